@@ -1,0 +1,34 @@
+/** What a {@linkcode UsageError} may add to its sentence. */
+export interface UsageDetail {
+  /** The offending word as it was typed, for the caret of a diagnostic. */
+  readonly token?: string | undefined;
+  /** What to do instead, shown below the sentence where there is room. */
+  readonly hint?: string | undefined;
+}
+
+/** The user asked for something that cannot be understood: exit code 2. */
+export class UsageError extends Error {
+  override readonly name: string = "UsageError";
+  /** The offending word as it was typed, if one word is to blame. */
+  readonly token: string | undefined;
+  /** What to do instead, where that is known. */
+  readonly hint: string | undefined;
+
+  constructor(message: string, { token, hint }: UsageDetail = {}) {
+    super(message);
+    this.token = token;
+    this.hint = hint;
+  }
+}
+
+/** A file could not be used: exit code 4. */
+export class FileError extends Error {
+  override readonly name: string = "FileError";
+  /** The file as the user named it. */
+  readonly path: string;
+
+  constructor(path: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.path = path;
+  }
+}

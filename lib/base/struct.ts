@@ -1,0 +1,139 @@
+/**
+ * Struct codecs as tables: one row a field, checked once when the table is defined.
+ *
+ * Byte order is stated once per table: `"be"` for everything that s390 hardware reads (CLP blocks, FIBs, ISM
+ * commands), `"le"` for PCI config space and the VFIO structs of a little-endian reader.
+ */
+
+/** Byte order of a table. */
+export type Endian = "be" | "le";
+
+/** Scalar field kinds. `u64` is a `number` (exact up to 2^53), `big64` keeps all 64 bits as a `bigint`. */
+export type Scalar = "u8" | "u16" | "u32" | "i32" | "u64" | "big64";
+
+/** A row of a table: byte offset, kind, and for `bytes` the length in bytes. */
+export type FieldRow =
+  | readonly [offset: number, kind: Scalar]
+  | readonly [offset: number, kind: "bytes", length: number];
+
+type FieldValue<Row> = Row extends readonly [number, "bytes", number] ? Uint8Array
+  : Row extends readonly [number, "big64"] ? bigint
+  : number;
+
+/** The decoded form of a table. */
+export type StructValue<Fields> = { -readonly [Name in keyof Fields]: FieldValue<Fields[Name]> };
+
+/** A struct layout that encodes and decodes. */
+export interface Struct<Fields extends Record<string, FieldRow>> {
+  /** Total size in bytes. */
+  readonly size: number;
+  /** Byte offset of a field. */
+  offsetOf(name: keyof Fields): number;
+  /** Reads all fields from `bytes` at `at`; fields beyond the end of `bytes` read as zero. */
+  decode(bytes: Uint8Array, at?: number): StructValue<Fields>;
+  /** Writes the given fields into `into` at `at` (a new zeroed buffer of `size` bytes by default). */
+  encode(values: Partial<StructValue<Fields>>, into?: Uint8Array, at?: number): Uint8Array;
+}
+
+const SCALAR_SIZE: Record<Scalar, number> = { u8: 1, u16: 2, u32: 4, i32: 4, u64: 8, big64: 8 };
+const TWO_32 = 0x1_0000_0000;
+
+/** Size of a field in bytes. */
+function sizeOf(row: FieldRow): number {
+  return row[1] === "bytes" ? row[2] : SCALAR_SIZE[row[1]];
+}
+
+function readScalar(view: DataView, at: number, kind: Scalar, little: boolean): number | bigint {
+  switch (kind) {
+    case "u8":
+      return view.getUint8(at);
+    case "u16":
+      return view.getUint16(at, little);
+    case "u32":
+      return view.getUint32(at, little);
+    case "i32":
+      return view.getInt32(at, little);
+    case "u64":
+      return Number(view.getBigUint64(at, little));
+    case "big64":
+      return view.getBigUint64(at, little);
+  }
+}
+
+function writeScalar(
+  view: DataView,
+  at: number,
+  kind: Scalar,
+  value: number | bigint,
+  little: boolean,
+): void {
+  switch (kind) {
+    case "u8":
+      return view.setUint8(at, Number(value));
+    case "u16":
+      return view.setUint16(at, Number(value), little);
+    case "u32":
+      return view.setUint32(at, Number(value) % TWO_32, little);
+    case "i32":
+      return view.setInt32(at, Number(value), little);
+    case "u64":
+    case "big64":
+      return view.setBigUint64(at, BigInt(value), little);
+  }
+}
+
+/**
+ * Defines a struct of `size` bytes.
+ *
+ * @throws {TypeError} if two fields overlap or a field ends beyond `size`: a table is wrong at load or never.
+ */
+export function defineStruct<const Fields extends Record<string, FieldRow>>(
+  endian: Endian,
+  size: number,
+  fields: Fields,
+): Struct<Fields> {
+  const little = endian === "le";
+  const rows = Object.entries<FieldRow>(fields).sort((a, b) => a[1][0] - b[1][0]);
+  let end = 0;
+  for (const [name, row] of rows) {
+    if (row[0] < end) throw new TypeError(`Struct field ${name} overlaps the one before it`);
+    end = row[0] + sizeOf(row);
+    if (end > size) throw new TypeError(`Struct field ${name} ends at ${end}, beyond size ${size}`);
+  }
+
+  return {
+    size,
+    offsetOf: (name) => fields[name]![0],
+    decode(bytes, at = 0) {
+      let source = bytes;
+      if (bytes.length < at + size) {
+        source = new Uint8Array(at + size);
+        source.set(bytes.subarray(0, at + size));
+      }
+      const view = new DataView(source.buffer, source.byteOffset + at, size);
+      const value: Record<string, number | bigint | Uint8Array> = {};
+      for (const [name, row] of rows) {
+        value[name] = row[1] === "bytes"
+          ? source.slice(at + row[0], at + row[0] + row[2])
+          : readScalar(view, row[0], row[1], little);
+      }
+      return value as StructValue<Fields>;
+    },
+    encode(values, into = new Uint8Array(size), at = 0) {
+      const view = new DataView(into.buffer, into.byteOffset + at, size);
+      for (const [name, row] of rows) {
+        const value = (values as Record<string, number | bigint | Uint8Array | undefined>)[name];
+        if (value === undefined) continue;
+        if (row[1] === "bytes") {
+          if (!(value instanceof Uint8Array) || value.length > row[2]) {
+            throw new TypeError(`Struct field ${name} takes at most ${row[2]} bytes`);
+          }
+          into.set(value, at + row[0]);
+        } else {
+          writeScalar(view, row[0], row[1], value as number | bigint, little);
+        }
+      }
+      return into;
+    },
+  };
+}

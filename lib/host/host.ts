@@ -1,0 +1,209 @@
+/**
+ * Composition: a topology becomes a wired host, a host becomes state and is rebuilt from it.
+ */
+import type { Json } from "../base/json.ts";
+import { splitMix64 } from "../base/random.ts";
+import { Tracer } from "../base/trace.ts";
+import { type AdapterState, IsmAdapter } from "../ism/device/adapter.ts";
+import { type FabricState, IsmFabric } from "../ism/device/fabric.ts";
+import { type DriverState, IsmDriver } from "../ism/driver/driver.ts";
+import { PFT_ISM } from "../ism/protocol.ts";
+import { Kernel, type KernelState } from "../vfio/kernel.ts";
+import type { Zdev } from "../vfio/zdev.ts";
+import { Clock, microsecondsSince1900 } from "../zpci/clock.ts";
+import type { FunctionGroup, FunctionRecord, ZpciFunction } from "../zpci/function.ts";
+import { Processor } from "../zpci/instruction.ts";
+import { Partition } from "../zpci/partition.ts";
+import { MainStorage, type StorageState } from "../zpci/storage.ts";
+import { toEbcdic } from "./ebcdic.ts";
+import { gidOf, type Topology, type TopologyFunction } from "./topology.ts";
+
+/** One guest: a partition, its kernel and its driver process. */
+export interface Guest {
+  readonly index: number;
+  readonly name: string;
+  readonly partition: Partition;
+  readonly processor: Processor;
+  readonly kernel: Kernel;
+}
+
+/** One function with everything that belongs to it, from the adapter up to the driver. */
+export interface HostFunction {
+  /** Position in the host's list, over all guests. */
+  readonly index: number;
+  readonly guest: Guest;
+  readonly fn: ZpciFunction;
+  readonly adapter: IsmAdapter;
+  readonly zdev: Zdev;
+  readonly driver: IsmDriver;
+}
+
+/** Where the pieces of a saved host come from. */
+export interface StateSource {
+  /** State under a key, or undefined. */
+  get(key: string): Json | undefined;
+  /** A page of a guest's memory, or undefined if it was never written. */
+  page(guest: number, address: number): Uint8Array | undefined;
+}
+
+const PFGID_ISM = 0x08;
+const MSI_ADDRESS = 0xfe00_0000_0000_0000n;
+const BAR_64BIT = 4;
+const BAR_PREFETCH = 8;
+const BAR0_EXPONENT = 48;
+const UTILITY_STRING_BYTES = 64;
+const PNETID_BYTES = 16;
+const FMB_LENGTH = 128;
+
+/** A whole simulated host. */
+export class Host {
+  readonly topology: Topology;
+  readonly tracer = new Tracer();
+  readonly clock: Clock;
+  readonly guests: readonly Guest[];
+  readonly functions: readonly HostFunction[];
+  readonly fabrics: ReadonlyMap<number, IsmFabric>;
+
+  private constructor(topology: Topology, source: StateSource | undefined) {
+    this.topology = topology;
+    this.clock = new Clock(microsecondsSince1900(topology.clock));
+    const fabrics = new Map<number, IsmFabric>();
+    const adapters = new Map<ZpciFunction, IsmAdapter>();
+    const group = groupOf(topology);
+
+    const partitions = topology.guests.map((guest, index) => {
+      const storage = source === undefined
+        ? new MainStorage(topology.memory)
+        : MainStorage.restore(topology.memory, read<StorageState>(source, `guest/${index}/storage`), {
+          load: (address) => source.page(index, address),
+        });
+      const partition = new Partition(guest.name, storage, this.tracer, this.clock);
+      for (const description of guest.functions) {
+        const fn = partition.addFunction(identityOf(topology, description), group);
+        const fabric = fabrics.get(description.chid) ?? new IsmFabric(description.chid, firstToken(topology));
+        fabrics.set(description.chid, fabric);
+        adapters.set(fn, new IsmAdapter(fn, fabric, gidOf(topology, description), topology.ism));
+      }
+      return partition;
+    });
+    this.fabrics = fabrics;
+
+    if (source !== undefined) {
+      for (const [chid, fabric] of fabrics) fabric.restore(read<FabricState>(source, `fabric/${chid}`));
+      for (const [fn, adapter] of adapters) {
+        fn.restore(read<FunctionRecord>(source, `function/${fn.identity.fid}`));
+        adapter.restore(read<AdapterState>(source, `adapter/${fn.identity.fid}`));
+      }
+    }
+
+    this.guests = partitions.map((partition, index) => {
+      const processor = new Processor(partition);
+      const kernel = source === undefined
+        ? Kernel.boot(partition, processor, topology.kernel)
+        : Kernel.restore(
+          partition,
+          processor,
+          topology.kernel,
+          read<KernelState>(source, `guest/${index}/kernel`),
+        );
+      return { index, name: partition.name, partition, processor, kernel };
+    });
+    if (source !== undefined) {
+      for (const fn of adapters.keys()) {
+        fn.restoreTranslation(read<FunctionRecord>(source, `function/${fn.identity.fid}`));
+      }
+    }
+
+    const functions: HostFunction[] = [];
+    for (const guest of this.guests) {
+      for (const fn of guest.partition.functions) {
+        const zdev = guest.kernel.zdevs.find(({ facts }) => facts.fid === fn.identity.fid)!;
+        const state = source === undefined
+          ? undefined
+          : read<DriverState>(source, `driver/${fn.identity.fid}`);
+        const driver = new IsmDriver(guest.kernel.process, zdev.name, state);
+        functions.push({ index: functions.length, guest, fn, adapter: adapters.get(fn)!, zdev, driver });
+      }
+    }
+    this.functions = functions;
+    if (source !== undefined) this.clock.microseconds = read<number>(source, "clock");
+  }
+
+  /** Powers a new host on. */
+  static create(topology: Topology): Host {
+    return new Host(topology, undefined);
+  }
+
+  /** Rebuilds a host from its topology and saved state. */
+  static restore(topology: Topology, source: StateSource): Host {
+    return new Host(topology, source);
+  }
+
+  /** All state but memory contents, as JSON by key. */
+  save(): Map<string, Json> {
+    const state = new Map<string, unknown>([["clock", this.clock.microseconds]]);
+    for (const [chid, fabric] of this.fabrics) state.set(`fabric/${chid}`, fabric.save());
+    for (const { index, partition, kernel } of this.guests) {
+      state.set(`guest/${index}/storage`, partition.storage.save());
+      state.set(`guest/${index}/kernel`, kernel.save());
+    }
+    for (const { fn, adapter, driver } of this.functions) {
+      const { fid } = fn.identity;
+      state.set(`function/${fid}`, fn.save());
+      state.set(`adapter/${fid}`, adapter.save());
+      state.set(`driver/${fid}`, driver.save());
+    }
+    return state as Map<string, Json>;
+  }
+}
+
+function read<State>(source: StateSource, key: string): State {
+  const state = source.get(key);
+  if (state === undefined) throw new MissingStateError(`The host has no state for ${key}`);
+  return state as State;
+}
+
+/** A saved host lacks a piece. */
+export class MissingStateError extends Error {
+  override readonly name = "MissingStateError";
+}
+
+/** First token number of a fabric: any of the 20-bit range but 0. */
+function firstToken({ seed }: Topology): number {
+  return Number(splitMix64(BigInt(seed)) % 0xf_ffffn) + 1;
+}
+
+function groupOf({ machine }: Topology): FunctionGroup {
+  return {
+    pfgid: PFGID_ISM,
+    noi: 1,
+    version: 0,
+    relaxed: machine.storeBlock === "relaxed",
+    refresh: true,
+    maxstbl: machine.maxstbl,
+    mui: 4000,
+    dasm: 0n,
+    msia: MSI_ADDRESS,
+    dtsm: 0x40,
+  };
+}
+
+function identityOf({ machine, ism }: Topology, { fid, uid, chid, vfn, port, pnetid }: TopologyFunction) {
+  const utilityString = new Uint8Array(UTILITY_STRING_BYTES);
+  if (machine.utilityString) utilityString.set(toEbcdic(pnetid, PNETID_BYTES));
+  return {
+    fid,
+    uid,
+    pchid: chid,
+    vfn,
+    pft: PFT_ISM,
+    port,
+    sdma: machine.startDma,
+    edma: machine.endDma,
+    barExponents: [BAR0_EXPONENT, 0, Math.log2(ism.bar2Size), 0, 0, 0],
+    barFlags: [BAR_64BIT | (machine.bar0Prefetch ? BAR_PREFETCH : 0), 0, BAR_64BIT, 0, 0, 0],
+    fmbLength: FMB_LENGTH,
+    pfip: new Uint8Array(4),
+    utilityString,
+  };
+}

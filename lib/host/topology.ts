@@ -1,0 +1,155 @@
+/**
+ * The description of a host: its guests, their functions, and every choice that public sources leave open.
+ * A topology is JSON; what is left out takes its default. docs/fidelity.md explains the choices.
+ */
+import * as v from "valibot";
+import { splitMix64 } from "../base/random.ts";
+import { DEFAULT_ISM_OPTIONS } from "../ism/device/options.ts";
+import { DEFAULT_KERNEL_OPTIONS } from "../vfio/kernel.ts";
+import { microsecondsSince1900 } from "../zpci/clock.ts";
+
+/** Version of the topology's format. */
+export const TOPOLOGY_SCHEMA = 1;
+
+/** A topology that cannot be a host. */
+export class TopologyError extends Error {
+  override readonly name = "TopologyError";
+}
+
+const MAX_FUNCTIONS = 64;
+const GIB = 2 ** 30;
+
+/** A whole number between two limits; JSON numbers or `"0x…"` text. */
+function whole(least: number, most: number) {
+  return v.pipe(
+    v.union([v.number(), v.pipe(v.string(), v.regex(/^0x[0-9a-fA-F]{1,14}$/), v.transform(Number))]),
+    v.integer(),
+    v.minValue(least),
+    v.maxValue(most),
+  );
+}
+
+const powerOfTwo = (least: number, most: number) =>
+  v.pipe(
+    whole(least, most),
+    v.check((value) => Number.isInteger(Math.log2(value)), "must be a power of two"),
+  );
+const pageMultiple = (least: number, most: number) =>
+  v.pipe(whole(least, most), v.check((value) => value % 4096 === 0, "must be a multiple of 4096"));
+
+const FunctionSchema = v.strictObject({
+  fid: whole(1, 0xffff_ffff),
+  uid: whole(1, 0xffff),
+  chid: v.optional(whole(0, 0xffff), 0x7e1),
+  vfn: v.optional(whole(0, 0xffff), 1),
+  port: v.optional(whole(0, 15), 0),
+  gid: v.optional(v.pipe(v.string(), v.regex(/^0x[0-9a-fA-F]{1,16}$/))),
+  pnetid: v.optional(v.pipe(v.string(), v.regex(/^[A-Z0-9]{1,16}$/)), "NET1"),
+});
+
+const GuestSchema = v.strictObject({
+  name: v.pipe(v.string(), v.regex(/^[A-Za-z0-9_.-]{1,32}$/)),
+  functions: v.pipe(v.array(FunctionSchema), v.minLength(1), v.maxLength(MAX_FUNCTIONS)),
+});
+
+const TopologySchema = v.strictObject({
+  schema: v.optional(v.literal(TOPOLOGY_SCHEMA), TOPOLOGY_SCHEMA),
+  seed: v.optional(whole(0, Number.MAX_SAFE_INTEGER), 1),
+  clock: v.optional(
+    v.pipe(v.string(), v.isoTimestamp(), v.check((text) => !Number.isNaN(Date.parse(text)), "is no date")),
+    "2026-01-01T00:00:00Z",
+  ),
+  memory: v.optional(pageMultiple(64 * 2 ** 20, 64 * GIB), 4 * GIB),
+  machine: v.optional(
+    v.strictObject({
+      storeBlock: v.optional(v.picklist(["relaxed", "strict8"]), "relaxed"),
+      maxstbl: v.optional(whole(8, 8191), 4096),
+      bar0Prefetch: v.optional(v.boolean(), false),
+      startDma: v.optional(pageMultiple(0, 2 ** 48), 0x1_0000_0000),
+      endDma: v.optional(
+        v.pipe(whole(0, 2 ** 52), v.check((end) => end % 4096 === 4095, "must end a 4096-byte page")),
+        0x1ff_ffff_ffff,
+      ),
+      utilityString: v.optional(v.boolean(), true),
+    }),
+    {},
+  ),
+  ism: v.optional(
+    v.strictObject({
+      version: v.optional(v.picklist([1, 2]), DEFAULT_ISM_OPTIONS.version),
+      bar2Size: v.optional(powerOfTwo(4096, 2 ** 31), DEFAULT_ISM_OPTIONS.bar2Size),
+      bar0Loads: v.optional(v.picklist(["refuse", "zeros"]), DEFAULT_ISM_OPTIONS.bar0Loads),
+      bar0Status: v.optional(whole(1, 255), DEFAULT_ISM_OPTIONS.bar0Status),
+      bar0Failure: v.optional(v.picklist(["status", "error-state"]), DEFAULT_ISM_OPTIONS.bar0Failure),
+      bar2Stores: v.optional(v.picklist(["refuse", "accept"]), DEFAULT_ISM_OPTIONS.bar2Stores),
+      msiOn: v.optional(v.picklist(["summary", "every-signal"]), DEFAULT_ISM_OPTIONS.msiOn),
+      busMaster: v.optional(v.picklist(["enforced", "ignored"]), DEFAULT_ISM_OPTIONS.busMaster),
+    }),
+    {},
+  ),
+  kernel: v.optional(
+    v.strictObject({
+      busyRetryLimit: v.optional(whole(1, 2 ** 31), DEFAULT_KERNEL_OPTIONS.busyRetryLimit),
+      capabilityChain: v.optional(v.boolean(), DEFAULT_KERNEL_OPTIONS.capabilityChain),
+      dmaEntryLimit: v.optional(whole(1, 65_535), DEFAULT_KERNEL_OPTIONS.dmaEntryLimit),
+    }),
+    {},
+  ),
+  guests: v.pipe(v.array(GuestSchema), v.minLength(1), v.maxLength(MAX_FUNCTIONS)),
+});
+
+/** A checked topology with every default filled in. */
+export type Topology = v.InferOutput<typeof TopologySchema>;
+export type TopologyGuest = Topology["guests"][number];
+export type TopologyFunction = TopologyGuest["functions"][number];
+
+/**
+ * Checks a topology and fills in the defaults.
+ *
+ * @throws {TopologyError} with the path of what is wrong
+ */
+export function parseTopology(json: unknown): Topology {
+  const parsed = v.safeParse(TopologySchema, json, { abortEarly: true });
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    const path = v.getDotPath(issue);
+    throw new TopologyError(path === null ? issue.message : `${path}: ${issue.message}`);
+  }
+  const topology = parsed.output;
+  const functions = topology.guests.flatMap((guest) => guest.functions);
+  if (functions.length > MAX_FUNCTIONS) {
+    throw new TopologyError(`A host has at most ${MAX_FUNCTIONS} functions, not ${functions.length}`);
+  }
+  checkUnique("function id", functions.map(({ fid }) => `0x${fid.toString(16)}`));
+  checkUnique("guest name", topology.guests.map(({ name }) => name));
+  checkUnique("GID", functions.map((fn) => `0x${gidOf(topology, fn).toString(16)}`));
+  for (const { name, functions } of topology.guests) {
+    checkUnique(`uid in guest ${name}`, functions.map(({ uid }) => `0x${uid.toString(16)}`));
+  }
+  if (topology.machine.startDma >= topology.machine.endDma) {
+    throw new TopologyError("machine.startDma must be below machine.endDma");
+  }
+  if (Number.isNaN(microsecondsSince1900(topology.clock))) throw new TopologyError("clock: is no date");
+  return topology;
+}
+
+function checkUnique(what: string, values: readonly string[]): void {
+  const twice = values.find((value, i) => values.indexOf(value) !== i);
+  if (twice !== undefined) throw new TopologyError(`Two functions or guests have the ${what} ${twice}`);
+}
+
+/** The GID of a function: as the topology says, else derived from the seed; never 0. */
+export function gidOf(topology: { readonly seed: number }, fn: TopologyFunction): bigint {
+  if (fn.gid !== undefined) return BigInt(fn.gid);
+  return splitMix64(splitMix64(BigInt(topology.seed)) ^ BigInt(fn.fid)) | 1n;
+}
+
+/** Two guests, each with one ISM function on the same channel. */
+export function defaultTopology(): Topology {
+  return parseTopology({
+    guests: [
+      { name: "guest0", functions: [{ fid: 0x10, uid: 0x1, vfn: 1 }] },
+      { name: "guest1", functions: [{ fid: 0x11, uid: 0x2, vfn: 2 }] },
+    ],
+  });
+}

@@ -1,0 +1,57 @@
+/**
+ * BAR 0: one store block is one store into a peer's DMB. Facts: zPCI sheet 8.1 and 8.3.
+ */
+import { DMA } from "../../zpci/dma.ts";
+import { DATA_OFFSET } from "../protocol.ts";
+import type { IsmAdapter } from "./adapter.ts";
+import { signalDmb } from "./notify.ts";
+
+/** Event code of a refused store where the topology wants an error state: DMA address out of range. */
+const PEC_OUT_OF_RANGE = 0x02;
+
+/** Stores the first `length` bytes of `source`; 0, or the status code of condition code 1. */
+export function storeData(writer: IsmAdapter, offset: number, source: Uint8Array, length: number): number {
+  const inToken = offset % DATA_OFFSET.TOKEN_UNIT;
+  const idx = Math.floor(inToken / DATA_OFFSET.IDX_UNIT);
+  const inElement = inToken % DATA_OFFSET.IDX_UNIT;
+  const signal = inElement >= DATA_OFFSET.SIGNAL_FLAG;
+  const at = inElement % DATA_OFFSET.SIGNAL_FLAG;
+
+  const dmb = writer.fabric.dmbAt(offset);
+  if (dmb === undefined || dmb.rgid !== writer.gid) return refuse(writer, offset);
+  if (dmb.vlanId !== undefined && !writer.vlans.has(dmb.vlanId)) return refuse(writer, offset);
+  if (at + length > dmb.length) return refuse(writer, offset);
+
+  const { dma } = dmb.owner.fn;
+  if (dma.resolve(dmb.iova + at, length) !== DMA.OK) return refuse(writer, offset);
+  copy(source, length, dma.bytes, dma.offset);
+  if (writer.tracing) {
+    writer.trace("dmb-store", () => ({ token: dmb.token, offset: at, length, idx, signal }));
+  }
+  if (signal) signalDmb(dmb.owner, dmb.sbaIndex, idx);
+  return 0;
+}
+
+function refuse(writer: IsmAdapter, offset: number): number {
+  if (writer.options.bar0Failure === "error-state") writer.fn.fail(PEC_OUT_OF_RANGE, offset, true);
+  return writer.options.bar0Status;
+}
+
+/** Below this many bytes a loop is faster than a call of the copy routine. */
+const SHORT = 32;
+/** Views of the last source by length, so that a repeated length costs no allocation. */
+let viewedBuffer: Uint8Array | undefined = undefined;
+let views: (Uint8Array | undefined)[] = [];
+
+function copy(source: Uint8Array, length: number, target: Uint8Array, at: number): void {
+  if (length <= SHORT) {
+    for (let i = 0; i < length; i++) target[at + i] = source[i]!;
+    return;
+  }
+  if (length === source.length) return target.set(source, at);
+  if (viewedBuffer !== source) {
+    viewedBuffer = source;
+    views = [];
+  }
+  target.set(views[length] ??= source.subarray(0, length), at);
+}

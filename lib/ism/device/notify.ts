@@ -1,0 +1,58 @@
+/**
+ * How the device tells a function's owner: signal bits in the SBA, entries in the IEQ, then the MSI.
+ * Order matters: data, element mask, DMB bit, summary bit, MSI (zPCI sheet 8.3); entry, idx, event bit, summary bit,
+ * MSI (9.2).
+ */
+import { DMA } from "../../zpci/dma.ts";
+import { elementMask, IEQ, IEQ_ENTRY, IEQ_HEADER, SBA } from "../protocol.ts";
+import type { IsmAdapter } from "./adapter.ts";
+
+const MSI_VECTOR = 0;
+
+/** An entry of the IEQ without its time. */
+export interface IsmEvent {
+  readonly type: number;
+  readonly code: number;
+  readonly tok: bigint;
+  readonly info: bigint;
+}
+
+/** Sets a DMB's signal bits and raises the MSI if the summary bit was 0. Nothing without a registered SBA. */
+export function signalDmb(owner: IsmAdapter, sbaIndex: number, idx: number): void {
+  const { dma } = owner.fn;
+  if (owner.sba === undefined || dma.resolve(owner.sba, SBA.BYTES) !== DMA.OK) return;
+  const { bytes, offset } = dma;
+  const mask = elementMask(idx);
+  const at = offset + SBA.MASKS + sbaIndex * 2;
+  bytes[at] = bytes[at]! | mask >> 8;
+  bytes[at + 1] = bytes[at + 1]! | mask & 0xff;
+  const bit = offset + SBA.DMB_BITS + (sbaIndex >> 3);
+  bytes[bit] = bytes[bit]! | 0x80 >> (sbaIndex & 7);
+  owner.trace("sba", () => ({ index: sbaIndex, idx, mask }));
+  raiseSummary(owner, bytes, offset);
+}
+
+/** Puts an event into the IEQ; with `trigger` the summary bit and the MSI follow at once. */
+export function postEvent(to: IsmAdapter, event: IsmEvent, trigger: boolean): void {
+  const { dma } = to.fn;
+  if (to.ieq === undefined || to.sba === undefined) return;
+  const slot = to.ieqSlot;
+  if (dma.resolve(to.ieq, IEQ.BYTES) !== DMA.OK) return;
+  const queue = dma.bytes;
+  const queueAt = dma.offset;
+  const time = to.fn.partition.clock.tod;
+  IEQ_ENTRY.encode({ ...event, time }, queue, queueAt + IEQ.ENTRIES + slot * IEQ.ENTRY_BYTES);
+  // idx is the slot just written plus one: 1 to 15, never 0 again after the first event (zPCI sheet 9.2).
+  IEQ_HEADER.encode({ idx: slot + 1 }, queue, queueAt);
+  to.ieqSlot = (slot + 1) % IEQ.SLOTS;
+  to.trace("ieq", () => ({ slot, type: event.type, code: event.code, token: event.tok, info: event.info }));
+  if (dma.resolve(to.sba, SBA.BYTES) !== DMA.OK) return;
+  dma.bytes[dma.offset] = dma.bytes[dma.offset]! | SBA.EVENT;
+  if (trigger) raiseSummary(to, dma.bytes, dma.offset);
+}
+
+function raiseSummary(owner: IsmAdapter, bytes: Uint8Array, offset: number): void {
+  const wasSet = (bytes[offset]! & SBA.SUMMARY) !== 0;
+  bytes[offset] = bytes[offset]! | SBA.SUMMARY;
+  if (!wasSet || owner.options.msiOn === "every-signal") owner.fn.raiseMsi(MSI_VECTOR);
+}

@@ -1,0 +1,102 @@
+/**
+ * The command channel of an ISM function from the driver's side: payload first, header second (which starts the
+ * command), then the response. One command at a time. Facts: zPCI sheet 7.1 (drivers/s390/net/ism_drv.c: ism_cmd).
+ */
+import type { FieldRow, StructValue } from "../../base/struct.ts";
+import {
+  COMMAND_BAR,
+  type CommandLayout,
+  type CommandName,
+  COMMANDS,
+  HEADER_BYTES,
+  NO_ANSWER,
+  REQUEST_HEADER,
+  RESPONSE_HEADER,
+  retText,
+} from "../protocol.ts";
+import type { VfioDescriptor } from "./descriptor.ts";
+import { ErrnoError } from "../../vfio/errno.ts";
+
+/** Linux reads the response in doublewords without a bounds check; no command answers with more than this. */
+const RESPONSE_LIMIT = 4096;
+
+/** A command that the device refused. */
+export class CommandError extends Error {
+  override readonly name = "CommandError";
+
+  constructor(readonly command: string, readonly ret: number) {
+    super(`${command} answered 0x${ret.toString(16).padStart(4, "0")}: ${retText(ret)}`);
+  }
+}
+
+/** The bytes of a response, header included, and its return code. */
+export interface RawResponse {
+  readonly ret: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Sends commands over BAR 2. */
+export class CommandChannel {
+  readonly #descriptor: VfioDescriptor;
+
+  constructor(descriptor: VfioDescriptor) {
+    this.#descriptor = descriptor;
+  }
+
+  /**
+   * Any command: payload of `payload.length` bytes at offset 8, then the header.
+   *
+   * @throws {ErrnoError} what the kernel refuses with; nothing is sent after a refused payload
+   */
+  raw(code: number, payload: Uint8Array): RawResponse {
+    if (payload.length > 0) this.#descriptor.write(COMMAND_BAR, HEADER_BYTES, payload);
+    const header = REQUEST_HEADER.encode({ code, length: HEADER_BYTES + payload.length });
+    this.#descriptor.write(COMMAND_BAR, 0, header);
+    const head = new Uint8Array(HEADER_BYTES);
+    this.#descriptor.read(COMMAND_BAR, 0, HEADER_BYTES, head);
+    const { ret, length } = RESPONSE_HEADER.decode(head);
+    if (ret !== 0 || length <= HEADER_BYTES || length > RESPONSE_LIMIT) return { ret, bytes: head };
+    const bytes = new Uint8Array(length);
+    bytes.set(head);
+    const rest = new Uint8Array(length - HEADER_BYTES);
+    this.#descriptor.read(COMMAND_BAR, HEADER_BYTES, rest.length, rest);
+    bytes.set(rest, HEADER_BYTES);
+    return { ret, bytes };
+  }
+
+  /**
+   * A command of the protocol's table.
+   *
+   * @throws {CommandError} if the device answers a return code other than 0
+   * @throws {ErrnoError} what the kernel refuses with
+   */
+  send<Name extends CommandName>(
+    name: Name,
+    fields: RequestFields<(typeof COMMANDS)[Name]>,
+  ): ResponseFields<(typeof COMMANDS)[Name]> {
+    const layout: CommandLayout = COMMANDS[name];
+    const request = layout.request.encode(fields as Partial<StructValue<Record<string, FieldRow>>>);
+    const { ret, bytes } = this.raw(layout.code, request.subarray(HEADER_BYTES));
+    if (ret !== 0) throw new CommandError(name, ret);
+    return layout.response.decode(bytes) as ResponseFields<(typeof COMMANDS)[Name]>;
+  }
+
+  /** As {@linkcode send} for unregistering: no answer counts as done (zPCI sheet 7.2). @returns the return code */
+  unregister<Name extends CommandName>(name: Name, fields: RequestFields<(typeof COMMANDS)[Name]>): number {
+    try {
+      this.send(name, fields);
+      return 0;
+    } catch (error) {
+      if (error instanceof CommandError) return error.ret;
+      if (error instanceof ErrnoError) return NO_ANSWER;
+      throw error;
+    }
+  }
+}
+
+type RequestFields<Layout> = Layout extends CommandLayout<infer Request, infer _Response>
+  ? Partial<StructValue<Request>>
+  : never;
+type ResponseFields<Layout> = Layout extends CommandLayout<infer _Request, infer Response>
+  ? StructValue<Response>
+  : never;

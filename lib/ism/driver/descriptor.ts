@@ -1,0 +1,284 @@
+/**
+ * A PCI function through VFIO, as any user-space driver would use it: group and container, GET_INFO with its
+ * capabilities, regions at the offsets that the kernel reports (never at hard-coded ones), DMA mappings.
+ */
+import {
+  CAP_HEADER,
+  CAP_ID,
+  CONTAINER_IOCTL,
+  DEVICE_FLAGS,
+  DEVICE_INFO,
+  DEVICE_IOCTL,
+  DMA_MAP,
+  DMA_MAP_FLAGS,
+  DMA_UNMAP,
+  EXTENSION,
+  GROUP_FLAGS,
+  GROUP_IOCTL,
+  GROUP_STATUS,
+  IRQ,
+  IRQ_INFO,
+  IRQ_SET,
+  IRQ_SET_FLAGS,
+  REGION_INFO,
+  VFIO_API_VERSION,
+  ZPCI_BASE,
+  ZPCI_GROUP,
+  ZPCI_PFIP,
+  ZPCI_UTIL,
+} from "../../vfio/uapi.ts";
+import type { Offset, SystemCalls } from "../../vfio/process.ts";
+
+/** A driver cannot work with what the kernel offers; no errno, because no call failed. */
+export class DriverError extends Error {
+  override readonly name = "DriverError";
+}
+
+/** GET_INFO with its capabilities decoded. */
+export interface DeviceInfo {
+  readonly flags: number;
+  readonly numRegions: number;
+  readonly numIrqs: number;
+  /** DMA address range, fh, and the other fields of ZPCI_BASE; undefined without a capability chain. */
+  readonly base: ReturnType<typeof ZPCI_BASE.decode> | undefined;
+  readonly group: ReturnType<typeof ZPCI_GROUP.decode> | undefined;
+  readonly utilityString: Uint8Array | undefined;
+  readonly pfip: Uint8Array | undefined;
+}
+
+/** One region as GET_REGION_INFO tells it. Bytes. */
+export interface RegionInfo {
+  readonly index: number;
+  readonly flags: number;
+  readonly size: number;
+  readonly offset: number;
+}
+
+/** What an open descriptor consists of, for the host file. */
+export interface DescriptorState {
+  readonly container: number;
+  readonly group: number;
+  readonly device: number;
+  readonly regions: readonly RegionInfo[];
+  readonly maxStoreBlock: number;
+  readonly startDma: number;
+  readonly endDma: number;
+}
+
+/** Store limit to assume when the kernel has no capability chain (VFIO sheet section 2). */
+const ASSUMED_STORE_BLOCK = 4096;
+/** Start of IOVA space to assume without a capability chain. */
+const ASSUMED_START_DMA = 2 ** 32;
+const ASSUMED_END_DMA = 2 ** 40 - 1;
+
+/** An opened function. */
+export class VfioDescriptor {
+  readonly #sys: SystemCalls;
+  readonly #state: DescriptorState;
+  readonly #regions = new Map<number, RegionInfo>();
+
+  constructor(sys: SystemCalls, state: DescriptorState) {
+    this.#sys = sys;
+    this.#state = state;
+    for (const region of state.regions) this.#regions.set(region.index, region);
+  }
+
+  /**
+   * Opens a function by PCI address, in the order of VFIO sheet 1.4.
+   *
+   * @throws {ErrnoError} what the kernel refuses with, everything opened so far closed again
+   * @throws {DriverError} if the API version or the IOMMU type is not the one this driver knows
+   */
+  static open(sys: SystemCalls, address: string): VfioDescriptor {
+    const opened: number[] = [];
+    try {
+      const container = sys.open("/dev/vfio/vfio");
+      opened.push(container);
+      if (sys.ioctl(container, CONTAINER_IOCTL.VFIO_GET_API_VERSION) !== VFIO_API_VERSION) {
+        throw new DriverError("The kernel has another VFIO API version");
+      }
+      const link = sys.readlink(`/sys/bus/pci/devices/${address}/iommu_group`);
+      const group = sys.open(`/dev/vfio/${link.slice(link.lastIndexOf("/") + 1)}`);
+      opened.push(group);
+      const status = GROUP_STATUS.encode({ argsz: GROUP_STATUS.size });
+      sys.ioctl(group, GROUP_IOCTL.VFIO_GROUP_GET_STATUS, status);
+      if ((GROUP_STATUS.decode(status).flags & GROUP_FLAGS.VIABLE) === 0) {
+        throw new DriverError("The group is not viable: not all of its devices are bound to vfio");
+      }
+      const containerFd = new Uint8Array(4);
+      new DataView(containerFd.buffer).setInt32(0, container, true);
+      sys.ioctl(group, GROUP_IOCTL.VFIO_GROUP_SET_CONTAINER, containerFd);
+      if (sys.ioctl(container, CONTAINER_IOCTL.VFIO_CHECK_EXTENSION, EXTENSION.TYPE1V2) === 0) {
+        throw new DriverError("The kernel has no type1 v2 IOMMU");
+      }
+      sys.ioctl(container, CONTAINER_IOCTL.VFIO_SET_IOMMU, EXTENSION.TYPE1V2);
+      const name = new TextEncoder().encode(`${address}\0`);
+      const device = sys.ioctl(group, GROUP_IOCTL.VFIO_GROUP_GET_DEVICE_FD, name);
+      opened.push(device);
+      const info = deviceInfo(sys, device);
+      return new VfioDescriptor(sys, {
+        container,
+        group,
+        device,
+        regions: knownRegions(sys, device, info.numRegions),
+        maxStoreBlock: info.group?.imaxstbl ?? ASSUMED_STORE_BLOCK,
+        startDma: info.base?.startDma ?? ASSUMED_START_DMA,
+        endDma: info.base?.endDma ?? ASSUMED_END_DMA,
+      });
+    } catch (error) {
+      for (const fd of opened.reverse()) sys.close(fd);
+      throw error;
+    }
+  }
+
+  /** The device descriptor's number. */
+  get fd(): number {
+    return this.#state.device;
+  }
+
+  /** Longest store block in bytes: `imaxstbl`, not the `maxstbl` field beside it (VFIO sheet section 2). */
+  get maxStoreBlock(): number {
+    return this.#state.maxStoreBlock;
+  }
+
+  /** First and last DMA address that may be mapped. */
+  get dmaRange(): readonly [first: number, last: number] {
+    return [this.#state.startDma, this.#state.endDma];
+  }
+
+  /** Descriptors in the order in which they were opened. */
+  get fds(): readonly number[] {
+    return [this.#state.container, this.#state.group, this.#state.device];
+  }
+
+  /** Closes everything, in reverse; the kernel resets the function. */
+  close(): void {
+    for (const fd of [...this.fds].reverse()) this.#sys.close(fd);
+  }
+
+  info(): DeviceInfo {
+    return deviceInfo(this.#sys, this.fd);
+  }
+
+  /** GET_REGION_INFO. @throws {ErrnoError} EINVAL for an index without a region */
+  regionInfo(index: number): RegionInfo {
+    return regionInfo(this.#sys, this.fd, index);
+  }
+
+  /** GET_IRQ_INFO. @throws {ErrnoError} EINVAL */
+  irqInfo(index: number): { readonly flags: number; readonly count: number } {
+    const arg = IRQ_INFO.encode({ argsz: IRQ_INFO.size, index });
+    this.#sys.ioctl(this.fd, DEVICE_IOCTL.VFIO_DEVICE_GET_IRQ_INFO, arg);
+    return IRQ_INFO.decode(arg);
+  }
+
+  /** The file position of an offset in a region: reported offset plus offset. @throws {ErrnoError} EINVAL */
+  positionOf(region: number, offset: Offset): Offset {
+    const { offset: base } = this.#regions.get(region) ?? this.regionInfo(region);
+    return typeof offset === "bigint" ? BigInt(base) + offset : base + offset;
+  }
+
+  /** One pread of `count` bytes. @returns bytes read, fewer at the end of a BAR */
+  read(region: number, offset: Offset, count: Offset, into: Uint8Array): number {
+    return this.#sys.pread(this.fd, into, count, this.positionOf(region, offset));
+  }
+
+  /** One pwrite, and so one store block on a BAR, of `count` bytes of `from` at `start`. @returns bytes written */
+  write(region: number, offset: number, from: Uint8Array, start = 0, count = from.length - start): number {
+    const { offset: base } = this.#regions.get(region) ?? this.regionInfo(region);
+    return this.#sys.pwrite(this.fd, from, count, base + offset, start);
+  }
+
+  /** Maps `size` bytes of the process's memory for reads and writes by the device. @throws {ErrnoError} */
+  mapDma(vaddr: number, iova: number, size: number): void {
+    const arg = DMA_MAP.encode({
+      argsz: DMA_MAP.size,
+      flags: DMA_MAP_FLAGS.READ | DMA_MAP_FLAGS.WRITE,
+      vaddr: BigInt(vaddr),
+      iova: BigInt(iova),
+      size: BigInt(size),
+    });
+    this.#sys.ioctl(this.#state.container, CONTAINER_IOCTL.VFIO_IOMMU_MAP_DMA, arg);
+  }
+
+  /** Unmaps. @returns bytes that were mapped in the range @throws {ErrnoError} */
+  unmapDma(iova: number, size: number): number {
+    const arg = DMA_UNMAP.encode({ argsz: DMA_UNMAP.size, iova: BigInt(iova), size: BigInt(size) });
+    this.#sys.ioctl(this.#state.container, CONTAINER_IOCTL.VFIO_IOMMU_UNMAP_DMA, arg);
+    return Number(DMA_UNMAP.decode(arg).size);
+  }
+
+  /** Switches MSI vector 0 on with an eventfd. */
+  enableMsi(eventfd: number): void {
+    const arg = new Uint8Array(IRQ_SET.size + 4);
+    IRQ_SET.encode({
+      argsz: arg.length,
+      flags: IRQ_SET_FLAGS.DATA_EVENTFD | IRQ_SET_FLAGS.TRIGGER,
+      index: IRQ.MSI,
+      start: 0,
+      count: 1,
+    }, arg);
+    new DataView(arg.buffer).setInt32(IRQ_SET.size, eventfd, true);
+    this.#sys.ioctl(this.fd, DEVICE_IOCTL.VFIO_DEVICE_SET_IRQS, arg);
+  }
+
+  /** Switches MSI off. */
+  disableMsi(): void {
+    const flags = IRQ_SET_FLAGS.DATA_NONE | IRQ_SET_FLAGS.TRIGGER;
+    const arg = IRQ_SET.encode({ argsz: IRQ_SET.size, flags, index: IRQ.MSI, start: 0, count: 0 });
+    this.#sys.ioctl(this.fd, DEVICE_IOCTL.VFIO_DEVICE_SET_IRQS, arg);
+  }
+
+  /** VFIO_DEVICE_RESET. */
+  reset(): void {
+    this.#sys.ioctl(this.fd, DEVICE_IOCTL.VFIO_DEVICE_RESET);
+  }
+
+  save(): DescriptorState {
+    return this.#state;
+  }
+}
+
+/** GET_INFO twice, as the ABI wants it: the first call says how long the chain is. */
+function deviceInfo(sys: SystemCalls, fd: number): DeviceInfo {
+  let arg = DEVICE_INFO.encode({ argsz: DEVICE_INFO.size });
+  sys.ioctl(fd, DEVICE_IOCTL.VFIO_DEVICE_GET_INFO, arg);
+  const { argsz } = DEVICE_INFO.decode(arg);
+  if (argsz > DEVICE_INFO.size) {
+    arg = DEVICE_INFO.encode({ argsz }, new Uint8Array(argsz));
+    sys.ioctl(fd, DEVICE_IOCTL.VFIO_DEVICE_GET_INFO, arg);
+  }
+  const { flags, numRegions, numIrqs, capOffset } = DEVICE_INFO.decode(arg);
+  let info: DeviceInfo = {
+    flags,
+    numRegions,
+    numIrqs,
+    base: undefined,
+    group: undefined,
+    utilityString: undefined,
+    pfip: undefined,
+  };
+  let at = (flags & DEVICE_FLAGS.CAPS) === 0 ? 0 : capOffset;
+  while (at !== 0) {
+    const { id, next } = CAP_HEADER.decode(arg, at);
+    if (id === CAP_ID.ZPCI_BASE) info = { ...info, base: ZPCI_BASE.decode(arg, at) };
+    else if (id === CAP_ID.ZPCI_GROUP) info = { ...info, group: ZPCI_GROUP.decode(arg, at) };
+    else if (id === CAP_ID.ZPCI_UTIL) {
+      info = { ...info, utilityString: ZPCI_UTIL.decode(arg, at).utilityString };
+    } else if (id === CAP_ID.ZPCI_PFIP) info = { ...info, pfip: ZPCI_PFIP.decode(arg, at).pfip };
+    at = next;
+  }
+  return info;
+}
+
+function regionInfo(sys: SystemCalls, fd: number, index: number): RegionInfo {
+  const arg = REGION_INFO.encode({ argsz: REGION_INFO.size, index });
+  sys.ioctl(fd, DEVICE_IOCTL.VFIO_DEVICE_GET_REGION_INFO, arg);
+  const { flags, size, offset } = REGION_INFO.decode(arg);
+  return { index, flags, size, offset };
+}
+
+/** Regions that a PCI driver asks for: the BARs and config space. */
+function knownRegions(sys: SystemCalls, fd: number, count: number): RegionInfo[] {
+  return [0, 1, 2, 3, 4, 5, 7].filter((index) => index < count).map((index) => regionInfo(sys, fd, index));
+}

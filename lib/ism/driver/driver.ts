@@ -1,0 +1,463 @@
+/**
+ * A user-space ISM driver: what a process does with one function from open to close. It knows the device only
+ * through its descriptor. Facts: zPCI sheet 7.5 (order), 8.2 (move), 9.2 and 9.4 (interrupt walk), 10 (limits).
+ */
+import { PAGE_SIZE, pageRound } from "../../zpci/storage.ts";
+import type { SystemCalls } from "../../vfio/process.ts";
+import { ErrnoError } from "../../vfio/errno.ts";
+import { DATA_BAR, dataOffset, IEQ, IEQ_ENTRY, IEQ_HEADER, SBA } from "../protocol.ts";
+import { CommandChannel } from "./command_channel.ts";
+import { type DescriptorState, DriverError, VfioDescriptor } from "./descriptor.ts";
+import { firstFit } from "./iova.ts";
+
+/** Region index of config space, COMMAND register and its bus-master bit. */
+const CONFIG = 7;
+const COMMAND = 4;
+const BUS_MASTER = 4;
+
+/** Memory of the process that is mapped for the device. Bytes. */
+export interface MappedMemory {
+  readonly iova: number;
+  readonly vaddr: number;
+  readonly size: number;
+}
+
+/** A DMB of this driver: memory, its place in the SBA, and the token that the peer needs. */
+export interface DriverDmb extends MappedMemory {
+  readonly token: number;
+  readonly index: number;
+  /** The GID that may write, as `0x…`. */
+  readonly rgid: string;
+}
+
+/** An entry of the IEQ as the driver read it. */
+export interface DriverEvent {
+  readonly type: number;
+  readonly code: number;
+  readonly tok: string;
+  readonly time: string;
+  readonly info: string;
+}
+
+/** What one interrupt walk found. */
+export interface InterruptWalk {
+  /** Eventfd count: interrupts since the last walk. */
+  readonly interrupts: number;
+  readonly dmbs: readonly {
+    readonly index: number;
+    readonly token: number | undefined;
+    readonly mask: number;
+  }[];
+  readonly events: readonly DriverEvent[];
+}
+
+/** What the driver needs for signals: registered pages, the eventfd, and its place in the IEQ. */
+interface Registrations {
+  readonly sba: MappedMemory;
+  readonly ieq: MappedMemory;
+  readonly eventfd: number;
+  readonly gid: string;
+  /** Last IEQ slot handled, -1 before the first. */
+  readonly lastSlot: number;
+}
+
+/** State of a driver, for the host file. */
+export interface DriverState {
+  readonly descriptor: DescriptorState | null;
+  readonly registrations: Registrations | null;
+  readonly dmbs: readonly DriverDmb[];
+  /** Memory mapped by hand. */
+  readonly memory: readonly MappedMemory[];
+  readonly vlans: readonly number[];
+}
+
+const NEW: DriverState = { descriptor: null, registrations: null, dmbs: [], memory: [], vlans: [] };
+
+/** The driver of one function. */
+export class IsmDriver {
+  readonly #sys: SystemCalls;
+  readonly address: string;
+  #descriptor: VfioDescriptor | undefined = undefined;
+  #channel: CommandChannel | undefined = undefined;
+  #registrations: Registrations | undefined = undefined;
+  readonly #dmbs = new Map<number, DriverDmb>();
+  #memory: MappedMemory[] = [];
+  readonly #vlans = new Set<number>();
+
+  /** `address` is the PCI address of the function. */
+  constructor(sys: SystemCalls, address: string, state: DriverState = NEW) {
+    this.#sys = sys;
+    this.address = address;
+    if (state.descriptor !== null) this.#adopt(new VfioDescriptor(sys, state.descriptor));
+    this.#registrations = state.registrations ?? undefined;
+    for (const dmb of state.dmbs) this.#dmbs.set(dmb.token, dmb);
+    this.#memory = [...state.memory];
+    for (const id of state.vlans) this.#vlans.add(id);
+  }
+
+  get isOpen(): boolean {
+    return this.#descriptor !== undefined;
+  }
+
+  /** SBA and IEQ are registered. */
+  get isStarted(): boolean {
+    return this.#registrations !== undefined;
+  }
+
+  /** The descriptor, opened if it is not open yet. @throws {ErrnoError} @throws {DriverError} */
+  get descriptor(): VfioDescriptor {
+    if (this.#descriptor === undefined) this.#adopt(VfioDescriptor.open(this.#sys, this.address));
+    return this.#descriptor!;
+  }
+
+  /** The command channel of the open descriptor. */
+  get channel(): CommandChannel {
+    void this.descriptor;
+    return this.#channel!;
+  }
+
+  /** Registered DMBs by rising index. */
+  get dmbs(): readonly DriverDmb[] {
+    return [...this.#dmbs.values()].sort((a, b) => a.index - b.index);
+  }
+
+  /** Memory mapped by hand. */
+  get memory(): readonly MappedMemory[] {
+    return this.#memory;
+  }
+
+  /** VLAN ids that this driver added. */
+  get vlans(): readonly number[] {
+    return [...this.#vlans];
+  }
+
+  /** SBA and IEQ memory, or undefined before {@linkcode start}. */
+  get registrations(): Registrations | undefined {
+    return this.#registrations;
+  }
+
+  #adopt(descriptor: VfioDescriptor): void {
+    this.#descriptor = descriptor;
+    this.#channel = new CommandChannel(descriptor);
+  }
+
+  /**
+   * Makes the function ready for DMBs and events, in the order of the kernel's own driver: bus master, MSI,
+   * REG_SBA, REG_IEQ, READ_GID. Does nothing if that was done.
+   *
+   * @throws {ErrnoError} @throws {CommandError}; on a failure what was set up is taken down again
+   */
+  start(): void {
+    if (this.#registrations !== undefined) return;
+    const { descriptor, channel } = this;
+    setBusMaster(descriptor);
+    const undo: (() => void)[] = [];
+    try {
+      const eventfd = this.#sys.eventfd();
+      undo.push(() => this.#sys.close(eventfd));
+      descriptor.enableMsi(eventfd);
+      undo.push(() => descriptor.disableMsi());
+      const sba = this.#allocate(SBA.BYTES);
+      undo.push(() => this.#release(sba));
+      channel.send("REG_SBA", { sba: sba.iova });
+      undo.push(() => channel.unregister("UNREG_SBA", {}));
+      const ieq = this.#allocate(PAGE_SIZE, [sba]);
+      undo.push(() => this.#release(ieq));
+      channel.send("REG_IEQ", { ieq: ieq.iova, length: IEQ.BYTES });
+      const { gid } = channel.send("READ_GID", {});
+      this.#registrations = { sba, ieq, eventfd, gid: `0x${gid.toString(16)}`, lastSlot: -1 };
+    } catch (error) {
+      for (const step of undo.reverse()) step();
+      throw error;
+    }
+  }
+
+  /** The function's own GID. */
+  readGid(): bigint {
+    return this.channel.send("READ_GID", {}).gid;
+  }
+
+  /**
+   * Allocates, maps and registers a DMB that one GID may write.
+   *
+   * @param size bytes, a multiple of 4096 from 4096 to 1 MiB
+   * @throws {CommandError} @throws {ErrnoError} EINVAL, ENOSPC as the kernel's driver answers; memory is freed again
+   */
+  registerDmb(
+    { size, rgid, index, vlan }: { size: number; rgid: bigint; index?: number; vlan?: number },
+  ): DriverDmb {
+    this.start();
+    const at = index ?? this.#freeIndex();
+    const memory = this.#allocate(size);
+    try {
+      const { token } = this.channel.send("REG_DMB", {
+        dmb: memory.iova,
+        length: size,
+        sbaIndex: at,
+        vlanValid: vlan === undefined ? 0 : 1,
+        vlanId: vlan ?? 0,
+        rgid,
+      });
+      const dmb = { ...memory, token, index: at, rgid: `0x${rgid.toString(16)}` };
+      this.#dmbs.set(token, dmb);
+      return dmb;
+    } catch (error) {
+      this.#release(memory);
+      throw error;
+    }
+  }
+
+  /** Unregisters a DMB and frees its memory. @throws {DriverError} @throws {CommandError} */
+  unregisterDmb(token: number): void {
+    const dmb = this.#dmbs.get(token);
+    if (dmb === undefined) throw new DriverError(`This driver has no DMB with token 0x${token.toString(16)}`);
+    const ret = this.channel.unregister("UNREG_DMB", { token });
+    if (ret !== 0 && ret !== 0xffff) throw new DriverError(`UNREG_DMB answered 0x${ret.toString(16)}`);
+    this.#dmbs.delete(token);
+    this.#release(dmb);
+  }
+
+  /** The driver's own view of a DMB. @throws {DriverError} */
+  dmb(token: number): DriverDmb {
+    const dmb = this.#dmbs.get(token);
+    if (dmb === undefined) throw new DriverError(`This driver has no DMB with token 0x${token.toString(16)}`);
+    return dmb;
+  }
+
+  /** Reads mapped memory as the driver's own loads would: `length` bytes at `offset` of `memory`. */
+  view(memory: MappedMemory, offset: number, length: number, write = false): Uint8Array {
+    return this.#sys.memory(memory.vaddr + offset, length, write);
+  }
+
+  /**
+   * Moves `length` bytes of `data` at `start` into a peer's DMB: one store block per 4 KiB line of the target,
+   * the signal on the last one only. Nothing, not even a signal, for zero bytes (zPCI sheet 8.2).
+   *
+   * @returns store blocks issued @throws {ErrnoError} stores before a refused one stay done
+   */
+  move(
+    token: number,
+    offset: number,
+    data: Uint8Array,
+    { idx = 0, signal = false, start = 0, length = data.length - start }: {
+      idx?: number;
+      signal?: boolean;
+      start?: number;
+      length?: number;
+    } = {},
+  ): number {
+    const { descriptor } = this;
+    const limit = descriptor.maxStoreBlock;
+    let stores = 0;
+    let done = 0;
+    while (done < length) {
+      const chunk = Math.min(length - done, PAGE_SIZE - (offset + done) % PAGE_SIZE, limit);
+      const last = done + chunk === length;
+      const target = dataOffset(token, idx, signal && last, offset + done);
+      descriptor.write(DATA_BAR, target, data, start + done, chunk);
+      done += chunk;
+      stores++;
+    }
+    return stores;
+  }
+
+  /** Sends a software event to a peer. @throws {CommandError} */
+  signal(rgid: bigint, code: number, info: bigint, trigger = true): void {
+    this.channel.send("SIGNAL_IEQ", { rgid, triggerIrq: trigger ? 1 : 0, eventCode: code, info });
+  }
+
+  /** Adds or removes a VLAN id. @throws {CommandError} */
+  setVlan(id: number, member: boolean): void {
+    this.channel.send(member ? "ADD_VLAN_ID" : "DEL_VLAN_ID", { vlanId: id });
+    if (member) this.#vlans.add(id);
+    else this.#vlans.delete(id);
+  }
+
+  /** Interrupts that wait in the eventfd, taken out; 0 if there are none. */
+  #takeInterrupts(eventfd: number): number {
+    const counter = new Uint8Array(8);
+    try {
+      this.#sys.read(eventfd, counter, counter.length);
+    } catch (error) {
+      if (error instanceof ErrnoError && error.code === "EAGAIN") return 0;
+      throw error;
+    }
+    return Number(new DataView(counter.buffer).getBigUint64(0, true));
+  }
+
+  /**
+   * The interrupt handler: takes the eventfd's count, clears `s`, scans the DMB bits from index 32, takes the element
+   * masks, then the events (zPCI sheet 9.4). `s` is cleared before the scan, so no signal is lost.
+   */
+  handleInterrupt(): InterruptWalk {
+    const registered = this.#registrations;
+    if (registered === undefined) throw new DriverError("The driver has no SBA and IEQ registered");
+    const interrupts = this.#takeInterrupts(registered.eventfd);
+    const sba = this.#sys.memory(registered.sba.vaddr, SBA.BYTES, true);
+    sba[0] = sba[0]! & ~SBA.SUMMARY;
+    const dmbs: { index: number; token: number | undefined; mask: number }[] = [];
+    for (let byte = SBA.FIRST_INDEX >> 3; byte < SBA.INDICES >> 3; byte++) {
+      const bits = sba[SBA.DMB_BITS + byte]!;
+      if (bits === 0) continue;
+      sba[SBA.DMB_BITS + byte] = 0;
+      for (let bit = 0; bit < 8; bit++) {
+        if ((bits & 0x80 >> bit) === 0) continue;
+        const index = byte * 8 + bit;
+        const at = SBA.MASKS + index * 2;
+        const mask = sba[at]! << 8 | sba[at + 1]!;
+        sba[at] = sba[at + 1] = 0;
+        dmbs.push({ index, token: this.#tokenAt(index), mask });
+      }
+    }
+    let events: DriverEvent[] = [];
+    if ((sba[0]! & SBA.EVENT) !== 0) {
+      sba[0] = sba[0]! & ~SBA.EVENT;
+      events = this.#takeEvents(registered);
+    }
+    return { interrupts, dmbs, events };
+  }
+
+  /** Events that wait in the IEQ, taken out whether an interrupt came or not. */
+  takeEvents(): DriverEvent[] {
+    const registered = this.#registrations;
+    if (registered === undefined) throw new DriverError("The driver has no SBA and IEQ registered");
+    const word = this.#sys.memory(registered.sba.vaddr, 1, true);
+    word[0] = word[0]! & ~SBA.EVENT;
+    return this.#takeEvents(registered);
+  }
+
+  /** `last + 1 != idx` is the kernel driver's loop, wrapping after slot 14 (zPCI sheet 9.2). */
+  #takeEvents(registered: Registrations): DriverEvent[] {
+    const ieq = this.#sys.memory(registered.ieq.vaddr, IEQ.BYTES, false);
+    const { idx } = IEQ_HEADER.decode(ieq);
+    const events: DriverEvent[] = [];
+    let last = registered.lastSlot;
+    while (last + 1 !== idx && events.length < IEQ.SLOTS) {
+      last = (last + 1) % IEQ.SLOTS;
+      const entry = IEQ_ENTRY.decode(ieq, IEQ.ENTRIES + last * IEQ.ENTRY_BYTES);
+      events.push({
+        type: entry.type,
+        code: entry.code,
+        tok: `0x${entry.tok.toString(16)}`,
+        time: `0x${entry.time.toString(16)}`,
+        info: `0x${entry.info.toString(16)}`,
+      });
+    }
+    this.#registrations = { ...registered, lastSlot: last };
+    return events;
+  }
+
+  /** Allocates memory and maps it where the caller or the driver chooses. Bytes. @throws {ErrnoError} */
+  mapMemory(size: number, iova?: number): MappedMemory {
+    const memory = this.#allocate(pageRound(size), [], iova);
+    this.#memory.push(memory);
+    return memory;
+  }
+
+  /** Unmaps a range; memory whose mapping is gone is freed. @returns bytes unmapped @throws {ErrnoError} */
+  unmapMemory(iova: number, size: number): number {
+    const unmapped = this.descriptor.unmapDma(iova, size);
+    const gone = this.#memory.filter((each) => each.iova >= iova && each.iova + each.size <= iova + size);
+    for (const { vaddr } of gone) this.#sys.munmap(vaddr);
+    this.#memory = this.#memory.filter((each) => !gone.includes(each));
+    return unmapped;
+  }
+
+  /** VFIO_DEVICE_RESET; what was registered with the device is gone, so its memory is given back. */
+  reset(): void {
+    this.descriptor.reset();
+    this.#forget();
+  }
+
+  /** Unregisters what can be unregistered, in the order of the kernel's driver, and closes the descriptor. */
+  close(): void {
+    const descriptor = this.#descriptor;
+    if (descriptor === undefined) return;
+    for (const { token } of this.dmbs) this.channel.unregister("UNREG_DMB", { token });
+    if (this.#registrations !== undefined) {
+      this.channel.unregister("UNREG_IEQ", {});
+      this.channel.unregister("UNREG_SBA", {});
+    }
+    this.#forget();
+    for (const { iova, size } of [...this.#memory]) this.unmapMemory(iova, size);
+    descriptor.close();
+    this.#descriptor = undefined;
+    this.#channel = undefined;
+    this.#vlans.clear();
+  }
+
+  save(): DriverState {
+    return {
+      descriptor: this.#descriptor?.save() ?? null,
+      registrations: this.#registrations ?? null,
+      dmbs: this.dmbs,
+      memory: this.#memory,
+      vlans: this.vlans,
+    };
+  }
+
+  /** Frees the memory of everything that was registered; the device does not hold it any more. */
+  #forget(): void {
+    for (const dmb of this.#dmbs.values()) this.#release(dmb);
+    this.#dmbs.clear();
+    this.#vlans.clear();
+    const registered = this.#registrations;
+    if (registered === undefined) return;
+    this.#registrations = undefined;
+    this.descriptor.disableMsi();
+    this.#sys.close(registered.eventfd);
+    this.#release(registered.sba);
+    this.#release(registered.ieq);
+  }
+
+  #tokenAt(index: number): number | undefined {
+    for (const dmb of this.#dmbs.values()) if (dmb.index === index) return dmb.token;
+    return undefined;
+  }
+
+  /** The lowest free SBA index from 32 on (zPCI sheet 9.1). @throws {DriverError} */
+  #freeIndex(): number {
+    const used = new Set(this.dmbs.map(({ index }) => index));
+    for (let index: number = SBA.FIRST_INDEX; index < SBA.INDICES; index++) {
+      if (!used.has(index)) return index;
+    }
+    throw new DriverError("All 1888 usable DMB indices are taken");
+  }
+
+  #allocate(size: number, extra: readonly MappedMemory[] = [], iova?: number): MappedMemory {
+    const rounded = pageRound(size);
+    const [first, last] = this.descriptor.dmaRange;
+    const at = iova ?? firstFit([...this.#used(), ...extra], first, last, rounded);
+    if (at === undefined) throw new DriverError("No DMA addresses are left");
+    const vaddr = this.#sys.mmapAnonymous(rounded);
+    const memory = { iova: at, vaddr, size: rounded };
+    try {
+      this.descriptor.mapDma(vaddr, at, rounded);
+    } catch (error) {
+      this.#sys.munmap(vaddr);
+      throw error;
+    }
+    return memory;
+  }
+
+  #release({ iova, size, vaddr }: MappedMemory): void {
+    this.descriptor.unmapDma(iova, size);
+    this.#sys.munmap(vaddr);
+  }
+
+  *#used(): Generator<MappedMemory> {
+    yield* this.#dmbs.values();
+    yield* this.#memory;
+    if (this.#registrations === undefined) return;
+    yield this.#registrations.sba;
+    yield this.#registrations.ieq;
+  }
+}
+
+/** DMA needs the bus-master bit, which is off after open (VFIO sheet 5.2). */
+function setBusMaster(descriptor: VfioDescriptor): void {
+  const command = new Uint8Array(2);
+  descriptor.read(CONFIG, COMMAND, 2, command);
+  command[0] = command[0]! | BUS_MASTER;
+  descriptor.write(CONFIG, COMMAND, command);
+}

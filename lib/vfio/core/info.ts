@@ -1,0 +1,104 @@
+/**
+ * GET_INFO with its capability chain, and GET_REGION_INFO. Facts: VFIO sheet sections 2 and 3
+ * (drivers/vfio/pci/vfio_pci_core.c, drivers/vfio/pci/vfio_pci_zdev.c, drivers/vfio/vfio_main.c).
+ */
+import type { VfioDevice } from "../device.ts";
+import {
+  CAP_HEADER,
+  CAP_ID,
+  DEVICE_FLAGS,
+  DEVICE_INFO,
+  DEVICE_INFO_MIN,
+  IRQ,
+  REGION,
+  REGION_INFO,
+  ZPCI_BASE,
+  ZPCI_GROUP,
+  ZPCI_PFIP,
+  ZPCI_UTIL,
+} from "../uapi.ts";
+import { checkArgsz, copyToUser } from "../user_memory.ts";
+
+/** The generic fragment limit that the group capability reports as maxstbl, whatever the hardware takes. */
+const REPORTED_MAXSTBL = 128;
+const GROUP_REFRESH = 1n;
+const UTILITY_STRING_BYTES = 64;
+const PFIP_BYTES = 4;
+
+/** VFIO_DEVICE_GET_INFO: a chain that does not fit is no error, argsz then says what it needs. */
+export function getDeviceInfo(device: VfioDevice, arg: Uint8Array): number {
+  const argsz = checkArgsz(arg, DEVICE_INFO_MIN, "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_ioctl_get_info");
+  const chain = device.kernel.options.capabilityChain ? capabilityChain(device) : new Uint8Array(0);
+  const needed = DEVICE_INFO.size + chain.length;
+  const fits = argsz >= needed;
+  const info = DEVICE_INFO.encode({
+    argsz: fits ? argsz : needed,
+    flags: DEVICE_FLAGS.PCI | (device.resetWorks ? DEVICE_FLAGS.RESET : 0) |
+      (chain.length > 0 ? DEVICE_FLAGS.CAPS : 0),
+    numRegions: REGION.COUNT,
+    numIrqs: IRQ.COUNT,
+    capOffset: fits && chain.length > 0 ? DEVICE_INFO.size : 0,
+  });
+  if (chain.length === 0) DEVICE_INFO.encode({ argsz }, info);
+  if (fits) copyToUser(arg, DEVICE_INFO.size, chain, 0, chain.length);
+  copyToUser(arg, 0, info, 0, Math.min(argsz, DEVICE_INFO.size));
+  return 0;
+}
+
+/** The chain as it lies behind the info struct: BASE, GROUP, UTIL (if firmware gave one), PFIP. */
+export function capabilityChain({ zdev }: VfioDevice): Uint8Array {
+  const { facts } = zdev;
+  const parts = [
+    CAP_HEADER.encode(
+      { id: CAP_ID.ZPCI_BASE, version: 2 },
+      ZPCI_BASE.encode({
+        startDma: facts.startDma,
+        endDma: facts.endDma,
+        pchid: facts.pchid,
+        vfn: facts.vfn,
+        fmbLength: facts.fmbLength,
+        pft: facts.pft,
+        gid: facts.pfgid,
+        fh: zdev.fh,
+      }),
+    ),
+    CAP_HEADER.encode(
+      { id: CAP_ID.ZPCI_GROUP, version: 2 },
+      ZPCI_GROUP.encode({
+        dasm: facts.dasm,
+        msiAddr: facts.msia,
+        flags: GROUP_REFRESH,
+        mui: facts.mui,
+        noi: facts.noi,
+        maxstbl: REPORTED_MAXSTBL,
+        version: facts.version,
+        imaxstbl: facts.maxstbl,
+      }),
+    ),
+  ];
+  if (facts.utilityString !== undefined) {
+    const util = ZPCI_UTIL.encode({ size: UTILITY_STRING_BYTES, utilityString: facts.utilityString });
+    parts.push(CAP_HEADER.encode({ id: CAP_ID.ZPCI_UTIL, version: 1 }, util));
+  }
+  const pfip = ZPCI_PFIP.encode({ size: PFIP_BYTES, pfip: facts.pfip });
+  parts.push(CAP_HEADER.encode({ id: CAP_ID.ZPCI_PFIP, version: 1 }, pfip));
+
+  const chain = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    const next = at + part.length;
+    if (next < chain.length) CAP_HEADER.encode({ next: DEVICE_INFO.size + next }, part);
+    chain.set(part, at);
+    at = next;
+  }
+  return chain;
+}
+
+/** VFIO_DEVICE_GET_REGION_INFO: on an error nothing is copied back. */
+export function getRegionInfo(device: VfioDevice, arg: Uint8Array): number {
+  checkArgsz(arg, REGION_INFO.size, "drivers/vfio/vfio_main.c: vfio_get_region_info");
+  const { index } = REGION_INFO.decode(arg);
+  const { size, offset, flags } = device.variant.regionInfo(device, index);
+  REGION_INFO.encode({ size, offset, flags }, arg);
+  return 0;
+}

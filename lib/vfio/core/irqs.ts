@@ -1,0 +1,190 @@
+/**
+ * GET_IRQ_INFO and SET_IRQS. Facts: VFIO sheet section 7
+ * (drivers/vfio/pci/vfio_pci_core.c, drivers/vfio/pci/vfio_pci_intrs.c, drivers/vfio/vfio_main.c).
+ */
+import type { VfioDevice } from "../device.ts";
+import { EventFd, EventFdFile } from "../eventfd.ts";
+import { ErrnoError } from "../errno.ts";
+import type { Kernel } from "../kernel.ts";
+import { coreError } from "../refusal.ts";
+import { IRQ, IRQ_FLAGS, IRQ_INFO, IRQ_SET, IRQ_SET_FLAGS } from "../uapi.ts";
+import { checkArgsz, copyToUser } from "../user_memory.ts";
+
+const CORE = "drivers/vfio/pci/vfio_pci_core.c";
+const INTRS = "drivers/vfio/pci/vfio_pci_intrs.c";
+const MAIN = "drivers/vfio/vfio_main.c";
+const MSI_VECTORS = 1;
+const IRQ_NAMES = ["INTx", "MSI", "MSI-X", "ERR", "REQ"];
+
+/** Interrupts of an index: the pin is forced to 0, one MSI vector, no MSI-X, ERR is PCIe only, one REQ. */
+function irqCount(index: number): number {
+  return index === IRQ.MSI ? MSI_VECTORS : index === IRQ.REQ ? 1 : 0;
+}
+
+export function getIrqInfo(_device: VfioDevice, arg: Uint8Array): number {
+  const source = `${CORE}: vfio_pci_ioctl_get_irq_info`;
+  const argsz = checkArgsz(arg, IRQ_INFO.size, source);
+  const { index } = IRQ_INFO.decode(arg);
+  if (index >= IRQ.COUNT) {
+    throw coreError("EINVAL", "irq index", source, `IRQ index ${index} does not exist`);
+  }
+  if (index === IRQ.ERR) {
+    throw coreError("EINVAL", "irq index", source, "The ERR interrupt exists on PCIe only");
+  }
+  const flags = index === IRQ.INTX
+    ? IRQ_FLAGS.EVENTFD | IRQ_FLAGS.MASKABLE | IRQ_FLAGS.AUTOMASKED
+    : IRQ_FLAGS.EVENTFD | IRQ_FLAGS.NORESIZE;
+  copyToUser(arg, 0, IRQ_INFO.encode({ argsz, flags, index, count: irqCount(index) }), 0, IRQ_INFO.size);
+  return 0;
+}
+
+type DataKind = "none" | "bool" | "eventfd";
+
+/** A validated SET_IRQS. */
+interface IrqSet {
+  readonly action: number;
+  readonly kind: DataKind;
+  readonly start: number;
+  readonly count: number;
+  readonly bools: readonly boolean[];
+  readonly fds: readonly number[];
+}
+
+/** VFIO_DEVICE_SET_IRQS, validation in the order of VFIO sheet 7.2, then dispatch by index. */
+export function setIrqs(device: VfioDevice, arg: Uint8Array, kernel: Kernel): number {
+  const { index, set } = parseSet(arg);
+  const actions = [IRQ_SET_FLAGS.MASK, IRQ_SET_FLAGS.UNMASK, IRQ_SET_FLAGS.TRIGGER];
+  if (!actions.includes(set.action as typeof actions[number]) || set.action !== IRQ_SET_FLAGS.TRIGGER) {
+    throw coreError(
+      "ENOTTY",
+      "irq action",
+      `${INTRS}: vfio_pci_set_irqs_ioctl`,
+      `${IRQ_NAMES[index]} takes exactly the TRIGGER action`,
+    );
+  }
+  return index === IRQ.MSI ? triggerMsi(device, kernel, set) : triggerReq(device, kernel, set);
+}
+
+function parseSet(arg: Uint8Array): { index: number; set: IrqSet } {
+  const source = `${MAIN}: vfio_set_irqs_validate_and_prepare`;
+  const argsz = checkArgsz(arg, IRQ_SET.size, source);
+  const { flags, index, start, count } = IRQ_SET.decode(arg);
+  const invalid = (rule: string, message: string) => coreError("EINVAL", rule, source, message);
+  if (index >= IRQ.COUNT) throw invalid("irq index", `IRQ index ${index} does not exist`);
+  if (count >= 0xffff_ffff - start) throw invalid("irq range", "Start plus count is too large");
+  if (flags >= 64) throw invalid("flags", `Unknown flags in ${flags}`);
+  const available = irqCount(index);
+  if (start >= available || start + count > available) {
+    throw invalid(
+      "irq range",
+      `${IRQ_NAMES[index]} has ${available} interrupts; ${start} to ${start + count} is beyond`,
+    );
+  }
+  const types = flags & 7;
+  const kind: DataKind | undefined = types === IRQ_SET_FLAGS.DATA_NONE
+    ? "none"
+    : types === IRQ_SET_FLAGS.DATA_BOOL
+    ? "bool"
+    : types === IRQ_SET_FLAGS.DATA_EVENTFD
+    ? "eventfd"
+    : undefined;
+  if (kind === undefined) throw invalid("data type", "SET_IRQS takes exactly one data type");
+  const size = kind === "none" ? 0 : kind === "bool" ? count : count * 4;
+  if (argsz - IRQ_SET.size < size) throw invalid("argsz", `argsz ${argsz} has no room for ${count} entries`);
+  if (arg.length < IRQ_SET.size + size) {
+    throw coreError("EFAULT", "user memory", source, "The caller's data is not accessible");
+  }
+  const view = new DataView(arg.buffer, arg.byteOffset + IRQ_SET.size);
+  const each = Array.from({ length: count }, (_, i) => i);
+  return {
+    index,
+    set: {
+      action: flags & ~7,
+      kind,
+      start,
+      count,
+      bools: kind === "bool" ? each.map((i) => view.getUint8(i) !== 0) : [],
+      fds: kind === "eventfd" ? each.map((i) => view.getInt32(i * 4, true)) : [],
+    },
+  };
+}
+
+function triggerMsi(device: VfioDevice, kernel: Kernel, set: IrqSet): number {
+  const source = `${INTRS}: vfio_pci_set_msi_trigger`;
+  const { kind, start, count } = set;
+  if (kind === "none" && count === 0 && device.msi !== undefined) {
+    disableMsi(device);
+    return 0;
+  }
+  if (kind === "eventfd") {
+    if (device.msi !== undefined) return installVectors(device, kernel, set);
+    if (start + count === 0) {
+      throw coreError("ERANGE", "no vectors", source, "MSI cannot be switched on with no vectors");
+    }
+    device.msi = new Array(start + count).fill(undefined);
+    device.zdev.setupInterrupts(start + count);
+    try {
+      return installVectors(device, kernel, set);
+    } catch (error) {
+      disableMsi(device);
+      throw error;
+    }
+  }
+  if (device.msi === undefined) throw coreError("EINVAL", "MSI off", source, "MSI is not switched on");
+  for (let i = 0; i < count; i++) {
+    if (kind === "none" || set.bools[i]) device.interrupt(start + i);
+  }
+  return 0;
+}
+
+function disableMsi(device: VfioDevice): void {
+  device.msi = undefined;
+  device.zdev.teardownInterrupts();
+}
+
+/** Installs an eventfd per vector; a failing one takes all vectors of the call away. */
+function installVectors(device: VfioDevice, kernel: Kernel, { start, fds }: IrqSet): number {
+  const vectors = device.msi!;
+  try {
+    fds.forEach((fd, i) => {
+      vectors[start + i] = undefined;
+      vectors[start + i] = fd < 0 ? undefined : eventFdOf(kernel, fd);
+    });
+  } catch (error) {
+    fds.forEach((_, i) => vectors[start + i] = undefined);
+    throw error;
+  }
+  return 0;
+}
+
+function triggerReq(device: VfioDevice, kernel: Kernel, { kind, count, bools, fds }: IrqSet): number {
+  const source = `${INTRS}: vfio_pci_set_ctx_trigger_single`;
+  const invalid = (message: string) => coreError("EINVAL", "REQ trigger", source, message);
+  if (kind === "none") {
+    if (device.req === undefined) throw invalid("No eventfd is installed for REQ");
+    if (count === 0) device.req = undefined;
+    else device.req.signal(kernel.partition.tracer, device.zdev.facts.fid);
+    return 0;
+  }
+  if (count === 0) throw invalid("REQ needs a count of 1 with data");
+  if (kind === "bool") {
+    if (bools[0] === true) device.req?.signal(kernel.partition.tracer, device.zdev.facts.fid);
+    return 0;
+  }
+  const fd = fds[0]!;
+  if (fd < -1) throw invalid(`Descriptor ${fd} is not valid`);
+  device.req = fd === -1 ? undefined : eventFdOf(kernel, fd);
+  return 0;
+}
+
+/** The eventfd behind a descriptor. @throws {ErrnoError} EBADF, EINVAL */
+function eventFdOf(kernel: Kernel, fd: number): EventFd {
+  const file = kernel.process.file(fd);
+  if (file instanceof EventFdFile) return file.context;
+  throw new ErrnoError("EINVAL", {
+    layer: "vfio-core",
+    rule: "eventfd",
+    source: "fs/eventfd.c: eventfd_ctx_fdget",
+    message: `Descriptor ${fd} is not an eventfd`,
+  });
+}

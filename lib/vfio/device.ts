@@ -1,0 +1,154 @@
+/**
+ * A function in the hands of a vfio-pci driver: what all its descriptors share, from first open to last close.
+ * Facts: VFIO sheet 1.6 (drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable, vfio_pci_core_disable).
+ */
+import { ConfigSpace, type ConfigSpaceState } from "./config/space.ts";
+import type { EventFd } from "./eventfd.ts";
+import type { Kernel } from "./kernel.ts";
+import { restorePciState, savePciState, setCommandBits } from "./pci_state.ts";
+import type { Variant } from "./variant/variant.ts";
+import type { Zdev } from "./zdev.ts";
+
+const COMMAND_MEMORY = 0x0002;
+const COMMAND_MASTER = 0x0004;
+const CONFIG_BYTES = 256;
+
+/** State of an open device, for the host file. */
+export interface DeviceState {
+  readonly fid: number;
+  readonly openCount: number;
+  readonly resetWorks: boolean;
+  readonly config: ConfigSpaceState | null;
+  /** Eventfd ids per MSI vector, null where none is installed; null altogether while MSI is off. */
+  readonly msi: readonly (number | null)[] | null;
+  readonly req: number | null;
+}
+
+/** The vfio-pci device. */
+export class VfioDevice {
+  readonly zdev: Zdev;
+  readonly variant: Variant;
+  readonly kernel: Kernel;
+  openCount = 0;
+  /** The reset at open worked, so that VFIO_DEVICE_FLAGS_RESET is offered. */
+  resetWorks = false;
+  /** Eventfd per MSI vector while MSI is on. */
+  msi: (EventFd | undefined)[] | undefined = undefined;
+  /** Eventfd that asks the process to give the device back. */
+  req: EventFd | undefined = undefined;
+  #config: ConfigSpace | undefined = undefined;
+  #slab: Uint8Array | undefined = undefined;
+
+  constructor(kernel: Kernel, zdev: Zdev, variant: Variant) {
+    this.kernel = kernel;
+    this.zdev = zdev;
+    this.variant = variant;
+  }
+
+  /** The config shadow; there is one while the device is open. */
+  get config(): ConfigSpace {
+    if (this.#config === undefined) throw new Error(`Device ${this.zdev.name} is not open`);
+    return this.#config;
+  }
+
+  /** The bounce buffer of writes: an object of maxstbl bytes, as the driver's slab cache hands out. */
+  get slab(): Uint8Array {
+    return this.#slab ??= new Uint8Array(this.zdev.facts.maxstbl);
+  }
+
+  /** One more descriptor; the first one enables and resets the function. @throws {ErrnoError} ENODEV, EIO */
+  open(): void {
+    if (this.openCount === 0) this.#enable();
+    this.openCount++;
+  }
+
+  /** One descriptor less; the last one takes everything back. */
+  close(): void {
+    this.openCount--;
+    if (this.openCount === 0) this.#disable();
+  }
+
+  /** vfio_pci_try_reset_function: registers of the PCI header survive, everything in the device is lost. */
+  reset(): void {
+    const state = savePciState(this.zdev);
+    this.zdev.hotReset();
+    restorePciState(this.zdev, state);
+  }
+
+  /** An interrupt of a vector: signals its eventfd. */
+  interrupt(vector: number): void {
+    this.msi?.[vector]?.signal(this.kernel.partition.tracer, this.zdev.facts.fid);
+  }
+
+  #enable(): void {
+    setCommandBits(this.zdev, COMMAND_MASTER, 0);
+    setCommandBits(this.zdev, 0, COMMAND_MEMORY);
+    this.reset();
+    this.resetWorks = true;
+    this.#config = ConfigSpace.build(this.#hardware(), this.#facts(), () => this.#msiGrant());
+  }
+
+  #disable(): void {
+    if (this.msi !== undefined) this.zdev.teardownInterrupts();
+    this.msi = undefined;
+    this.req = undefined;
+    this.#config = undefined;
+    try {
+      setCommandBits(this.zdev, COMMAND_MASTER, 0);
+    } catch {
+      // A function that is gone or in error cannot be quiesced; the reset below decides.
+    }
+    try {
+      this.zdev.hotReset();
+      setCommandBits(this.zdev, 0, COMMAND_MEMORY);
+    } catch {
+      // Close cannot fail (VFIO sheet section 10).
+    }
+  }
+
+  #hardware() {
+    const { zdev } = this;
+    return {
+      load: (offset: number, width: 1 | 2 | 4) => zdev.configLoad(offset, width),
+      store: (offset: number, width: 1 | 2 | 4, value: number) => zdev.configStore(offset, width, value),
+    };
+  }
+
+  #facts() {
+    const { bars, vfn } = this.zdev.facts;
+    return {
+      size: CONFIG_BYTES,
+      barSizes: bars.map(({ size }) => size === 0 ? undefined : size),
+      bar64: bars.map(({ is64 }) => is64),
+      barPrefetch: bars.map(({ prefetch }) => prefetch),
+      virtualFunction: vfn !== 0,
+    };
+  }
+
+  #msiGrant() {
+    return {
+      enabled: this.msi !== undefined,
+      vectorsLog2: this.msi === undefined ? 0 : Math.ceil(Math.log2(this.msi.length)),
+    };
+  }
+
+  save(): DeviceState {
+    return {
+      fid: this.zdev.facts.fid,
+      openCount: this.openCount,
+      resetWorks: this.resetWorks,
+      config: this.#config?.save() ?? null,
+      msi: this.msi?.map((eventfd) => eventfd?.id ?? null) ?? null,
+      req: this.req?.id ?? null,
+    };
+  }
+
+  restore(state: DeviceState): void {
+    this.openCount = state.openCount;
+    this.resetWorks = state.resetWorks;
+    this.msi = state.msi?.map((id) => id === null ? undefined : this.kernel.eventFd(id)) ?? undefined;
+    this.req = state.req === null ? undefined : this.kernel.eventFd(state.req);
+    if (state.config === null) return;
+    this.#config = ConfigSpace.restore(state.config, this.#hardware(), this.#facts(), () => this.#msiGrant());
+  }
+}

@@ -1,0 +1,72 @@
+/**
+ * Linux errno values that the simulated kernel returns (include/uapi/asm-generic/errno.h; s390 and x86 agree).
+ */
+export const ERRNO = {
+  EPERM: 1,
+  ENOENT: 2,
+  EIO: 5,
+  ENXIO: 6,
+  E2BIG: 7,
+  EBADF: 9,
+  EAGAIN: 11,
+  ENOMEM: 12,
+  EACCES: 13,
+  EFAULT: 14,
+  EBUSY: 16,
+  EEXIST: 17,
+  ENODEV: 19,
+  EINVAL: 22,
+  EMFILE: 24,
+  ENOTTY: 25,
+  ENOSPC: 28,
+  ESPIPE: 29,
+  ERANGE: 34,
+  EOVERFLOW: 75,
+  EBADFD: 77,
+  EMSGSIZE: 90,
+  EOPNOTSUPP: 95,
+  EADDRINUSE: 98,
+} as const;
+
+/** The name of an errno, such as `"EINVAL"`. */
+export type ErrnoName = keyof typeof ERRNO;
+
+/** Who refused: the layers of docs/architecture, from the top down. */
+export type RefusalLayer = "vfs" | "vfio-core" | "variant" | "instruction" | "device";
+
+/** Why a system call was refused. */
+export interface Refusal {
+  readonly layer: RefusalLayer;
+  /** The rule in a few words, stable enough to match on: `"4 KiB boundary"`. */
+  readonly rule: string;
+  /** The kernel or QEMU symbol that the rule models: `path: symbol`. */
+  readonly source: string;
+  /** One sentence for people, without a full stop. */
+  readonly message: string;
+  /** What to do instead, where that is known. */
+  readonly hint?: string;
+}
+
+/** A refusal by the simulated kernel: expected, reported, never a bug. */
+export class ErrnoError extends Error {
+  override readonly name = "ErrnoError";
+  readonly code: ErrnoName;
+  readonly layer: RefusalLayer;
+  readonly rule: string;
+  readonly source: string;
+  readonly hint: string | undefined;
+
+  constructor(code: ErrnoName, refusal: Refusal) {
+    super(refusal.message);
+    this.code = code;
+    this.layer = refusal.layer;
+    this.rule = refusal.rule;
+    this.source = refusal.source;
+    this.hint = refusal.hint;
+  }
+
+  /** The positive errno number. */
+  get errno(): number {
+    return ERRNO[this.code];
+  }
+}

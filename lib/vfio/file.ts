@@ -1,0 +1,88 @@
+/** An open file of a guest's driver process: what stands behind a descriptor. */
+import { ErrnoError, type ErrnoName } from "./errno.ts";
+
+/** Kinds of descriptors; the same ioctl number means different things on each. */
+export type FileKind = "container" | "group" | "device" | "eventfd";
+
+/** Argument of an ioctl: a value, or a struct in the caller's memory. */
+export type IoctlArg = Uint8Array | number;
+
+/** A file in the host file; the fields depend on the kind. */
+export interface FileState {
+  readonly fd: number;
+  readonly kind: FileKind;
+  readonly position: number;
+  /** Container id, group number, function id or eventfd id. */
+  readonly id: number;
+  /** Container that a group is attached to. */
+  readonly container?: number | null;
+}
+
+/** Base of all kinds: every operation is refused as a file without that operation refuses it. */
+export abstract class OpenFile {
+  abstract readonly kind: FileKind;
+  /** What the descriptor refers to, for the host file and for people. */
+  abstract readonly id: number;
+  /** File position of read() and write(). */
+  position = 0;
+  /** pread() and pwrite() work (FMODE_PREAD, FMODE_PWRITE). */
+  readonly positioned: boolean = false;
+
+  /** Reads `count` bytes into the caller's buffer from index `start`. */
+  read(_buffer: Uint8Array, _count: number, _position: number, _start: number): number {
+    throw noOperation("read");
+  }
+
+  /** Writes `count` bytes of the caller's buffer from index `start`. */
+  write(_buffer: Uint8Array, _count: number, _position: number, _start: number): number {
+    throw noOperation("write");
+  }
+
+  ioctl(_request: number, _arg: IoctlArg): number {
+    throw notATty();
+  }
+
+  /** The last descriptor is closed. */
+  release(): void {}
+
+  /** The part of the file's state that its kind adds. */
+  save(): Partial<FileState> {
+    return {};
+  }
+}
+
+function noOperation(op: string): ErrnoError {
+  return vfsError(
+    "EINVAL",
+    "no such operation",
+    `fs/read_write.c: vfs_${op}`,
+    `This descriptor cannot ${op}`,
+  );
+}
+
+/** ENOTTY for an ioctl that this kind of descriptor does not know. */
+export function notATty(): ErrnoError {
+  return new ErrnoError("ENOTTY", {
+    layer: "vfio-core",
+    rule: "unknown ioctl",
+    source: "drivers/vfio/vfio_main.c: vfio_device_fops_unl_ioctl",
+    message: "This kind of descriptor does not know the ioctl",
+  });
+}
+
+/** A refusal by the file system layer, before any driver. */
+export function vfsError(
+  code: ErrnoName,
+  rule: string,
+  source: string,
+  message: string,
+  hint?: string,
+): ErrnoError {
+  return new ErrnoError(code, {
+    layer: "vfs",
+    rule,
+    source,
+    message,
+    ...(hint === undefined ? {} : { hint }),
+  });
+}

@@ -1,0 +1,91 @@
+/**
+ * An IOMMU domain: translation tables in the guest's storage, and the functions that use them.
+ * Facts: VFIO sheet 9.1 (drivers/iommu/s390-iommu.c), zPCI sheet 11 (RPCIT).
+ */
+import type { Partition } from "../zpci/partition.ts";
+import { PAGE_SIZE } from "../zpci/storage.ts";
+import { type Translation, TranslationTables } from "../zpci/translation.ts";
+import type { Zdev } from "./zdev.ts";
+
+/** A mapping in the host file: DMA address, size, storage address, what the device may do. */
+export interface MappingState {
+  readonly iova: number;
+  readonly size: number;
+  readonly vaddr: number;
+  readonly read: boolean;
+  readonly write: boolean;
+}
+
+/** A domain in the host file. */
+export interface DomainState {
+  readonly origin: number;
+  readonly mappings: readonly MappingState[];
+}
+
+/** One DMA address space of a guest. */
+export class IommuDomain {
+  readonly #partition: Partition;
+  readonly tables = new TranslationTables();
+  readonly zdevs = new Set<Zdev>();
+  /** Storage address of the tables' origin. */
+  readonly origin: number;
+
+  private constructor(partition: Partition, origin: number) {
+    this.#partition = partition;
+    this.origin = origin;
+    partition.translationTables.set(origin, this.tables);
+  }
+
+  /** A new, empty domain; undefined if the guest has no storage left for its tables. */
+  static create(partition: Partition): IommuDomain | undefined {
+    const root = partition.storage.allocate(PAGE_SIZE);
+    return root === undefined ? undefined : new IommuDomain(partition, root.address);
+  }
+
+  static restore(partition: Partition, state: DomainState): IommuDomain {
+    const domain = new IommuDomain(partition, state.origin);
+    for (const { vaddr, ...mapping } of state.mappings) {
+      const buffer = partition.storage.find(vaddr, mapping.size);
+      if (buffer === undefined) throw new Error(`Mapping at ${mapping.iova} has lost its memory`);
+      domain.tables.insert({ ...mapping, buffer, bufferOffset: vaddr - buffer.address });
+    }
+    return domain;
+  }
+
+  save(): DomainState {
+    return { origin: this.origin, mappings: this.mappings() };
+  }
+
+  /** All mappings by rising IOVA. */
+  mappings(): MappingState[] {
+    return this.tables.entries.map(({ iova, size, read, write, buffer, bufferOffset }) => ({
+      iova,
+      size,
+      vaddr: buffer.address + bufferOffset,
+      read,
+      write,
+    }));
+  }
+
+  /** Maps `size` bytes of storage at `vaddr`; false if that is no memory of the guest. The range is free. */
+  map(iova: number, vaddr: number, size: number, read: boolean, write: boolean): boolean {
+    const buffer = this.#partition.storage.find(vaddr, size);
+    if (buffer === undefined) return false;
+    this.tables.insert({ iova, size, read, write, buffer, bufferOffset: vaddr - buffer.address });
+    for (const zdev of this.zdevs) zdev.refresh(iova, size);
+    return true;
+  }
+
+  /** Unmaps a whole mapping. */
+  unmap(mapping: Translation): void {
+    this.tables.remove(mapping.iova);
+    for (const zdev of this.zdevs) zdev.refresh(mapping.iova, mapping.size);
+  }
+
+  /** Gives the tables back: the container or IOAS is gone. */
+  dispose(): void {
+    for (const mapping of [...this.tables.entries]) this.unmap(mapping);
+    this.#partition.translationTables.delete(this.origin);
+    this.#partition.storage.free(this.origin);
+  }
+}

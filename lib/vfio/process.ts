@@ -1,0 +1,298 @@
+/**
+ * The system calls of a guest's driver process, and what the kernel checks before any driver is asked.
+ * Facts: VFIO sheet 4.1 (fs/read_write.c, fs/open.c).
+ */
+import type { SyscallEvent, Tracer, TraceValue } from "../base/trace.ts";
+import { ErrnoError } from "./errno.ts";
+import { EventFdFile } from "./eventfd.ts";
+import { type FileState, type IoctlArg, type OpenFile, vfsError } from "./file.ts";
+import type { Kernel } from "./kernel.ts";
+import { ioctlName } from "./uapi.ts";
+
+/** MAX_RW_COUNT: INT_MAX rounded down to a page; longer counts are clamped to it (include/linux/fs.h). */
+export const MAX_RW_COUNT = 0x7fff_f000;
+const SSIZE_MAX = 2n ** 63n - 1n;
+/** Descriptors below this are stdin, stdout and stderr. */
+const FIRST_FD = 3;
+const MAX_FDS = 1024;
+
+/** A file position or count; `bigint` where it may pass 2^53. */
+export type Offset = number | bigint;
+
+/** What a user-space driver needs of its operating system; the simulated process is one implementation. */
+export type SystemCalls = Pick<
+  Process,
+  | "open"
+  | "close"
+  | "ioctl"
+  | "pread"
+  | "pwrite"
+  | "read"
+  | "eventfd"
+  | "readlink"
+  | "mmapAnonymous"
+  | "munmap"
+  | "memory"
+>;
+
+/** State for the host file. */
+export interface ProcessState {
+  readonly files: readonly FileState[];
+}
+
+/** One driver process. */
+export class Process {
+  readonly #kernel: Kernel;
+  readonly #tracer: Tracer;
+  readonly #files: (OpenFile | undefined)[] = [];
+
+  constructor(kernel: Kernel, tracer: Tracer) {
+    this.#kernel = kernel;
+    this.#tracer = tracer;
+  }
+
+  /** Open descriptors with what they refer to. */
+  *files(): Generator<readonly [fd: number, file: OpenFile]> {
+    for (let fd = FIRST_FD; fd < this.#files.length; fd++) {
+      const file = this.#files[fd];
+      if (file !== undefined) yield [fd, file];
+    }
+  }
+
+  /** openat(2) of a device node, read and write. @returns the descriptor */
+  open(path: string): number {
+    return this.#call("openat", () => ({ path }), () => this.#install(this.#kernel.openNode(path)));
+  }
+
+  /** readlink(2), for the links of sysfs. @returns the link's target; ENOENT */
+  readlink(path: string): string {
+    let target = "";
+    this.#call("readlink", () => ({ path }), () => {
+      target = this.#kernel.readLink(path);
+      return target.length;
+    });
+    return target;
+  }
+
+  /** eventfd2(2), non-blocking. @returns the descriptor */
+  eventfd(): number {
+    return this.#call(
+      "eventfd2",
+      () => ({ count: 0 }),
+      () => this.#install(new EventFdFile(this.#kernel.newEventFd())),
+    );
+  }
+
+  /** close(2). @throws {ErrnoError} EBADF */
+  close(fd: number): number {
+    return this.#call("close", () => ({ fd }), () => {
+      const file = this.file(fd);
+      this.#files[fd] = undefined;
+      file.release();
+      return 0;
+    });
+  }
+
+  /** ioctl(2). @throws {ErrnoError} EBADF, ENOTTY, and what the ioctl refuses with */
+  ioctl(fd: number, request: number, arg: IoctlArg = 0): number {
+    return this.#call(
+      "ioctl",
+      () => ({ fd, request: ioctlName(this.#files[fd]?.kind ?? "", request), ...describeArg(arg) }),
+      () => {
+        const result = this.file(fd).ioctl(request, arg);
+        return result;
+      },
+    );
+  }
+
+  /** pread64(2): `count` bytes at `position` into `buffer` from index `start`. @returns bytes read */
+  pread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start = 0): number {
+    if (this.#tracer.sink === undefined) return this.#pread(fd, buffer, count, position, start);
+    return this.#call("pread64", () => ({ fd, count, position }), () => {
+      return this.#pread(fd, buffer, count, position, start);
+    });
+  }
+
+  /** pwrite64(2): `count` bytes of `buffer` from index `start` at `position`. @returns bytes written */
+  pwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start = 0): number {
+    if (this.#tracer.sink === undefined) return this.#pwrite(fd, buffer, count, position, start);
+    return this.#call("pwrite64", () => ({ fd, count, position }), () => {
+      return this.#pwrite(fd, buffer, count, position, start);
+    });
+  }
+
+  /** read(2) at the descriptor's own position, which advances by the result. */
+  read(fd: number, buffer: Uint8Array, count: Offset): number {
+    return this.#call("read", () => ({ fd, count }), () => {
+      const file = this.file(fd);
+      const clamped = checkRange(file.position, count);
+      const result = file.read(buffer, clamped, file.position, 0);
+      file.position += result;
+      return result;
+    });
+  }
+
+  /** write(2) at the descriptor's own position, which advances by the result. */
+  write(fd: number, buffer: Uint8Array, count: Offset): number {
+    return this.#call("write", () => ({ fd, count }), () => {
+      const file = this.file(fd);
+      const clamped = checkRange(file.position, count);
+      const result = file.write(buffer, clamped, file.position, 0);
+      file.position += result;
+      return result;
+    });
+  }
+
+  /** mmap(2) of anonymous memory, populated: whole pages of zeros. @returns the address; ENOMEM */
+  mmapAnonymous(length: number): number {
+    return this.#call("mmap", () => ({ length }), () => {
+      const buffer = this.#kernel.partition.storage.allocate(length);
+      if (buffer === undefined) {
+        throw vfsError("ENOMEM", "guest memory", "mm/mmap.c: do_mmap", "The guest has no memory left");
+      }
+      return buffer.address;
+    });
+  }
+
+  /** munmap(2) of memory that {@linkcode mmapAnonymous} gave. @throws {ErrnoError} EINVAL */
+  munmap(address: number): number {
+    return this.#call("munmap", () => ({ address }), () => {
+      if (!this.#kernel.partition.storage.free(address)) {
+        throw vfsError(
+          "EINVAL",
+          "no such mapping",
+          "mm/mmap.c: vm_munmap",
+          "No memory begins at the address",
+        );
+      }
+      return 0;
+    });
+  }
+
+  /** The process's own loads and stores: `length` bytes of its memory at `address`, marked dirty if `write`. */
+  memory(address: number, length: number, write: boolean): Uint8Array {
+    const buffer = this.#kernel.partition.storage.find(address, length);
+    if (buffer === undefined) {
+      throw vfsError("EFAULT", "user memory", "mm/memory.c: handle_mm_fault", "The address is not mapped");
+    }
+    const offset = address - buffer.address;
+    return buffer.touch(offset, length, write).subarray(offset, offset + length);
+  }
+
+  /** The open file of a descriptor. @throws {ErrnoError} EBADF */
+  file(fd: number): OpenFile {
+    const file = this.#files[fd];
+    if (file === undefined) {
+      throw vfsError("EBADF", "descriptor", "fs/file.c: fdget", `Descriptor ${fd} is not open`);
+    }
+    return file;
+  }
+
+  save(): ProcessState {
+    return {
+      files: [...this.files()].map(([fd, file]) => ({
+        fd,
+        kind: file.kind,
+        position: file.position,
+        id: file.id,
+        ...file.save(),
+      })),
+    };
+  }
+
+  /** Puts a file of a saved state back at its descriptor. */
+  restoreFile(fd: number, file: OpenFile, position: number): void {
+    file.position = position;
+    this.#files[fd] = file;
+  }
+
+  /** Gives a file the lowest free descriptor. @throws {ErrnoError} EMFILE */
+  install(file: OpenFile): number {
+    return this.#install(file);
+  }
+
+  #install(file: OpenFile): number {
+    let fd = FIRST_FD;
+    while (this.#files[fd] !== undefined) fd++;
+    if (fd >= MAX_FDS) {
+      file.release();
+      throw vfsError("EMFILE", "descriptors", "fs/file.c: alloc_fd", `All ${MAX_FDS} descriptors are in use`);
+    }
+    this.#files[fd] = file;
+    return fd;
+  }
+
+  #pread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
+    checkPosition(position);
+    const file = this.file(fd);
+    if (!file.positioned) throw notPositioned("pread");
+    const clamped = checkRange(position, count);
+    return file.read(buffer, clamped, Number(position), start);
+  }
+
+  #pwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
+    checkPosition(position);
+    const file = this.file(fd);
+    if (!file.positioned) throw notPositioned("pwrite");
+    const clamped = checkRange(position, count);
+    return file.write(buffer, clamped, Number(position), start);
+  }
+
+  /** Runs a call, recorded if a trace is taken. */
+  #call(op: string, args: () => Record<string, TraceValue>, run: () => number): number {
+    const { sink } = this.#tracer;
+    if (sink === undefined) return run();
+    const event: SyscallEvent = { layer: "syscall", op, args: args() };
+    sink.enter(event);
+    try {
+      return event.result = run();
+    } catch (error) {
+      if (error instanceof ErrnoError) event.error = error.code;
+      throw error;
+    } finally {
+      sink.leave(event);
+    }
+  }
+}
+
+/** Check 1: a negative position, which is what 2^63 and above is to the kernel. Comes before the descriptor. */
+function checkPosition(position: Offset): void {
+  if (position < 0 || position > SSIZE_MAX) {
+    throw vfsError(
+      "EINVAL",
+      "position",
+      "fs/read_write.c: ksys_pread64",
+      "The position is negative as a signed 64-bit number",
+    );
+  }
+}
+
+/**
+ * Checks 4 to 6: a count over SSIZE_MAX, a sum that overflows; then the count is clamped to MAX_RW_COUNT.
+ * A position above 2^53 loses low bits here, but not the region index that decides its fate (VFIO sheet 4.1).
+ */
+function checkRange(position: Offset, count: Offset): number {
+  const small = typeof position === "number" && typeof count === "number";
+  if (!small && (count > SSIZE_MAX || BigInt(position) + BigInt(count) > SSIZE_MAX)) {
+    throw vfsError(
+      "EINVAL",
+      "position and count",
+      "fs/read_write.c: rw_verify_area",
+      "Position plus count overflows a signed 64-bit number",
+    );
+  }
+  return count > MAX_RW_COUNT ? MAX_RW_COUNT : Number(count);
+}
+
+function notPositioned(op: string): ErrnoError {
+  return vfsError(
+    "ESPIPE",
+    "not seekable",
+    `fs/read_write.c: ksys_${op}64`,
+    "This descriptor has no positions",
+  );
+}
+
+function describeArg(arg: IoctlArg): Record<string, TraceValue> {
+  return typeof arg === "number" ? { arg } : { argLength: arg.length };
+}

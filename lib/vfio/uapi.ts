@@ -1,0 +1,163 @@
+/**
+ * The VFIO user-space ABI as tables: ioctl numbers, flags, struct layouts. Little-endian, sizes in bytes.
+ * Facts: VFIO sheet 1.3, 2, 3, 7, 8, 9 (include/uapi/linux/vfio.h, include/uapi/linux/vfio_zdev.h).
+ */
+import { defineStruct } from "../base/struct.ts";
+
+/** `_IO(';', n)`: type 0x3B, no size or direction bits. */
+const io = (number: number) => 0x3b00 | number;
+
+/** ioctls of a container descriptor. */
+export const CONTAINER_IOCTL = {
+  VFIO_GET_API_VERSION: io(0x64),
+  VFIO_CHECK_EXTENSION: io(0x65),
+  VFIO_SET_IOMMU: io(0x66),
+  VFIO_IOMMU_GET_INFO: io(0x70),
+  VFIO_IOMMU_MAP_DMA: io(0x71),
+  VFIO_IOMMU_UNMAP_DMA: io(0x72),
+} as const;
+
+/** ioctls of a group descriptor. */
+export const GROUP_IOCTL = {
+  VFIO_GROUP_GET_STATUS: io(0x67),
+  VFIO_GROUP_SET_CONTAINER: io(0x68),
+  VFIO_GROUP_UNSET_CONTAINER: io(0x69),
+  VFIO_GROUP_GET_DEVICE_FD: io(0x6a),
+} as const;
+
+/** ioctls of a device descriptor. */
+export const DEVICE_IOCTL = {
+  VFIO_DEVICE_GET_INFO: io(0x6b),
+  VFIO_DEVICE_GET_REGION_INFO: io(0x6c),
+  VFIO_DEVICE_GET_IRQ_INFO: io(0x6d),
+  VFIO_DEVICE_SET_IRQS: io(0x6e),
+  VFIO_DEVICE_RESET: io(0x6f),
+} as const;
+
+export const VFIO_API_VERSION = 0;
+
+/** Values of CHECK_EXTENSION and SET_IOMMU. */
+export const EXTENSION = {
+  TYPE1: 1,
+  TYPE1V2: 3,
+  DMA_CC: 4,
+  NOIOMMU: 8,
+  UNMAP_ALL: 9,
+  UPDATE_VADDR: 10,
+} as const;
+
+/** Region indices of a PCI device. */
+export const REGION = { BAR0: 0, BAR5: 5, ROM: 6, CONFIG: 7, VGA: 8, COUNT: 9 } as const;
+/** IRQ indices of a PCI device. */
+export const IRQ = { INTX: 0, MSI: 1, MSIX: 2, ERR: 3, REQ: 4, COUNT: 5 } as const;
+
+export const GROUP_STATUS = defineStruct("le", 8, { argsz: [0, "u32"], flags: [4, "u32"] });
+export const GROUP_FLAGS = { VIABLE: 1, CONTAINER_SET: 2 } as const;
+
+export const DEVICE_INFO = defineStruct("le", 24, {
+  argsz: [0, "u32"],
+  flags: [4, "u32"],
+  numRegions: [8, "u32"],
+  numIrqs: [12, "u32"],
+  capOffset: [16, "u32"],
+});
+/** Shortest accepted GET_INFO argument. */
+export const DEVICE_INFO_MIN = 16;
+export const DEVICE_FLAGS = { RESET: 0x1, PCI: 0x2, CAPS: 0x80 } as const;
+
+export const REGION_INFO = defineStruct("le", 32, {
+  argsz: [0, "u32"],
+  flags: [4, "u32"],
+  index: [8, "u32"],
+  capOffset: [12, "u32"],
+  size: [16, "u64"],
+  offset: [24, "u64"],
+});
+export const REGION_FLAGS = { READ: 1, WRITE: 2, MMAP: 4, CAPS: 8 } as const;
+
+export const IRQ_INFO = defineStruct("le", 16, {
+  argsz: [0, "u32"],
+  flags: [4, "u32"],
+  index: [8, "u32"],
+  count: [12, "u32"],
+});
+export const IRQ_FLAGS = { EVENTFD: 1, MASKABLE: 2, AUTOMASKED: 4, NORESIZE: 8 } as const;
+
+/** Header of SET_IRQS; data follows at its end. */
+export const IRQ_SET = defineStruct("le", 20, {
+  argsz: [0, "u32"],
+  flags: [4, "u32"],
+  index: [8, "u32"],
+  start: [12, "u32"],
+  count: [16, "u32"],
+});
+export const IRQ_SET_FLAGS = {
+  DATA_NONE: 1,
+  DATA_BOOL: 2,
+  DATA_EVENTFD: 4,
+  MASK: 8,
+  UNMASK: 16,
+  TRIGGER: 32,
+} as const;
+
+/** Header of every capability in an info chain; `next` is an offset from the start of the struct, 0 ends. */
+export const CAP_HEADER = defineStruct("le", 8, { id: [0, "u16"], version: [2, "u16"], next: [4, "u32"] });
+export const CAP_ID = { ZPCI_BASE: 1, ZPCI_GROUP: 2, ZPCI_UTIL: 3, ZPCI_PFIP: 4 } as const;
+export const ZPCI_BASE = defineStruct("le", 40, {
+  startDma: [8, "u64"],
+  endDma: [16, "u64"],
+  pchid: [24, "u16"],
+  vfn: [26, "u16"],
+  fmbLength: [28, "u16"],
+  pft: [30, "u8"],
+  gid: [31, "u8"],
+  fh: [32, "u32"],
+});
+export const ZPCI_GROUP = defineStruct("le", 48, {
+  dasm: [8, "big64"],
+  msiAddr: [16, "big64"],
+  flags: [24, "big64"],
+  mui: [32, "u16"],
+  noi: [34, "u16"],
+  maxstbl: [36, "u16"],
+  version: [38, "u8"],
+  imaxstbl: [40, "u16"],
+});
+export const ZPCI_UTIL = defineStruct("le", 80, { size: [8, "u32"], utilityString: [12, "bytes", 64] });
+export const ZPCI_PFIP = defineStruct("le", 16, { size: [8, "u32"], pfip: [12, "bytes", 4] });
+
+export const DMA_MAP = defineStruct("le", 32, {
+  argsz: [0, "u32"],
+  flags: [4, "u32"],
+  vaddr: [8, "big64"],
+  iova: [16, "big64"],
+  size: [24, "big64"],
+});
+export const DMA_MAP_FLAGS = { READ: 1, WRITE: 2, VADDR: 4 } as const;
+export const DMA_UNMAP = defineStruct("le", 24, {
+  argsz: [0, "u32"],
+  flags: [4, "u32"],
+  iova: [8, "big64"],
+  size: [16, "big64"],
+});
+export const DMA_UNMAP_FLAGS = { GET_DIRTY: 1, ALL: 2, VADDR: 4 } as const;
+export const IOMMU_INFO = defineStruct("le", 24, {
+  argsz: [0, "u32"],
+  flags: [4, "u32"],
+  pageSizes: [8, "u64"],
+  capOffset: [16, "u32"],
+});
+export const IOMMU_INFO_MIN = 16;
+export const IOMMU_INFO_FLAGS = { PGSIZES: 1, CAPS: 2 } as const;
+
+/** The ioctl's name on a kind of descriptor: the same number means different things on different kinds. */
+export function ioctlName(kind: string, request: number): string {
+  const table: Readonly<Record<string, number>> = kind === "container"
+    ? CONTAINER_IOCTL
+    : kind === "group"
+    ? GROUP_IOCTL
+    : kind === "device"
+    ? DEVICE_IOCTL
+    : {};
+  return Object.keys(table).find((name) => table[name] === request) ?? `0x${request.toString(16)}`;
+}

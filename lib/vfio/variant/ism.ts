@@ -1,0 +1,141 @@
+/**
+ * The ism_vfio_pci variant driver: region offsets shifted by 48, reads cut into loads, each write one store block.
+ * Facts: VFIO sheet 3.1, 4.2 to 4.4 (drivers/vfio/pci/ism/main.c).
+ */
+import { hex } from "../../base/hex.ts";
+import { PAGE_SIZE } from "../../zpci/storage.ts";
+import type { VfioDevice } from "../device.ts";
+import { ErrnoError, type Refusal } from "../errno.ts";
+import { REGION_LAYOUTS, type RegionLayout } from "../region_layout.ts";
+import { REGION, REGION_FLAGS } from "../uapi.ts";
+import { copyFromUser, copyToUser } from "../user_memory.ts";
+import { loadWidth } from "./plan_loads.ts";
+import type { RegionAnswer, Variant } from "./variant.ts";
+
+const SOURCE = "drivers/vfio/pci/ism/main.c";
+const REGISTER_BYTES = 8;
+
+function refuse(symbol: string, rule: string, message: string, hint?: string): ErrnoError {
+  const refusal: Refusal = { layer: "variant", rule, source: `${SOURCE}: ${symbol}`, message };
+  return new ErrnoError("EINVAL", hint === undefined ? refusal : { ...refusal, hint });
+}
+
+/** The variant driver as merged. */
+export class IsmVariant implements Variant {
+  readonly driver = "ism_vfio_pci";
+  readonly layout: RegionLayout = REGION_LAYOUTS.ism48;
+
+  regionInfo({ zdev, config }: VfioDevice, index: number): RegionAnswer {
+    const offset = this.layout.positionOf(index);
+    if (index === REGION.CONFIG) {
+      return { size: config.size, offset, flags: REGION_FLAGS.READ | REGION_FLAGS.WRITE };
+    }
+    if (index > REGION.BAR5) {
+      throw refuse(
+        "ism_vfio_pci_ioctl_get_region_info",
+        "region index",
+        `Region index ${index} does not exist`,
+        "BARs are 0 to 5, config space is 7",
+      );
+    }
+    const { size } = zdev.facts.bars[index]!;
+    return { size, offset, flags: size === 0 ? 0 : REGION_FLAGS.READ | REGION_FLAGS.WRITE };
+  }
+
+  read(device: VfioDevice, buffer: Uint8Array, count: number, position: number, start: number): number {
+    const index = this.layout.indexAt(position);
+    if (count === 0) return 0;
+    const offset = this.layout.offsetAt(position);
+    if (index === REGION.CONFIG) return device.config.read(offset, buffer, count, start);
+    const clamped = checkBar(device, index, offset, count);
+    return readBar(device, index, offset, clamped, buffer, start);
+  }
+
+  write(device: VfioDevice, buffer: Uint8Array, count: number, position: number, start: number): number {
+    const index = this.layout.indexAt(position);
+    if (count === 0) return 0;
+    const offset = this.layout.offsetAt(position);
+    if (index === REGION.CONFIG) return device.config.write(offset, buffer, count, start);
+    const clamped = checkBar(device, index, offset, count);
+    checkStoreBlock(device.zdev.facts.maxstbl, offset, clamped);
+    copyFromUser(device.slab, buffer, start, clamped);
+    device.zdev.storeBlock(index, offset, clamped, device.slab);
+    return clamped;
+  }
+}
+
+/** The prologue of both directions; returns the count clamped to the end of the BAR. */
+function checkBar(device: VfioDevice, index: number, offset: number, count: number): number {
+  if (index > REGION.BAR5) {
+    throw refuse(
+      "ism_vfio_pci_rw",
+      "region index",
+      `The position decodes to region index ${index}, which does not exist`,
+      "take offsets from VFIO_DEVICE_GET_REGION_INFO",
+    );
+  }
+  const { size } = device.zdev.facts.bars[index]!;
+  if (size === 0) {
+    throw refuse(
+      "ism_vfio_pci_bar_rw",
+      "empty BAR",
+      `BAR ${index} has no memory`,
+      "an ISM function has BAR 0 and BAR 2",
+    );
+  }
+  if (offset >= size) {
+    throw refuse(
+      "ism_vfio_pci_bar_rw",
+      "end of BAR",
+      `Offset ${hex(offset)} is not inside BAR ${index}, which has ${hex(size)} bytes`,
+    );
+  }
+  return Math.min(count, size - offset);
+}
+
+/**
+ * What the driver refuses before it issues a store block, in its order; counts are already clamped.
+ *
+ * @throws {ErrnoError} EINVAL
+ */
+export function checkStoreBlock(maxstbl: number, offset: number, count: number): void {
+  if (count > maxstbl) {
+    throw refuse(
+      "ism_vfio_pci_do_io_w",
+      "store-block limit",
+      `Length ${count} is over the store-block limit of ${maxstbl} bytes`,
+      "split the write; the limit is imaxstbl of the ZPCI_GROUP capability",
+    );
+  }
+  if (offset % PAGE_SIZE + count > PAGE_SIZE) {
+    const boundary = Math.floor(offset / PAGE_SIZE) * PAGE_SIZE + PAGE_SIZE;
+    throw refuse(
+      "ism_vfio_pci_do_io_w",
+      "4 KiB boundary",
+      `Length ${count} at ${hex(offset)} crosses a 4096-byte boundary`,
+      `split at ${hex(boundary)}, or align the block`,
+    );
+  }
+}
+
+/** One load after the other into the caller's buffer; a failing one loses the count, not its predecessors' effects. */
+function readBar(
+  device: VfioDevice,
+  index: number,
+  offset: number,
+  count: number,
+  buffer: Uint8Array,
+  start: number,
+): number {
+  let at = start;
+  let left = count;
+  while (left > 0) {
+    const width = loadWidth(offset, left);
+    const register = device.zdev.load(index, offset, width);
+    copyToUser(buffer, at, register, REGISTER_BYTES - width, width);
+    offset += width;
+    at += width;
+    left -= width;
+  }
+  return count;
+}

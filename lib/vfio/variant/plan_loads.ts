@@ -1,0 +1,26 @@
+/**
+ * How the driver cuts a BAR read into loads (VFIO sheet 4.3; drivers/vfio/pci/ism/main.c: ism_vfio_pci_do_io_r):
+ * the widest of 8, 4, 2, 1 bytes that still fits and to which the region offset is aligned.
+ */
+
+/** Width of a load in bytes. */
+export type LoadWidth = 8 | 4 | 2 | 1;
+
+/** Width of the next load. */
+export function loadWidth(offset: number, left: number): LoadWidth {
+  if (left >= 8 && offset % 8 === 0) return 8;
+  if (left >= 4 && offset % 4 === 0) return 4;
+  if (left >= 2 && offset % 2 === 0) return 2;
+  return 1;
+}
+
+/** All loads of a read, in order. */
+export function* planLoads(offset: number, count: number): Generator<{ offset: number; width: LoadWidth }> {
+  let left = count;
+  while (left > 0) {
+    const width = loadWidth(offset, left);
+    yield { offset, width };
+    offset += width;
+    left -= width;
+  }
+}

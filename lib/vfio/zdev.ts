@@ -1,0 +1,366 @@
+/**
+ * The kernel's view of one zPCI function (arch/s390/pci): what CLP told at boot, the current handle, and the only
+ * code of the kernel that executes PCI instructions. Busy answers are retried, condition codes become errnos here.
+ * Facts: zPCI sheet 1.3, 3.5, 11; VFIO sheet 4.5.
+ */
+import { CC, ProgramException, statusText } from "../zpci/answer.ts";
+import { SPACE_CONFIG } from "../zpci/access_rules.ts";
+import {
+  CLP,
+  clp,
+  CLP_HEADER,
+  CLP_RESPONSE,
+  QUERY_FUNCTION_REQUEST,
+  QUERY_FUNCTION_RESPONSE,
+  QUERY_GROUP_REQUEST,
+  QUERY_GROUP_RESPONSE,
+  SET_FUNCTION,
+  SET_FUNCTION_REQUEST,
+  SET_FUNCTION_RESPONSE,
+} from "../zpci/clp.ts";
+import { FIB, IOTA_REGION_THIRD, IOTA_TRANSLATION_ON, packInterrupts } from "../zpci/fib.ts";
+import type { Processor } from "../zpci/instruction.ts";
+import { MPCIFC, mpcifc, rpcit } from "../zpci/mpcifc.ts";
+import { PAGE_SIZE } from "../zpci/storage.ts";
+import { hex } from "../base/hex.ts";
+import { ErrnoError } from "./errno.ts";
+import type { IommuDomain } from "./iommu_domain.ts";
+
+const PFT_ISM = 5;
+const PCI_ISC = 2;
+const REGISTER_BYTES = 8;
+/** CLP blocks are one page (arch/s390/pci/pci_clp.c: clp_alloc_block). */
+const CLP_BLOCK_BYTES = PAGE_SIZE;
+
+/** A memory BAR as the kernel's resource table knows it. */
+export interface BarResource {
+  /** Size in bytes, 0 if there is no resource. */
+  readonly size: number;
+  readonly is64: boolean;
+  readonly prefetch: boolean;
+}
+
+/** What the kernel remembers of Query PCI Function and Query PCI Function Group. */
+export interface ZdevFacts {
+  readonly fid: number;
+  readonly uid: number;
+  readonly pchid: number;
+  readonly vfn: number;
+  readonly pft: number;
+  readonly pfgid: number;
+  readonly port: number;
+  readonly startDma: number;
+  readonly endDma: number;
+  readonly pfip: Uint8Array;
+  readonly utilityString: Uint8Array | undefined;
+  readonly fmbLength: number;
+  readonly bars: readonly BarResource[];
+  /** Longest store block of the function, from its group. */
+  readonly maxstbl: number;
+  readonly noi: number;
+  readonly mui: number;
+  readonly version: number;
+  readonly dasm: bigint;
+  readonly msia: bigint;
+}
+
+/** A call that the real kernel would never come back from. */
+export class WouldHangError extends Error {
+  override readonly name = "WouldHangError";
+}
+
+/** Where a function's interrupt bits lie in storage. */
+export interface InterruptBits {
+  readonly aibv: number;
+  readonly aisb: number;
+  readonly aisbo: number;
+}
+
+/** State for the host file. */
+export interface ZdevState {
+  readonly fh: number;
+  readonly vectors: number;
+}
+
+/** One function of a guest's kernel. */
+export class Zdev {
+  readonly facts: ZdevFacts;
+  /** PCI address: domain = uid, bus 0, device and function 0 (zPCI sheet section 6). */
+  readonly name: string;
+  /** The current handle; every access reads it anew. */
+  fh: number;
+  /** Vectors registered for interrupts, 0 for none. */
+  vectors = 0;
+  domain: IommuDomain | undefined = undefined;
+  readonly #processor: Processor;
+  readonly #bits: InterruptBits;
+  readonly #busyLimit: number;
+  readonly #registerImage = new Uint8Array(REGISTER_BYTES);
+
+  /** `busyLimit` bounds the kernel's endless retry, so that a host with a busy fault ends with an error. */
+  constructor(processor: Processor, fh: number, bits: InterruptBits, busyLimit: number) {
+    this.#processor = processor;
+    this.#bits = bits;
+    this.#busyLimit = busyLimit;
+    this.fh = fh;
+    this.facts = queryFacts(processor, fh);
+    this.name = `${this.facts.uid.toString(16).padStart(4, "0")}:00:00.0`;
+  }
+
+  /**
+   * zpci_load: `length` bytes (1, 2, 4 or 8) at `offset` of a BAR; the value's bytes are in address order at the end
+   * of `register`, from index `8 - length`.
+   *
+   * @throws {ErrnoError} EIO on condition codes 1 and 3, ENXIO on a program exception
+   */
+  load(space: number, offset: number, length: number): Uint8Array {
+    let cc: number;
+    let tries = 0;
+    try {
+      do {
+        cc = this.#processor.pcilg(this.fh, space, offset, length);
+        if (cc === CC.BUSY) this.#wait(++tries, "PCILG");
+      } while (cc === CC.BUSY);
+    } catch (error) {
+      throw this.#exception(error, "zpci_load");
+    }
+    if (cc !== CC.OK) throw this.#refused(cc, "PCILG", "zpci_load");
+    return this.#processor.register;
+  }
+
+  /**
+   * zpci_store_block: exactly one PCISTB of the first `length` bytes of `source`.
+   *
+   * @throws {ErrnoError} EIO on condition codes 1 and 3, ENXIO on a program exception
+   */
+  storeBlock(space: number, offset: number, length: number, source: Uint8Array): void {
+    let cc: number;
+    let tries = 0;
+    try {
+      do {
+        cc = this.#processor.pcistb(this.fh, space, offset, length, source);
+        if (cc === CC.BUSY) this.#wait(++tries, "PCISTB");
+      } while (cc === CC.BUSY);
+    } catch (error) {
+      throw this.#exception(error, "zpci_store_block");
+    }
+    if (cc !== CC.OK) throw this.#refused(cc, "PCISTB", "zpci_store_block");
+  }
+
+  /** zpci_store: `length` low-order bytes of `value` in address order. */
+  store(space: number, offset: number, length: number, value: Uint8Array): void {
+    let cc: number;
+    let tries = 0;
+    this.#registerImage.fill(0);
+    this.#registerImage.set(value.subarray(0, length), REGISTER_BYTES - length);
+    try {
+      do {
+        cc = this.#processor.pcistg(this.fh, space, offset, length, this.#registerImage);
+        if (cc === CC.BUSY) this.#wait(++tries, "PCISTG");
+      } while (cc === CC.BUSY);
+    } catch (error) {
+      throw this.#exception(error, "zpci_store");
+    }
+    if (cc !== CC.OK) throw this.#refused(cc, "PCISTG", "zpci_store");
+  }
+
+  /** Reads config space of the hardware: a little-endian value, as Linux sees it after its byte swap. */
+  configLoad(offset: number, width: 1 | 2 | 4): number {
+    const register = this.load(SPACE_CONFIG, offset, width);
+    let value = 0;
+    for (let i = 0; i < width; i++) value += register[REGISTER_BYTES - width + i]! * 2 ** (8 * i);
+    return value;
+  }
+
+  /** Writes config space of the hardware, little-endian. */
+  configStore(offset: number, width: 1 | 2 | 4, value: number): void {
+    const bytes = new Uint8Array(width);
+    for (let i = 0; i < width; i++) bytes[i] = Math.floor(value / 2 ** (8 * i)) % 256;
+    this.store(SPACE_CONFIG, offset, width, bytes);
+  }
+
+  /** zpci_enable_device: Set PCI Function, then translation and interrupts as they were registered before. */
+  enable(): void {
+    this.#setFunction(SET_FUNCTION.ENABLE, 1);
+    if (this.domain !== undefined) this.#registerIoat(this.domain);
+    if (this.vectors > 0) this.#registerInterrupts();
+  }
+
+  /** zpci_disable_device. */
+  disable(): void {
+    this.#setFunction(SET_FUNCTION.DISABLE, 0);
+  }
+
+  /** zpci_hot_reset_device: disable, enable; everything that the device held is gone, the handle is a new one. */
+  hotReset(): void {
+    this.disable();
+    this.enable();
+  }
+
+  /** Attaches to an IOMMU domain, or to none. */
+  attach(domain: IommuDomain | undefined): void {
+    if (this.domain !== undefined) {
+      this.domain.zdevs.delete(this);
+      this.#modify(MPCIFC.DEREGISTER_IOAT, {});
+    }
+    this.domain = domain;
+    if (domain === undefined) return;
+    domain.zdevs.add(this);
+    this.#registerIoat(domain);
+  }
+
+  /** arch_setup_msi_irqs: registers vectors for floating interrupts. */
+  setupInterrupts(vectors: number): void {
+    this.vectors = vectors;
+    this.#registerInterrupts();
+  }
+
+  /** arch_teardown_msi_irqs. */
+  teardownInterrupts(): void {
+    if (this.vectors === 0) return;
+    this.vectors = 0;
+    this.#modify(MPCIFC.DEREGISTER_INTERRUPTS, {});
+  }
+
+  /** Tells the device that translations changed (arch/s390/pci: zpci_refresh_trans). */
+  refresh(iova: number, length: number): void {
+    rpcit(this.#processor, this.fh, iova, length);
+  }
+
+  save(): ZdevState {
+    return { fh: this.fh, vectors: this.vectors };
+  }
+
+  restore(state: ZdevState): void {
+    this.fh = state.fh;
+    this.vectors = state.vectors;
+  }
+
+  #registerIoat(domain: IommuDomain): void {
+    const { startDma, endDma, pft } = this.facts;
+    // The ISM virtual device takes the limit for one page less than it is (arch/s390/pci/pci.c: zpci_register_ioat).
+    const pal = pft === PFT_ISM && endDma > startDma ? endDma + PAGE_SIZE : endDma;
+    this.#modify(MPCIFC.REGISTER_IOAT, {
+      pba: startDma,
+      pal,
+      iota: domain.origin + IOTA_TRANSLATION_ON + IOTA_REGION_THIRD,
+    });
+  }
+
+  #registerInterrupts(): void {
+    const { aibv, aisb, aisbo } = this.#bits;
+    const interrupts = packInterrupts({ isc: PCI_ISC, noi: this.vectors, aibvo: 0, sum: 1, aisbo });
+    this.#modify(MPCIFC.REGISTER_INTERRUPTS, { aibv, aisb, interrupts });
+  }
+
+  /** MPCIFC; a refusal leaves the function without the registration, as in the kernel, and shows at the next use. */
+  #modify(operation: number, fib: Parameters<typeof FIB.encode>[0]): number {
+    return mpcifc(this.#processor, this.fh, operation, FIB.encode(fib));
+  }
+
+  #setFunction(operation: number, dmaSpaces: number): void {
+    const block = clpBlock(CLP.SET_FUNCTION, SET_FUNCTION_RESPONSE.size);
+    SET_FUNCTION_REQUEST.encode({ fh: this.fh, operation, dmaSpaces }, block);
+    clp(this.#processor.partition, block);
+    const response = CLP_HEADER.decode(block, SET_FUNCTION_REQUEST.size).code;
+    if (response !== CLP_RESPONSE.OK) {
+      throw new ErrnoError("EIO", {
+        layer: "instruction",
+        rule: "set PCI function",
+        source: "arch/s390/pci/pci_clp.c: clp_set_pci_fn",
+        message: `Set PCI Function answered response code ${hex(response, 4)}`,
+      });
+    }
+    const { fh } = SET_FUNCTION_RESPONSE.decode(block, SET_FUNCTION_REQUEST.size);
+    if (fh !== 0) this.fh = fh;
+  }
+
+  #wait(tries: number, op: string): void {
+    this.#processor.partition.clock.advance(1);
+    if (tries >= this.#busyLimit) {
+      throw new WouldHangError(
+        `${op} answered busy ${tries} times; the kernel retries for ever, so the call would hang here`,
+      );
+    }
+  }
+
+  #exception(error: unknown, symbol: string): unknown {
+    if (!(error instanceof ProgramException)) return error;
+    return new ErrnoError("ENXIO", {
+      layer: "instruction",
+      rule: `${error.exception} exception`,
+      source: `arch/s390/pci/pci_insn.c: ${symbol}`,
+      message: `${error.message} is a program exception (${error.exception})`,
+    });
+  }
+
+  #refused(cc: number, op: string, symbol: string): ErrnoError {
+    const { status, refusedByDevice } = this.#processor;
+    if (cc === CC.INVALID_HANDLE) {
+      return new ErrnoError("EIO", {
+        layer: "instruction",
+        rule: "function handle",
+        source: `arch/s390/pci/pci_insn.c: ${symbol}`,
+        message: `${op} answered condition code 3: the function handle ${hex(this.fh, 8)} is not valid`,
+        hint: "the function is disabled or gone; close and open it again",
+      });
+    }
+    return new ErrnoError("EIO", {
+      layer: refusedByDevice ? "device" : "instruction",
+      rule: `status ${status}`,
+      source: `arch/s390/pci/pci_insn.c: ${symbol}`,
+      message: `${op} answered condition code 1, status ${status}: ${statusText(status)}`,
+    });
+  }
+}
+
+/** A page with a request header and, behind a 32-byte request, the header of a response area. */
+export function clpBlock(code: number, responseLength: number): Uint8Array {
+  const block = new Uint8Array(CLP_BLOCK_BYTES);
+  CLP_HEADER.encode({ length: 32, code }, block);
+  CLP_HEADER.encode({ length: responseLength }, block, 32);
+  return block;
+}
+
+/** Asks CLP about a function and its group (arch/s390/pci/pci_clp.c: clp_query_pci_fn, clp_query_pci_fngrp). */
+function queryFacts(processor: Processor, fh: number): ZdevFacts {
+  const functionBlock = clpBlock(CLP.QUERY_FUNCTION, QUERY_FUNCTION_RESPONSE.size);
+  QUERY_FUNCTION_REQUEST.encode({ fh }, functionBlock);
+  clp(processor.partition, functionBlock);
+  const fn = QUERY_FUNCTION_RESPONSE.decode(functionBlock, QUERY_FUNCTION_REQUEST.size);
+
+  const groupBlock = clpBlock(CLP.QUERY_GROUP, QUERY_GROUP_RESPONSE.size);
+  QUERY_GROUP_REQUEST.encode({ pfgid: fn.pfgid }, groupBlock);
+  clp(processor.partition, groupBlock);
+  const group = QUERY_GROUP_RESPONSE.decode(groupBlock, QUERY_GROUP_REQUEST.size);
+
+  const words = new DataView(fn.bars.buffer, fn.bars.byteOffset);
+  return {
+    fid: fn.fid,
+    uid: fn.uid,
+    pchid: fn.pchid,
+    vfn: fn.vfn,
+    pft: fn.pft,
+    pfgid: fn.pfgid,
+    port: fn.port & 0xf,
+    startDma: fn.sdma,
+    endDma: fn.edma,
+    pfip: fn.pfip,
+    utilityString: (fn.flags & 1) !== 0 ? fn.utilityString : undefined,
+    fmbLength: fn.fmbWords * 4,
+    bars: [...fn.barExponents].map((exponent, bar) => {
+      const flags = words.getUint32(bar * 4, true);
+      return {
+        size: exponent === 0 ? 0 : 2 ** exponent,
+        is64: (flags & 4) !== 0,
+        prefetch: (flags & 8) !== 0,
+      };
+    }),
+    maxstbl: group.maxstbl & 0x1fff,
+    noi: group.noi & 0xfff,
+    mui: group.mui,
+    version: group.version,
+    dasm: group.dasm,
+    msia: group.msia,
+  };
+}

@@ -1,0 +1,29 @@
+/**
+ * The machine's clock. It is simulated: it starts where the topology says and moves only when something happens,
+ * so that the same script on the same host gives the same bytes.
+ */
+export class Clock {
+  /** Microseconds since 1900-01-01T00:00:00Z. */
+  microseconds: number;
+
+  constructor(microseconds: number) {
+    this.microseconds = microseconds;
+  }
+
+  /** Lets time pass. Microseconds. */
+  advance(microseconds: number): void {
+    this.microseconds += microseconds;
+  }
+
+  /** The TOD clock value: microseconds since 1900 times 4096 (z/Architecture: bit 51 is one microsecond). */
+  get tod(): bigint {
+    return BigInt(this.microseconds) * 4096n;
+  }
+}
+
+const UNIX_EPOCH_SINCE_1900_SECONDS = 2_208_988_800;
+
+/** Microseconds since 1900 for an ISO date and time; NaN if the text is no date. */
+export function microsecondsSince1900(iso: string): number {
+  return (Date.parse(iso) / 1000 + UNIX_EPOCH_SINCE_1900_SECONDS) * 1_000_000;
+}

@@ -1,0 +1,96 @@
+/**
+ * A function's access to its partition's storage: translation, protection, and what happens when they fail.
+ * Facts: zPCI sheet section 11 (IOAT), 12.2 (event codes), VFIO sheet 9.4.
+ */
+import type { StorageBuffer } from "./storage.ts";
+import { type Translation, type TranslationTables, usableLimit } from "./translation.ts";
+import type { ZpciFunction } from "./function.ts";
+
+/** Error event codes of failing DMA (zPCI sheet 12.2). */
+export const PEC = {
+  INVALID_DMA_SPACE: 0x01,
+  OUT_OF_RANGE: 0x02,
+  ACCESS_PROTECTION: 0x05,
+  INVALID_TABLE_ENTRY: 0x07,
+} as const;
+
+/** Outcome of a DMA access. */
+export const DMA = {
+  OK: 0,
+  /** Bus master is off: nothing moved, no error event. */
+  BLOCKED: 1,
+  /** Translation failed: nothing moved, the function is in the error state. */
+  FAULT: 2,
+} as const;
+
+/** Function type of ISM, whose registered limit is off by one page. */
+const PFT_ISM = 5;
+
+/** The DMA engine of one function. An access never crosses a page, as no ISM access does. */
+export class DmaPort {
+  readonly #fn: ZpciFunction;
+  #last: Translation | undefined = undefined;
+  #tables: TranslationTables | undefined = undefined;
+  #generation = 0;
+  /** Bytes of the buffer that the last successful {@linkcode resolve} found. */
+  bytes: Uint8Array = new Uint8Array(0);
+  /** Offset in {@linkcode bytes} of the resolved address. */
+  offset = 0;
+  /** Bus mastering is enforced (an assumption that the topology can switch off). */
+  enforceBusMaster = true;
+
+  constructor(fn: ZpciFunction) {
+    this.#fn = fn;
+  }
+
+  /** True if a device write of `length` bytes at `iova` would reach storage. Never faults the function. */
+  reaches(iova: number, length: number): boolean {
+    return this.#check(iova, length) === 0;
+  }
+
+  /**
+   * Translates `length` bytes at `iova` for a device write; on {@linkcode DMA}.OK the place is in `bytes` and `offset`.
+   * A translation failure puts the function into the error state.
+   */
+  resolve(iova: number, length: number): number {
+    if (this.enforceBusMaster && !this.#fn.model.config.busMaster) return DMA.BLOCKED;
+    const pec = this.#check(iova, length);
+    if (pec !== 0) {
+      this.#fn.fail(pec, iova, true);
+      return DMA.FAULT;
+    }
+    const entry = this.#last!;
+    const offset = iova - entry.iova + entry.bufferOffset;
+    const buffer: StorageBuffer = entry.buffer;
+    this.bytes = buffer.touch(offset, length, true);
+    this.offset = offset;
+    return DMA.OK;
+  }
+
+  /** Writes all of `source` at `iova`. */
+  write(iova: number, source: Uint8Array): number {
+    const outcome = this.resolve(iova, source.length);
+    if (outcome === DMA.OK) this.bytes.set(source, this.offset);
+    return outcome;
+  }
+
+  /** Finds the translation; 0, or the event code of the failure. */
+  #check(iova: number, length: number): number {
+    const ioat = this.#fn.ioat;
+    if (ioat === undefined || this.#fn.state !== "enabled") return PEC.INVALID_DMA_SPACE;
+    const limit = usableLimit(ioat.pal, this.#fn.identity.pft === PFT_ISM && ioat.pal > ioat.pba);
+    if (iova < ioat.pba || iova + length - 1 > limit) return PEC.OUT_OF_RANGE;
+    if (ioat.tables !== this.#tables || ioat.tables.generation !== this.#generation) {
+      this.#tables = ioat.tables;
+      this.#generation = ioat.tables.generation;
+      this.#last = undefined;
+    }
+    let entry = this.#last;
+    if (entry === undefined || iova < entry.iova || iova + length > entry.iova + entry.size) {
+      entry = ioat.tables.find(iova);
+      if (entry === undefined || iova + length > entry.iova + entry.size) return PEC.INVALID_TABLE_ENTRY;
+      this.#last = entry;
+    }
+    return entry.write ? 0 : PEC.ACCESS_PROTECTION;
+  }
+}

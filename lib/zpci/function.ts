@@ -1,0 +1,214 @@
+/**
+ * A zPCI function as the platform knows it: identity, state, handle, and what is registered for it.
+ * Facts: zPCI sheet section 1 (states as in QEMU hw/s390x/s390-pci-bus.h: ZpciState), 5.3, 5.4, 11.
+ */
+import { ConfigRegisters, type ConfigRegistersState } from "./config_registers.ts";
+import { DmaPort } from "./dma.ts";
+import { disabledHandle, enabledHandle, initialHandle } from "./handle.ts";
+import type { Partition } from "./partition.ts";
+import type { IoatRegistration } from "./translation.ts";
+
+/** States of zPCI sheet 1.5. */
+export const FUNCTION_STATES = [
+  "reserved",
+  "standby",
+  "disabled",
+  "enabled",
+  "blocked",
+  "error",
+  "permanent-error",
+] as const;
+export type FunctionState = (typeof FUNCTION_STATES)[number];
+
+/** A function group: what Query PCI Function Group tells (zPCI sheet 5.4). Lengths in bytes. */
+export interface FunctionGroup {
+  readonly pfgid: number;
+  /** Most MSIs of a function. */
+  readonly noi: number;
+  readonly version: number;
+  /** Store blocks of any length and alignment; without it QEMU's strict rules hold (3.4). */
+  readonly relaxed: boolean;
+  /** Programs must issue RPCIT after they change translation tables. */
+  readonly refresh: boolean;
+  /** Longest store block, 13 bits. */
+  readonly maxstbl: number;
+  /** Measurement block update interval, milliseconds. */
+  readonly mui: number;
+  /** DMA address space mask. */
+  readonly dasm: bigint;
+  /** MSI address. */
+  readonly msia: bigint;
+  /** Supported translation designation types. */
+  readonly dtsm: number;
+}
+
+/** What never changes about a function: its entry in the machine's I/O configuration (zPCI sheet 1.1, 5.3). */
+export interface FunctionIdentity {
+  readonly fid: number;
+  readonly uid: number;
+  readonly pchid: number;
+  readonly vfn: number;
+  /** Function type; 5 is ISM. */
+  readonly pft: number;
+  readonly port: number;
+  /** First and last usable DMA address. */
+  readonly sdma: number;
+  readonly edma: number;
+  /** BAR sizes as exponents of two, 0 for an absent BAR; six entries. */
+  readonly barExponents: readonly number[];
+  /** BAR type bits as in config space: 4 is 64-bit, 8 prefetchable; six entries. */
+  readonly barFlags: readonly number[];
+  /** Length of the measurement block in bytes. */
+  readonly fmbLength: number;
+  /** Internal path, four bytes. */
+  readonly pfip: Uint8Array;
+  /** Utility string, 64 bytes of EBCDIC; all zero when there is none. */
+  readonly utilityString: Uint8Array;
+}
+
+/** Answer of a model to an access: 0 done, 1 to 255 a status code (condition code 1), or one of these. */
+export const MODEL = {
+  OK: 0,
+  /** Condition code 2: try again. */
+  BUSY: 0x100,
+  /** The target is not accessible: operand exception. */
+  NOT_ACCESSIBLE: 0x101,
+} as const;
+
+/** What a PCI function is made of, behind the platform: the device boundary. */
+export interface PciFunctionModel {
+  /** Configuration space of the hardware. */
+  readonly config: ConfigRegisters;
+  /** Loads `length` bytes (1 to 8) into `into` at `at`, in address order. */
+  load(space: number, offset: number, length: number, into: Uint8Array, at: number): number;
+  /** Stores `length` bytes (1 to 8) of `from` at `at`, in address order. */
+  store(space: number, offset: number, length: number, from: Uint8Array, at: number): number;
+  /** One store block: the first `length` bytes of `source`, as one operation. */
+  storeBlock(space: number, offset: number, source: Uint8Array, length: number): number;
+  /** The function was disabled, reset, or went into an error state: all registrations are gone. */
+  reset(cause: "disable" | "error"): void;
+  /** True if the device holds a DMA address in the range. Bytes. */
+  usesDma(iova: number, length: number): boolean;
+}
+
+/** Interrupt registration by MPCIFC operation 2: addresses are in the partition's storage. */
+export interface InterruptRegistration {
+  readonly isc: number;
+  readonly noi: number;
+  /** Address of the interrupt bit vector, and bit number of vector 0 in it. */
+  readonly aibv: number;
+  readonly aibvo: number;
+  /** Address of the doubleword with the summary bit, and the bit's number in it. */
+  readonly aisb: number;
+  readonly aisbo: number;
+}
+
+/** Changing part of a function, for the host file. */
+export interface FunctionRecord {
+  readonly fh: number;
+  readonly state: FunctionState;
+  readonly config: ConfigRegistersState;
+  readonly interrupts: InterruptRegistration | null;
+  readonly ioat: { readonly origin: number; readonly pba: number; readonly pal: number } | null;
+}
+
+/** One function of one partition. */
+export class ZpciFunction {
+  readonly identity: FunctionIdentity;
+  readonly group: FunctionGroup;
+  readonly partition: Partition;
+  /** The device's way into the partition's storage. */
+  readonly dma: DmaPort;
+  /** The handle that instructions must name. */
+  fh: number;
+  state: FunctionState = "disabled";
+  interrupts: InterruptRegistration | undefined = undefined;
+  ioat: IoatRegistration | undefined = undefined;
+  #model: PciFunctionModel | undefined = undefined;
+
+  constructor(partition: Partition, identity: FunctionIdentity, group: FunctionGroup, index: number) {
+    this.partition = partition;
+    this.identity = identity;
+    this.group = group;
+    this.fh = initialHandle(index);
+    this.dma = new DmaPort(this);
+  }
+
+  /** The device behind the function; set once by the host that wires it. */
+  get model(): PciFunctionModel {
+    if (this.#model === undefined) throw new Error(`Function ${this.identity.fid} has no device`);
+    return this.#model;
+  }
+
+  attach(model: PciFunctionModel): void {
+    this.#model = model;
+  }
+
+  /** BAR size in bytes, 0 for an absent BAR. */
+  barSize(space: number): number {
+    const exponent = this.identity.barExponents[space] ?? 0;
+    return exponent === 0 ? 0 : 2 ** exponent;
+  }
+
+  /** Configured disabled -> enabled: a new handle (zPCI sheet 1.3). */
+  enable(): void {
+    this.fh = enabledHandle(this.fh);
+    this.state = "enabled";
+  }
+
+  /** Any enabled state -> disabled. Implies a reset: everything registered is dropped (zPCI sheet 1.3). */
+  disable(to: FunctionState = "disabled"): void {
+    this.fh = disabledHandle(this.fh);
+    this.state = to;
+    this.interrupts = undefined;
+    this.ioat = undefined;
+    this.model.reset("disable");
+    this.model.config.reset();
+  }
+
+  /**
+   * Error event: loads and stores are refused, DMA and interrupts stop (zPCI sheet 12.4), and the partition is told.
+   *
+   * @param pec event code of zPCI sheet 12.2
+   * @param address failing DMA address
+   */
+  fail(pec: number, address: number, write: boolean): void {
+    if (this.state !== "enabled" && this.state !== "blocked") return;
+    this.state = "error";
+    this.model.reset("error");
+    this.partition.errorEvent(this, pec, address, write);
+  }
+
+  /** MSI from the device: bits in storage, then perhaps an adapter interruption (zPCI sheet 11). */
+  raiseMsi(vector: number): void {
+    this.partition.deliverMsi(this, vector);
+  }
+
+  save(): FunctionRecord {
+    return {
+      fh: this.fh,
+      state: this.state,
+      config: this.model.config.save(),
+      interrupts: this.interrupts ?? null,
+      ioat: this.ioat === undefined
+        ? null
+        : { origin: this.ioat.origin, pba: this.ioat.pba, pal: this.ioat.pal },
+    };
+  }
+
+  /** Takes a record over, all but the address translation. */
+  restore(record: FunctionRecord): void {
+    this.fh = record.fh;
+    this.state = record.state;
+    this.model.config.restore(record.config);
+    this.interrupts = record.interrupts ?? undefined;
+  }
+
+  /** The address translation of a record, once the kernel's tables are there. */
+  restoreTranslation(record: FunctionRecord): void {
+    const tables = record.ioat === null
+      ? undefined
+      : this.partition.translationTables.get(record.ioat.origin);
+    this.ioat = tables === undefined ? undefined : { ...record.ioat!, tables };
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * PCILG, PCISTG and PCISTB as the machine executes them, checks in the order of zPCI sheet 3.2
+ * (QEMU hw/s390x/s390-pci-inst.c). The other instructions are in their own files.
+ */
+import type { InstructionEvent } from "../base/trace.ts";
+import { CC, ProgramException, STATUS } from "./answer.ts";
+import { LAST_BAR, loadStoreFault, SPACE_CONFIG, storeBlockFault } from "./access_rules.ts";
+import { isEnabledHandle } from "./handle.ts";
+import { MODEL, type ZpciFunction } from "./function.ts";
+import type { Partition } from "./partition.ts";
+
+/** An access that a fault plan looks at before the machine performs it. */
+export interface FaultHook {
+  /** A condition code with status in the next byte (`cc | status << 8`), or undefined to let the access happen. */
+  before(
+    op: "PCILG" | "PCISTG" | "PCISTB",
+    fn: ZpciFunction,
+    space: number,
+    offset: number,
+    length: number,
+  ): number | undefined;
+}
+
+/** Width of the general register that PCILG fills and PCISTG reads. Bytes. */
+const REGISTER_BYTES = 8;
+/** Simulated time that one instruction takes. Microseconds. */
+const INSTRUCTION_MICROSECONDS = 1;
+
+/** The processor of one partition. Not reentrant: the answer of the last instruction is in its fields. */
+export class Processor {
+  readonly partition: Partition;
+  /** Status code of the last instruction; it means something when the condition code was 1. */
+  status = 0;
+  /** The device itself gave the last refusal, not the platform in front of it. */
+  refusedByDevice = false;
+  /** Result register of the last PCILG: big-endian, the value right-aligned, upper bytes zero (zPCI sheet 3.8). */
+  readonly register = new Uint8Array(REGISTER_BYTES);
+  faults: FaultHook | undefined = undefined;
+
+  constructor(partition: Partition) {
+    this.partition = partition;
+  }
+
+  /**
+   * PCI LOAD of `length` bytes at `offset` of an address space.
+   *
+   * @returns the condition code; on 0 the value is in {@linkcode register}
+   * @throws {ProgramException} operand: length, alignment, or target not accessible
+   */
+  pcilg(fh: number, space: number, offset: number, length: number): number {
+    return this.partition.tracer.sink === undefined
+      ? this.#load(fh, space, offset, length)
+      : this.#traced("PCILG", fh, space, offset, length, undefined);
+  }
+
+  /**
+   * PCI STORE of the low-order `length` bytes of a register image (8 bytes, big-endian).
+   *
+   * @throws {ProgramException} operand: length, alignment, or target not accessible
+   */
+  pcistg(fh: number, space: number, offset: number, length: number, value: Uint8Array): number {
+    return this.partition.tracer.sink === undefined
+      ? this.#store(fh, space, offset, length, value)
+      : this.#traced("PCISTG", fh, space, offset, length, value);
+  }
+
+  /**
+   * PCI STORE BLOCK of the first `length` bytes of `source`, one device operation.
+   *
+   * @throws {ProgramException} specification: length or alignment; operand: target not accessible
+   */
+  pcistb(fh: number, space: number, offset: number, length: number, source: Uint8Array): number {
+    return this.partition.tracer.sink === undefined
+      ? this.#storeBlock(fh, space, offset, length, source)
+      : this.#traced("PCISTB", fh, space, offset, length, source);
+  }
+
+  #load(fh: number, space: number, offset: number, length: number): number {
+    const cc = this.#admit(fh, space, SPACE_CONFIG);
+    if (cc !== CC.OK) return cc;
+    const why = loadStoreFault(space, offset, length);
+    if (why !== undefined) throw new ProgramException("operand", `PCILG with ${why}`);
+    const fn = this.partition.byHandle(fh)!;
+    this.#checkRange(fn, space, offset, length);
+    const injected = this.faults?.before("PCILG", fn, space, offset, length);
+    if (injected !== undefined) return this.#inject(injected);
+    this.register.fill(0);
+    const at = REGISTER_BYTES - length;
+    if (space === SPACE_CONFIG) {
+      for (let i = 0; i < length; i++) this.register[at + i] = fn.model.config.read(offset + i);
+      return CC.OK;
+    }
+    return this.#answer("PCILG", fn.model.load(space, offset, length, this.register, at));
+  }
+
+  #store(fh: number, space: number, offset: number, length: number, value: Uint8Array): number {
+    const cc = this.#admit(fh, space, SPACE_CONFIG);
+    if (cc !== CC.OK) return cc;
+    const why = loadStoreFault(space, offset, length);
+    if (why !== undefined) throw new ProgramException("operand", `PCISTG with ${why}`);
+    const fn = this.partition.byHandle(fh)!;
+    this.#checkRange(fn, space, offset, length);
+    const injected = this.faults?.before("PCISTG", fn, space, offset, length);
+    if (injected !== undefined) return this.#inject(injected);
+    const at = REGISTER_BYTES - length;
+    if (space === SPACE_CONFIG) {
+      for (let i = 0; i < length; i++) fn.model.config.write(offset + i, value[at + i]!);
+      return CC.OK;
+    }
+    return this.#answer("PCISTG", fn.model.store(space, offset, length, value, at));
+  }
+
+  #storeBlock(fh: number, space: number, offset: number, length: number, source: Uint8Array): number {
+    const cc = this.#admit(fh, space, LAST_BAR);
+    if (cc !== CC.OK) return cc;
+    const fn = this.partition.byHandle(fh)!;
+    const why = storeBlockFault(fn.group, offset, length);
+    if (why !== undefined) throw new ProgramException("specification", `PCISTB with ${why}`);
+    this.#checkRange(fn, space, offset, length);
+    const injected = this.faults?.before("PCISTB", fn, space, offset, length);
+    if (injected !== undefined) return this.#inject(injected);
+    return this.#answer("PCISTB", fn.model.storeBlock(space, offset, source, length));
+  }
+
+  /** Checks 3 to 6: handle, state, address space. A handle or state problem wins over everything that follows. */
+  #admit(fh: number, space: number, lastSpace: number): number {
+    this.status = 0;
+    this.refusedByDevice = false;
+    this.partition.clock.advance(INSTRUCTION_MICROSECONDS);
+    if (!isEnabledHandle(fh)) return CC.INVALID_HANDLE;
+    const fn = this.partition.byHandle(fh);
+    if (fn === undefined) return CC.INVALID_HANDLE;
+    if (fn.state === "error" || fn.state === "permanent-error") return this.#error(STATUS.BLOCKED);
+    if (space > LAST_BAR && space !== lastSpace) return this.#error(STATUS.INVALID_SPACE);
+    return CC.OK;
+  }
+
+  /** Check 8: the target lies inside its address space. */
+  #checkRange(fn: ZpciFunction, space: number, offset: number, length: number): void {
+    const size = space === SPACE_CONFIG ? fn.model.config.size : fn.barSize(space);
+    if (offset + length > size) {
+      throw new ProgramException("operand", `Access beyond the end of address space ${space}`);
+    }
+  }
+
+  #answer(op: string, answer: number): number {
+    if (answer === MODEL.OK) return CC.OK;
+    if (answer === MODEL.BUSY) return CC.BUSY;
+    if (answer === MODEL.NOT_ACCESSIBLE) {
+      throw new ProgramException("operand", `${op} to a target that refuses it`);
+    }
+    this.refusedByDevice = true;
+    return this.#error(answer);
+  }
+
+  #inject(packed: number): number {
+    this.status = packed >> 8;
+    return packed & 0xff;
+  }
+
+  #error(status: number): number {
+    this.status = status;
+    return CC.ERROR;
+  }
+
+  #traced(
+    op: "PCILG" | "PCISTG" | "PCISTB",
+    fh: number,
+    space: number,
+    offset: number,
+    length: number,
+    operand: Uint8Array | undefined,
+  ): number {
+    const sink = this.partition.tracer.sink!;
+    const event: InstructionEvent = { layer: "insn", op, fh, space, length, offset };
+    sink.enter(event);
+    try {
+      const cc = op === "PCILG"
+        ? this.#load(fh, space, offset, length)
+        : op === "PCISTG"
+        ? this.#store(fh, space, offset, length, operand!)
+        : this.#storeBlock(fh, space, offset, length, operand!);
+      event.cc = cc;
+      event.status = this.status;
+      return cc;
+    } catch (error) {
+      if (error instanceof ProgramException) event.exception = error.exception;
+      throw error;
+    } finally {
+      sink.leave(event);
+    }
+  }
+}

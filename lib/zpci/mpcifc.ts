@@ -1,0 +1,149 @@
+/**
+ * MPCIFC (modify PCI function controls), STPCIFC (store them) and RPCIT (refresh translations).
+ * Facts: zPCI sheet sections 2 (operation codes), 1.5 (states), 3.6 (status codes), 11
+ * (QEMU hw/s390x/s390-pci-inst.c: mpcifc_service_call, stpcifc_service_call, rpcit_service_call).
+ */
+import { CC, MPCIFC_STATUS, ProgramException, STATUS } from "./answer.ts";
+import { PEC } from "./dma.ts";
+import { FIB, FUNCTION_CONTROLS, IOTA_FLAGS_SIZE, IOTA_TRANSLATION_ON, unpackInterrupts } from "./fib.ts";
+import { isEnabledHandle } from "./handle.ts";
+import type { ZpciFunction } from "./function.ts";
+import type { Processor } from "./instruction.ts";
+
+/** Operation codes of MPCIFC. */
+export const MPCIFC = {
+  REGISTER_INTERRUPTS: 2,
+  DEREGISTER_INTERRUPTS: 3,
+  REGISTER_IOAT: 4,
+  DEREGISTER_IOAT: 5,
+  REREGISTER_IOAT: 6,
+  RESET_ERROR: 7,
+  RESET_BLOCK: 9,
+} as const;
+
+/** Answer of an operation: 0, or the status code of condition code 1. */
+type Operation = (fn: ZpciFunction, fib: ReturnType<typeof FIB.decode>) => number;
+
+const OPERATIONS: Readonly<Record<number, Operation>> = {
+  [MPCIFC.REGISTER_INTERRUPTS]: (fn, fib) => {
+    if (fn.interrupts !== undefined) return MPCIFC_STATUS.SEQUENCE;
+    const { isc, noi, aibvo, aisbo } = unpackInterrupts(fib.interrupts);
+    if (noi > fn.group.noi) return MPCIFC_STATUS.INSUFFICIENT_RESOURCES;
+    fn.interrupts = { isc, noi, aibv: fib.aibv, aibvo, aisb: fib.aisb, aisbo };
+    return 0;
+  },
+  [MPCIFC.DEREGISTER_INTERRUPTS]: (fn) => {
+    if (fn.interrupts === undefined) return MPCIFC_STATUS.SEQUENCE;
+    fn.interrupts = undefined;
+    return 0;
+  },
+  [MPCIFC.REGISTER_IOAT]: (fn, fib) => {
+    if (fn.ioat !== undefined) return MPCIFC_STATUS.SEQUENCE;
+    return registerIoat(fn, fib);
+  },
+  [MPCIFC.DEREGISTER_IOAT]: (fn) => {
+    if (fn.ioat === undefined) return MPCIFC_STATUS.SEQUENCE;
+    fn.ioat = undefined;
+    return 0;
+  },
+  [MPCIFC.REREGISTER_IOAT]: (fn, fib) => {
+    if (fn.ioat === undefined) return MPCIFC_STATUS.SEQUENCE;
+    return registerIoat(fn, fib);
+  },
+  [MPCIFC.RESET_ERROR]: (fn) => {
+    if (fn.state !== "error" && fn.state !== "blocked") return MPCIFC_STATUS.SEQUENCE;
+    fn.state = "enabled";
+    return 0;
+  },
+  [MPCIFC.RESET_BLOCK]: (fn) => {
+    if (fn.state !== "error") return MPCIFC_STATUS.SEQUENCE;
+    fn.state = "blocked";
+    return 0;
+  },
+};
+
+/** Registers DMA translation; the range must lie within the function's usable DMA addresses. */
+function registerIoat(fn: ZpciFunction, fib: ReturnType<typeof FIB.decode>): number {
+  const { sdma, edma, pft } = fn.identity;
+  // One page more than the end is legal for ISM: see usableLimit() in translation.ts.
+  const end = pft === 5 ? edma + IOTA_FLAGS_SIZE : edma;
+  if (fib.pba < sdma || fib.pal > end || fib.pba > fib.pal) {
+    throw new ProgramException("operand", "MPCIFC with DMA addresses outside the function's range");
+  }
+  const origin = fib.iota - fib.iota % IOTA_FLAGS_SIZE;
+  const tables = fn.partition.translationTables.get(origin);
+  if (tables === undefined || (fib.iota & IOTA_TRANSLATION_ON) === 0) {
+    throw new ProgramException("operand", "MPCIFC with an iota that designates no translation tables");
+  }
+  fn.ioat = { origin, tables, pba: fib.pba, pal: fib.pal };
+  return 0;
+}
+
+/**
+ * MPCIFC with an operation code and a FIB.
+ *
+ * @returns the condition code; the status is in `processor.status`
+ * @throws {ProgramException} operand: unknown operation, FIB format not 0, DMA range; specification: short FIB
+ */
+export function mpcifc(processor: Processor, fh: number, operation: number, fib: Uint8Array): number {
+  const { partition } = processor;
+  const sink = partition.tracer.sink;
+  const event = { layer: "insn", op: "MPCIFC", fh, space: operation, length: fib.length, offset: 0 } as const;
+  const cc = modify(processor, fh, operation, fib);
+  if (sink !== undefined) partition.tracer.point({ ...event, cc, status: processor.status });
+  return cc;
+}
+
+function modify(processor: Processor, fh: number, operation: number, fib: Uint8Array): number {
+  processor.status = 0;
+  if (fib.length < FIB.size) throw new ProgramException("specification", "MPCIFC with a short FIB");
+  const fn = processor.partition.byHandle(fh);
+  if (!isEnabledHandle(fh) || fn === undefined || fn.state === "permanent-error") return CC.INVALID_HANDLE;
+  const values = FIB.decode(fib);
+  if (values.format !== 0) throw new ProgramException("operand", `MPCIFC with FIB format ${values.format}`);
+  const perform = OPERATIONS[operation];
+  if (perform === undefined) throw new ProgramException("operand", `MPCIFC operation ${operation}`);
+  processor.status = perform(fn, values);
+  return processor.status === 0 ? CC.OK : CC.ERROR;
+}
+
+/** STPCIFC: stores the function's controls into a FIB (zPCI sheet 1.5). */
+export function stpcifc(processor: Processor, fh: number, fib: Uint8Array): number {
+  processor.status = 0;
+  const fn = processor.partition.functions.find((each) => each.fh === fh);
+  if (fn === undefined || fn.state === "reserved" || fn.state === "standby") return CC.INVALID_HANDLE;
+  if (fn.state === "permanent-error") {
+    processor.status = STATUS.ERROR_STATE;
+    return CC.ERROR;
+  }
+  let controls = 0;
+  if (fn.state !== "disabled") controls |= FUNCTION_CONTROLS.ENABLED;
+  if (fn.state === "blocked" || fn.state === "error") controls |= FUNCTION_CONTROLS.ERROR;
+  if (fn.state === "error") controls |= FUNCTION_CONTROLS.BLOCKED;
+  if (fn.ioat !== undefined) controls |= FUNCTION_CONTROLS.DMA_REGISTERED;
+  FIB.encode({ controls, pba: fn.ioat?.pba ?? 0, pal: fn.ioat?.pal ?? 0 }, fib);
+  return CC.OK;
+}
+
+/**
+ * RPCIT: the device looks at the translations of a range again. ISM has no IOMMU of its own: a range that holds an
+ * address still in use, but no longer mapped, puts the function into the error state (zPCI sheet 11).
+ */
+export function rpcit(processor: Processor, fh: number, iova: number, length: number): number {
+  const { partition } = processor;
+  processor.status = 0;
+  const fn = partition.byHandle(fh);
+  let cc: number = CC.OK;
+  if (!isEnabledHandle(fh) || fn === undefined) cc = CC.INVALID_HANDLE;
+  else if (fn.state === "error" || fn.state === "permanent-error") {
+    processor.status = STATUS.ERROR_STATE;
+    cc = CC.ERROR;
+  } else if (fn.model.usesDma(iova, length) && fn.ioat?.tables.find(iova) === undefined) {
+    fn.fail(PEC.OUT_OF_RANGE, iova, true);
+  }
+  if (partition.tracer.sink !== undefined) {
+    const event = { layer: "insn", op: "RPCIT", fh, space: 0, length, offset: iova } as const;
+    partition.tracer.point({ ...event, cc, status: processor.status });
+  }
+  return cc;
+}

@@ -1,0 +1,129 @@
+/**
+ * One logical partition (a guest): its storage, its functions, and the ways in which the machine calls its kernel.
+ */
+import type { Tracer } from "../base/trace.ts";
+import type { Clock } from "./clock.ts";
+import { handleIndex } from "./handle.ts";
+import { type FunctionGroup, type FunctionIdentity, ZpciFunction } from "./function.ts";
+import type { MainStorage } from "./storage.ts";
+import type { TranslationTables } from "./translation.ts";
+
+/** An error event block (zPCI sheet 12.1, CCDF error). */
+export interface ErrorEvent {
+  readonly fh: number;
+  readonly fid: number;
+  readonly pec: number;
+  /** Failing address. */
+  readonly address: number;
+  readonly write: boolean;
+}
+
+/** What a partition's kernel does when the machine calls it. */
+export interface PartitionKernel {
+  /** An adapter interruption on an interruption subclass. */
+  adapterInterruption(isc: number): void;
+  /** An error event for one of the partition's functions. */
+  errorEvent(event: ErrorEvent): void;
+}
+
+const DOUBLEWORD_BYTES = 8;
+
+/** Storage and functions of one guest. */
+export class Partition {
+  readonly name: string;
+  readonly storage: MainStorage;
+  readonly tracer: Tracer;
+  readonly clock: Clock;
+  readonly groups = new Map<number, FunctionGroup>();
+  /** Translation tables by the storage address of their origin, as an iota designates them. */
+  readonly translationTables = new Map<number, TranslationTables>();
+  /** Functions by table index; slot 0 stays empty so that no handle is 0. */
+  readonly #functions: (ZpciFunction | undefined)[] = [undefined];
+  kernel: PartitionKernel | undefined = undefined;
+
+  constructor(name: string, storage: MainStorage, tracer: Tracer, clock: Clock) {
+    this.name = name;
+    this.storage = storage;
+    this.tracer = tracer;
+    this.clock = clock;
+  }
+
+  /** All functions, in table order. */
+  get functions(): readonly ZpciFunction[] {
+    return this.#functions.filter((fn) => fn !== undefined);
+  }
+
+  /** Adds a function to the partition's table, configured and disabled. */
+  addFunction(identity: FunctionIdentity, group: FunctionGroup): ZpciFunction {
+    this.groups.set(group.pfgid, group);
+    const fn = new ZpciFunction(this, identity, group, this.#functions.length);
+    this.#functions.push(fn);
+    return fn;
+  }
+
+  /** The function with exactly this handle (zPCI sheet 1.4: index and full equality), or undefined. */
+  byHandle(fh: number): ZpciFunction | undefined {
+    const fn = this.#functions[handleIndex(fh)];
+    return fn !== undefined && fn.fh === fh ? fn : undefined;
+  }
+
+  /** The function with a function id, or undefined. */
+  byFid(fid: number): ZpciFunction | undefined {
+    return this.#functions.find((fn) => fn?.identity.fid === fid);
+  }
+
+  /**
+   * MSI delivery in floating mode (QEMU hw/s390x/s390-pci-bus.c: s390_msi_ctrl_write): vector bit, summary bit, and
+   * an adapter interruption only if the summary bit was 0. Dropped unless the function is enabled and registered.
+   */
+  deliverMsi(fn: ZpciFunction, vector: number): void {
+    const registration = fn.interrupts;
+    const accepted = fn.state === "enabled" && registration !== undefined && vector < registration.noi;
+    if (this.tracer.sink !== undefined) {
+      this.tracer.point({
+        layer: "irq",
+        op: "MSI",
+        fid: fn.identity.fid,
+        args: { vector, delivered: accepted },
+      });
+    }
+    if (!accepted) return;
+    this.#setBit(registration.aibv, registration.aibvo + vector);
+    const summaryWasSet = this.#setBit(registration.aisb, registration.aisbo);
+    if (summaryWasSet) return;
+    if (this.tracer.sink !== undefined) {
+      this.tracer.point({
+        layer: "irq",
+        op: "adapter-interruption",
+        fid: fn.identity.fid,
+        args: { isc: registration.isc },
+      });
+    }
+    this.kernel?.adapterInterruption(registration.isc);
+  }
+
+  /** Tells the kernel of an error event. */
+  errorEvent(fn: ZpciFunction, pec: number, address: number, write: boolean): void {
+    if (this.tracer.sink !== undefined) {
+      this.tracer.point({
+        layer: "irq",
+        op: "error-event",
+        fid: fn.identity.fid,
+        args: { pec, address, write },
+      });
+    }
+    this.kernel?.errorEvent({ fh: fn.fh, fid: fn.identity.fid, pec, address, write });
+  }
+
+  /** Sets bit `bit` (counted from the most significant of the byte at `address`) and says whether it was set. */
+  #setBit(address: number, bit: number): boolean {
+    const buffer = this.storage.find(address, DOUBLEWORD_BYTES);
+    if (buffer === undefined) return false;
+    const at = address - buffer.address + (bit >> 3);
+    const bytes = buffer.touch(at, 1, true);
+    const mask = 0x80 >> (bit & 7);
+    const was = (bytes[at]! & mask) !== 0;
+    bytes[at] = bytes[at]! | mask;
+    return was;
+  }
+}
