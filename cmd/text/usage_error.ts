@@ -13,6 +13,8 @@ export class UsageError extends Error {
   readonly token: string | undefined;
   /** What to do instead, where that is known. */
   readonly hint: string | undefined;
+  /** The command whose line it was, once that is known. */
+  command: string | undefined = undefined;
 
   constructor(message: string, { token, hint }: UsageDetail = {}) {
     super(message);

@@ -205,6 +205,24 @@ export class HostStore implements Disposable {
     }
   }
 
+  /** Replaces all state by that of the same topology, freshly booted. @throws {HostFileError} */
+  reset(): void {
+    this.#guard(() => this.#db.exec("BEGIN IMMEDIATE"));
+    try {
+      const topology = this.topology();
+      this.#guard(() => {
+        this.#db.exec("DELETE FROM state; DELETE FROM page");
+        this.#stored.clear();
+        this.#save(Host.create(topology));
+        this.#db.exec("COMMIT");
+      });
+      this.#host = undefined;
+    } catch (error) {
+      this.rollback();
+      throw error;
+    }
+  }
+
   close(): void {
     this.#db.close();
   }

@@ -22,8 +22,9 @@ export const FIB = defineStruct("be", 80, {
 /** Bits of the function-controls byte (zPCI sheet 1.5). */
 export const FUNCTION_CONTROLS = { ENABLED: 0x80, ERROR: 0x40, BLOCKED: 0x20, DMA_REGISTERED: 0x10 } as const;
 
-/** iota: translation on, and the type bits of a region-third table. */
+/** iota: translation on, the designation type's bits, and their value for a region-third table. */
 export const IOTA_TRANSLATION_ON = 0x800;
+export const IOTA_TYPE = 0x1c;
 export const IOTA_REGION_THIRD = 0x4;
 /** Low bits of an iota that are flags; the rest is the table origin. */
 export const IOTA_FLAGS_SIZE = 0x1000;

@@ -5,10 +5,19 @@
  */
 import { CC, MPCIFC_STATUS, ProgramException, STATUS } from "./answer.ts";
 import { PEC } from "./dma.ts";
-import { FIB, FUNCTION_CONTROLS, IOTA_FLAGS_SIZE, IOTA_TRANSLATION_ON, unpackInterrupts } from "./fib.ts";
+import {
+  FIB,
+  FUNCTION_CONTROLS,
+  IOTA_FLAGS_SIZE,
+  IOTA_REGION_THIRD,
+  IOTA_TRANSLATION_ON,
+  IOTA_TYPE,
+  unpackInterrupts,
+} from "./fib.ts";
 import { isEnabledHandle } from "./handle.ts";
 import type { ZpciFunction } from "./function.ts";
 import type { Processor } from "./instruction.ts";
+import { PAGE_SIZE } from "./storage.ts";
 
 /** Operation codes of MPCIFC. */
 export const MPCIFC = {
@@ -62,20 +71,24 @@ const OPERATIONS: Readonly<Record<number, Operation>> = {
   },
 };
 
-/** Registers DMA translation; the range must lie within the function's usable DMA addresses. */
+/** Registers DMA translation; the range, in whole pages, must lie within the function's usable DMA addresses. */
 function registerIoat(fn: ZpciFunction, fib: ReturnType<typeof FIB.decode>): number {
   const { sdma, edma, pft } = fn.identity;
+  const pba = fib.pba - fib.pba % PAGE_SIZE;
+  const pal = fib.pal - fib.pal % PAGE_SIZE + PAGE_SIZE - 1;
   // One page more than the end is legal for ISM: see usableLimit() in translation.ts.
-  const end = pft === 5 ? edma + IOTA_FLAGS_SIZE : edma;
-  if (fib.pba < sdma || fib.pal > end || fib.pba > fib.pal) {
+  const end = pft === 5 ? edma + PAGE_SIZE : edma;
+  if (pba < sdma || pal > end || pba > pal) {
     throw new ProgramException("operand", "MPCIFC with DMA addresses outside the function's range");
   }
-  const origin = fib.iota - fib.iota % IOTA_FLAGS_SIZE;
+  const flags = fib.iota % IOTA_FLAGS_SIZE;
+  const origin = fib.iota - flags;
   const tables = fn.partition.translationTables.get(origin);
-  if (tables === undefined || (fib.iota & IOTA_TRANSLATION_ON) === 0) {
+  const designated = (flags & IOTA_TRANSLATION_ON) !== 0 && (flags & IOTA_TYPE) === IOTA_REGION_THIRD;
+  if (tables === undefined || !designated) {
     throw new ProgramException("operand", "MPCIFC with an iota that designates no translation tables");
   }
-  fn.ioat = { origin, tables, pba: fib.pba, pal: fib.pal };
+  fn.ioat = { origin, tables, pba, pal };
   return 0;
 }
 
@@ -127,7 +140,7 @@ export function stpcifc(processor: Processor, fh: number, fib: Uint8Array): numb
 
 /**
  * RPCIT: the device looks at the translations of a range again. ISM has no IOMMU of its own: a range that holds an
- * address still in use, but no longer mapped, puts the function into the error state (zPCI sheet 11).
+ * address still in use puts the function into the error state, whether it is still mapped or not (zPCI sheet 11).
  */
 export function rpcit(processor: Processor, fh: number, iova: number, length: number): number {
   const { partition } = processor;
@@ -138,7 +151,7 @@ export function rpcit(processor: Processor, fh: number, iova: number, length: nu
   else if (fn.state === "error" || fn.state === "permanent-error") {
     processor.status = STATUS.ERROR_STATE;
     cc = CC.ERROR;
-  } else if (fn.model.usesDma(iova, length) && fn.ioat?.tables.find(iova) === undefined) {
+  } else if (fn.model.usesDma(iova, length)) {
     fn.fail(PEC.OUT_OF_RANGE, iova, true);
   }
   if (partition.tracer.sink !== undefined) {

@@ -288,8 +288,10 @@ export class IsmDriver {
   /**
    * The interrupt handler: takes the eventfd's count, clears `s`, scans the DMB bits from index 32, takes the element
    * masks, then the events (zPCI sheet 9.4). `s` is cleared before the scan, so no signal is lost.
+   *
+   * @param only SBA indices to handle; other DMBs' signals and all events stay for a later walk
    */
-  handleInterrupt(): InterruptWalk {
+  handleInterrupt(only?: ReadonlySet<number>): InterruptWalk {
     const registered = this.#registrations;
     if (registered === undefined) throw new DriverError("The driver has no SBA and IEQ registered");
     const interrupts = this.#takeInterrupts(registered.eventfd);
@@ -299,10 +301,10 @@ export class IsmDriver {
     for (let byte = SBA.FIRST_INDEX >> 3; byte < SBA.INDICES >> 3; byte++) {
       const bits = sba[SBA.DMB_BITS + byte]!;
       if (bits === 0) continue;
-      sba[SBA.DMB_BITS + byte] = 0;
       for (let bit = 0; bit < 8; bit++) {
-        if ((bits & 0x80 >> bit) === 0) continue;
         const index = byte * 8 + bit;
+        if ((bits & 0x80 >> bit) === 0 || (only !== undefined && !only.has(index))) continue;
+        sba[SBA.DMB_BITS + byte] = sba[SBA.DMB_BITS + byte]! & ~(0x80 >> bit);
         const at = SBA.MASKS + index * 2;
         const mask = sba[at]! << 8 | sba[at + 1]!;
         sba[at] = sba[at + 1] = 0;
@@ -310,7 +312,7 @@ export class IsmDriver {
       }
     }
     let events: DriverEvent[] = [];
-    if ((sba[0]! & SBA.EVENT) !== 0) {
+    if (only === undefined && (sba[0]! & SBA.EVENT) !== 0) {
       sba[0] = sba[0]! & ~SBA.EVENT;
       events = this.#takeEvents(registered);
     }

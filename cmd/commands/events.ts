@@ -1,0 +1,139 @@
+/** Signals between functions: sending events, reading them, handling interrupts. */
+import { hex } from "../../lib/base/hex.ts";
+import type { DriverEvent, InterruptWalk } from "../../lib/ism/driver/driver.ts";
+import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { argument, type Context, defaulted, defineCommand, flag, optional, required } from "../command.ts";
+import { bigNumber, GID, number } from "../kinds.ts";
+import { renderTable, type Style } from "../terminal.ts";
+
+const TYPE_NAMES = ["buffer", "device", "software"];
+const POLL_MS = 50;
+
+function eventsText(events: readonly DriverEvent[], style: Style): string {
+  const rows = events.map(({ type, code, tok, info, time }) => [
+    TYPE_NAMES[type] ?? String(type),
+    hex(code),
+    tok,
+    info,
+    time,
+  ]);
+  return renderTable([["TYPE", "CODE", "FROM", "INFO", "TIME"], ...rows], style);
+}
+
+export const signal = defineCommand({
+  name: "signal",
+  group: "ism",
+  summary: "Send a software event to a peer (SIGNAL_IEQ)",
+  args: { gid: argument(GID, "the peer's GID") },
+  options: {
+    code: required(number("CODE", { max: 0xffff_ffff }), "event code"),
+    info: defaulted(bigNumber("INFO"), 0n, "64 bits of information"),
+    noTrigger: flag("write the event, but leave the interrupt to the next signal"),
+  },
+  access: "write",
+  examples: ["expect RET signal 0x1 --code 5"],
+  run({ target }, { gid, code, info, noTrigger }) {
+    target.driver.signal(gid, code, info, !noTrigger);
+    return { gid: hex(gid), code: hex(code), info: hex(info) };
+  },
+});
+
+export const events = defineCommand({
+  name: "events",
+  group: "ism",
+  summary: "Take the events out of the IEQ",
+  details: `Starts the driver (SBA, IEQ, MSI) if it has not started: events are queued from then on.`,
+  args: {},
+  options: {},
+  access: "write",
+  examples: ["events", "events -d 1"],
+  run({ target }) {
+    target.driver.start();
+    return { events: target.driver.takeEvents() };
+  },
+  text: ({ events }, { terminal }) => events.length === 0 ? "" : eventsText(events, terminal.style),
+});
+
+function walkText({ interrupts, dmbs, events }: InterruptWalk, style: Style): string {
+  const lines = [`${interrupts} interrupt${interrupts === 1 ? "" : "s"}`];
+  for (const { index, token, mask } of dmbs) {
+    lines.push(
+      `dmb index ${index}, token ${token === undefined ? "none" : hex(token)}, elements ${hex(mask, 4)}`,
+    );
+  }
+  return lines.join("\n") + "\n" + (events.length === 0 ? "" : eventsText(events, style));
+}
+
+function walkJson({ interrupts, dmbs, events }: InterruptWalk) {
+  return {
+    interrupts,
+    dmbs: dmbs.map(({ index, token, mask }) => ({
+      index,
+      token: token === undefined ? null : hex(token),
+      mask: hex(mask, 4),
+    })),
+    events,
+  };
+}
+
+function fromJson(result: ReturnType<typeof walkJson>): InterruptWalk {
+  return {
+    ...result,
+    dmbs: result.dmbs.map(({ index, token, mask }) => ({
+      index,
+      token: token === null ? undefined : Number(token),
+      mask: Number(mask),
+    })),
+  };
+}
+
+export const irq = defineCommand({
+  name: "irq",
+  group: "ism",
+  summary: "Handle interrupts: take the eventfd's count, DMB signals and events",
+  args: {},
+  options: {},
+  access: "write",
+  examples: ["irq", "irq -d 1 --json"],
+  run({ target }) {
+    target.driver.start();
+    return walkJson(target.driver.handleInterrupt());
+  },
+  text: (result, { terminal }) => walkText(fromJson(result), terminal.style),
+});
+
+/** Waits outside of any transaction, and looks at the host whenever another process has committed. */
+async function waitForInterrupt(context: Context, timeoutMs: number): Promise<InterruptWalk> {
+  const until = Date.now() + timeoutMs;
+  for (;;) {
+    const walk = context.transact(({ driver }) => {
+      driver.start();
+      return driver.handleInterrupt();
+    });
+    if (walk.interrupts > 0) return walk;
+    if (!context.shared) {
+      throw new DriverError("No interrupt is pending, and nobody else can act on this host now");
+    }
+    const seen = context.store.version;
+    while (context.store.version === seen) {
+      if (Date.now() >= until) throw new DriverError(`No interrupt came within ${timeoutMs / 1000} seconds`);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+}
+
+export const irqWait = defineCommand({
+  name: "irq wait",
+  group: "ism",
+  summary: "Wait for an interrupt, then handle it",
+  details: `Inside a script that is one transaction nobody else can send anything, so there is no wait then.`,
+  args: {},
+  options: { timeout: optional(number("SECONDS", { max: 86_400 }), "give up after this many seconds") },
+  access: "wait",
+  examples: ["expect DRIVER irq wait --timeout 1"],
+  run: async (context, { timeout }) => {
+    const timeoutMs = timeout === undefined ? Infinity : timeout * 1000;
+    return walkJson(await waitForInterrupt(context, timeoutMs));
+  },
+  text: (result, { terminal }) => walkText(fromJson(result), terminal.style),
+});

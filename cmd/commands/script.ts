@@ -1,0 +1,82 @@
+/** What makes lines a script. `run` is performed by main.ts, the prefixes by session.ts; here is what they look like. */
+import { argument, defineCommand } from "../command.ts";
+import { EXPECTATION } from "../expectation.ts";
+import { FILE, number } from "../kinds.ts";
+import { quoteText } from "../text/diagnostic.ts";
+import { UsageError } from "../text/usage_error.ts";
+
+/** Most repetitions of one `repeat`. */
+const MAX_REPEAT = 10_000_000;
+
+const NAME = {
+  placeholder: "NAME",
+  parse(text: string): string {
+    if (/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(text)) return text;
+    throw new UsageError(`${quoteText(text)} is not a name; names are letters, digits and _`, {
+      token: text,
+    });
+  },
+};
+
+function notDirectly(): never {
+  throw new Error("This command is performed by the session");
+}
+
+export const run = defineCommand({
+  name: "run",
+  group: "script",
+  summary: "Run a script: one command a line, all lines understood before the first one runs",
+  details: `The script is one transaction unless --commit-each is given. It stops at the first failure unless
+--keep-going is given, and ends with the first failure's exit code.`,
+  args: { file: argument(FILE, "the script; - for standard input") },
+  options: {},
+  access: "none",
+  examples: ["run examples/tour.ism", "run - --json"],
+  run: notDirectly,
+});
+
+export const expect = {
+  ...defineCommand({
+    name: "expect",
+    group: "script",
+    summary: "Check a command's outcome: an errno, fail, ok, =VALUE, or DATA",
+    details:
+      `EINVAL and its like: the command is refused with that errno. RET: the adapter answers a return code.
+hex:… and the other forms of DATA: the bytes that the command yields. Exit code 3 if it does not hold.`,
+    args: { what: argument(EXPECTATION, "the expected outcome") },
+    options: {},
+    access: "none",
+    examples: ["expect EINVAL stb bar0 0xff8 seq:0*9", "expect hex:1410ed04 peek config 0 4"],
+    run: notDirectly,
+  }),
+  prefix: true,
+};
+
+const letCommand = {
+  ...defineCommand({
+    name: "let",
+    group: "script",
+    summary: "Keep a command's value under a name, for $NAME in later lines",
+    args: { name: argument(NAME, "the name") },
+    options: {},
+    access: "none",
+    examples: ["let g gid -d 1"],
+    run: notDirectly,
+  }),
+  prefix: true,
+};
+export { letCommand as let_ };
+
+export const repeat = {
+  ...defineCommand({
+    name: "repeat",
+    group: "script",
+    summary: "Run a command several times",
+    args: { count: argument(number("N", { min: 1, max: MAX_REPEAT }), "how often") },
+    options: {},
+    access: "none",
+    examples: ["repeat 3 stb bar2 8 fill:0*8"],
+    run: notDirectly,
+  }),
+  prefix: true,
+};

@@ -1,0 +1,78 @@
+import { hex } from "../../lib/base/hex.ts";
+import type { HostFunction } from "../../lib/host/host.ts";
+import { SBA } from "../../lib/ism/protocol.ts";
+import { defineCommand } from "../command.ts";
+import { sizeText } from "../units.ts";
+
+/** Looks without touching: no system call, no instruction. */
+function describe({ guest, fn, adapter, driver, zdev }: HostFunction) {
+  const { process } = guest.kernel;
+  const descriptors = [...process.files()].map(([fd, file]) => ({ fd, kind: file.kind, id: file.id }));
+  const registrations = driver.registrations;
+  const sba = registrations === undefined
+    ? undefined
+    : process.memory(registrations.sba.vaddr, SBA.BYTES, false);
+  const eventfds = [...process.files()].filter(([fd]) => fd === registrations?.eventfd);
+  const pending = eventfds.map(([, file]) => guest.kernel.eventFd(file.id).count)[0] ?? 0;
+  return {
+    address: zdev.name,
+    guest: guest.name,
+    state: fn.state,
+    fh: hex(fn.fh, 8),
+    open: driver.isOpen,
+    descriptors,
+    mappings: (zdev.domain?.mappings() ?? []).map(({ iova, size, vaddr, read, write }) => ({
+      iova: hex(iova),
+      size,
+      vaddr: hex(vaddr),
+      read,
+      write,
+    })),
+    sba: adapter.sba === undefined ? null : { iova: hex(adapter.sba) },
+    ieq: adapter.ieq === undefined ? null : { iova: hex(adapter.ieq), slot: adapter.ieqSlot },
+    dmbs: [...adapter.dmbs.values()].map(({ token, sbaIndex, iova, length, rgid }) => ({
+      token: hex(token),
+      index: sbaIndex,
+      iova: hex(iova),
+      size: length,
+      rgid: hex(rgid),
+    })),
+    interrupts: {
+      pending,
+      summary: sba !== undefined && (sba[0]! & SBA.SUMMARY) !== 0,
+      event: sba !== undefined && (sba[0]! & SBA.EVENT) !== 0,
+    },
+  };
+}
+
+export const status = defineCommand({
+  name: "status",
+  group: "look",
+  summary: "Show open descriptors, DMA mappings, DMBs, SBA, IEQ and pending interrupts",
+  args: {},
+  options: {},
+  access: "read",
+  examples: ["status", "status -d 1 --json"],
+  run: ({ target }) => describe(target),
+  text(result, { terminal: { style } }) {
+    const { address, guest, state, fh, descriptors, mappings, sba, ieq, dmbs, interrupts } = result;
+    const lines = [
+      `${style.bold(address)}  guest ${guest}, ${state}, handle ${fh}`,
+      `descriptors  ${descriptors.map(({ fd, kind }) => `${fd} ${kind}`).join(", ") || "none"}`,
+      `sba          ${sba === null ? "not registered" : sba.iova}`,
+      `ieq          ${ieq === null ? "not registered" : `${ieq.iova}, next slot ${ieq.slot}`}`,
+      `interrupts   ${interrupts.pending} pending, summary ${interrupts.summary ? 1 : 0}, event ${
+        interrupts.event ? 1 : 0
+      }`,
+      `mappings     ${mappings.length}`,
+      ...mappings.map(({ iova, size, read, write }) =>
+        `  ${iova}  ${sizeText(size)}  ${[read ? "read" : "", write ? "write" : ""].join(" ").trim()}`
+      ),
+      `dmbs         ${dmbs.length}`,
+      ...dmbs.map(({ token, index, size, rgid }) =>
+        `  ${token}  index ${index}, ${sizeText(size)}, writer ${rgid}`
+      ),
+    ];
+    return lines.join("\n");
+  },
+});

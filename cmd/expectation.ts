@@ -1,0 +1,87 @@
+/** What `expect` compares with: an errno, any failure, or bytes. */
+import { ERRNO } from "../lib/vfio/errno.ts";
+import type { AnyCommand, Kind, Result } from "./command.ts";
+import { describeFailure, EXIT, ExpectError } from "./failure.ts";
+import { type DataIo, type DataSource, parseData } from "./text/data.ts";
+import { quoteText } from "./text/diagnostic.ts";
+import { UsageError } from "./text/usage_error.ts";
+
+/** An expected outcome. */
+export type Expectation =
+  | { readonly kind: "fail" }
+  | { readonly kind: "ok" }
+  | { readonly kind: "code"; readonly code: string }
+  | { readonly kind: "data"; readonly data: DataSource }
+  | { readonly kind: "value"; readonly value: string };
+
+/** Failures that have a word of their own instead of an errno. */
+const OWN_CODES = ["RET", "DRIVER", "HANG"];
+
+/** `EINVAL`, `fail`, `ok`, `=VALUE`, or DATA. */
+export const EXPECTATION: Kind<Expectation> = {
+  placeholder: "WHAT",
+  parse(text) {
+    if (text === "fail" || text === "ok") return { kind: text };
+    if (text in ERRNO || OWN_CODES.includes(text)) return { kind: "code", code: text };
+    if (text.startsWith("=")) return { kind: "value", value: text.slice(1) };
+    if (/^E[A-Z0-9]+$/.test(text)) {
+      throw new UsageError(`${quoteText(text)} is not an errno that this simulator returns`, { token: text });
+    }
+    if (!text.includes(":")) {
+      throw new UsageError(
+        `${quoteText(text)} cannot be expected; try an errno such as EINVAL, fail, ok, =VALUE or hex:00ff`,
+        { token: text },
+      );
+    }
+    return { kind: "data", data: parseData(text) };
+  },
+};
+
+/** Compares; the result of `expect` when it holds. @throws {ExpectError} when not; other errors pass through */
+export function checkExpectation(
+  expected: Expectation,
+  command: AnyCommand,
+  outcome: { readonly result: Result } | { readonly error: unknown },
+  io: DataIo,
+): Result {
+  const got = "error" in outcome ? describeFailure(outcome.error) : undefined;
+  // A mistake in the line, a missing file or a bug is never what was expected.
+  if (got !== undefined && got.exit !== EXIT.REFUSED) throw (outcome as { error: unknown }).error;
+  const gotText = got === undefined ? "success" : `${got.code}: ${got.message}`;
+  const miss = (wanted: string, seen = gotText) =>
+    new ExpectError(`Expected ${wanted} from "${command.name}", got ${seen}`, wanted, seen);
+  switch (expected.kind) {
+    case "fail":
+      if (got === undefined) throw miss("a failure");
+      return { expected: "fail", got: got.code };
+    case "ok":
+      if (got !== undefined) throw miss("success");
+      return { expected: "ok", got: "ok" };
+    case "code":
+      if (got?.code !== expected.code) throw miss(expected.code);
+      return { expected: expected.code, got: got.code };
+    case "value": {
+      if (got !== undefined) throw miss(expected.value);
+      const value = command.value?.((outcome as { result: Result }).result);
+      if (value === undefined) throw new UsageError(`"${command.name}" has no value to compare`);
+      if (value !== expected.value) throw miss(expected.value, value);
+      return { expected: expected.value, got: value };
+    }
+    case "data": {
+      if (got !== undefined) throw miss(expected.data.text);
+      const data = (outcome as { result: Result }).result["data"];
+      if (typeof data !== "string") throw new UsageError(`"${command.name}" has no bytes to compare`);
+      const wanted = expected.data.load(io).toHex();
+      if (data !== wanted) throw miss(`hex:${shorten(wanted)}`, `hex:${shorten(data)}`);
+      return { expected: expected.data.text, got: `hex:${shorten(data)}` };
+    }
+  }
+}
+
+const SHOWN_DIGITS = 64;
+
+function shorten(digits: string): string {
+  return digits.length <= SHOWN_DIGITS
+    ? digits
+    : `${digits.slice(0, SHOWN_DIGITS)}… (${digits.length / 2} bytes)`;
+}

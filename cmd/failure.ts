@@ -1,0 +1,141 @@
+/** What a failure looks like: its exit code, its line for people, its JSON. One place for all commands. */
+import { HostFileError } from "../lib/host/store.ts";
+import { MissingStateError } from "../lib/host/host.ts";
+import { TopologyError } from "../lib/host/topology.ts";
+import { CommandError } from "../lib/ism/driver/command_channel.ts";
+import { DriverError } from "../lib/ism/driver/descriptor.ts";
+import { ErrnoError } from "../lib/vfio/errno.ts";
+import { WouldHangError } from "../lib/vfio/zdev.ts";
+import type { Style } from "./terminal.ts";
+import { escapeText } from "./text/diagnostic.ts";
+import { FileError, UsageError } from "./text/usage_error.ts";
+
+/** Exit codes of the contract. */
+export const EXIT = { OK: 0, REFUSED: 1, USAGE: 2, EXPECT: 3, FILE: 4, BUG: 5, INTERRUPTED: 130 } as const;
+
+/** An `expect` that did not hold. */
+export class ExpectError extends Error {
+  override readonly name = "ExpectError";
+
+  constructor(message: string, readonly expected: string, readonly got: string) {
+    super(message);
+  }
+}
+
+/** A failure, ready to be shown. */
+export interface Failure {
+  readonly exit: number;
+  /** Errno name, or a word of our own where no errno was returned. */
+  readonly code: string;
+  readonly message: string;
+  /** Everything of the JSON `error` object but code and message. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly refusedBy: string | undefined;
+  readonly hint: string | undefined;
+  /** The word to blame, for the caret. */
+  readonly token: string | undefined;
+  /** Stack of a bug. */
+  readonly stack: string | undefined;
+}
+
+const LAYER_NAMES: Readonly<Record<string, string>> = {
+  vfs: "file system layer",
+  "vfio-core": "vfio core",
+  variant: "variant driver",
+  instruction: "machine",
+  device: "adapter",
+};
+
+/** Says what an error means to the user. */
+export function describeFailure(error: unknown): Failure {
+  const base = { fields: {}, refusedBy: undefined, hint: undefined, token: undefined, stack: undefined };
+  if (error instanceof ErrnoError) {
+    const { code, errno, layer, rule, source, message, hint } = error;
+    return {
+      ...base,
+      exit: EXIT.REFUSED,
+      code,
+      message,
+      hint,
+      fields: { errno, layer, rule, source },
+      refusedBy: `${LAYER_NAMES[layer]} (${source})`,
+    };
+  }
+  if (error instanceof CommandError) {
+    return {
+      ...base,
+      exit: EXIT.REFUSED,
+      code: "RET",
+      message: error.message,
+      fields: {
+        ret: error.ret,
+        layer: "device",
+        rule: "return code",
+        source: "drivers/s390/net/ism.h: ism_resp_hdr",
+      },
+      refusedBy: "adapter (return code of the command)",
+    };
+  }
+  if (error instanceof DriverError) {
+    return { ...base, exit: EXIT.REFUSED, code: "DRIVER", message: error.message };
+  }
+  if (error instanceof WouldHangError) {
+    return { ...base, exit: EXIT.REFUSED, code: "HANG", message: error.message };
+  }
+  if (error instanceof ExpectError) {
+    const { message, expected, got } = error;
+    return { ...base, exit: EXIT.EXPECT, code: "EXPECT", message, fields: { expected, got } };
+  }
+  if (error instanceof UsageError) {
+    return {
+      ...base,
+      exit: EXIT.USAGE,
+      code: "USAGE",
+      message: error.message,
+      hint: error.hint,
+      token: error.token,
+    };
+  }
+  if (
+    error instanceof FileError || error instanceof HostFileError || error instanceof MissingStateError ||
+    error instanceof TopologyError
+  ) {
+    return { ...base, exit: EXIT.FILE, code: "FILE", message: error.message };
+  }
+  const stack = error instanceof Error ? error.stack ?? error.message : String(error);
+  return { ...base, exit: EXIT.BUG, code: "BUG", message: "This is a bug in ism", stack };
+}
+
+/** The failure for people, without the place. */
+export function renderFailure(
+  failure: Failure,
+  { style, verbose }: { style: Style; verbose: boolean },
+): string {
+  const code = failure.code === "USAGE" || failure.code === "FILE" || failure.code === "EXPECT" ||
+      failure.code === "DRIVER" || failure.code === "RET" || failure.code === "BUG"
+    ? ""
+    : ` (${failure.code})`;
+  return escapeText(failure.message) + style.bold(code) + "\n" + renderReasons(failure, { style, verbose });
+}
+
+/** Who refused and what to do: shown with --verbose or on a terminal; a bug always shows its stack. */
+export function renderReasons(
+  failure: Failure,
+  { style, verbose }: { style: Style; verbose: boolean },
+): string {
+  let text = "";
+  if (verbose && failure.refusedBy !== undefined) {
+    text += style.dim(`  refused by: ${failure.refusedBy}`) + "\n";
+  }
+  if (verbose && failure.hint !== undefined) text += style.dim(`  hint: ${escapeText(failure.hint)}`) + "\n";
+  if (failure.stack !== undefined) {
+    text += escapeText(failure.stack, { keepNewline: true }) +
+      "\nPlease report it with the command line and the host file (CONTRIBUTING.md says where).\n";
+  }
+  return text;
+}
+
+/** The JSON `error` object. */
+export function failureJson({ code, message, fields, stack }: Failure): Record<string, unknown> {
+  return { code, ...fields, message, ...(stack === undefined ? {} : { stack }) };
+}

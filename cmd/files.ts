@@ -1,0 +1,90 @@
+/** Files that the user names: reading data, writing results, and what to say when that fails. */
+import { type DataIo, MAX_DATA_BYTES } from "./text/data.ts";
+import { quoteText } from "./text/diagnostic.ts";
+import { FileError } from "./text/usage_error.ts";
+
+const CHUNK_BYTES = 64 * 1024;
+
+/** Says in words why a file could not be used. */
+export function fileError(path: string, error: unknown): FileError {
+  const name = path === "-" ? "Standard input" : quoteText(path, 200);
+  if (error instanceof Deno.errors.NotFound) return new FileError(path, `${name} does not exist`);
+  if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
+    return new FileError(path, `${name} may not be opened: permission denied`);
+  }
+  if (error instanceof Deno.errors.IsADirectory) return new FileError(path, `${name} is a directory`);
+  if (error instanceof Deno.errors.NotADirectory) {
+    return new FileError(path, `${name} does not exist: a part of its path is not a directory`);
+  }
+  if (error instanceof Error) return new FileError(path, `${name} cannot be used: ${error.message}`);
+  throw error;
+}
+
+/** Opens a file for reading. @throws {FileError} */
+export function openInput(path: string): Deno.FsFile {
+  try {
+    const file = Deno.openSync(path, { read: true });
+    if (!file.statSync().isDirectory) return file;
+    file.close();
+  } catch (error) {
+    throw fileError(path, error);
+  }
+  throw new FileError(path, `${quoteText(path, 200)} is a directory`);
+}
+
+/** Reads up to `length` bytes, or all, from where the file stands. @throws {FileError} over 1 GiB */
+function readAll(
+  path: string,
+  file: { readSync(into: Uint8Array): number | null },
+  length = Infinity,
+): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  while (total < length) {
+    const chunk = new Uint8Array(Math.min(CHUNK_BYTES, length - total));
+    const read = file.readSync(chunk);
+    if (read === null || read === 0) break;
+    chunks.push(chunk.subarray(0, read));
+    total += read;
+    if (total > MAX_DATA_BYTES) throw new FileError(path, `${quoteText(path, 200)} has more than 1 GiB`);
+  }
+  const bytes = new Uint8Array(total);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+/** The files and the standard input of this process. */
+export const PROCESS_FILES: DataIo = {
+  readFile(path, offset, length) {
+    const file = openInput(path);
+    try {
+      if (offset > 0) file.seekSync(offset, Deno.SeekMode.Start);
+      return readAll(path, file, length);
+    } catch (error) {
+      throw error instanceof FileError ? error : fileError(path, error);
+    } finally {
+      file.close();
+    }
+  },
+  readStdin() {
+    try {
+      return readAll("-", Deno.stdin);
+    } catch (error) {
+      throw error instanceof FileError ? error : fileError("-", error);
+    }
+  },
+};
+
+/** The text of a script. @throws {FileError} if it cannot be read or is not UTF-8 */
+export function readText(path: string): string {
+  const bytes = path === "-" ? PROCESS_FILES.readStdin() : PROCESS_FILES.readFile(path, 0, undefined);
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new FileError(path, `${quoteText(path, 200)} is not text in UTF-8`);
+  }
+}

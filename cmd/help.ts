@@ -1,0 +1,91 @@
+/** Help texts, made from the command table. */
+import { type AnyCommand, GROUPS, isFlag, optionName, type Parameter } from "./command.ts";
+import { COMMANDS } from "./table.ts";
+import { GLOBAL_OPTIONS } from "./globals.ts";
+import { usage } from "./parse.ts";
+import type { Terminal } from "./terminal.ts";
+import { quoteText } from "./text/diagnostic.ts";
+import { UsageError } from "./text/usage_error.ts";
+
+/** The program's version; deno.json has the same. */
+export const VERSION = "0.1.0";
+
+const GROUP_TITLES: Readonly<Record<(typeof GROUPS)[number], string>> = {
+  look: "Look",
+  access: "Access a region",
+  ism: "ISM",
+  host: "Host",
+  script: "Scripts",
+  help: "Help",
+};
+
+const INTRODUCTION = `ism: a mainframe in a terminal for people who write user-space drivers.
+It simulates an s390 host with Internal Shared Memory (ISM) functions behind VFIO (ism_vfio_pci).
+
+Usage: ism [OPTIONS] COMMAND [ARGS]
+`;
+
+/** Help on a command (one word may name a family: `dmb`), or on the program. @throws {UsageError} */
+export function helpText(name: string | undefined, terminal: Terminal): string {
+  if (name === undefined) return programHelp(terminal);
+  const command = COMMANDS.get(name);
+  if (command !== undefined) return commandHelp(command, terminal);
+  const family = [...COMMANDS.values()].filter((each) => each.name.startsWith(`${name} `));
+  if (family.length > 0) return family.map((each) => commandHelp(each, terminal)).join("\n");
+  throw new UsageError(`${quoteText(name)} is not a command`, { token: name, hint: 'see "ism help"' });
+}
+
+function programHelp({ style }: Terminal): string {
+  let text = INTRODUCTION;
+  for (const group of GROUPS) {
+    const commands = [...COMMANDS.values()].filter((command) => command.group === group);
+    if (commands.length === 0) continue;
+    const width = Math.max(...commands.map(({ name }) => name.length));
+    text += `\n${style.bold(GROUP_TITLES[group])}\n`;
+    text += commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}\n`).join("");
+  }
+  text += `\n${style.bold("Options")}\n${optionLines(GLOBAL_OPTIONS)}`;
+  text += `\n${style.bold("Words")}
+  Numbers: 4096, 0x1000, 0b101, 4k, 4M, 4G, 256T, 1_000_000
+  DATA:    hex:00ff, text:hello, fill:0xa5*4096, seq:0*256, rand:1*4096, file:PATH[@OFFSET[+LENGTH]], -
+  REGION:  bar0 to bar5, config, or an index
+`;
+  return `${text}\n${style.bold("Examples")}\n  ism info\n  ism send README.md -o /tmp/copy.md\n` +
+    `\n"ism help COMMAND" tells more.\n`;
+}
+
+function commandHelp(command: AnyCommand, { style }: Terminal): string {
+  let text = `${style.bold(`ism ${usage(command)}`)}\n  ${command.summary}.\n`;
+  if (command.details !== undefined) {
+    text += "\n" + command.details.trim().split("\n").map((line) =>
+      line === "" ? "" : `  ${line}`
+    ).join("\n") + "\n";
+  }
+  const args = Object.values(command.args);
+  if (args.length > 0) {
+    const width = Math.max(...args.map(({ kind }) => kind.placeholder.length));
+    text += `\n${style.bold("Arguments")}\n`;
+    for (const { kind, help } of args) text += `  ${kind.placeholder.padEnd(width)}  ${help}\n`;
+  }
+  if (Object.keys(command.options).length > 0) {
+    text += `\n${style.bold("Options")}\n${optionLines(command.options)}`;
+  }
+  if (command.examples.length > 0) {
+    text += `\n${style.bold("Examples")}\n${command.examples.map((line) => `  ism ${line}\n`).join("")}`;
+  }
+  return text;
+}
+
+function optionLines(
+  options: Readonly<Record<string, Parameter<unknown> | { flag: true; help: string; short?: string }>>,
+) {
+  const rows = Object.entries(options).map(([key, option]) => {
+    const name = optionName(key);
+    const long = name === option.short ? "" : `--${name}`;
+    const names = [option.short === undefined ? "" : `-${option.short}`, long].filter((each) => each !== "")
+      .join(", ");
+    return [isFlag(option) ? names : `${names} ${option.kind.placeholder}`, option.help] as const;
+  });
+  const width = Math.max(...rows.map(([names]) => names.length));
+  return rows.map(([names, help]) => `  ${names.padEnd(width)}  ${help}\n`).join("");
+}

@@ -1,0 +1,86 @@
+/** The kinds of arguments that commands share. */
+import type { Kind } from "./command.ts";
+import { type DataSource, parseData } from "./text/data.ts";
+import { quoteText } from "./text/diagnostic.ts";
+import { parseBigNumber, parseNumber } from "./text/number.ts";
+import { UsageError } from "./text/usage_error.ts";
+
+/** A whole number that fits a double exactly. */
+export function number(placeholder: string, limits: { min?: number; max?: number } = {}): Kind<number> {
+  return { placeholder, parse: (text, what) => parseNumber(text, what, limits) };
+}
+
+/** A whole number of up to 64 bits. */
+export function bigNumber(placeholder: string): Kind<bigint> {
+  return { placeholder, parse: parseBigNumber };
+}
+
+/** Any text. */
+export function text(placeholder: string, choices?: Kind<string>["choices"]): Kind<string> {
+  return { placeholder, parse: (value) => value, ...(choices === undefined ? {} : { choices }) };
+}
+
+/** One of a few words. */
+export function choice<const Word extends string>(placeholder: string, words: readonly Word[]): Kind<Word> {
+  return {
+    placeholder,
+    choices: words,
+    parse(value, what) {
+      const word = words.find((each) => each === value);
+      if (word !== undefined) return word;
+      throw new UsageError(`${what}: ${quoteText(value)} is not one of ${words.join(", ")}`, {
+        token: value,
+      });
+    },
+  };
+}
+
+export const FILE: Kind<string> = { placeholder: "FILE", parse: parsePath, choices: "file" };
+
+function parsePath(value: string, what: string): string {
+  if (value === "" || value.includes("\0")) {
+    throw new UsageError(`${what}: ${quoteText(value)} is not a file name`, { token: value });
+  }
+  return value;
+}
+
+export const DATA: Kind<DataSource> = { placeholder: "DATA", parse: (value) => parseData(value) };
+
+/** A region as the user named it. */
+export interface RegionName {
+  readonly index: number;
+  /** `bar0`, `config`, or `region 9` for an index without a name. */
+  readonly name: string;
+}
+
+const CONFIG_INDEX = 7;
+const REGION_NAMES = ["bar0", "bar1", "bar2", "bar3", "bar4", "bar5"];
+
+/** The name of a region index. */
+export function regionName(index: number): string {
+  return REGION_NAMES[index] ?? (index === CONFIG_INDEX ? "config" : `region ${index}`);
+}
+
+export const REGION: Kind<RegionName> = {
+  placeholder: "REGION",
+  choices: [...REGION_NAMES, "config"],
+  parse(value, what) {
+    const named = value === "config" ? CONFIG_INDEX : REGION_NAMES.indexOf(value);
+    if (named >= 0) return { index: named, name: value };
+    if (!/^[0-9]/.test(value)) {
+      throw new UsageError(
+        `${what}: ${quoteText(value)} is not a region; try bar0 to bar5, config, or an index`,
+        { token: value },
+      );
+    }
+    const index = parseNumber(value, what, { max: 0xffff_ffff });
+    return { index, name: regionName(index) };
+  },
+};
+
+export const OFFSET = bigNumber("OFFSET");
+export const COUNT = bigNumber("COUNT");
+export const GID = bigNumber("GID");
+export const TOKEN = number("TOKEN");
+export const SIZE = number("SIZE", { min: 1 });
+export const DEVICE = text("WHICH");

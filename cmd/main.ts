@@ -1,0 +1,111 @@
+/** The program: from arguments to an exit code. */
+import { MEMORY_HOST } from "../lib/host/store.ts";
+import { COMMANDS } from "./table.ts";
+import { describeFailure, EXIT, type Failure } from "./failure.ts";
+import { readText } from "./files.ts";
+import { literalWord } from "./options.ts";
+import { bindGlobals, bindValues, type Globals, type Invocation, parseLine } from "./parse.ts";
+import { failureText, type LinePlace, Session } from "./session.ts";
+import { parseScript, runScript } from "./script.ts";
+import { ProcessTerminal } from "./terminal.ts";
+import { PlacedError } from "./text/diagnostic.ts";
+import { UsageError } from "./text/usage_error.ts";
+import { helpText, VERSION } from "./help.ts";
+import { failureJson } from "./failure.ts";
+
+/** Runs `ism` with arguments. @returns the exit code */
+export async function main(args: readonly string[]): Promise<number> {
+  const terminal = new ProcessTerminal();
+  const json = args.includes("--json");
+  let invocation: Invocation | undefined;
+  try {
+    invocation = parseLine(args.map((text, i) => literalWord(text, i + 1)), COMMANDS, { inScript: false });
+    return await runInvocation(terminal, invocation);
+  } catch (error) {
+    const name = invocation?.command?.name ?? (error instanceof UsageError ? error.command : undefined);
+    return report(terminal, error, { json, verbose: args.includes("-v"), name });
+  }
+}
+
+async function runInvocation(terminal: ProcessTerminal, invocation: Invocation): Promise<number> {
+  const globals = bindGlobals(invocation, () => undefined);
+  terminal.setColor(globals.color ?? "auto", (Deno.env.get("NO_COLOR") ?? "") !== "");
+  const { command } = invocation;
+  if (globals.version) {
+    terminal.out(`ism ${VERSION}\n`);
+    return EXIT.OK;
+  }
+  if (globals.help || (command === undefined && globals.c.length === 0)) {
+    terminal.out(helpText(command?.name, terminal));
+    return EXIT.OK;
+  }
+  checkCombination(globals, invocation);
+  const session = new Session(terminal, globals, {
+    hostPath: defaultHostPath(),
+    device: nonEmpty(Deno.env.get("ISM_DEVICE")),
+  });
+  try {
+    if (command === undefined) {
+      const lines = globals.c.flatMap((text) => parseScript(text, "-c", COMMANDS));
+      return await runScript(session, lines);
+    }
+    if (command.name === "run") {
+      const file = String(bindValues(invocation, () => undefined)["file"]);
+      return await runScript(session, parseScript(readText(file), file === "-" ? "stdin" : file, COMMANDS));
+    }
+    return await session.runLine(invocation);
+  } finally {
+    session.close();
+  }
+}
+
+function checkCombination({ c, json, raw, keepGoing, commitEach }: Globals, { command }: Invocation): void {
+  if (c.length > 0 && command !== undefined) {
+    throw new UsageError(`-c and the command "${command.name}" exclude each other`, { token: "-c" });
+  }
+  if (json && raw) throw new UsageError("--json and --raw exclude each other", { token: "--raw" });
+  if (
+    raw && command !== undefined && command.raw === undefined && command.name !== "run" &&
+    command.prefix !== true
+  ) {
+    throw new UsageError(`"${command.name}" yields no bytes for --raw`, { token: "--raw" });
+  }
+  if ((keepGoing || commitEach) && c.length === 0 && command?.name !== "run") {
+    throw new UsageError("--keep-going and --commit-each are for run and -c");
+  }
+}
+
+/** Reports a failure outside of any line: bad usage, a script that does not parse, a bug. */
+function report(
+  terminal: ProcessTerminal,
+  error: unknown,
+  { json, verbose, name }: { json: boolean; verbose: boolean; name: string | undefined },
+): number {
+  const failure: Failure = describeFailure(error);
+  const place: LinePlace | undefined = error instanceof PlacedError
+    ? { file: error.place.file, line: error.place.line, locate: () => error }
+    : undefined;
+  if (json) {
+    const where = place === undefined ? {} : { file: place.file, line: place.line };
+    const document = { schema: 1, command: name ?? null, ok: false, error: failureJson(failure), ...where };
+    terminal.out(JSON.stringify(document) + "\n");
+  }
+  // What to do about a mistake in the line is worth its line even without -v.
+  const helpful = failure.exit === EXIT.USAGE;
+  terminal.err(failureText(terminal, name, failure, verbose || helpful, place));
+  return failure.exit;
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === "" ? undefined : text;
+}
+
+/** `$ISM_HOST`, else `$XDG_STATE_HOME/ism/host.db`, else `~/.local/state/ism/host.db`. */
+function defaultHostPath(): string {
+  const named = nonEmpty(Deno.env.get("ISM_HOST"));
+  if (named !== undefined) return named;
+  const state = nonEmpty(Deno.env.get("XDG_STATE_HOME"));
+  if (state !== undefined) return `${state}/ism/host.db`;
+  const home = nonEmpty(Deno.env.get("HOME"));
+  return home === undefined ? MEMORY_HOST : `${home}/.local/state/ism/host.db`;
+}

@@ -1,0 +1,257 @@
+/**
+ * From words to a command line that is understood: which command, which options, which arguments. Everything without
+ * `$name` in it is checked here, before anything runs.
+ */
+import { closestString } from "@std/text/closest-string";
+import type { TraceLayer } from "../lib/base/trace.ts";
+import { type AnyCommand, isFlag, optionName, type Parameter } from "./command.ts";
+import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
+import { isDynamic, type OptionSpecs, readOptions } from "./options.ts";
+import { quoteText } from "./text/diagnostic.ts";
+import { UsageError } from "./text/usage_error.ts";
+import { expand, type Word } from "./text/words.ts";
+
+/** A command line that was understood. */
+export interface Invocation {
+  /** Undefined if the line has only global options. */
+  readonly command: AnyCommand | undefined;
+  /** Words of arguments and options by key. */
+  readonly words: ReadonlyMap<string, readonly Word[]>;
+  readonly globals: ReadonlyMap<string, readonly Word[]>;
+  /** The command line behind `expect`, `let` or `repeat`. */
+  readonly inner: Invocation | undefined;
+}
+
+/** Global options with their values. */
+export interface Globals {
+  readonly host: string | undefined;
+  readonly device: string | undefined;
+  readonly json: boolean;
+  readonly raw: boolean;
+  readonly trace: readonly TraceLayer[] | undefined;
+  readonly traceFile: string | undefined;
+  readonly dryRun: boolean;
+  /** Texts of `-c`. */
+  readonly c: readonly string[];
+  readonly keepGoing: boolean;
+  readonly commitEach: boolean;
+  readonly quiet: boolean;
+  readonly verbose: boolean;
+  readonly color: "auto" | "always" | "never" | undefined;
+  readonly help: boolean;
+  readonly version: boolean;
+}
+
+/** Finds a `$name`'s value. */
+export type Lookup = (name: string) => string | undefined;
+
+/** Before a line runs, nothing has a value. */
+const NO_VALUES: Lookup = () => undefined;
+
+/**
+ * Understands a line.
+ *
+ * @param inScript the line stands in a script, where only some global options make sense
+ * @throws {UsageError}
+ */
+export function parseLine(
+  words: readonly Word[],
+  table: ReadonlyMap<string, AnyCommand>,
+  { inScript }: { inScript: boolean },
+): Invocation {
+  const globalSpecs = globalOptions(inScript);
+  const head = readOptions(words, globalSpecs, { stopAfter: 1, implied: VALUE_OPTIONAL });
+  const first = head.positionals[0];
+  if (first === undefined) {
+    const invocation = { command: undefined, words: new Map(), globals: head.options, inner: undefined };
+    checkValues(invocation);
+    return invocation;
+  }
+  const { command, used } = findCommand(first, words[head.next], table);
+  try {
+    return parseCommand(command, words.slice(head.next + used - 1), head.options, globalSpecs, table);
+  } catch (error) {
+    if (error instanceof UsageError) error.command ??= command.name;
+    throw error;
+  }
+}
+
+/** The line behind the command's name. */
+function parseCommand(
+  command: AnyCommand,
+  rest: readonly Word[],
+  before: ReadonlyMap<string, readonly Word[]>,
+  globalSpecs: OptionSpecs,
+  table: ReadonlyMap<string, AnyCommand>,
+): Invocation {
+  const specs = { ...globalSpecs, ...command.options };
+  const args = Object.entries(command.args);
+  const tail = readOptions(rest, specs, {
+    implied: VALUE_OPTIONAL,
+    ...(command.prefix === true ? { stopAfter: args.length } : {}),
+  });
+  const given = new Map<string, readonly Word[]>();
+  const globals = new Map(before);
+  for (const [key, value] of tail.options) (key in command.options ? given : globals).set(key, value);
+  const helpOnly = globals.has("help");
+  if (!helpOnly) fillArguments(command, args, tail.positionals, given);
+  const inner = command.prefix === true && !helpOnly
+    ? parseInner(command, rest.slice(tail.next), table)
+    : undefined;
+  const invocation = { command, words: given, globals, inner };
+  if (!helpOnly) checkValues(invocation);
+  return invocation;
+}
+
+function globalOptions(inScript: boolean): OptionSpecs {
+  if (!inScript) return GLOBAL_OPTIONS;
+  const allowed = Object.entries(GLOBAL_OPTIONS).filter(([key]) => LINE_OPTIONS.includes(key as GlobalName));
+  return Object.fromEntries(allowed);
+}
+
+function parseInner(
+  command: AnyCommand,
+  words: readonly Word[],
+  table: ReadonlyMap<string, AnyCommand>,
+): Invocation {
+  const inner = parseLine(words, table, { inScript: true });
+  if (inner.command === undefined) throw new UsageError(`${command.name} needs a command behind it`);
+  if (inner.command.access === "file" || inner.command.name === "run") {
+    throw new UsageError(`"${inner.command.name}" cannot stand behind "${command.name}"`, {
+      token: inner.command.name,
+    });
+  }
+  if (command.name === "let" && last(inner).command!.value === undefined) {
+    throw new UsageError(`"${inner.command.name}" has no value that "let" could keep`, {
+      token: inner.command.name,
+    });
+  }
+  return inner;
+}
+
+function last(invocation: Invocation): Invocation {
+  return invocation.inner === undefined ? invocation : last(invocation.inner);
+}
+
+/** The command that one or two words name. */
+function findCommand(
+  first: Word,
+  second: Word | undefined,
+  table: ReadonlyMap<string, AnyCommand>,
+): { command: AnyCommand; used: 1 | 2 } {
+  const one = isDynamic(first) ? first.text : expand(first, NO_VALUES);
+  const two = second === undefined || isDynamic(second) ? undefined : `${one} ${expand(second, NO_VALUES)}`;
+  const pair = two === undefined ? undefined : table.get(two);
+  if (pair !== undefined) return { command: pair, used: 2 };
+  const single = table.get(one);
+  if (single !== undefined) return { command: single, used: 1 };
+  const family = [...table.keys()].filter((name) => name.startsWith(`${one} `));
+  if (family.length > 0) {
+    const subcommands = family.map((name) => name.slice(one.length + 1)).join(", ");
+    throw new UsageError(
+      two === undefined || second!.text.startsWith("-")
+        ? `${one} needs a subcommand: ${subcommands}`
+        : `${one} has no subcommand ${quoteText(second!.text)}; it has ${subcommands}`,
+      { token: second?.text ?? first.text },
+    );
+  }
+  const near = one.length > 1 && one.length < 40 ? closestString(one, [...table.keys()]) : undefined;
+  throw new UsageError(`${quoteText(one)} is not a command`, {
+    token: first.text,
+    hint: near === undefined ? 'see "ism help"' : `did you mean "${near}"? See "ism help"`,
+  });
+}
+
+/** Puts positional words under the names of their arguments. */
+function fillArguments(
+  command: AnyCommand,
+  args: readonly (readonly [string, Parameter<unknown>])[],
+  positionals: readonly Word[],
+  into: Map<string, readonly Word[]>,
+): void {
+  const surplus = positionals[args.length];
+  if (surplus !== undefined) {
+    throw new UsageError(
+      `${command.name} has no place for ${quoteText(surplus.text)}; usage: ${usage(command)}`,
+      {
+        token: surplus.text,
+      },
+    );
+  }
+  args.forEach(([key, parameter], i) => {
+    const word = positionals[i];
+    if (word !== undefined) into.set(key, [word]);
+    else if (!parameter.optional) {
+      throw new UsageError(`${command.name} needs ${parameter.kind.placeholder}; usage: ${usage(command)}`);
+    }
+  });
+  for (const [key, option] of Object.entries(command.options)) {
+    if (!isFlag(option) && !option.optional && !into.has(key)) {
+      throw new UsageError(`${command.name} needs --${optionName(key)}; usage: ${usage(command)}`);
+    }
+  }
+}
+
+/** The usage line of a command, without `ism`. */
+export function usage({ name, args, options, prefix }: AnyCommand): string {
+  const parts = [name];
+  for (const { kind, optional, value } of Object.values(args)) {
+    const shown = value === undefined ? kind.placeholder : `${kind.placeholder}=${String(value)}`;
+    parts.push(optional ? `[${shown}]` : shown);
+  }
+  for (const [key, option] of Object.entries(options)) {
+    const long = option.short !== undefined && option.short === key ? `-${key}` : `--${optionName(key)}`;
+    if (isFlag(option)) parts.push(`[${long}]`);
+    else {parts.push(
+        option.optional ? `[${long} ${option.kind.placeholder}]` : `${long} ${option.kind.placeholder}`,
+      );}
+  }
+  if (prefix === true) parts.push("COMMAND…");
+  return parts.join(" ");
+}
+
+/** Parses every word that waits for no variable, so that mistakes show before anything runs. */
+function checkValues({ command, words, globals }: Invocation): void {
+  const check = (specs: OptionSpecs, given: ReadonlyMap<string, readonly Word[]>) => {
+    for (const [key, list] of given) {
+      const spec = specs[key];
+      if (spec === undefined || isFlag(spec)) continue;
+      for (const word of list) if (!isDynamic(word)) parseWord(key, spec, word, NO_VALUES);
+    }
+  };
+  check(GLOBAL_OPTIONS, globals);
+  if (command !== undefined) check({ ...command.args, ...command.options }, words);
+}
+
+function parseWord(key: string, { kind }: Parameter<unknown>, word: Word, lookup: Lookup): unknown {
+  return kind.parse(expand(word, lookup), kind.placeholder === key.toUpperCase() ? key : optionName(key));
+}
+
+/** The values of a command's parameters, variables replaced. @throws {UsageError} */
+export function bindValues(
+  { command, words }: Invocation,
+  lookup: Lookup,
+): Readonly<Record<string, unknown>> {
+  const values: Record<string, unknown> = {};
+  for (const [key, spec] of Object.entries({ ...command?.args, ...command?.options })) {
+    const word = words.get(key)?.at(-1);
+    if (isFlag(spec)) values[key] = words.has(key);
+    else values[key] = word === undefined ? spec.value : parseWord(key, spec, word, lookup);
+  }
+  return values;
+}
+
+/** The values of global options. @throws {UsageError} */
+export function bindGlobals({ globals }: Invocation, lookup: Lookup): Globals {
+  const values: Record<string, unknown> = {};
+  for (const [key, spec] of Object.entries<Parameter<unknown> | { flag: true }>(GLOBAL_OPTIONS)) {
+    const list = globals.get(key);
+    if ("flag" in spec) values[key] = list !== undefined;
+    else if (key === "c") values[key] = (list ?? []).map((word) => expand(word, lookup));
+    else {
+      const word = list?.at(-1);
+      values[key] = word === undefined ? undefined : parseWord(key, spec, word, lookup);
+    }
+  }
+  return values as unknown as Globals;
+}

@@ -1,0 +1,99 @@
+/** Scripts: lines understood all at once, then run one after the other. */
+import type { AnyCommand } from "./command.ts";
+import { EXIT } from "./failure.ts";
+import { innermost, type LinePlace, type Session } from "./session.ts";
+import { type Invocation, parseLine } from "./parse.ts";
+import { UsageError } from "./text/usage_error.ts";
+import { locate, type LogicalLine, placeError, splitLines, splitWords, type Word } from "./text/words.ts";
+
+/** Longest script text, in UTF-16 units. */
+const MAX_SCRIPT_LENGTH = 64 * 1024 * 1024;
+
+/** A line that is ready to run. */
+export interface ScriptLine {
+  readonly invocation: Invocation;
+  readonly place: LinePlace;
+}
+
+/** Understands a whole script. @throws {PlacedError} at the first mistake, and nothing has run */
+export function parseScript(
+  text: string,
+  file: string,
+  table: ReadonlyMap<string, AnyCommand>,
+): ScriptLine[] {
+  if (text.length > MAX_SCRIPT_LENGTH) throw new UsageError("The script is longer than 64 Mi characters");
+  const lines: ScriptLine[] = [];
+  for (const logical of splitLines(text, file)) {
+    const words = splitWords(logical, { file, line: logical.line });
+    if (words.length > 0) lines.push(parseScriptLine(words, logical, file, table));
+  }
+  return lines;
+}
+
+function parseScriptLine(
+  words: readonly Word[],
+  logical: LogicalLine,
+  file: string,
+  table: ReadonlyMap<string, AnyCommand>,
+): ScriptLine {
+  const columnOf = (token: string | undefined) =>
+    (words.find(({ text }) => text === token) ??
+      words.find(({ text }) => token !== undefined && text.endsWith(`=${token}`)) ?? words[0]!).column;
+  try {
+    const invocation = parseLine(words, table, { inScript: true });
+    const { command } = innermost(invocation);
+    if (command === undefined) throw new UsageError("The line has no command", { token: words[0]!.text });
+    if (command.access === "file" || command.name === "run") {
+      throw new UsageError(`"${command.name}" cannot stand in a script`, {
+        token: command.name.split(" ", 1)[0],
+      });
+    }
+    return {
+      invocation,
+      place: {
+        file,
+        line: logical.line,
+        locate(token) {
+          const { line, column, source } = locate(logical, columnOf(token));
+          return { place: { file, line, column }, source };
+        },
+      },
+    };
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw placeError(error, file, logical, columnOf(error.token));
+  }
+}
+
+/**
+ * Runs a script: one transaction as a whole, or one per line with `--commit-each`. What is printed is held back until
+ * it is committed. A script that ends because the simulated world refused something keeps what was done before; one
+ * that `ism` itself could not finish leaves the host as it was.
+ *
+ * @returns the exit code: that of the first failure
+ */
+export async function runScript(session: Session, lines: readonly ScriptLine[]): Promise<number> {
+  const { keepGoing, commitEach, dryRun } = session.globals;
+  const whole = !commitEach &&
+    lines.some(({ invocation }) => innermost(invocation).command!.access !== "none");
+  let first: number = EXIT.OK;
+  if (whole) {
+    session.begin("write");
+    if (!dryRun) session.terminal.hold();
+  }
+  let finished = false;
+  try {
+    for (const { invocation, place } of lines) {
+      const code = await session.runLine(invocation, place);
+      if (code === EXIT.OK) continue;
+      if (first === EXIT.OK) first = code;
+      if (!keepGoing) break;
+    }
+    finished = true;
+  } finally {
+    const keep = first === EXIT.OK || first === EXIT.REFUSED || first === EXIT.EXPECT || keepGoing;
+    if (whole) session.end({ commit: finished && keep && !dryRun });
+    session.terminal.release();
+  }
+  return first;
+}

@@ -1,0 +1,67 @@
+/** All commands. The order within a group is the order of help. */
+import type { AnyCommand } from "./command.ts";
+import { peek, poke, pread, pwrite, stb, write } from "./commands/access.ts";
+import { dmbList, dmbRead, dmbRegister, dmbUnregister, move } from "./commands/dmb.ts";
+import { events, irq, irqWait, signal } from "./commands/events.ts";
+import { help, version } from "./commands/help.ts";
+import { hostCreate, hostDelete, hostReset, hostShow } from "./commands/host.ts";
+import { info } from "./commands/info.ts";
+import { cmd, gid, query, rgid, vlanAdd, vlanDel, vlanList, vlanRequire } from "./commands/ism.ts";
+import { close, dmaList, dmaMap, dmaRead, dmaUnmap, dmaWrite, open, reset } from "./commands/life.ts";
+import { list } from "./commands/list.ts";
+import { expect, let_, repeat, run } from "./commands/script.ts";
+import { send } from "./commands/send.ts";
+import { status } from "./commands/status.ts";
+
+const ALL: readonly AnyCommand[] = [
+  list,
+  info,
+  status,
+  peek,
+  poke,
+  stb,
+  write,
+  pread,
+  pwrite,
+  send,
+  cmd,
+  gid,
+  query,
+  rgid,
+  vlanAdd,
+  vlanDel,
+  vlanRequire,
+  vlanList,
+  dmbRegister,
+  dmbUnregister,
+  dmbList,
+  dmbRead,
+  move,
+  signal,
+  events,
+  irq,
+  irqWait,
+  hostCreate,
+  hostShow,
+  hostReset,
+  hostDelete,
+  open,
+  close,
+  reset,
+  dmaMap,
+  dmaUnmap,
+  dmaList,
+  dmaRead,
+  dmaWrite,
+  run,
+  expect,
+  let_,
+  repeat,
+  help,
+  version,
+];
+
+/** Commands by name. */
+export const COMMANDS: ReadonlyMap<string, AnyCommand> = new Map(
+  ALL.map((command) => [command.name, command]),
+);

@@ -1,0 +1,141 @@
+/** Traces as text, as JSON and as Chrome Trace Event JSON. */
+import {
+  HEX_FIELDS,
+  type TraceEvent,
+  type TraceLayer,
+  type TraceSink,
+  type TraceValue,
+} from "../lib/base/trace.ts";
+import { hex } from "../lib/base/hex.ts";
+import { escapeText } from "./text/diagnostic.ts";
+
+/** Most events that are kept for JSON; what comes later is counted. */
+const KEPT_EVENTS = 1_000_000;
+
+/** An event with its place in the trace. */
+interface Entry {
+  readonly seq: number;
+  readonly depth: number;
+  readonly event: TraceEvent;
+  /** Sequence number at which the event ended. */
+  end: number;
+}
+
+/** Collects the events of chosen layers, in the order in which they began. */
+export class TraceCollector implements TraceSink {
+  readonly #layers: ReadonlySet<TraceLayer>;
+  readonly #entries: Entry[] = [];
+  readonly #open: Entry[] = [];
+  readonly #flush: ((text: string) => void) | undefined;
+  #next = 1;
+  #flushed = 0;
+  #dropped = 0;
+
+  /** With `flush`, text is handed on whenever an outermost event ends, and not kept. */
+  constructor(layers: readonly TraceLayer[], flush?: (text: string) => void) {
+    this.#layers = new Set(layers);
+    this.#flush = flush;
+  }
+
+  enter(event: TraceEvent): void {
+    if (!this.#layers.has(event.layer)) return;
+    const seq = this.#next++;
+    const entry = { seq, depth: this.#open.length, event, end: seq };
+    this.#open.push(entry);
+    if (this.#entries.length < KEPT_EVENTS) this.#entries.push(entry);
+    else this.#dropped++;
+  }
+
+  leave(event: TraceEvent): void {
+    if (this.#open.at(-1)?.event !== event) return;
+    this.#open.pop()!.end = this.#next;
+    if (this.#open.length > 0 || this.#flush === undefined) return;
+    this.#flush(this.text());
+    this.#flushed += this.#entries.length;
+    this.#entries.length = 0;
+  }
+
+  /** One line per event, indented by what contains it; a sequence number instead of a time. */
+  text(): string {
+    return this.#entries.map(({ seq, depth, event }) => {
+      return `${String(seq).padStart(5)} ${"  ".repeat(depth)}${eventText(event)}\n`;
+    }).join("");
+  }
+
+  /** The events as the JSON document shows them. */
+  json(): Record<string, unknown>[] {
+    const events = this.#entries.map(({ seq, event }) => ({ seq, ...eventJson(event) }));
+    return this.#dropped === 0
+      ? events
+      : [...events, { seq: this.#next, layer: "trace", dropped: this.#dropped }];
+  }
+
+  /** Chrome Trace Event Format; one sequence number is one microsecond. */
+  chrome(): { traceEvents: Record<string, unknown>[] } {
+    return {
+      traceEvents: this.#entries.map(({ seq, event, end }) => {
+        const { op, layer, ...args } = eventJson(event);
+        const duration = Math.max(1, end - seq);
+        return { name: op, cat: layer, ph: "X", ts: seq, dur: duration, pid: 1, tid: 1, args };
+      }),
+    };
+  }
+}
+
+function valueText(name: string, value: TraceValue): string {
+  if (typeof value === "string") {
+    return name === "request" || name === "op" ? value : `"${escapeText(value)}"`;
+  }
+  if (typeof value === "boolean") return String(value);
+  return HEX_FIELDS.has(name) ? hex(value) : String(value);
+}
+
+function argsText(args: Readonly<Record<string, TraceValue>>): string {
+  return Object.entries(args).map(([name, value]) => `${name}=${valueText(name, value)}`).join(", ");
+}
+
+function eventText(event: TraceEvent): string {
+  switch (event.layer) {
+    case "syscall": {
+      const result = event.error === undefined ? String(event.result ?? "?") : `-1 ${event.error}`;
+      return `${event.op}(${argsText(event.args)}) = ${result}`;
+    }
+    case "insn": {
+      const answer = event.exception !== undefined
+        ? `${event.exception} exception`
+        : event.cc === 0
+        ? "cc 0"
+        : `cc ${event.cc}, status ${event.status}`;
+      return `${event.op} fh=${hex(event.fh, 8)} space=${event.space} offset=${hex(event.offset)} ` +
+        `length=${event.length} -> ${answer}`;
+    }
+    case "device":
+      return `device ${hex(event.fid)}: ${event.op} ${argsText(event.args)}`;
+    case "irq":
+      return `irq ${event.op} fid=${hex(event.fid)} ${argsText(event.args)}`;
+  }
+}
+
+function eventJson(event: TraceEvent): Record<string, unknown> & { op: string; layer: string } {
+  if (event.layer === "insn") {
+    const { layer, op, fh, space, length, offset, cc, status, exception } = event;
+    const answer = exception === undefined ? { cc, status } : { exception };
+    return { layer, op, fh: hex(fh, 8), space, length, offset: hex(offset), ...answer };
+  }
+  const args: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(event.args)) {
+    args[name] = typeof value === "bigint" || (typeof value === "number" && HEX_FIELDS.has(name))
+      ? hex(value)
+      : value;
+  }
+  if (event.layer === "syscall") {
+    const { layer, op, result, error } = event;
+    return {
+      layer,
+      op,
+      ...args,
+      ...(error === undefined ? { result: result ?? null } : { result: -1, error }),
+    };
+  }
+  return { layer: event.layer, op: event.op, fid: hex(event.fid), ...args };
+}

@@ -1,0 +1,15 @@
+/** Sizes for people. */
+import { format } from "@std/fmt/bytes";
+import { hex } from "../lib/base/hex.ts";
+
+/** `256 TiB (0x1000000000000)`, `64 KiB (0x10000)`, `0`. */
+export function sizeText(size: number): string {
+  if (size === 0) return "0";
+  return `${roundSize(size)} (${hex(size)})`;
+}
+
+/** `12.3 MiB`. */
+export function roundSize(size: number): string {
+  // std writes kiB; the unit's name is KiB.
+  return format(size, { binary: true, maximumFractionDigits: 1 }).replace("kiB", "KiB");
+}

@@ -1,0 +1,111 @@
+/** Facts, zPCI sheet sections 11, 12.4 and 13 #27, VFIO sheet 9.4: a device's way into storage. */
+import { assertEquals } from "@std/assert";
+import { Machine } from "../../tests/support/machine.ts";
+import { pattern } from "../../tests/support/bytes.ts";
+import { DMA } from "./dma.ts";
+import { FUNCTION_STATES } from "./function.ts";
+
+const SDMA = 0x1_0000_0000;
+const EDMA = 0x1_ffff_ffff;
+
+/** A function with bus master on and four mapped pages at SDMA, from byte 4096 of an eight-page buffer on. */
+function wired({ pft = 5, pal = EDMA + 4096, write = true, at = SDMA } = {}) {
+  const machine = Machine.enabled({}, { pft });
+  const { fn, device, partition } = machine;
+  device.config.write(4, 0x06);
+  const { tables } = machine.tables();
+  fn.ioat = { origin: 0, tables, pba: SDMA, pal };
+  const buffer = partition.storage.allocate(8 * 4096)!;
+  tables.insert({ iova: at, size: 4 * 4096, read: true, write, buffer, bufferOffset: 4096 });
+  const bytes = buffer.touch(0, buffer.size, false);
+  return { machine, fn, device, dma: fn.dma, tables, buffer, bytes };
+}
+
+Deno.test("write() puts bytes where the mapping leads, and marks the page dirty (11)", () => {
+  const { dma, bytes, buffer, machine } = wired();
+  assertEquals(dma.write(SDMA + 0x1ff0, pattern(16)), DMA.OK);
+  assertEquals(bytes.slice(0x2ff0, 0x3000), pattern(16));
+  assertEquals(bytes.filter((byte) => byte !== 0).length, pattern(16).filter((byte) => byte !== 0).length);
+  assertEquals([...buffer.dirtyPages()], [0x2000]);
+  assertEquals(machine.errors, []);
+});
+
+Deno.test.each([
+  { what: "its first byte", iova: SDMA, length: 1, outcome: DMA.OK },
+  { what: "its last page", iova: SDMA + 0x3000, length: 4096, outcome: DMA.OK },
+  { what: "one byte behind it", iova: SDMA + 0x3001, length: 4096, outcome: DMA.FAULT },
+  { what: "the page behind it", iova: SDMA + 0x4000, length: 1, outcome: DMA.FAULT },
+])("write() reaches mapped addresses only: $what (VFIO 9.4)", ({ iova, length, outcome }) => {
+  const { dma, fn, bytes, machine } = wired();
+  assertEquals(dma.reaches(iova, length), outcome === DMA.OK);
+  assertEquals(machine.errors, [], "asking does not fault");
+  assertEquals(dma.write(iova, pattern(length)), outcome);
+  assertEquals(fn.state, outcome === DMA.OK ? "enabled" : "error");
+  if (outcome === DMA.FAULT) assertEquals(bytes.every((byte) => byte === 0), true, "nothing moved");
+});
+
+Deno.test("write() outside the registered range is event 0x02 and the error state (12.2, 13 #27)", () => {
+  const { dma, fn, machine, device } = wired();
+  assertEquals(dma.write(SDMA - 4096, pattern(8)), DMA.FAULT);
+  const event = { fh: fn.fh, fid: 0x10, pec: 0x02, address: SDMA - 4096, write: true };
+  assertEquals<unknown>(machine.errors, [event]);
+  assertEquals([fn.state, device.log], ["error", ["reset error"]]);
+});
+
+Deno.test.each([
+  {
+    what: "ISM, limit one page up as Linux does",
+    pft: 5,
+    pal: EDMA + 4096,
+    iova: EDMA - 4095,
+    reached: true,
+  },
+  { what: "ISM, the page above", pft: 5, pal: EDMA + 4096, iova: EDMA + 1, reached: false },
+  { what: "ISM, limit not corrected", pft: 5, pal: EDMA, iova: EDMA - 4095, reached: false },
+  { what: "ISM, limit not corrected, page below", pft: 5, pal: EDMA, iova: EDMA - 8191, reached: true },
+  { what: "another type", pft: 0, pal: EDMA, iova: EDMA - 4095, reached: true },
+  { what: "another type, the page above", pft: 0, pal: EDMA, iova: EDMA + 1, reached: false },
+])("the limit is off by one page for ISM alone: $what (11)", ({ pft, pal, iova, reached }) => {
+  const { dma } = wired({ pft, pal, at: EDMA + 1 - 2 * 4096 });
+  assertEquals(dma.reaches(iova, 4096), reached);
+});
+
+Deno.test("write() to a mapping that the device may only read is a fault (12.2, VFIO 9.4)", () => {
+  const { dma, fn, bytes, machine } = wired({ write: false });
+  assertEquals(dma.write(SDMA, pattern(8)), DMA.FAULT);
+  assertEquals([fn.state, machine.errors.length], ["error", 1]);
+  assertEquals(bytes.every((byte) => byte === 0), true);
+});
+
+Deno.test("write() without bus master moves nothing and is no error (VFIO 13 #10)", () => {
+  const { dma, fn, device, bytes, machine } = wired();
+  device.config.write(4, 0x02);
+  assertEquals(dma.write(SDMA, pattern(8)), DMA.BLOCKED);
+  assertEquals([fn.state, machine.errors, bytes.every((byte) => byte === 0)], ["enabled", [], true]);
+  dma.enforceBusMaster = false;
+  assertEquals(dma.write(SDMA, pattern(8)), DMA.OK);
+});
+
+Deno.test("no state but enabled has DMA (1.5, 12.4)", () => {
+  const reached = FUNCTION_STATES.filter((state) => {
+    const { dma, fn, bytes } = wired();
+    fn.state = state;
+    const outcome = dma.write(SDMA, pattern(8));
+    assertEquals(bytes.some((byte) => byte !== 0), outcome === DMA.OK);
+    return outcome === DMA.OK;
+  });
+  assertEquals(reached, ["enabled"]);
+});
+
+Deno.test("a change of the tables counts for the next access, not later (11)", () => {
+  const { dma, tables, machine, fn } = wired();
+  assertEquals(dma.write(SDMA, pattern(8)), DMA.OK);
+  tables.remove(SDMA);
+  assertEquals(dma.reaches(SDMA, 8), false);
+  const other = machine.partition.storage.allocate(4096)!;
+  tables.insert({ iova: SDMA, size: 4096, read: true, write: true, buffer: other, bufferOffset: 0 });
+  assertEquals(dma.write(SDMA, pattern(8, 2)), DMA.OK);
+  assertEquals(other.touch(0, 8, false).slice(0, 8), pattern(8, 2));
+  fn.ioat = { ...fn.ioat!, tables: machine.tables().tables };
+  assertEquals(dma.reaches(SDMA, 8), false, "other tables, other mappings");
+});

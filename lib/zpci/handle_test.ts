@@ -1,0 +1,99 @@
+/** Facts, zPCI sheet 1.2 to 1.4: handle bits, what enable and disable do to them, stale handles. */
+import { assertEquals, assertNotEquals } from "@std/assert";
+import { Machine, outcome } from "../../tests/support/machine.ts";
+import { disabledHandle, enabledHandle, handleIndex, initialHandle, isEnabledHandle } from "./handle.ts";
+import { mpcifc, rpcit, stpcifc } from "./mpcifc.ts";
+
+Deno.test.each([
+  { fh: 0x0000_0001, enabled: false },
+  { fh: 0x7fff_ffff, enabled: false },
+  { fh: 0x8000_0000, enabled: true },
+  { fh: 0xffff_ffff, enabled: true },
+])("isEnabledHandle() looks at bit 0x80000000 alone: $fh is $enabled (1.2)", ({ fh, enabled }) => {
+  assertEquals(isEnabledHandle(fh), enabled);
+});
+
+Deno.test("handleIndex() is the low 16 bits (1.2)", () => {
+  assertEquals(handleIndex(0x81ff_0102), 0x0102);
+  assertEquals(handleIndex(initialHandle(0xffff)), 0xffff);
+});
+
+Deno.test.each([
+  { name: "the first enable", fh: 0x0000_0001, then: 0x8100_0001 },
+  { name: "the next one", fh: 0x0100_0001, then: 0x8200_0001 },
+  { name: "the wrap after 7 bits", fh: 0x7f00_0001, then: 0x8000_0001 },
+  { name: "other bits, which stay", fh: 0x0001_abcd, then: 0x8101_abcd },
+])("enabledHandle() sets the enable bit and bumps the instance: $name (1.2)", ({ fh, then }) => {
+  assertEquals(enabledHandle(fh), then);
+});
+
+Deno.test("disabledHandle() only clears the enable bit (1.3)", () => {
+  assertEquals(disabledHandle(0xff12_3456), 0x7f12_3456);
+  assertEquals(disabledHandle(0x8100_0001), 0x0100_0001);
+});
+
+Deno.test("enable() gives another handle each time, 127 times in a row (1.2, 1.3)", () => {
+  const { fn } = new Machine();
+  const seen = new Set<number>();
+  for (let i = 0; i < 127; i++) {
+    fn.enable();
+    seen.add(fn.fh);
+    fn.disable();
+  }
+  assertEquals(seen.size, 127);
+});
+
+Deno.test("disable() drops interrupts, translation and the device's state (1.3)", () => {
+  const machine = Machine.enabled();
+  const { fn, device } = machine;
+  fn.interrupts = { isc: 2, noi: 1, aibv: 0x100000, aibvo: 0, aisb: 0x100000, aisbo: 0 };
+  fn.ioat = { origin: 0, tables: machine.tables().tables, pba: 0, pal: 0 };
+  device.config.write(4, 0x06);
+  fn.disable();
+  assertEquals([fn.interrupts, fn.ioat, fn.state], [undefined, undefined, "disabled"]);
+  assertEquals(device.log, ["reset disable"]);
+  assertEquals(device.config.busMaster, false);
+});
+
+/** Every instruction that names a handle. */
+const INSTRUCTIONS = {
+  PCILG: ({ processor }: Machine, fh: number) => processor.pcilg(fh, 2, 0, 8),
+  PCISTG: ({ processor }: Machine, fh: number) => processor.pcistg(fh, 2, 0, 8, new Uint8Array(8)),
+  PCISTB: ({ processor }: Machine, fh: number) => processor.pcistb(fh, 2, 0, 8, new Uint8Array(8)),
+  MPCIFC: ({ processor }: Machine, fh: number) => mpcifc(processor, fh, 3, new Uint8Array(80)),
+  STPCIFC: ({ processor }: Machine, fh: number) => stpcifc(processor, fh, new Uint8Array(80)),
+  RPCIT: ({ processor }: Machine, fh: number) => rpcit(processor, fh, 0x1_0000_0000, 4096),
+} as const;
+
+for (const [name, execute] of Object.entries(INSTRUCTIONS)) {
+  const isStale = (machine: Machine, fh: number) =>
+    assertEquals(outcome(machine.processor, () => execute(machine, fh)), "cc 3");
+
+  Deno.test(`${name} with a stale handle is condition code 3 (1.4)`, () => {
+    const machine = Machine.enabled();
+    const before = machine.fn.fh;
+    machine.fn.disable();
+    isStale(machine, before);
+    machine.fn.enable();
+    assertNotEquals(machine.fn.fh, before);
+    isStale(machine, before);
+    assertNotEquals(outcome(machine.processor, () => execute(machine, machine.fn.fh)), "cc 3");
+  });
+
+  Deno.test(`${name} compares all 32 bits of the handle (1.4)`, () => {
+    const machine = Machine.enabled();
+    const { fh } = machine.fn;
+    for (let bit = 0; bit < 32; bit++) isStale(machine, (fh ^ 1 << bit) >>> 0);
+    isStale(machine, 0);
+    isStale(machine, 0xffff_ffff);
+  });
+}
+
+Deno.test("a disabled function's own handle is condition code 3 on loads and stores (1.5)", () => {
+  const machine = new Machine();
+  for (const name of ["PCILG", "PCISTG", "PCISTB", "MPCIFC", "RPCIT"] as const) {
+    const execute = INSTRUCTIONS[name];
+    assertEquals(outcome(machine.processor, () => execute(machine, machine.fn.fh)), "cc 3");
+  }
+  assertEquals(machine.device.log, []);
+});

@@ -1,0 +1,205 @@
+/** Facts, zPCI sheet 1.5, 2, 3.6 and 11: MPCIFC, STPCIFC and RPCIT. */
+import { assertEquals } from "@std/assert";
+import { Machine, outcome } from "../../tests/support/machine.ts";
+import { FIB } from "./fib.ts";
+import { FUNCTION_STATES } from "./function.ts";
+import { mpcifc, rpcit, stpcifc } from "./mpcifc.ts";
+
+// Operation codes of zPCI sheet section 2, as numbers: the test names what the operand holds.
+const REGISTER_INTERRUPTS = 2;
+const DEREGISTER_INTERRUPTS = 3;
+const REGISTER_IOAT = 4;
+const DEREGISTER_IOAT = 5;
+const REREGISTER_IOAT = 6;
+const RESET_ERROR = 7;
+const RESET_BLOCK = 9;
+
+const SDMA = 0x1_0000_0000;
+const EDMA = 0x1_ffff_ffff;
+
+function modify(machine: Machine, operation: number, fib: Parameters<typeof FIB.encode>[0] = {}): string {
+  const { processor, fn } = machine;
+  return outcome(processor, () => mpcifc(processor, fn.fh, operation, FIB.encode(fib)));
+}
+
+Deno.test("MPCIFC 2 registers interrupts once, 3 takes them back once (3.6, 11)", () => {
+  const machine = Machine.enabled();
+  assertEquals(modify(machine, DEREGISTER_INTERRUPTS), "cc 1 status 24");
+  const fib = { interrupts: 0x2003_0582, aibv: 0x10_0008, aisb: 0x10_0000 };
+  assertEquals(modify(machine, REGISTER_INTERRUPTS, fib), "cc 0");
+  const registered = { isc: 2, noi: 3, aibv: 0x10_0008, aibvo: 5, aisb: 0x10_0000, aisbo: 2 };
+  assertEquals<unknown>(machine.fn.interrupts, registered);
+  assertEquals(modify(machine, REGISTER_INTERRUPTS, { ...fib, aibv: 0x20_0000 }), "cc 1 status 24");
+  assertEquals<unknown>(machine.fn.interrupts, registered);
+  assertEquals(modify(machine, DEREGISTER_INTERRUPTS), "cc 0");
+  assertEquals(modify(machine, DEREGISTER_INTERRUPTS), "cc 1 status 24");
+});
+
+Deno.test("MPCIFC 4, 5 and 6 register, deregister and re-register translation (3.6, 11)", () => {
+  const machine = Machine.enabled();
+  const { tables, iota } = machine.tables();
+  const other = machine.tables();
+  const range = { pba: SDMA, pal: EDMA + 4096 };
+  assertEquals(modify(machine, DEREGISTER_IOAT), "cc 1 status 24");
+  assertEquals(modify(machine, REREGISTER_IOAT, { ...range, iota }), "cc 1 status 24");
+  assertEquals(modify(machine, REGISTER_IOAT, { ...range, iota }), "cc 0");
+  assertEquals(machine.fn.ioat?.tables === tables, true);
+  assertEquals(modify(machine, REGISTER_IOAT, { ...range, iota: other.iota }), "cc 1 status 24");
+  assertEquals(machine.fn.ioat?.tables === tables, true);
+  assertEquals(modify(machine, REREGISTER_IOAT, { ...range, iota: other.iota }), "cc 0");
+  assertEquals(machine.fn.ioat?.tables === other.tables, true);
+  assertEquals(modify(machine, DEREGISTER_IOAT), "cc 0");
+  assertEquals(machine.fn.ioat, undefined);
+});
+
+Deno.test.each([
+  { pft: 0, pba: SDMA, pal: EDMA, answer: "cc 0" },
+  { pft: 0, pba: SDMA - 4096, pal: EDMA, answer: "operand exception" },
+  { pft: 0, pba: SDMA, pal: EDMA + 4096, answer: "operand exception" },
+  { pft: 5, pba: SDMA, pal: EDMA + 4096, answer: "cc 0" },
+  { pft: 5, pba: SDMA, pal: EDMA + 2 * 4096, answer: "operand exception" },
+  { pft: 5, pba: SDMA - 4096, pal: EDMA + 4096, answer: "operand exception" },
+  { pft: 5, pba: EDMA + 1, pal: EDMA, answer: "operand exception" },
+])(
+  "MPCIFC 4 wants DMA addresses inside sdma to edma, one page more for ISM: pft $pft, $pba to $pal (11)",
+  ({ pft, pba, pal, answer }) => {
+    const machine = Machine.enabled({}, { pft });
+    const { iota } = machine.tables();
+    assertEquals(modify(machine, REGISTER_IOAT, { pba, pal, iota }), answer);
+    assertEquals(machine.fn.ioat !== undefined, answer === "cc 0");
+  },
+);
+
+Deno.test("MPCIFC 4 rounds pba and pal to pages (11)", () => {
+  const machine = Machine.enabled({}, { pft: 0 });
+  const { iota } = machine.tables();
+  assertEquals(modify(machine, REGISTER_IOAT, { pba: SDMA + 0x1001, pal: SDMA + 0x5000, iota }), "cc 0");
+  assertEquals([machine.fn.ioat?.pba, machine.fn.ioat?.pal], [SDMA + 0x1000, SDMA + 0x5fff]);
+});
+
+Deno.test.each([
+  { what: "translation on, region-third table", flags: 0x804, answer: "cc 0" },
+  { what: "translation off", flags: 0x004, answer: "operand exception" },
+  { what: "a segment table", flags: 0x800, answer: "operand exception" },
+  { what: "a region-second table", flags: 0x808, answer: "operand exception" },
+])("MPCIFC 4 expects an iota with translation on and type 1: $what (11)", ({ flags, answer }) => {
+  const machine = Machine.enabled();
+  const iota = machine.tables().iota - 0x804 + flags;
+  assertEquals(modify(machine, REGISTER_IOAT, { pba: SDMA, pal: EDMA + 4096, iota }), answer);
+});
+
+Deno.test("MPCIFC 7 and 9 lead out of the error state, and are sequence errors elsewhere (1.5)", () => {
+  const after = (operation: number) =>
+    (["enabled", "blocked", "error", "permanent-error"] as const).map((state) => {
+      const machine = Machine.enabled();
+      machine.fn.state = state;
+      return `${state}: ${modify(machine, operation)}, ${machine.fn.state}`;
+    });
+  assertEquals(after(RESET_ERROR), [
+    "enabled: cc 1 status 24, enabled",
+    "blocked: cc 0, enabled",
+    "error: cc 0, enabled",
+    "permanent-error: cc 3, permanent-error",
+  ]);
+  assertEquals(after(RESET_BLOCK), [
+    "enabled: cc 1 status 24, enabled",
+    "blocked: cc 1 status 24, blocked",
+    "error: cc 0, blocked",
+    "permanent-error: cc 3, permanent-error",
+  ]);
+});
+
+Deno.test("MPCIFC answers each state as zPCI sheet 1.5 says", () => {
+  const answers = FUNCTION_STATES.map((state) => {
+    const machine = new Machine();
+    if (!["reserved", "standby", "disabled"].includes(state)) machine.fn.enable();
+    machine.fn.state = state;
+    return `${state}: ${modify(machine, REGISTER_INTERRUPTS, { interrupts: 0x2001_0000 })}`;
+  });
+  assertEquals(answers, [
+    "reserved: cc 3",
+    "standby: cc 3",
+    "disabled: cc 3",
+    "enabled: cc 0",
+    "blocked: cc 0",
+    "error: cc 0",
+    "permanent-error: cc 3",
+  ]);
+});
+
+Deno.test("MPCIFC with an unknown operation or another FIB format is an operand exception (3.7)", () => {
+  const machine = Machine.enabled();
+  for (const operation of [0, 1, 8, 11, 15, 18, 255]) {
+    assertEquals(modify(machine, operation), "operand exception");
+  }
+  assertEquals(modify(machine, RESET_ERROR, { format: 1 }), "operand exception");
+});
+
+Deno.test("STPCIFC stores the function controls of each state (1.5)", () => {
+  const answers = FUNCTION_STATES.map((state) => {
+    const machine = new Machine();
+    if (!["reserved", "standby", "disabled"].includes(state)) machine.fn.enable();
+    machine.fn.state = state;
+    const fib = new Uint8Array(80);
+    const { processor, fn } = machine;
+    return `${state}: ${outcome(processor, () => stpcifc(processor, fn.fh, fib))}, 0x${fib[8]!.toString(16)}`;
+  });
+  assertEquals(answers, [
+    "reserved: cc 3, 0x0",
+    "standby: cc 3, 0x0",
+    "disabled: cc 0, 0x0",
+    "enabled: cc 0, 0x80",
+    "blocked: cc 0, 0xc0",
+    "error: cc 0, 0xe0",
+    "permanent-error: cc 1 status 8, 0x0",
+  ]);
+});
+
+Deno.test("STPCIFC shows 0x10 while translation is registered (1.5)", () => {
+  const machine = Machine.enabled();
+  const controls = () => {
+    const fib = new Uint8Array(80);
+    stpcifc(machine.processor, machine.fn.fh, fib);
+    return fib[8];
+  };
+  modify(machine, REGISTER_IOAT, { pba: SDMA, pal: EDMA + 4096, iota: machine.tables().iota });
+  assertEquals(controls(), 0x90);
+  modify(machine, DEREGISTER_IOAT);
+  assertEquals(controls(), 0x80);
+});
+
+Deno.test.each(
+  [
+    { what: "nothing in use", inUse: [], state: "enabled" },
+    { what: "an address just before the range", inUse: [[SDMA, 4096]], state: "enabled" },
+    { what: "an address just behind the range", inUse: [[SDMA + 0x3000, 4096]], state: "enabled" },
+    { what: "the first byte in use", inUse: [[SDMA, 4097]], state: "error" },
+    { what: "the last byte in use", inUse: [[SDMA + 0x2fff, 4096]], state: "error" },
+  ] as const,
+)("RPCIT over a range with $what leaves state $state (11)", ({ inUse, state }) => {
+  const machine = Machine.enabled();
+  machine.device.inUse = inUse;
+  rpcit(machine.processor, machine.fn.fh, SDMA + 0x1000, 0x2000);
+  assertEquals(machine.fn.state, state);
+  assertEquals(machine.errors.length, state === "error" ? 1 : 0);
+});
+
+Deno.test("RPCIT over a range in use is an error also while the range is mapped (11)", () => {
+  const machine = Machine.enabled();
+  const { tables, iota } = machine.tables();
+  modify(machine, REGISTER_IOAT, { pba: SDMA, pal: EDMA + 4096, iota });
+  const buffer = machine.partition.storage.allocate(8192)!;
+  tables.insert({ iova: SDMA, size: 8192, read: true, write: true, buffer, bufferOffset: 0 });
+  machine.device.inUse = [[SDMA + 4096, 4096]];
+  rpcit(machine.processor, machine.fn.fh, SDMA, 8192);
+  assertEquals(machine.fn.state, "error");
+});
+
+Deno.test("RPCIT in an error state is status 8 (3.6)", () => {
+  for (const state of ["error", "permanent-error"] as const) {
+    const machine = Machine.enabled();
+    machine.fn.state = state;
+    const { processor, fn } = machine;
+    assertEquals(outcome(processor, () => rpcit(processor, fn.fh, SDMA, 4096)), "cc 1 status 8");
+  }
+});
