@@ -25,6 +25,8 @@ export interface Parameter<Value> {
   readonly value: Value | undefined;
   /** One-letter form of an option. */
   readonly short?: string;
+  /** The last argument takes all words that are left; its value is a list. */
+  readonly rest?: boolean;
 }
 
 /** An option without a value. */
@@ -60,6 +62,16 @@ export function optional<Value>(
 /** An argument or option with a default. */
 export function defaulted<Value>(kind: Kind<Value>, value: Value, help: string): Parameter<Value> {
   return { kind, help, optional: true, value };
+}
+
+/** All words that are left, at least one unless `optional`. */
+export function rest<Value>(
+  kind: Kind<Value>,
+  help: string,
+  { optional = false } = {},
+): Parameter<readonly Value[]> {
+  // A list stands where its elements are parsed one by one; parse.ts knows by `rest`.
+  return { kind: kind as unknown as Kind<readonly Value[]>, help, optional, value: [], rest: true };
 }
 
 /** An option that must be given. */

@@ -36,7 +36,7 @@ async function runInvocation(terminal: ProcessTerminal, invocation: Invocation):
     return EXIT.OK;
   }
   if (globals.help || (command === undefined && globals.c.length === 0)) {
-    terminal.out(helpText(command?.name, terminal));
+    terminal.out(helpText(command?.name ?? invocation.family, terminal));
     return EXIT.OK;
   }
   checkCombination(globals, invocation);
@@ -46,7 +46,7 @@ async function runInvocation(terminal: ProcessTerminal, invocation: Invocation):
   });
   try {
     if (command === undefined) {
-      const lines = globals.c.flatMap((text) => parseScript(text, "-c", COMMANDS));
+      const lines = parseScript(globals.c.join("\n"), "-c", COMMANDS);
       return await runScript(session, lines);
     }
     if (command.name === "run") {

@@ -64,7 +64,7 @@ export function readOptions(
     Object.keys(specs).filter((key) => isFlag(specs[key]!) === flags).map(optionName);
   const alias: Record<string, string> = {};
   for (const [key, { short }] of Object.entries(specs)) {
-    if (short !== undefined) alias[optionName(key)] = short;
+    if (short !== undefined && short !== key) alias[optionName(key)] = short;
   }
   const parsed = parseArgs(args, {
     boolean: names(true),

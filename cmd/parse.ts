@@ -15,6 +15,8 @@ import { expand, type Word } from "./text/words.ts";
 export interface Invocation {
   /** Undefined if the line has only global options. */
   readonly command: AnyCommand | undefined;
+  /** First word of a family of commands that help is wanted on: `dmb --help`. */
+  readonly family?: string;
   /** Words of arguments and options by key. */
   readonly words: ReadonlyMap<string, readonly Word[]>;
   readonly globals: ReadonlyMap<string, readonly Word[]>;
@@ -67,13 +69,24 @@ export function parseLine(
     checkValues(invocation);
     return invocation;
   }
-  const { command, used } = findCommand(first, words[head.next], table);
+  const second = words[head.next];
+  const wantsHelp = words.slice(head.next).some(({ text }) => text === "--help" || text === "-h");
+  if (wantsHelp && isFamily(first.text, table) && !table.has(`${first.text} ${second?.text}`)) {
+    const globals = new Map([...head.options, ["help", []]]);
+    return { command: undefined, family: first.text, words: new Map(), globals, inner: undefined };
+  }
+  const { command, used } = findCommand(first, second, table);
   try {
     return parseCommand(command, words.slice(head.next + used - 1), head.options, globalSpecs, table);
   } catch (error) {
     if (error instanceof UsageError) error.command ??= command.name;
     throw error;
   }
+}
+
+/** True for the first word of commands with two words that is no command by itself. */
+function isFamily(word: string, table: ReadonlyMap<string, AnyCommand>): boolean {
+  return !table.has(word) && [...table.keys()].some((name) => name.startsWith(`${word} `));
 }
 
 /** The line behind the command's name. */
@@ -169,10 +182,11 @@ function fillArguments(
   positionals: readonly Word[],
   into: Map<string, readonly Word[]>,
 ): void {
-  const surplus = positionals[args.length];
+  const takesRest = args.at(-1)?.[1].rest === true;
+  const surplus = takesRest ? undefined : positionals[args.length];
   if (surplus !== undefined) {
     throw new UsageError(
-      `${command.name} has no place for ${quoteText(surplus.text)}; usage: ${usage(command)}`,
+      `There is no place for ${quoteText(surplus.text)}; usage: ${usage(command)}`,
       {
         token: surplus.text,
       },
@@ -180,14 +194,15 @@ function fillArguments(
   }
   args.forEach(([key, parameter], i) => {
     const word = positionals[i];
-    if (word !== undefined) into.set(key, [word]);
+    if (parameter.rest === true && word !== undefined) into.set(key, positionals.slice(i));
+    else if (word !== undefined) into.set(key, [word]);
     else if (!parameter.optional) {
-      throw new UsageError(`${command.name} needs ${parameter.kind.placeholder}; usage: ${usage(command)}`);
+      throw new UsageError(`${parameter.kind.placeholder} is missing; usage: ${usage(command)}`);
     }
   });
   for (const [key, option] of Object.entries(command.options)) {
     if (!isFlag(option) && !option.optional && !into.has(key)) {
-      throw new UsageError(`${command.name} needs --${optionName(key)}; usage: ${usage(command)}`);
+      throw new UsageError(`--${optionName(key)} is missing; usage: ${usage(command)}`);
     }
   }
 }
@@ -195,9 +210,9 @@ function fillArguments(
 /** The usage line of a command, without `ism`. */
 export function usage({ name, args, options, prefix }: AnyCommand): string {
   const parts = [name];
-  for (const { kind, optional, value } of Object.values(args)) {
+  for (const { kind, optional, value, rest } of Object.values(args)) {
     const shown = value === undefined ? kind.placeholder : `${kind.placeholder}=${String(value)}`;
-    parts.push(optional ? `[${shown}]` : shown);
+    parts.push((optional ? `[${shown}]` : shown) + (rest === true ? "…" : ""));
   }
   for (const [key, option] of Object.entries(options)) {
     const long = option.short !== undefined && option.short === key ? `-${key}` : `--${optionName(key)}`;
@@ -236,7 +251,9 @@ export function bindValues(
   for (const [key, spec] of Object.entries({ ...command?.args, ...command?.options })) {
     const word = words.get(key)?.at(-1);
     if (isFlag(spec)) values[key] = words.has(key);
-    else values[key] = word === undefined ? spec.value : parseWord(key, spec, word, lookup);
+    else if (spec.rest === true) {
+      values[key] = (words.get(key) ?? []).map((each) => parseWord(key, spec, each, lookup));
+    } else values[key] = word === undefined ? spec.value : parseWord(key, spec, word, lookup);
   }
   return values;
 }

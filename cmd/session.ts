@@ -51,7 +51,7 @@ export class Session {
   /** Runs one line, prints its outcome. @returns the exit code */
   async runLine(invocation: Invocation, place?: LinePlace): Promise<number> {
     const name = invocation.command!.name;
-    const globals = this.#lineGlobals(invocation);
+    const globals = this.#lineGlobals(invocation, this.globals);
     const flush = globals.json || globals.traceFile !== undefined
       ? undefined
       : (text: string) => this.terminal.err(text);
@@ -71,10 +71,9 @@ export class Session {
     }
   }
 
-  /** Global options of the line over those of the program. */
-  #lineGlobals(invocation: Invocation): Globals {
+  /** Global options of a line over those around it. */
+  #lineGlobals(invocation: Invocation, globals: Globals): Globals {
     const line = bindGlobals(invocation, this.lookup);
-    const { globals } = this;
     return {
       ...globals,
       device: line.device ?? globals.device,
@@ -132,7 +131,15 @@ export class Session {
   ): Promise<Result> {
     const { command, inner } = invocation;
     const values = bindValues(invocation, this.lookup);
-    if (inner !== undefined) return await this.#performPrefix(command!.name, values, inner, globals, trace);
+    if (inner !== undefined) {
+      return await this.#performPrefix(
+        command!.name,
+        values,
+        inner,
+        this.#lineGlobals(inner, globals),
+        trace,
+      );
+    }
     const context = this.#context(globals, trace);
     const tracer = this.#host?.tracer;
     if (tracer !== undefined) tracer.sink = trace;

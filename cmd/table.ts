@@ -1,6 +1,7 @@
 /** All commands. The order within a group is the order of help. */
 import type { AnyCommand } from "./command.ts";
 import { peek, poke, pread, pwrite, stb, write } from "./commands/access.ts";
+import { config, configDump, configGet, configSet } from "./commands/config.ts";
 import { dmbList, dmbRead, dmbRegister, dmbUnregister, move } from "./commands/dmb.ts";
 import { events, irq, irqWait, signal } from "./commands/events.ts";
 import { help, version } from "./commands/help.ts";
@@ -17,6 +18,10 @@ const ALL: readonly AnyCommand[] = [
   list,
   info,
   status,
+  config,
+  configGet,
+  configSet,
+  configDump,
   peek,
   poke,
   stb,

@@ -48,8 +48,11 @@ const LIST_HEADER_BYTES = 32;
 export const CLP_HEADER = defineStruct("be", HEADER, {
   length: [0, "u16"],
   code: [2, "u16"],
+  /** Format in the top four bits, the rest reserved. */
   format: [4, "u32"],
+  reserved: [8, "big64"],
 });
+const FORMAT_UNIT = 0x1000_0000;
 
 export const LIST_REQUEST = defineStruct("be", REQUEST_BYTES, { resumeToken: [16, "u64"] });
 export const LIST_RESPONSE = defineStruct("be", LIST_HEADER_BYTES, {
@@ -116,23 +119,24 @@ export const SET_FUNCTION_REQUEST = defineStruct("be", REQUEST_BYTES, {
 /** Response without the MIO tail (32 bytes), which ISM never has. */
 export const SET_FUNCTION_RESPONSE = defineStruct("be", 32, { fh: [16, "u32"] });
 
-/** One command: the length of its response, and what fills it. Returns the response code. */
+/** One command: how long its response is at least and at most, and what fills it. Returns the response code. */
 interface ClpCommand {
-  readonly responseLength: number;
+  readonly least: number;
+  readonly most: number;
   execute(partition: Partition, request: Uint8Array, response: Uint8Array): number;
 }
 
 const COMMANDS: Readonly<Record<number, ClpCommand>> = {
-  [CLP.LIST_PCI]: { responseLength: LIST_HEADER_BYTES + LIST_ENTRY_BYTES, execute: listPci },
-  [CLP.QUERY_FUNCTION]: { responseLength: 192, execute: queryFunction },
-  [CLP.QUERY_GROUP]: { responseLength: QUERY_GROUP_RESPONSE.size, execute: queryGroup },
-  [CLP.SET_FUNCTION]: { responseLength: SET_FUNCTION_RESPONSE.size, execute: setFunction },
+  [CLP.LIST_PCI]: { least: LIST_HEADER_BYTES + LIST_ENTRY_BYTES, most: Infinity, execute: listPci },
+  [CLP.QUERY_FUNCTION]: { least: 192, most: QUERY_FUNCTION_RESPONSE.size, execute: queryFunction },
+  [CLP.QUERY_GROUP]: { least: 64, most: QUERY_GROUP_RESPONSE.size, execute: queryGroup },
+  [CLP.SET_FUNCTION]: { least: 32, most: SET_FUNCTION_RESPONSE.size, execute: setFunction },
 };
 
 function listPci(partition: Partition, request: Uint8Array, response: Uint8Array): number {
   const listed = partition.functions.filter((fn) => fn.state !== "reserved");
   const { resumeToken } = LIST_REQUEST.decode(request);
-  if (resumeToken > listed.length) return CLP_RESPONSE.RESUME_TOKEN_UNKNOWN;
+  if (resumeToken !== 0 && resumeToken >= listed.length) return CLP_RESPONSE.RESUME_TOKEN_UNKNOWN;
   const room = Math.floor((response.length - LIST_HEADER_BYTES) / LIST_ENTRY_BYTES);
   const page = listed.slice(resumeToken, resumeToken + room);
   const next = resumeToken + page.length;
@@ -237,19 +241,30 @@ export function clp(partition: Partition, block: Uint8Array): number {
   const response = block.subarray(requestLength, requestLength + responseLength);
   response.fill(0);
   CLP_HEADER.encode({ length: responseLength }, response);
-  const code = respond(partition, request.code, block.subarray(0, requestLength), response);
+  const [cc, code] = respond(partition, block.subarray(0, requestLength), response);
   CLP_HEADER.encode({ code }, response);
   if (partition.tracer.sink !== undefined) {
     const event = { layer: "insn", op: "CLP", fh: 0, space: request.code, length: requestLength } as const;
-    partition.tracer.point({ ...event, offset: 0, cc: CC.OK, status: code });
+    partition.tracer.point({ ...event, offset: 0, cc, status: code });
   }
-  return CC.OK;
+  return cc;
 }
 
-function respond(partition: Partition, code: number, request: Uint8Array, response: Uint8Array): number {
+function respond(
+  partition: Partition,
+  request: Uint8Array,
+  response: Uint8Array,
+): readonly [cc: number, code: number] {
+  const { code, format, reserved } = CLP_HEADER.decode(request);
   const command = COMMANDS[code];
-  if (command === undefined) return CLP_RESPONSE.COMMAND_UNKNOWN;
-  if (request.length !== REQUEST_BYTES) return CLP_RESPONSE.BAD_LENGTH;
-  if (response.length < command.responseLength) return CLP_RESPONSE.RESPONSE_TOO_SMALL;
-  return command.execute(partition, request, response);
+  if (command === undefined) return [CC.OK, CLP_RESPONSE.COMMAND_UNKNOWN];
+  if (request.length !== REQUEST_BYTES) return [CC.OK, CLP_RESPONSE.BAD_LENGTH];
+  if (format >= FORMAT_UNIT) return [CC.OK, CLP_RESPONSE.BAD_FORMAT];
+  if (format !== 0 || reserved !== 0n) return [CC.OK, CLP_RESPONSE.RESERVED_NOT_ZERO];
+  if (response.length < command.least) return [CC.OK, CLP_RESPONSE.RESPONSE_TOO_SMALL];
+  if (code === CLP.LIST_PCI && (response.length - LIST_HEADER_BYTES) % LIST_ENTRY_BYTES !== 0) {
+    return [CC.INVALID_HANDLE, CLP_RESPONSE.BAD_LENGTH];
+  }
+  CLP_HEADER.encode({ length: Math.min(response.length, command.most) }, response);
+  return [CC.OK, command.execute(partition, request, response)];
 }
