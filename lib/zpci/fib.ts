@@ -38,11 +38,13 @@ export interface InterruptWord {
   readonly aisbo: number;
 }
 
+/** Packs the interrupt word of a FIB. */
 export function packInterrupts({ isc, noi, aibvo, sum, aisbo }: InterruptWord): number {
   return ((isc & 7) << 28 | (noi & 0xfff) << 16 | (aibvo & 0x3f) << 8 | (sum & 1) << 7 | (aisbo & 0x3f)) >>>
     0;
 }
 
+/** The fields of a FIB's interrupt word. */
 export function unpackInterrupts(word: number): InterruptWord {
   return {
     isc: word >>> 28 & 7,

@@ -21,6 +21,7 @@ function irqCount(index: number): number {
   return index === IRQ.MSI ? MSI_VECTORS : index === IRQ.REQ ? 1 : 0;
 }
 
+/** VFIO_DEVICE_GET_IRQ_INFO (VFIO sheet 7.1). */
 export function getIrqInfo(_device: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_get_irq_info`;
   const argsz = checkArgsz(arg, IRQ_INFO.size, source);
