@@ -107,6 +107,8 @@ export interface Context {
   readonly target: HostFunction;
   /** Path of the host file. */
   readonly hostPath: string;
+  /** The host file is the one that is used where none is named; its directory may be created. */
+  readonly isDefaultHost: boolean;
   /** The open host file, for commands that wait. */
   readonly store: HostStore;
   /** Others can act on the host between two transactions of this command. */

@@ -22,7 +22,7 @@ export const EXPECTATION: Kind<Expectation> = {
   placeholder: "WHAT",
   parse(text) {
     if (text === "fail" || text === "ok") return { kind: text };
-    if (text in ERRNO || OWN_CODES.includes(text)) return { kind: "code", code: text };
+    if (Object.hasOwn(ERRNO, text) || OWN_CODES.includes(text)) return { kind: "code", code: text };
     if (text.startsWith("=")) return { kind: "value", value: text.slice(1) };
     if (/^E[A-Z0-9]+$/.test(text)) {
       throw new UsageError(`${quoteText(text)} is not an errno that this simulator returns`, { token: text });
@@ -37,16 +37,21 @@ export const EXPECTATION: Kind<Expectation> = {
   },
 };
 
-/** Compares; the result of `expect` when it holds. @throws {ExpectError} when not; other errors pass through */
+/**
+ * Compares; the result of `expect` when it holds. `command` is the one behind all prefixes, `result` its own.
+ *
+ * @throws {ExpectError} when it does not hold; other errors pass through
+ */
 export function checkExpectation(
   expected: Expectation,
   command: AnyCommand,
-  outcome: { readonly result: Result } | { readonly error: unknown },
+  outcome: { readonly result: Result | undefined } | { readonly error: unknown },
   io: DataIo,
 ): Result {
   const got = "error" in outcome ? describeFailure(outcome.error) : undefined;
   // A mistake in the line, a missing file or a bug is never what was expected.
   if (got !== undefined && got.exit !== EXIT.REFUSED) throw (outcome as { error: unknown }).error;
+  const result = "result" in outcome ? outcome.result : undefined;
   const gotText = got === undefined ? "success" : `${got.code}: ${got.message}`;
   const miss = (wanted: string, seen = gotText) =>
     new ExpectError(`Expected ${wanted} from "${command.name}", got ${seen}`, wanted, seen);
@@ -62,14 +67,14 @@ export function checkExpectation(
       return { expected: expected.code, got: got.code };
     case "value": {
       if (got !== undefined) throw miss(expected.value);
-      const value = command.value?.((outcome as { result: Result }).result);
+      const value = result === undefined ? undefined : command.value?.(result);
       if (value === undefined) throw new UsageError(`"${command.name}" has no value to compare`);
       if (value !== expected.value) throw miss(expected.value, value);
       return { expected: expected.value, got: value };
     }
     case "data": {
       if (got !== undefined) throw miss(expected.data.text);
-      const data = (outcome as { result: Result }).result["data"];
+      const data = result?.["data"];
       if (typeof data !== "string") throw new UsageError(`"${command.name}" has no bytes to compare`);
       const wanted = expected.data.load(io).toHex();
       if (data !== wanted) throw miss(`hex:${shorten(wanted)}`, `hex:${shorten(data)}`);

@@ -13,6 +13,11 @@ import { FileError, UsageError } from "./text/usage_error.ts";
 /** Exit codes of the contract. */
 export const EXIT = { OK: 0, REFUSED: 1, USAGE: 2, EXPECT: 3, FILE: 4, BUG: 5, INTERRUPTED: 130 } as const;
 
+/** What the simulated world refused has happened and is kept; what ism itself could not do has not. */
+export function isKept(exit: number): boolean {
+  return exit === EXIT.OK || exit === EXIT.REFUSED || exit === EXIT.EXPECT;
+}
+
 /** An `expect` that did not hold. */
 export class ExpectError extends Error {
   override readonly name = "ExpectError";
@@ -115,7 +120,8 @@ export function renderFailure(
       failure.code === "DRIVER" || failure.code === "RET" || failure.code === "BUG"
     ? ""
     : ` (${failure.code})`;
-  return escapeText(failure.message) + style.bold(code) + "\n" + renderReasons(failure, { style, verbose });
+  const shown = code === "" ? "" : style.bold(code);
+  return escapeText(failure.message) + shown + "\n" + renderReasons(failure, { style, verbose });
 }
 
 /** Who refused and what to do: shown with --verbose or on a terminal; a bug always shows its stack. */

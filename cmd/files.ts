@@ -1,4 +1,5 @@
 /** Files that the user names: reading data, writing results, and what to say when that fails. */
+import { resolve } from "node:path";
 import { type DataIo, MAX_DATA_BYTES } from "./text/data.ts";
 import { quoteText } from "./text/diagnostic.ts";
 import { FileError } from "./text/usage_error.ts";
@@ -18,6 +19,27 @@ export function fileError(path: string, error: unknown): FileError {
   }
   if (error instanceof Error) return new FileError(path, `${name} cannot be used: ${error.message}`);
   throw error;
+}
+
+/** Creates the directory of a file, for this user only. @throws {FileError} */
+export function createParent(path: string): void {
+  const directory = path.slice(0, path.lastIndexOf("/"));
+  if (directory === "") return;
+  try {
+    Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw fileError(directory, error);
+  }
+}
+
+/** True if both names lead to one file, or would if it existed. */
+export function isSameFile(one: string, other: string): boolean {
+  try {
+    const [a, b] = [Deno.statSync(one), Deno.statSync(other)];
+    return a.ino !== null && a.ino === b.ino && a.dev === b.dev;
+  } catch {
+    return resolve(one) === resolve(other);
+  }
 }
 
 /** Opens a file for reading. @throws {FileError} */

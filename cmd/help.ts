@@ -1,7 +1,7 @@
 /** Help texts, made from the command table. */
 import { type AnyCommand, GROUPS, isFlag, optionName, type Parameter } from "./command.ts";
 import { COMMANDS } from "./table.ts";
-import { GLOBAL_OPTIONS } from "./globals.ts";
+import { GLOBAL_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
 import { usage } from "./parse.ts";
 import type { Terminal } from "./terminal.ts";
 import { quoteText } from "./text/diagnostic.ts";
@@ -84,7 +84,12 @@ function optionLines(
     const long = name === option.short ? "" : `--${name}`;
     const names = [option.short === undefined ? "" : `-${option.short}`, long].filter((each) => each !== "")
       .join(", ");
-    return [isFlag(option) ? names : `${names} ${option.kind.placeholder}`, option.help] as const;
+    const value = isFlag(option)
+      ? ""
+      : key in VALUE_OPTIONAL
+      ? `[=${option.kind.placeholder}]`
+      : ` ${option.kind.placeholder}`;
+    return [names + value, option.help] as const;
   });
   const width = Math.max(...rows.map(([names]) => names.length));
   return rows.map(([names, help]) => `  ${names.padEnd(width)}  ${help}\n`).join("");

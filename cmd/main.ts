@@ -1,12 +1,13 @@
 /** The program: from arguments to an exit code. */
 import { MEMORY_HOST } from "../lib/host/store.ts";
+import type { Result } from "./command.ts";
 import { COMMANDS } from "./table.ts";
 import { describeFailure, EXIT, type Failure } from "./failure.ts";
 import { readText } from "./files.ts";
 import { literalWord } from "./options.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, parseLine } from "./parse.ts";
 import { failureText, type LinePlace, Session } from "./session.ts";
-import { parseScript, runScript } from "./script.ts";
+import { parseScript, runScript, type ScriptLine } from "./script.ts";
 import { ProcessTerminal } from "./terminal.ts";
 import { PlacedError } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
@@ -23,7 +24,8 @@ export async function main(args: readonly string[]): Promise<number> {
     return await runInvocation(terminal, invocation);
   } catch (error) {
     const name = invocation?.command?.name ?? (error instanceof UsageError ? error.command : undefined);
-    return report(terminal, error, { json, verbose: args.includes("-v"), name });
+    const verbose = args.includes("-v") || args.includes("--verbose");
+    return report(terminal, error, { json, verbose, name });
   }
 }
 
@@ -32,31 +34,44 @@ async function runInvocation(terminal: ProcessTerminal, invocation: Invocation):
   terminal.setColor(globals.color ?? "auto", (Deno.env.get("NO_COLOR") ?? "") !== "");
   const { command } = invocation;
   if (globals.version) {
-    terminal.out(`ism ${VERSION}\n`);
-    return EXIT.OK;
+    return printText(terminal, globals, "version", { version: VERSION }, `ism ${VERSION}\n`);
   }
   if (globals.help || (command === undefined && globals.c.length === 0)) {
-    terminal.out(helpText(command?.name ?? invocation.family, terminal));
-    return EXIT.OK;
+    const text = helpText(command?.name ?? invocation.family, terminal);
+    return printText(terminal, globals, "help", { text }, text);
   }
   checkCombination(globals, invocation);
+  const lines = scriptOf(invocation, globals);
   const session = new Session(terminal, globals, {
     hostPath: defaultHostPath(),
     device: nonEmpty(Deno.env.get("ISM_DEVICE")),
   });
   try {
-    if (command === undefined) {
-      const lines = parseScript(globals.c.join("\n"), "-c", COMMANDS);
-      return await runScript(session, lines);
-    }
-    if (command.name === "run") {
-      const file = String(bindValues(invocation, () => undefined)["file"]);
-      return await runScript(session, parseScript(readText(file), file === "-" ? "stdin" : file, COMMANDS));
-    }
-    return await session.runLine(invocation);
+    return lines === undefined ? await session.runLine(invocation) : await runScript(session, lines);
   } finally {
     session.close();
   }
+}
+
+/** Prints what needs no host. */
+function printText(
+  terminal: ProcessTerminal,
+  { json }: Globals,
+  command: string,
+  result: Result,
+  text: string,
+): number {
+  terminal.out(json ? JSON.stringify({ schema: 1, command, ok: true, result }) + "\n" : text);
+  return EXIT.OK;
+}
+
+/** The lines of `-c` or of `run`, all understood; undefined for any other command. */
+function scriptOf(invocation: Invocation, globals: Globals): ScriptLine[] | undefined {
+  const { command } = invocation;
+  if (command === undefined) return parseScript(globals.c.join("\n"), "-c", COMMANDS);
+  if (command.name !== "run") return undefined;
+  const file = String(bindValues(invocation, () => undefined)["file"]);
+  return parseScript(readText(file), file === "-" ? "stdin" : file, COMMANDS);
 }
 
 function checkCombination({ c, json, raw, keepGoing, commitEach }: Globals, { command }: Invocation): void {
@@ -90,9 +105,7 @@ function report(
     const document = { schema: 1, command: name ?? null, ok: false, error: failureJson(failure), ...where };
     terminal.out(JSON.stringify(document) + "\n");
   }
-  // What to do about a mistake in the line is worth its line even without -v.
-  const helpful = failure.exit === EXIT.USAGE;
-  terminal.err(failureText(terminal, name, failure, verbose || helpful, place));
+  terminal.err(failureText(terminal, name, failure, verbose, place));
   return failure.exit;
 }
 

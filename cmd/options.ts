@@ -83,7 +83,6 @@ export function readOptions(
   for (const [key, spec] of Object.entries(specs)) {
     const value = parsed[optionName(key)];
     if (isFlag(spec)) {
-      if (typeof value === "string") throw noValue(key, `-${spec.short}${value}`);
       if (value === true) options.set(key, []);
       continue;
     }
@@ -127,30 +126,50 @@ function shield(
       ended = true;
       continue;
     }
+    if (!word.text.startsWith("--")) {
+      valueDue = spellOut(word.text, specs, byName, args);
+      continue;
+    }
     const name = nameOf(word.text);
     const key = byName.get(name);
     const spec = key === undefined ? undefined : specs[key];
-    if (key === undefined || spec === undefined) args.push(word.text);
-    else if (isFlag(spec)) {
-      if (word.text.startsWith("--") && word.text.includes("=")) throw noValue(key, word.text);
-      args.push(word.text);
-      valueDue = !word.text.startsWith("--") && endsInValue(word.text, specs, byName);
-    } else if (word.text === `--${name}` && implied[key] !== undefined) {
-      args.push(`--${name}=${implied[key]}`);
-    } else if (word.text === `--${name}` || word.text === `-${name}`) {
-      args.push(word.text);
-      valueDue = true;
-    } else if (word.text.startsWith("--")) args.push(word.text);
-    // -oFILE: POSIX lets the value follow its letter at once.
-    else args.push(`--${optionName(key)}=${word.text.slice(word.text[2] === "=" ? 3 : 2)}`);
+    if (key !== undefined && spec !== undefined && word.text === `--${name}`) {
+      if (implied[key] !== undefined) args.push(`--${name}=${implied[key]}`);
+      else args.push(word.text);
+      valueDue = !isFlag(spec) && implied[key] === undefined;
+    } else if (key !== undefined && spec !== undefined && isFlag(spec)) throw noValue(key, word.text);
+    else args.push(word.text);
   }
   return { args, next: at };
 }
 
-/** The last letter of a cluster of short flags takes a value: `-vd 1`. */
-function endsInValue(text: string, specs: OptionSpecs, byName: ReadonlyMap<string, string>): boolean {
-  const key = byName.get(text.slice(-1));
-  return text.length > 2 && key !== undefined && !isFlag(specs[key]!);
+/**
+ * Writes a cluster of one-letter options out in long form: `-vd1` is `--verbose --device=1`.
+ *
+ * @returns true if the last letter waits for its value: `-vd 1`
+ */
+function spellOut(
+  text: string,
+  specs: OptionSpecs,
+  byName: ReadonlyMap<string, string>,
+  args: string[],
+): boolean {
+  for (let at = 1; at < text.length; at++) {
+    const key = byName.get(text[at]!);
+    const spec = key === undefined ? undefined : specs[key];
+    if (key === undefined || spec === undefined) throw unknownOption(text, [...byName.keys()]);
+    const hasValue = text[at + 1] === "=";
+    if (isFlag(spec)) {
+      if (hasValue) throw noValue(key, text);
+      args.push(`--${optionName(key)}`);
+      continue;
+    }
+    // POSIX lets the value follow its letter at once.
+    const value = text.slice(at + (hasValue ? 2 : 1));
+    args.push(`--${optionName(key)}` + (value === "" && !hasValue ? "" : `=${value}`));
+    return value === "" && !hasValue;
+  }
+  return false;
 }
 
 /** `host` of `--host=FILE`, `d` of `-d0`. */

@@ -6,7 +6,7 @@ import { closestString } from "@std/text/closest-string";
 import type { TraceLayer } from "../lib/base/trace.ts";
 import { type AnyCommand, isFlag, optionName, type Parameter } from "./command.ts";
 import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
-import { isDynamic, type OptionSpecs, readOptions } from "./options.ts";
+import { isDynamic, literalWord, type OptionSpecs, readOptions } from "./options.ts";
 import { quoteText } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
 import { expand, type Word } from "./text/words.ts";
@@ -61,6 +61,23 @@ export function parseLine(
   table: ReadonlyMap<string, AnyCommand>,
   { inScript }: { inScript: boolean },
 ): Invocation {
+  const invocation = parseWords(words, table, inScript);
+  return inScript && invocation.globals.has("help") ? helpLine(invocation, table) : invocation;
+}
+
+/** `stb --help` in a script is the line `help stb`. */
+function helpLine({ command, family }: Invocation, table: ReadonlyMap<string, AnyCommand>): Invocation {
+  const names = (command?.name ?? family ?? "").split(" ").filter((name) => name !== "");
+  const keys = ["command", "subcommand"];
+  const words = new Map(names.map((name, i) => [keys[i]!, [literalWord(name)]]));
+  return { command: table.get("help"), words, globals: new Map(), inner: undefined };
+}
+
+function parseWords(
+  words: readonly Word[],
+  table: ReadonlyMap<string, AnyCommand>,
+  inScript: boolean,
+): Invocation {
   const globalSpecs = globalOptions(inScript);
   const head = readOptions(words, globalSpecs, { stopAfter: 1, implied: VALUE_OPTIONAL });
   const first = head.positionals[0];
@@ -109,8 +126,12 @@ function parseCommand(
   const helpOnly = globals.has("help");
   if (!helpOnly) fillArguments(command, args, tail.positionals, given);
   const inner = command.prefix === true && !helpOnly
-    ? parseInner(command, rest.slice(tail.next), table)
+    ? parseInner(command, rest.slice(tail.next), table, globalSpecs === GLOBAL_OPTIONS)
     : undefined;
+  // Options of the whole run may stand at the end of the line, behind the command that is prefixed.
+  for (const [key, value] of inner?.globals ?? []) {
+    if (!LINE_OPTIONS.includes(key as GlobalName)) globals.set(key, value);
+  }
   const invocation = { command, words: given, globals, inner };
   if (!helpOnly) checkValues(invocation);
   return invocation;
@@ -126,8 +147,9 @@ function parseInner(
   command: AnyCommand,
   words: readonly Word[],
   table: ReadonlyMap<string, AnyCommand>,
+  onCommandLine: boolean,
 ): Invocation {
-  const inner = parseLine(words, table, { inScript: true });
+  const inner = parseLine(words, table, { inScript: !onCommandLine });
   if (inner.command === undefined) throw new UsageError(`${command.name} needs a command behind it`);
   if (inner.command.access === "file" || inner.command.name === "run") {
     throw new UsageError(`"${inner.command.name}" cannot stand behind "${command.name}"`, {

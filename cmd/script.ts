@@ -1,10 +1,18 @@
 /** Scripts: lines understood all at once, then run one after the other. */
 import type { AnyCommand } from "./command.ts";
-import { EXIT } from "./failure.ts";
+import { EXIT, isKept } from "./failure.ts";
 import { innermost, type LinePlace, type Session } from "./session.ts";
 import { type Invocation, parseLine } from "./parse.ts";
 import { UsageError } from "./text/usage_error.ts";
-import { locate, type LogicalLine, placeError, splitLines, splitWords, type Word } from "./text/words.ts";
+import {
+  expand,
+  locate,
+  type LogicalLine,
+  placeError,
+  splitLines,
+  splitWords,
+  type Word,
+} from "./text/words.ts";
 
 /** Longest script text, in UTF-16 units. */
 const MAX_SCRIPT_LENGTH = 64 * 1024 * 1024;
@@ -23,11 +31,39 @@ export function parseScript(
 ): ScriptLine[] {
   if (text.length > MAX_SCRIPT_LENGTH) throw new UsageError("The script is longer than 64 Mi characters");
   const lines: ScriptLine[] = [];
+  const names = new Set<string>();
   for (const logical of splitLines(text, file)) {
     const words = splitWords(logical, { file, line: logical.line });
-    if (words.length > 0) lines.push(parseScriptLine(words, logical, file, table));
+    if (words.length === 0) continue;
+    const line = parseScriptLine(words, logical, file, table);
+    checkVariables(words, names, file, logical);
+    lines.push(line);
+    for (const name of namesSetBy(line.invocation)) names.add(name);
   }
   return lines;
+}
+
+/** A variable that no line above sets is a mistake that shows before anything runs. @throws {PlacedError} */
+function checkVariables(
+  words: readonly Word[],
+  names: ReadonlySet<string>,
+  file: string,
+  logical: LogicalLine,
+): void {
+  for (const word of words) {
+    try {
+      expand(word, (name) => names.has(name) ? "" : undefined);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      throw placeError(error, file, logical, word.column);
+    }
+  }
+}
+
+/** The names that a line's `let` sets. */
+function* namesSetBy({ command, words, inner }: Invocation): Generator<string> {
+  if (command?.name === "let") yield words.get("name")?.[0]?.text ?? "";
+  if (inner !== undefined) yield* namesSetBy(inner);
 }
 
 function parseScriptLine(
@@ -91,7 +127,7 @@ export async function runScript(session: Session, lines: readonly ScriptLine[]):
     }
     finished = true;
   } finally {
-    const keep = first === EXIT.OK || first === EXIT.REFUSED || first === EXIT.EXPECT || keepGoing;
+    const keep = isKept(first) || keepGoing;
     if (whole) session.end({ commit: finished && keep && !dryRun });
     session.terminal.release();
   }

@@ -7,12 +7,14 @@ import { defaultTopology } from "../lib/host/topology.ts";
 import { TRACE_LAYERS } from "../lib/base/trace.ts";
 import type { AnyCommand, Context, Result } from "./command.ts";
 import { findDevice } from "./device.ts";
-import { describeFailure, EXIT, type Failure, failureJson, renderFailure } from "./failure.ts";
-import { fileError, PROCESS_FILES } from "./files.ts";
+import { describeFailure, EXIT, type Failure, failureJson, isKept, renderFailure } from "./failure.ts";
+import { createParent, fileError, PROCESS_FILES } from "./files.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, type Lookup } from "./parse.ts";
 import { checkExpectation } from "./expectation.ts";
 import type { ProcessTerminal } from "./terminal.ts";
 import { formatDiagnostic, type Place } from "./text/diagnostic.ts";
+import { UsageError } from "./text/usage_error.ts";
+import { TraceFile } from "./trace_file.ts";
 import { TraceCollector } from "./trace_view.ts";
 
 /** Where a script line stands. */
@@ -23,6 +25,13 @@ export interface LinePlace {
   locate(token: string | undefined): { readonly place: Place; readonly source: string };
 }
 
+/** What a command line came to. */
+interface Outcome {
+  readonly result: Result;
+  /** Result of the command behind all prefixes; undefined if it failed and that was expected. */
+  readonly innermost: Result | undefined;
+}
+
 /** The program's run. */
 export class Session {
   readonly terminal: ProcessTerminal;
@@ -30,6 +39,7 @@ export class Session {
   readonly hostPath: string;
   readonly #defaultDevice: string | undefined;
   readonly #variables = new Map<string, string>();
+  readonly #trace: TraceFile | undefined = undefined;
   #store: HostStore | undefined = undefined;
   /** The host of the transaction that is open. */
   #host: Host | undefined = undefined;
@@ -43,6 +53,7 @@ export class Session {
     this.globals = globals;
     this.hostPath = globals.host ?? environment.hostPath;
     this.#defaultDevice = globals.device ?? environment.device;
+    if (globals.traceFile !== undefined) this.#trace = new TraceFile(globals.traceFile, this.hostPath);
   }
 
   /** Values of `$name`. */
@@ -59,15 +70,17 @@ export class Session {
       (globals.dryRun || globals.traceFile !== undefined ? TRACE_LAYERS : undefined);
     const trace = layers === undefined ? undefined : new TraceCollector(layers, flush);
     try {
-      const result = await this.#inTransaction(invocation, globals, trace);
-      this.#writeTraceFile(globals, trace);
+      const { result } = await this.#inTransaction(invocation, globals, trace);
       this.#printResult(invocation.command!, result, globals, trace, place);
       return EXIT.OK;
     } catch (error) {
       const failure = describeFailure(error);
-      this.#writeTraceFile(globals, trace);
+      // What lines before this one printed is undone with them.
+      if (!isKept(failure.exit) && !globals.keepGoing) this.terminal.discard();
       this.#printFailure(name, failure, globals, trace, place);
       return failure.exit;
+    } finally {
+      if (trace !== undefined) this.#trace?.add(trace);
     }
   }
 
@@ -88,8 +101,10 @@ export class Session {
     invocation: Invocation,
     globals: Globals,
     trace: TraceCollector | undefined,
-  ): Promise<Result> {
-    const { access } = innermost(invocation).command!;
+  ): Promise<Outcome> {
+    const own = innermost(invocation).command!.access;
+    // To explain a command is to look at the host, whatever the command itself would do.
+    const access = invocation.command!.name === "explain" && own !== "none" ? "read" : own;
     if (access === "none" || access === "file" || access === "wait") {
       return await this.#perform(invocation, globals, trace);
     }
@@ -101,9 +116,7 @@ export class Session {
       keep = true;
       return result;
     } catch (error) {
-      // What the simulated world refused has happened; what ism itself could not do has not.
-      const { exit } = describeFailure(error);
-      keep = exit === EXIT.REFUSED || exit === EXIT.EXPECT;
+      keep = isKept(describeFailure(error).exit);
       throw error;
     } finally {
       this.end({ commit: keep && access === "write" && !globals.dryRun, unchanged: access === "read" });
@@ -128,7 +141,7 @@ export class Session {
     invocation: Invocation,
     globals: Globals,
     trace: TraceCollector | undefined,
-  ): Promise<Result> {
+  ): Promise<Outcome> {
     const { command, inner } = invocation;
     const values = bindValues(invocation, this.lookup);
     if (inner !== undefined) {
@@ -144,7 +157,8 @@ export class Session {
     const tracer = this.#host?.tracer;
     if (tracer !== undefined) tracer.sink = trace;
     try {
-      return await command!.run(context, values);
+      const result = await command!.run(context, values);
+      return { result, innermost: result };
     } finally {
       if (tracer !== undefined) tracer.sink = undefined;
     }
@@ -157,30 +171,71 @@ export class Session {
     inner: Invocation,
     globals: Globals,
     trace: TraceCollector | undefined,
-  ): Promise<Result> {
+  ): Promise<Outcome> {
+    const command = innermost(inner).command!;
     if (name === "expect") {
       const expected = values["what"] as Parameters<typeof checkExpectation>[0];
+      let outcome: Outcome | undefined;
       try {
-        const result = await this.#perform(inner, globals, trace);
-        return checkExpectation(expected, innermost(inner).command!, { result }, PROCESS_FILES);
+        outcome = await this.#perform(inner, globals, trace);
       } catch (error) {
-        return checkExpectation(expected, innermost(inner).command!, { error }, PROCESS_FILES);
+        return {
+          result: checkExpectation(expected, command, { error }, PROCESS_FILES),
+          innermost: undefined,
+        };
       }
+      const result = outcome.innermost;
+      return { result: checkExpectation(expected, command, { result }, PROCESS_FILES), innermost: result };
     }
     if (name === "let") {
-      const result = await this.#perform(inner, globals, trace);
-      const value = innermost(inner).command!.value!(result);
+      const { innermost } = await this.#perform(inner, globals, trace);
+      if (innermost === undefined) {
+        throw new UsageError(`"${command.name}" failed as expected; there is no value that "let" could keep`);
+      }
+      const value = command.value!(innermost);
       this.#variables.set(String(values["name"]), value);
-      return { name: values["name"], value };
+      return { result: { name: values["name"], value }, innermost };
     }
+    if (name === "explain") return await this.#explain(inner, globals);
     const count = Number(values["count"]);
-    let last: Result | null = null;
+    let last: Outcome | undefined;
     for (let i = 0; i < count; i++) {
       last = await this.#perform(inner, globals, trace);
-      const { command } = innermost(inner);
-      if (!globals.json && inner.inner === undefined) this.#printText(command!, last, globals);
+      if (!globals.json && inner.inner === undefined) this.#printText(command, last.result, globals);
     }
-    return { count, last };
+    return { result: { count, last: last?.result ?? null }, innermost: last?.innermost };
+  }
+
+  /** Runs a command on a copy of the host and tells what came of it. */
+  async #explain(inner: Invocation, globals: Globals): Promise<Outcome> {
+    const real = this.#host;
+    const trace = new TraceCollector(TRACE_LAYERS);
+    const explained = innermost(inner).command!.name;
+    let failure: Failure | undefined;
+    try {
+      this.#host = real?.fork();
+      // Opening is a matter of its own; what the command does with an open function is what is asked.
+      const { access, group } = innermost(inner).command!;
+      if (access === "write" && group !== "host") {
+        void this.#context(globals, undefined).target.driver.descriptor;
+      }
+      await this.#perform(inner, { ...globals, dryRun: true, quiet: true }, trace);
+    } catch (error) {
+      failure = describeFailure(error);
+      if (failure.exit !== EXIT.REFUSED && failure.exit !== EXIT.EXPECT) throw error;
+    } finally {
+      this.#host = real;
+    }
+    const result = {
+      explained,
+      outcome: failure === undefined ? "done" : "refused",
+      error: failure === undefined ? null : failureJson(failure),
+      refused_by: failure?.refusedBy ?? null,
+      hint: failure?.hint ?? null,
+      instructions: trace.count("insn"),
+      lines: trace.text().split("\n").filter((line) => line !== ""),
+    };
+    return { result, innermost: undefined };
   }
 
   /** The open host file; created with the default topology if it is the default one and missing. */
@@ -195,10 +250,11 @@ export class Session {
     return this.#store = HostStore.open(hostPath);
   }
 
-  /** Closes the host file. */
+  /** Closes the host file and writes the trace file. @throws {FileError} */
   close(): void {
     this.#store?.close();
     this.#store = undefined;
+    this.#trace?.close();
   }
 
   #context(globals: Globals, trace: TraceCollector | undefined): Context {
@@ -214,6 +270,7 @@ export class Session {
       dryRun: globals.dryRun,
       json: globals.json,
       hostPath: this.hostPath,
+      isDefaultHost: this.globals.host === undefined,
       get host(): Host {
         return current();
       },
@@ -245,15 +302,6 @@ export class Session {
         if (done && !this.globals.dryRun) this.store.commit(host);
         else this.store.rollback();
       }
-    }
-  }
-
-  #writeTraceFile({ traceFile }: Globals, trace: TraceCollector | undefined): void {
-    if (traceFile === undefined || trace === undefined) return;
-    try {
-      Deno.writeTextFileSync(traceFile, JSON.stringify(trace.chrome()));
-    } catch (error) {
-      throw fileError(traceFile, error);
     }
   }
 
@@ -316,8 +364,9 @@ export function failureText(
   verboseWanted: boolean,
   place: LinePlace | undefined,
 ): string {
-  const verbose = verboseWanted || terminal.errIsTerminal;
-  const body = renderFailure(failure, { style: terminal.style, verbose });
+  // What to do about a mistake in the line is worth its line even without -v.
+  const verbose = verboseWanted || terminal.errIsTerminal || failure.exit === EXIT.USAGE;
+  const body = renderFailure(failure, { style: terminal.errStyle, verbose });
   if (place === undefined) return `ism: ${name === undefined ? "" : `${name}: `}${body}`;
   const { place: at, source } = place.locate(failure.token);
   const [first = "", ...more] = body.split("\n");
@@ -347,15 +396,5 @@ function exists(path: string): boolean {
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return false;
     throw fileError(path, error);
-  }
-}
-
-function createParent(path: string): void {
-  const directory = path.slice(0, path.lastIndexOf("/"));
-  if (directory === "") return;
-  try {
-    Deno.mkdirSync(directory, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw fileError(directory, error);
   }
 }

@@ -8,9 +8,21 @@ import { help, version } from "./commands/help.ts";
 import { hostCreate, hostDelete, hostReset, hostShow } from "./commands/host.ts";
 import { info } from "./commands/info.ts";
 import { cmd, gid, query, rgid, vlanAdd, vlanDel, vlanList, vlanRequire } from "./commands/ism.ts";
-import { close, dmaList, dmaMap, dmaRead, dmaUnmap, dmaWrite, open, reset } from "./commands/life.ts";
+import {
+  bind,
+  close,
+  dmaList,
+  dmaMap,
+  dmaRead,
+  dmaUnmap,
+  dmaWrite,
+  feature,
+  open,
+  reset,
+  unbind,
+} from "./commands/life.ts";
 import { list } from "./commands/list.ts";
-import { expect, let_, repeat, run } from "./commands/script.ts";
+import { expect, explain, let_, repeat, run } from "./commands/script.ts";
 import { send } from "./commands/send.ts";
 import { status } from "./commands/status.ts";
 
@@ -50,9 +62,12 @@ const ALL: readonly AnyCommand[] = [
   hostShow,
   hostReset,
   hostDelete,
+  bind,
+  unbind,
   open,
   close,
   reset,
+  feature,
   dmaMap,
   dmaUnmap,
   dmaList,
@@ -62,6 +77,7 @@ const ALL: readonly AnyCommand[] = [
   expect,
   let_,
   repeat,
+  explain,
   help,
   version,
 ];

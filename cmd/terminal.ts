@@ -2,8 +2,8 @@
  * The program's streams. Everything that is printed goes through here, so that a closed pipe ends the output and
  * not the program, and so that tests can look at it.
  */
-import * as colors from "@std/fmt/colors";
 import { escapeText } from "./text/diagnostic.ts";
+import { FileError } from "./text/usage_error.ts";
 
 /** What a command may print with. */
 export interface Terminal {
@@ -19,7 +19,7 @@ export interface Terminal {
   readonly errIsTerminal: boolean;
   /** Columns of the terminal, 80 if unknown. */
   readonly columns: number;
-  /** Styles, plain text while colours are off. */
+  /** Styles of results, plain text while colours are off. */
   readonly style: Style;
 }
 
@@ -35,13 +35,15 @@ export interface Style {
 
 const PLAIN = (text: string) => text;
 const NO_STYLE: Style = { bold: PLAIN, dim: PLAIN, red: PLAIN, green: PLAIN, yellow: PLAIN, cyan: PLAIN };
+// Not std's colors: they stay off while NO_COLOR is set, and `--color=always` has to win over it.
+const sgr = (on: number, off: number) => (text: string) => `\x1b[${on}m${text}\x1b[${off}m`;
 const FULL_STYLE: Style = {
-  bold: colors.bold,
-  dim: colors.dim,
-  red: colors.red,
-  green: colors.green,
-  yellow: colors.yellow,
-  cyan: colors.cyan,
+  bold: sgr(1, 22),
+  dim: sgr(2, 22),
+  red: sgr(31, 39),
+  green: sgr(32, 39),
+  yellow: sgr(33, 39),
+  cyan: sgr(36, 39),
 };
 
 const ENCODER = new TextEncoder();
@@ -50,6 +52,8 @@ const CLEAR_LINE = "\r\x1b[K";
 /** The process's own streams. */
 export class ProcessTerminal implements Terminal {
   style: Style = NO_STYLE;
+  /** Styles of messages. */
+  errStyle: Style = NO_STYLE;
   #outClosed = false;
   #errClosed = false;
   #progressShown = false;
@@ -71,37 +75,58 @@ export class ProcessTerminal implements Terminal {
     }
   }
 
-  /** Chooses colours: `--color` wins, then NO_COLOR, then whether stdout is a terminal. */
+  /** Chooses colours: `--color` wins, then NO_COLOR, then whether the stream is a terminal. */
   setColor(choice: "auto" | "always" | "never", noColor: boolean): void {
-    const on = choice === "always" || (choice === "auto" && !noColor && this.outIsTerminal);
-    if (on) colors.setColorEnabled(true);
-    this.style = on ? FULL_STYLE : NO_STYLE;
+    const styleOf = (isTerminal: boolean) =>
+      choice === "always" || (choice === "auto" && !noColor && isTerminal) ? FULL_STYLE : NO_STYLE;
+    this.style = styleOf(this.outIsTerminal);
+    this.errStyle = styleOf(this.errIsTerminal);
   }
 
   out(text: string): void {
     this.outBytes(ENCODER.encode(text));
   }
 
+  /** @throws {FileError} if standard output cannot take them; nothing more is written to it then */
   outBytes(bytes: Uint8Array): void {
     if (this.#held !== undefined) this.#held.push(bytes.slice());
-    else if (!this.#outClosed) this.#outClosed = !writeAll(Deno.stdout, bytes);
+    else if (!this.#outClosed) {
+      this.#outClosed = true;
+      this.#outClosed = !writeAll(Deno.stdout, bytes);
+    }
   }
 
   err(text: string): void {
     const clear = this.#progressShown ? CLEAR_LINE : "";
     this.#progressShown = false;
-    if (!this.#errClosed) this.#errClosed = !writeAll(Deno.stderr, ENCODER.encode(clear + text));
+    this.#writeErr(clear + text);
   }
 
   progress(text: string): void {
     if (!this.errIsTerminal || this.#errClosed) return;
-    this.#errClosed = !writeAll(Deno.stderr, ENCODER.encode(CLEAR_LINE + text));
+    this.#writeErr(CLEAR_LINE + text);
     this.#progressShown = text !== "";
+  }
+
+  #writeErr(text: string): void {
+    if (this.#errClosed) return;
+    try {
+      this.#errClosed = !writeAll(Deno.stderr, ENCODER.encode(text));
+    } catch (error) {
+      // There is no place left to say that messages cannot be written.
+      if (!(error instanceof FileError)) throw error;
+      this.#errClosed = true;
+    }
   }
 
   /** Keeps results back until {@linkcode release}: a script's results count once its transaction is committed. */
   hold(): void {
     this.#held ??= [];
+  }
+
+  /** Forgets what was held back: it tells of things that are undone. */
+  discard(): void {
+    if (this.#held !== undefined) this.#held = [];
   }
 
   /** Prints what was held back. */
@@ -112,16 +137,22 @@ export class ProcessTerminal implements Terminal {
   }
 }
 
-/** Writes all bytes; false if nobody reads any more. */
+/** Writes all bytes; false if nobody reads any more. @throws {FileError} */
 function writeAll(stream: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): boolean {
-  try {
-    for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) return false;
-    if (error instanceof Deno.errors.WouldBlock) return writeAll(stream, bytes);
-    throw error;
+  for (let at = 0; at < bytes.length;) {
+    try {
+      at += stream.writeSync(bytes.subarray(at));
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) return false;
+      if (!(error instanceof Error)) throw error;
+      if (!(error instanceof Deno.errors.WouldBlock)) {
+        throw new FileError("-", `Output cannot be written: ${error.message}`);
+      }
+      // The other end of a non-blocking pipe is slow; a millisecond later it may have room.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
   }
+  return true;
 }
 
 /** A table for people: columns as wide as their cells, two spaces between them. */

@@ -1,6 +1,7 @@
 /** Traces as text, as JSON and as Chrome Trace Event JSON. */
 import {
   HEX_FIELDS,
+  type SyscallEvent,
   type TraceEvent,
   type TraceLayer,
   type TraceSink,
@@ -62,6 +63,11 @@ export class TraceCollector implements TraceSink {
     }).join("");
   }
 
+  /** Number of events of a layer. */
+  count(layer: TraceLayer): number {
+    return this.#entries.filter(({ event }) => event.layer === layer).length;
+  }
+
   /** The events as the JSON document shows them. */
   json(): Record<string, unknown>[] {
     const events = this.#entries.map(({ seq, event }) => ({ seq, ...eventJson(event) }));
@@ -82,10 +88,11 @@ export class TraceCollector implements TraceSink {
   }
 }
 
+/** Fields whose text is a symbol, not a string. */
+const BARE_WORDS: ReadonlySet<string> = new Set(["request", "op", "flags", "whence", "command", "cause"]);
+
 function valueText(name: string, value: TraceValue): string {
-  if (typeof value === "string") {
-    return name === "request" || name === "op" ? value : `"${escapeText(value)}"`;
-  }
+  if (typeof value === "string") return BARE_WORDS.has(name) ? value : `"${escapeText(value)}"`;
   if (typeof value === "boolean") return String(value);
   return HEX_FIELDS.has(name) ? hex(value) : String(value);
 }
@@ -94,11 +101,22 @@ function argsText(args: Readonly<Record<string, TraceValue>>): string {
   return Object.entries(args).map(([name, value]) => `${name}=${valueText(name, value)}`).join(", ");
 }
 
+/** Arguments as strace shows them: structs in braces, what the kernel wrote behind an arrow. */
+function syscallText({ op, args, input, output }: SyscallEvent): string {
+  if (op !== "ioctl") return argsText(args);
+  const parts = [String(args["fd"]), String(args["request"])];
+  if (input !== undefined && Object.keys(input).length > 0) {
+    const written = output === undefined ? "" : ` => {${argsText(output)}}`;
+    parts.push("arg" in input ? String(input["arg"]) : `{${argsText(input)}}${written}`);
+  }
+  return parts.join(", ");
+}
+
 function eventText(event: TraceEvent): string {
   switch (event.layer) {
     case "syscall": {
       const result = event.error === undefined ? String(event.result ?? "?") : `-1 ${event.error}`;
-      return `${event.op}(${argsText(event.args)}) = ${result}`;
+      return `${event.op}(${syscallText(event)}) = ${result}`;
     }
     case "insn": {
       const answer = event.exception !== undefined
@@ -116,18 +134,22 @@ function eventText(event: TraceEvent): string {
   }
 }
 
+function jsonFields(fields: Readonly<Record<string, TraceValue>>): Record<string, unknown> {
+  const json: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(fields)) {
+    const wide = typeof value === "bigint" || (typeof value === "number" && HEX_FIELDS.has(name));
+    json[name] = wide ? hex(value) : value;
+  }
+  return json;
+}
+
 function eventJson(event: TraceEvent): Record<string, unknown> & { op: string; layer: string } {
   if (event.layer === "insn") {
     const { layer, op, fh, space, length, offset, cc, status, exception } = event;
     const answer = exception === undefined ? { cc, status } : { exception };
     return { layer, op, fh: hex(fh, 8), space, length, offset: hex(offset), ...answer };
   }
-  const args: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(event.args)) {
-    args[name] = typeof value === "bigint" || (typeof value === "number" && HEX_FIELDS.has(name))
-      ? hex(value)
-      : value;
-  }
+  const args = jsonFields(event.args);
   if (event.layer === "syscall") {
     const { layer, op, result, error } = event;
     return {

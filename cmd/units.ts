@@ -13,3 +13,8 @@ export function roundSize(size: number): string {
   // std writes kiB; the unit's name is KiB.
   return format(size, { binary: true, maximumFractionDigits: 1 }).replace("kiB", "KiB");
 }
+
+/** `1 signal`, `2 signals`. */
+export function plural(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}

@@ -26,18 +26,22 @@ function bufferFor(count: bigint): Uint8Array {
   );
 }
 
+/** A caller's buffer of which only the first bytes are mapped; the copy faults behind them. */
+const ACCESSIBLE = optional(COUNT, "let the caller's buffer fault behind this many bytes");
+
 /** One pread at a position. */
-function readAt({ driver, guest }: HostFunction, position: bigint, count: bigint) {
+function readAt({ driver, guest }: HostFunction, position: bigint, count: bigint, accessible = count) {
   const { fd } = driver.descriptor;
-  const buffer = bufferFor(count);
+  const buffer = bufferFor(accessible < count ? accessible : count);
   const ret = guest.kernel.process.pread(fd, buffer, count, position);
   return { ret, position: hex(position + BigInt(ret)), data: buffer.subarray(0, ret).toHex() };
 }
 
 /** One pwrite at a position. */
-function writeAt({ driver, guest }: HostFunction, position: bigint, bytes: Uint8Array) {
+function writeAt({ driver, guest }: HostFunction, position: bigint, bytes: Uint8Array, accessible?: bigint) {
   const { fd } = driver.descriptor;
-  const ret = guest.kernel.process.pwrite(fd, bytes, bytes.length, position);
+  const mapped = accessible === undefined ? bytes : bytes.subarray(0, Number(accessible));
+  const ret = guest.kernel.process.pwrite(fd, mapped, bytes.length, position);
   return { ret, position: hex(position + BigInt(ret)) };
 }
 
@@ -58,11 +62,17 @@ export const peek = defineCommand({
   options: {
     width: optional(WIDTH, "show words of this many bytes"),
     endian: optional(ENDIAN, "byte order of words; big on a BAR, little on config"),
+    accessible: ACCESSIBLE,
   },
   access: "write",
   examples: ["peek bar2 0 16", "peek config 0 64 --width 4", "peek bar2 3 16 --dry-run"],
-  run({ target }, { region, offset, count, width, endian }) {
-    const { ret, position, data } = readAt(target, positionOf(target, region.index, offset), count);
+  run({ target }, { region, offset, count, width, endian, accessible }) {
+    const { ret, position, data } = readAt(
+      target,
+      positionOf(target, region.index, offset),
+      count,
+      accessible,
+    );
     const view = width === undefined
       ? {}
       : { width: Number(width), endian: endian ?? endianOf(region.index) };
@@ -119,13 +129,16 @@ export const stb = defineCommand({
     offset: argument(OFFSET, "offset in the region, bytes"),
     data: argument(DATA, "the bytes"),
   },
-  options: {},
+  options: { accessible: ACCESSIBLE },
   access: "write",
   examples: ["stb bar2 0 hex:0000000300000008", "stb bar0 0xff8 seq:0*8 --dry-run"],
-  run(context, { region, offset, data }) {
+  run(context, { region, offset, data, accessible }) {
     const { target } = context;
     const bytes = context.load(data);
-    return { region: region.name, ...writeAt(target, positionOf(target, region.index, offset), bytes) };
+    return {
+      region: region.name,
+      ...writeAt(target, positionOf(target, region.index, offset), bytes, accessible),
+    };
   },
 });
 
@@ -169,10 +182,10 @@ export const pread = defineCommand({
   details: `Positions are what pread(2) takes: region offset plus offset. A driver takes region offsets from
 GET_REGION_INFO; this command shows what hard-coded ones do.`,
   args: { position: argument(POSITION, "file position"), count: argument(COUNT, "bytes to read") },
-  options: {},
+  options: { accessible: ACCESSIBLE },
   access: "write",
   examples: ["pread 0x7000000000000 4", "expect EINVAL pread 0x6000000000000 1"],
-  run: ({ target }, { position, count }) => readAt(target, position, count),
+  run: ({ target }, { position, count, accessible }) => readAt(target, position, count, accessible),
   text: ({ data, position, ret }) =>
     hexdump(Uint8Array.fromHex(data), BigInt(position) - BigInt(ret)).join("\n"),
   raw: ({ data }) => Uint8Array.fromHex(data),
@@ -184,8 +197,9 @@ export const pwrite = defineCommand({
   group: "access",
   summary: "Write at a raw position of the descriptor",
   args: { position: argument(POSITION, "file position"), data: argument(DATA, "the bytes") },
-  options: {},
+  options: { accessible: ACCESSIBLE },
   access: "write",
   examples: ["pwrite 0x7000000000004 hex:0600", "pwrite 0x2000000000000 hex:0000000300000008"],
-  run: (context, { position, data }) => writeAt(context.target, position, context.load(data)),
+  run: (context, { position, data, accessible }) =>
+    writeAt(context.target, position, context.load(data), accessible),
 });

@@ -5,6 +5,7 @@ import { DriverError } from "../../lib/ism/driver/descriptor.ts";
 import { argument, type Context, defaulted, defineCommand, flag, optional, required } from "../command.ts";
 import { bigNumber, GID, number } from "../kinds.ts";
 import { renderTable, type Style } from "../terminal.ts";
+import { plural } from "../units.ts";
 
 const TYPE_NAMES = ["buffer", "device", "software"];
 const POLL_MS = 50;
@@ -55,7 +56,7 @@ export const events = defineCommand({
 });
 
 function walkText({ interrupts, dmbs, events }: InterruptWalk, style: Style): string {
-  const lines = [`${interrupts} interrupt${interrupts === 1 ? "" : "s"}`];
+  const lines = [plural(interrupts, "interrupt")];
   for (const { index, token, mask } of dmbs) {
     lines.push(
       `dmb index ${index}, token ${token === undefined ? "none" : hex(token)}, elements ${hex(mask, 4)}`,
@@ -116,7 +117,9 @@ async function waitForInterrupt(context: Context, timeoutMs: number): Promise<In
     }
     const seen = context.store.version;
     while (context.store.version === seen) {
-      if (Date.now() >= until) throw new DriverError(`No interrupt came within ${timeoutMs / 1000} seconds`);
+      if (Date.now() >= until) {
+        throw new DriverError(`No interrupt came within ${plural(timeoutMs / 1000, "second")}`);
+      }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }

@@ -2,7 +2,7 @@
 import { HostStore } from "../../lib/host/store.ts";
 import { defaultTopology, parseTopology, type Topology, TopologyError } from "../../lib/host/topology.ts";
 import { defineCommand, flag, optional } from "../command.ts";
-import { PROCESS_FILES } from "../files.ts";
+import { createParent, PROCESS_FILES } from "../files.ts";
 import { FILE, number } from "../kinds.ts";
 import { quoteText } from "../text/diagnostic.ts";
 import { FileError } from "../text/usage_error.ts";
@@ -34,9 +34,10 @@ export const hostCreate = defineCommand({
   },
   access: "file",
   examples: ["host create --force"],
-  run({ hostPath, dryRun }, { from, seed, force }) {
+  run({ hostPath, isDefaultHost, dryRun }, { from, seed, force }) {
     const base = from === undefined ? defaultTopology() : readTopology(from);
     const topology = seed === undefined ? base : { ...base, seed };
+    if (!dryRun && isDefaultHost) createParent(hostPath);
     if (!dryRun) HostStore.create(hostPath, topology, { force }).close();
     return { host: hostPath, functions: topology.guests.flatMap(({ functions }) => functions).length };
   },
@@ -75,7 +76,7 @@ export const hostDelete = defineCommand({
   args: {},
   options: {},
   access: "file",
-  examples: [],
+  examples: ["host delete"],
   run({ hostPath, dryRun }) {
     if (!dryRun) HostStore.delete(hostPath);
     return { host: hostPath };

@@ -1,10 +1,12 @@
 /** The VFIO life of a function: open, close, reset; DMA memory of the guest. */
 import { hex } from "../../lib/base/hex.ts";
-import { argument, defineCommand, optional, required } from "../command.ts";
-import { DATA, number, SIZE } from "../kinds.ts";
+import { DRIVERS } from "../../lib/vfio/binding.ts";
+import { DEVICE_IOCTL, FEATURE, FEATURE_FLAGS } from "../../lib/vfio/uapi.ts";
+import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { argument, defaulted, defineCommand, flag, optional, required } from "../command.ts";
+import { choice, DATA, number, SIZE } from "../kinds.ts";
 import { renderTable } from "../terminal.ts";
 import { hexdump } from "../text/hexdump.ts";
-import { UsageError } from "../text/usage_error.ts";
 import { sizeText } from "../units.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 
@@ -14,13 +16,19 @@ export const open = defineCommand({
   name: "open",
   group: "host",
   summary: "Open the function: container, group, IOMMU, device; the kernel resets it",
+  details:
+    `Other commands open the function by themselves, through its group. With --via cdev the way in is the
+character device and an iommufd. Does nothing if the function is open already in the same way.`,
   args: {},
-  options: {},
+  options: {
+    via: defaulted(choice("WAY", ["group", "cdev"]), "group", "group (container) or cdev (iommufd)"),
+  },
   access: "write",
-  examples: ["open", "open -d 1 --trace=syscall"],
-  run({ target }) {
-    const { fds } = target.driver.descriptor;
-    return { address: target.zdev.name, container: fds[0], group: fds[1], device: fds[2] };
+  examples: ["open", "open -d 1 --via cdev --trace=syscall"],
+  run({ target }, { via }) {
+    const { driver } = target;
+    const descriptor = driver.isOpen && driver.descriptor.way === via ? driver.descriptor : driver.open(via);
+    return { address: target.zdev.name, via, fds: [...descriptor.fds], device: descriptor.fd };
   },
 });
 
@@ -50,6 +58,87 @@ export const reset = defineCommand({
   run({ target }) {
     target.driver.reset();
     return { address: target.zdev.name, fh: hex(target.fn.fh, 8) };
+  },
+});
+
+const DRIVER = choice("DRIVER", DRIVERS);
+
+export const bind = defineCommand({
+  name: "bind",
+  group: "host",
+  summary: "Bind a driver to the function",
+  details:
+    `Writes driver_override, unbinds the old driver and probes, as driverctl does. With --no-override only the
+driver's bind file is written: vfio drivers refuse that with ENODEV.`,
+  args: {},
+  options: {
+    driver: defaulted(DRIVER, "ism_vfio_pci", "ism_vfio_pci, vfio-pci, or ism (the kernel's own driver)"),
+    noOverride: flag("write the driver's bind file only"),
+  },
+  access: "write",
+  examples: ["bind --driver vfio-pci", "bind"],
+  run({ target }, { driver, noOverride }) {
+    const binding = target.guest.kernel.binding(target.zdev);
+    if (noOverride) binding.bind(driver);
+    else {
+      binding.override = driver;
+      if (binding.driver !== undefined) binding.unbind();
+      binding.probe();
+    }
+    return { address: target.zdev.name, driver: binding.driver ?? null, waiting: binding.removing };
+  },
+  text: ({ address, waiting }) => waiting ? waitingText(address) : "",
+});
+
+function waitingText(address: string): string {
+  return `${address} is open: the driver waits for the last descriptor to be closed (ism close)`;
+}
+
+export const unbind = defineCommand({
+  name: "unbind",
+  group: "host",
+  summary: "Take the function from its driver; waits while it is open",
+  details:
+    `An open function is not taken away: REQ is signalled, no new descriptor is handed out, and the unbind goes on
+when the last descriptor is closed. --clear-override also clears driver_override.`,
+  args: {},
+  options: { clearOverride: flag("write a newline to driver_override first") },
+  access: "write",
+  examples: ["unbind"],
+  run({ target }, { clearOverride }) {
+    const binding = target.guest.kernel.binding(target.zdev);
+    if (clearOverride) binding.override = undefined;
+    const done = binding.unbind();
+    return { address: target.zdev.name, waiting: !done };
+  },
+  text: ({ address, waiting }) => waiting ? waitingText(address) : "",
+});
+
+export const feature = defineCommand({
+  name: "feature",
+  group: "host",
+  summary: "Call VFIO_DEVICE_FEATURE",
+  args: {
+    number: argument(number("NUMBER", { max: 0xffff }), "feature number; 3 is LOW_POWER_ENTRY, 11 DMA_BUF"),
+  },
+  options: {
+    get: flag("with the GET flag"),
+    set: flag("with the SET flag"),
+    probe: flag("with the PROBE flag; the default if neither --get nor --set is given"),
+    payload: optional(DATA, "bytes behind the header"),
+  },
+  access: "write",
+  examples: ["expect ENOTTY feature 0", "expect EOPNOTSUPP feature 11 --probe", "feature 3 --set"],
+  run(context, { number, get, set, probe, payload }) {
+    const bytes = payload === undefined ? new Uint8Array(0) : context.load(payload);
+    const { GET, SET, PROBE } = FEATURE_FLAGS;
+    const flags = number + (get ? GET : 0) + (set ? SET : 0) + (probe || (!get && !set) ? PROBE : 0);
+    const arg = new Uint8Array(FEATURE.size + bytes.length);
+    FEATURE.encode({ argsz: arg.length, flags }, arg);
+    arg.set(bytes, FEATURE.size);
+    const { driver, guest } = context.target;
+    guest.kernel.process.ioctl(driver.descriptor.fd, DEVICE_IOCTL.VFIO_DEVICE_FEATURE, arg);
+    return { number, data: arg.subarray(FEATURE.size).toHex() };
   },
 });
 
@@ -112,11 +201,11 @@ export const dmaList = defineCommand({
   },
 });
 
-/** The process's own view of mapped memory. @throws {UsageError} if the range is not all mapped */
+/** The process's own view of mapped memory. @throws {DriverError} if the range is not all mapped */
 function mapped({ zdev, guest }: HostFunction, iova: number, length: number, write: boolean): Uint8Array {
   const mapping = zdev.domain?.tables.find(iova);
   if (mapping === undefined || iova + length > mapping.iova + mapping.size) {
-    throw new UsageError(`${hex(iova)} to ${hex(iova + length)} is not all mapped; see "dma list"`);
+    throw new DriverError(`${hex(iova)} to ${hex(iova + length)} is not all mapped; see "dma list"`);
   }
   const address = mapping.buffer.address + mapping.bufferOffset + iova - mapping.iova;
   return guest.kernel.process.memory(address, length, write);
@@ -129,7 +218,7 @@ export const dmaRead = defineCommand({
   args: { iova: argument(IOVA, "DMA address"), count: argument(number("COUNT"), "bytes") },
   options: {},
   access: "read",
-  examples: [],
+  examples: ["expect DRIVER dma read 0x100000000 16"],
   run({ target }, { iova, count }) {
     return { iova: hex(iova), length: count, data: mapped(target, iova, count, false).toHex() };
   },
@@ -145,7 +234,7 @@ export const dmaWrite = defineCommand({
   args: { iova: argument(IOVA, "DMA address"), data: argument(DATA, "the bytes") },
   options: {},
   access: "write",
-  examples: [],
+  examples: ["expect DRIVER dma write 0x100000000 text:nobody-home"],
   run(context, { iova, data }) {
     const bytes = context.load(data);
     mapped(context.target, iova, bytes.length, true).set(bytes);

@@ -21,7 +21,7 @@ export const list = defineCommand({
         chid: hex(zdev.facts.pchid),
         fh: hex(fn.fh, 8),
         gid: hex(adapter.gid),
-        driver: guest.kernel.device(zdev)?.variant.driver ?? null,
+        driver: guest.kernel.binding(zdev).driver ?? null,
         state: fn.state,
         open: driver.isOpen,
       })),

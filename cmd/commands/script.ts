@@ -67,6 +67,42 @@ const letCommand = {
 };
 export { letCommand as let_ };
 
+/** What `explain` finds out. */
+export type Explanation = {
+  readonly explained: string;
+  readonly outcome: "done" | "refused";
+  readonly error: Readonly<Record<string, unknown>> | null;
+  readonly refused_by: string | null;
+  readonly hint: string | null;
+  readonly instructions: number;
+  readonly lines: readonly string[];
+};
+
+export const explain = {
+  ...defineCommand({
+    name: "explain",
+    group: "help",
+    summary: "Tell which layer would answer a command, by which rule, and what would be issued; do nothing",
+    args: {},
+    options: {},
+    access: "none",
+    examples: ["explain stb bar0 0xff8 seq:0*9", "explain peek bar2 3 16"],
+    run: (): Explanation => notDirectly(),
+    text({ outcome, error, refused_by, hint, lines }, { terminal: { style } }) {
+      let text = outcome === "done"
+        ? style.green("would be done")
+        : style.red(`would be refused with ${error!["code"]}`);
+      if (error !== null) text += `: ${error["message"]}`;
+      text += "\n";
+      if (error?.["rule"] !== undefined) text += `  rule: ${error["rule"]}\n`;
+      if (refused_by !== null) text += `  refused by: ${refused_by}\n`;
+      if (hint !== null) text += `  hint: ${hint}\n`;
+      return text + (lines.length === 0 ? "  issued: nothing\n" : `  issued:\n${lines.join("\n")}\n`);
+    },
+  }),
+  prefix: true,
+};
+
 export const repeat = {
   ...defineCommand({
     name: "repeat",

@@ -4,11 +4,11 @@ import type { HostFunction } from "../../lib/host/host.ts";
 import { DMB } from "../../lib/ism/protocol.ts";
 import { Stream } from "../../lib/ism/driver/stream.ts";
 import { argument, type Context, defaulted, defineCommand, optional } from "../command.ts";
-import { fileError, openInput } from "../files.ts";
+import { fileError, isSameFile, openInput } from "../files.ts";
 import { DEVICE, FILE, number } from "../kinds.ts";
 import { quoteText } from "../text/diagnostic.ts";
 import { FileError, UsageError } from "../text/usage_error.ts";
-import { roundSize } from "../units.ts";
+import { plural, roundSize } from "../units.ts";
 
 const READ_BYTES = 64 * 1024;
 const PROGRESS_MS = 100;
@@ -59,18 +59,6 @@ class Source {
       throw fileError(this.#path, error);
     }
     this.hash.update(this.buffer.subarray(0, this.end));
-  }
-
-  /** The same file as an open one, so that it must not be written. */
-  isSameFile(path: string): boolean {
-    if (this.#file === undefined) return false;
-    try {
-      const mine = this.#file.statSync();
-      const other = Deno.statSync(path);
-      return mine.ino !== null && mine.ino === other.ino && mine.dev === other.dev;
-    } catch {
-      return false;
-    }
   }
 
   close(): void {
@@ -187,14 +175,29 @@ function connect(
 ): Direction {
   const source = new Source(path);
   try {
-    if (out !== undefined && source.isSameFile(out)) {
-      throw new FileError(out, `${quoteText(out, 200)} is the file that is sent; name another one with -o`);
-    }
     const stream = Stream.connect(from.driver, to.driver, size);
     return { from, to, source, sink: new Sink(context, out), stream };
   } catch (error) {
     source.close();
     throw error;
+  }
+}
+
+/** Refuses to write over what is read, over the host, or twice over one file. */
+function checkFiles(inputs: readonly string[], outputs: readonly string[], hostPath: string): void {
+  const streams = (paths: readonly string[]) => paths.filter((path) => path === "-").length;
+  if (streams(inputs) > 1) throw new UsageError("Standard input can be sent one way only");
+  if (streams(outputs) > 1) throw new UsageError("Only one file can go to standard output");
+  const files = outputs.filter((path) => path !== "-");
+  for (const path of files) {
+    const name = quoteText(path, 200);
+    if (inputs.some((input) => input !== "-" && isSameFile(input, path))) {
+      throw new FileError(path, `${name} is the file that is sent; name another one for what arrives`);
+    }
+    if (isSameFile(hostPath, path)) throw new FileError(path, `${name} is the host file; name another one`);
+  }
+  if (files.length > 1 && isSameFile(files[0]!, files[1]!)) {
+    throw new FileError(files[1]!, `${quoteText(files[1]!, 200)} cannot take what arrives on both sides`);
   }
 }
 
@@ -234,6 +237,11 @@ behind it, as SMC-D does. The SHA-256 of what arrived is compared with that of w
     if (context.json && (out === "-" || backOut === "-")) {
       throw new UsageError("-o - and --json exclude each other");
     }
+    if (back === undefined && backOut !== undefined) {
+      throw new UsageError("--back-out needs --back, the file to send the other way");
+    }
+    const given = (paths: readonly (string | undefined)[]) => paths.filter((path) => path !== undefined);
+    checkFiles(given([file, back]), given([out, backOut]), context.hostPath);
     const sender = from === undefined ? context.target : context.device(from);
     const receiver = to === undefined ? defaultPeer(context, sender) : context.device(to);
     const started = performance.now();
@@ -264,7 +272,9 @@ behind it, as SMC-D does. The SHA-256 of what arrived is compared with that of w
     if (out === "-") return "";
     const rate = seconds > 0 ? `, ${roundSize(bytes / seconds)}/s` : "";
     const line =
-      `${from} -> ${to}: ${bytes} bytes in ${seconds} s${rate}; ${stores} store blocks, ${signals} signals\n` +
+      `${from} -> ${to}: ${bytes} bytes in ${seconds} s${rate}; ${plural(stores, "store block")}, ${
+        plural(signals, "signal")
+      }\n` +
       `sha256 ${sha256}`;
     return back === undefined
       ? line

@@ -11,6 +11,9 @@ export interface SyscallEvent {
   readonly op: string;
   /** Arguments by name, numbers as they are, addresses and positions under {@linkcode HEX_FIELDS}. */
   readonly args: Readonly<Record<string, TraceValue>>;
+  /** Fields of a struct argument that the kernel reads, and those that it wrote. */
+  readonly input?: Readonly<Record<string, TraceValue>>;
+  output?: Readonly<Record<string, TraceValue>>;
   result?: number;
   /** The errno's name, when the call failed. */
   error?: string;
@@ -19,7 +22,7 @@ export interface SyscallEvent {
 /** One zPCI instruction as the machine executed it. */
 export interface InstructionEvent {
   readonly layer: "insn";
-  readonly op: "PCILG" | "PCISTG" | "PCISTB" | "MPCIFC" | "RPCIT" | "CLP" | "SCLP";
+  readonly op: "PCILG" | "PCISTG" | "PCISTB" | "PCILGI" | "PCISTGI" | "MPCIFC" | "RPCIT" | "CLP" | "SCLP";
   readonly fh: number;
   /** PCI address space: 0 to 5 a BAR, 15 config space; for MPCIFC the operation, for CLP the command. */
   readonly space: number;
@@ -69,11 +72,12 @@ export const HEX_FIELDS: ReadonlySet<string> = new Set([
   "gid",
   "rgid",
   "info",
-  "request",
   "fid",
   "code",
   "pec",
-  "flags",
+  "user_va",
+  "page_sizes",
+  "pt_id",
 ]);
 
 /** Receives events in the order in which they begin; what happens inside an event lies between enter and leave. */

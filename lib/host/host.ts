@@ -14,7 +14,7 @@ import { Clock, microsecondsSince1900 } from "../zpci/clock.ts";
 import type { FunctionGroup, FunctionRecord, ZpciFunction } from "../zpci/function.ts";
 import { Processor } from "../zpci/instruction.ts";
 import { Partition } from "../zpci/partition.ts";
-import { MainStorage, type StorageState } from "../zpci/storage.ts";
+import { MainStorage, PAGE_SIZE, type StorageState } from "../zpci/storage.ts";
 import { toEbcdic } from "./ebcdic.ts";
 import { gidOf, type Topology, type TopologyFunction } from "./topology.ts";
 
@@ -137,6 +137,23 @@ export class Host {
   /** Rebuilds a host from its topology and saved state. */
   static restore(topology: Topology, source: StateSource): Host {
     return new Host(topology, source);
+  }
+
+  /** An independent copy, to try something out on. */
+  fork(): Host {
+    const state = new Map([...this.save()].map(([key, value]) => [key, JSON.stringify(value)]));
+    return Host.restore(this.topology, {
+      get: (key) => {
+        const json = state.get(key);
+        return json === undefined ? undefined : JSON.parse(json) as Json;
+      },
+      page: (guest, address) => {
+        const buffer = this.guests[guest]?.partition.storage.find(address, PAGE_SIZE);
+        if (buffer === undefined) return undefined;
+        const offset = address - buffer.address;
+        return buffer.touch(offset, PAGE_SIZE, false).slice(offset, offset + PAGE_SIZE);
+      },
+    });
   }
 
   /** All state but memory contents, as JSON by key. */

@@ -170,7 +170,14 @@ export class HostStore implements Disposable {
       },
       page: (guest, address) => page.get(guest, address)?.["data"] as Uint8Array | undefined,
     };
-    return Host.restore(parseTopology(JSON.parse(topology)), source);
+    try {
+      return Host.restore(parseTopology(JSON.parse(topology)), source);
+    } catch (error) {
+      if (error instanceof HostFileError) throw error;
+      // State is only ever written by this program: whatever is wrong with it, the file was damaged.
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new HostFileError(`${this.path} is damaged: ${reason}`, { cause: error });
+    }
   }
 
   /** Writes what changed since the host was loaded or saved. Inside a transaction. */

@@ -91,6 +91,7 @@ const TopologySchema = v.strictObject({
     v.strictObject({
       busyRetryLimit: v.optional(whole(1, 2 ** 31), DEFAULT_KERNEL_OPTIONS.busyRetryLimit),
       capabilityChain: v.optional(v.boolean(), DEFAULT_KERNEL_OPTIONS.capabilityChain),
+      driverRevision: v.optional(v.picklist(["merged", "posted-v4"]), DEFAULT_KERNEL_OPTIONS.driverRevision),
       dmaEntryLimit: v.optional(whole(1, 65_535), DEFAULT_KERNEL_OPTIONS.dmaEntryLimit),
     }),
     {},

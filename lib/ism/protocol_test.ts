@@ -63,7 +63,8 @@ Deno.test("requests have their fields where zPCI sheet 7.3 has them", () => {
   );
   assertEquals(UNREG_DMB.request.encode({ token: 2 ** 28 }).toHex(), HEADER + "0000000010000000");
   assertEquals(
-    SIGNAL_IEQ.request.encode({ rgid: 0xa1n, triggerIrq: 1, eventCode: 0x83, info: 0xf1f2f3f4f5f6f7f8n }).toHex(),
+    SIGNAL_IEQ.request.encode({ rgid: 0xa1n, triggerIrq: 1, eventCode: 0x83, info: 0xf1f2f3f4f5f6f7f8n })
+      .toHex(),
     HEADER + "00000000000000a1" + "00000001" + "00000083" + "f1f2f3f4f5f6f7f8",
   );
 });
@@ -130,7 +131,10 @@ Deno.test("SBA, event types and event codes have the numbers of zPCI sheet 9.1 a
 
 Deno.test("elementMask() is 0x1000 rotated right by idx in 16 bits (8.4)", () => {
   const masks = Array.from({ length: 16 }, (_, idx) => be(elementMask(idx), 2));
-  assertEquals(masks.join(" "), "1000 0800 0400 0200 0100 0080 0040 0020 0010 0008 0004 0002 0001 8000 4000 2000");
+  assertEquals(
+    masks.join(" "),
+    "1000 0800 0400 0200 0100 0080 0040 0020 0010 0008 0004 0002 0001 8000 4000 2000",
+  );
 });
 
 Deno.test.each([

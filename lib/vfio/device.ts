@@ -22,6 +22,7 @@ export interface DeviceState {
   /** Eventfd ids per MSI vector, null where none is installed; null altogether while MSI is off. */
   readonly msi: readonly (number | null)[] | null;
   readonly req: number | null;
+  readonly lowPower: boolean;
 }
 
 /** The vfio-pci device. */
@@ -34,6 +35,8 @@ export class VfioDevice {
   resetWorks = false;
   /** Eventfd per MSI vector while MSI is on. */
   msi: (EventFd | undefined)[] | undefined = undefined;
+  /** LOW_POWER_ENTRY was asked for; it has no visible effect. */
+  lowPower = false;
   /** Eventfd that asks the process to give the device back. */
   req: EventFd | undefined = undefined;
   #config: ConfigSpace | undefined = undefined;
@@ -92,6 +95,7 @@ export class VfioDevice {
     if (this.msi !== undefined) this.zdev.teardownInterrupts();
     this.msi = undefined;
     this.req = undefined;
+    this.lowPower = false;
     this.#config = undefined;
     try {
       setCommandBits(this.zdev, COMMAND_MASTER, 0);
@@ -140,12 +144,14 @@ export class VfioDevice {
       config: this.#config?.save() ?? null,
       msi: this.msi?.map((eventfd) => eventfd?.id ?? null) ?? null,
       req: this.req?.id ?? null,
+      lowPower: this.lowPower,
     };
   }
 
   restore(state: DeviceState): void {
     this.openCount = state.openCount;
     this.resetWorks = state.resetWorks;
+    this.lowPower = state.lowPower;
     this.msi = state.msi?.map((id) => id === null ? undefined : this.kernel.eventFd(id)) ?? undefined;
     this.req = state.req === null ? undefined : this.kernel.eventFd(state.req);
     if (state.config === null) return;

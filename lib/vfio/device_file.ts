@@ -1,13 +1,33 @@
-/** A descriptor of a vfio-pci device: dispatch of its ioctls, read and write handed to the variant driver. */
-import { type IoctlArg, notATty, OpenFile } from "./file.ts";
-import type { VfioDevice } from "./device.ts";
-import type { Kernel } from "./kernel.ts";
+/**
+ * A descriptor of a vfio-pci device: dispatch of its ioctls, read and write handed to the variant driver. A descriptor
+ * that GET_DEVICE_FD gave works at once; one of the character device only after BIND_IOMMUFD.
+ * Facts: VFIO sheet 1.5 (drivers/vfio/device_cdev.c, drivers/vfio/vfio_main.c).
+ */
+import { deviceFeature } from "./core/features.ts";
 import { getDeviceInfo, getRegionInfo } from "./core/info.ts";
 import { getIrqInfo, setIrqs } from "./core/irqs.ts";
+import { hotReset, hotResetInfo, ioeventfd, resetDevice } from "./core/resets.ts";
+import type { VfioDevice } from "./device.ts";
+import { type FileState, type IoctlArg, notATty, OpenFile } from "./file.ts";
+import { type Iommufd, IommufdFile } from "./iommufd.ts";
+import type { Kernel } from "./kernel.ts";
 import { coreError, structArgument } from "./refusal.ts";
-import { DEVICE_IOCTL } from "./uapi.ts";
+import {
+  ATTACH_PT,
+  ATTACH_PT_MIN,
+  BIND_FLAGS,
+  BIND_IOMMUFD,
+  BIND_IOMMUFD_MIN,
+  DETACH_PT,
+  DETACH_PT_MIN,
+  DEVICE_IOCTL,
+  PT_FLAGS,
+} from "./uapi.ts";
+import { checkArgsz } from "./user_memory.ts";
 
-type Handler = (device: VfioDevice, arg: Uint8Array, kernel: Kernel) => number;
+const CDEV = "drivers/vfio/device_cdev.c";
+
+type Handler = (device: VfioDevice, arg: Uint8Array, kernel: Kernel, viaCdev: boolean) => number;
 
 const IOCTLS: ReadonlyMap<number, Handler> = new Map<number, Handler>([
   [DEVICE_IOCTL.VFIO_DEVICE_GET_INFO, getDeviceInfo],
@@ -15,21 +35,11 @@ const IOCTLS: ReadonlyMap<number, Handler> = new Map<number, Handler>([
   [DEVICE_IOCTL.VFIO_DEVICE_GET_IRQ_INFO, getIrqInfo],
   [DEVICE_IOCTL.VFIO_DEVICE_SET_IRQS, setIrqs],
   [DEVICE_IOCTL.VFIO_DEVICE_RESET, resetDevice],
+  [DEVICE_IOCTL.VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, hotResetInfo],
+  [DEVICE_IOCTL.VFIO_DEVICE_PCI_HOT_RESET, hotReset],
+  [DEVICE_IOCTL.VFIO_DEVICE_IOEVENTFD, ioeventfd],
+  [DEVICE_IOCTL.VFIO_DEVICE_FEATURE, deviceFeature],
 ]);
-
-/** DEVICE_RESET takes no argument (VFIO sheet 8.1). */
-function resetDevice(device: VfioDevice): number {
-  if (!device.resetWorks) {
-    throw coreError(
-      "EINVAL",
-      "no reset",
-      "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_ioctl_reset",
-      "The device does not offer a reset",
-    );
-  }
-  device.reset();
-  return 0;
-}
 
 /** One descriptor of a device; several may share one device. */
 export class DeviceFile extends OpenFile {
@@ -37,32 +47,152 @@ export class DeviceFile extends OpenFile {
   override readonly positioned = true;
   readonly device: VfioDevice;
   readonly #kernel: Kernel;
+  /** Opened as a character device. */
+  readonly #viaCdev: boolean;
+  /** What BIND_IOMMUFD bound; for a descriptor of the character device. */
+  #bound: { readonly iommufd: Iommufd; readonly devid: number } | undefined = undefined;
+  /** IOAS that the device is attached to. */
+  #ioas: number | undefined = undefined;
 
-  constructor(kernel: Kernel, device: VfioDevice) {
+  constructor(kernel: Kernel, device: VfioDevice, viaCdev = false) {
     super();
     this.#kernel = kernel;
     this.device = device;
+    this.#viaCdev = viaCdev;
   }
 
   override get id(): number {
     return this.device.zdev.facts.fid;
   }
 
+  /** The iommufd that the descriptor is bound to. */
+  get iommufd(): Iommufd | undefined {
+    return this.#bound?.iommufd;
+  }
+
+  /** A descriptor of the character device that is bound: the device's group cannot be opened then. */
+  get blocksGroup(): boolean {
+    return this.#viaCdev && this.#bound !== undefined;
+  }
+
   override read(buffer: Uint8Array, count: number, position: number, start: number): number {
+    this.#checkAccess("vfio_device_fops_read");
     return this.device.variant.read(this.device, buffer, count, position, start);
   }
 
   override write(buffer: Uint8Array, count: number, position: number, start: number): number {
+    this.#checkAccess("vfio_device_fops_write");
     return this.device.variant.write(this.device, buffer, count, position, start);
   }
 
+  override mmap(): number {
+    this.#checkAccess("vfio_device_fops_mmap");
+    return super.mmap();
+  }
+
   override ioctl(request: number, arg: IoctlArg): number {
+    const bytes = structArgument(arg);
+    if (request === DEVICE_IOCTL.VFIO_DEVICE_BIND_IOMMUFD) return this.#bind(bytes);
+    this.#checkAccess("vfio_device_fops_unl_ioctl");
+    if (this.#viaCdev && request === DEVICE_IOCTL.VFIO_DEVICE_ATTACH_IOMMUFD_PT) return this.#attach(bytes);
+    if (this.#viaCdev && request === DEVICE_IOCTL.VFIO_DEVICE_DETACH_IOMMUFD_PT) return this.#detach(bytes);
     const handler = IOCTLS.get(request);
     if (handler === undefined) throw notATty();
-    return handler(this.device, structArgument(arg), this.#kernel);
+    return handler(this.device, bytes, this.#kernel, this.#viaCdev);
   }
 
   override release(): void {
+    if (this.#viaCdev && this.#bound === undefined) return;
     this.device.close();
+    if (this.#ioas !== undefined) this.device.zdev.attach(undefined);
+    if (this.#bound !== undefined) this.#kernel.releaseIommufd(this.#bound.iommufd);
+    this.#kernel.deviceClosed(this.device);
   }
+
+  override save(): Partial<FileState> {
+    if (!this.#viaCdev) return {};
+    const iommufd = this.#bound?.iommufd.id ?? null;
+    return { cdev: { iommufd, devid: this.#bound?.devid ?? 0, ioas: this.#ioas ?? null } };
+  }
+
+  /** Takes over what a saved descriptor was bound to. */
+  restoreBinding(iommufd: Iommufd, devid: number, ioas: number | null): void {
+    this.#bound = { iommufd, devid };
+    this.#ioas = ioas ?? undefined;
+  }
+
+  /** Nothing but BIND works before BIND, whatever is asked (VFIO sheet 1.5). */
+  #checkAccess(symbol: string): void {
+    if (!this.#viaCdev || this.#bound !== undefined) return;
+    throw coreError(
+      "EINVAL",
+      "access not granted",
+      `drivers/vfio/vfio_main.c: ${symbol}`,
+      "The character device is not bound to an iommufd yet",
+      "call VFIO_DEVICE_BIND_IOMMUFD first",
+    );
+  }
+
+  /** BIND_IOMMUFD, checks in the order of VFIO sheet 1.5. */
+  #bind(arg: Uint8Array): number {
+    const source = `${CDEV}: vfio_df_ioctl_bind_iommufd`;
+    const invalid = (rule: string, message: string) => coreError("EINVAL", rule, source, message);
+    const argsz = checkArgsz(arg, BIND_IOMMUFD_MIN, source);
+    if (arg.subarray(BIND_IOMMUFD.size, argsz).some((byte) => byte !== 0)) {
+      throw coreError("E2BIG", "unknown tail", source, "Bytes behind the known struct are not zero");
+    }
+    const { flags, iommufd: fd } = BIND_IOMMUFD.decode(arg);
+    if (fd < 0 || (flags & ~BIND_FLAGS.TOKEN) !== 0) {
+      throw invalid("arguments", "A descriptor or a flag is not valid");
+    }
+    if (!this.#viaCdev) throw invalid("group descriptor", "This descriptor came from a group");
+    if (this.#kernel.group(this.device.zdev).file !== undefined) {
+      throw coreError("EBUSY", "group open", source, "The device's group is open");
+    }
+    if (this.#bound !== undefined) throw invalid("bound", "This descriptor is bound already");
+    if ((flags & BIND_FLAGS.TOKEN) !== 0) {
+      throw invalid("token", "A function that is neither PF nor VF takes no token");
+    }
+    const file = this.#kernel.process.file(fd);
+    if (!(file instanceof IommufdFile)) {
+      throw coreError("EBADFD", "iommufd", source, `Descriptor ${fd} is not an iommufd`);
+    }
+    if (this.device.openCount > 0) {
+      throw invalid("open elsewhere", "The device is open through another descriptor");
+    }
+    this.device.open();
+    const devid = this.#kernel.newId();
+    this.#bound = { iommufd: file.iommufd, devid };
+    new DataView(arg.buffer, arg.byteOffset).setUint32(BIND_IOMMUFD.offsetOf("devid"), devid, true);
+    return 0;
+  }
+
+  /** ATTACH_IOMMUFD_PT: attaching again replaces what was there. */
+  #attach(arg: Uint8Array): number {
+    const source = `${CDEV}: vfio_df_ioctl_attach_pt`;
+    checkArgsz(arg, ATTACH_PT_MIN, source);
+    const { flags, ptId } = ATTACH_PT.decode(arg);
+    checkPasid(flags, source);
+    this.#bound!.iommufd.ioas(ptId).attach(this.device.zdev);
+    this.#ioas = ptId;
+    return 0;
+  }
+
+  /** DETACH_IOMMUFD_PT: fine when nothing is attached. */
+  #detach(arg: Uint8Array): number {
+    const source = `${CDEV}: vfio_df_ioctl_detach_pt`;
+    checkArgsz(arg, DETACH_PT_MIN, source);
+    checkPasid(DETACH_PT.decode(arg).flags, source);
+    if (this.#ioas !== undefined) this.device.zdev.attach(undefined);
+    this.#ioas = undefined;
+    return 0;
+  }
+}
+
+/** @throws {ErrnoError} EINVAL for unknown flags, EOPNOTSUPP for PASID: ISM has no PASID operations */
+function checkPasid(flags: number, source: string): void {
+  if ((flags & ~PT_FLAGS.PASID) !== 0) {
+    throw coreError("EINVAL", "flags", source, `Unknown flags in ${flags}`);
+  }
+  if (flags !== 0) throw coreError("EOPNOTSUPP", "PASID", source, "The driver has no PASID operations");
 }

@@ -2,7 +2,7 @@
 import { ErrnoError, type ErrnoName } from "./errno.ts";
 
 /** Kinds of descriptors; the same ioctl number means different things on each. */
-export type FileKind = "container" | "group" | "device" | "eventfd";
+export type FileKind = "container" | "group" | "device" | "eventfd" | "iommufd";
 
 /** Argument of an ioctl: a value, or a struct in the caller's memory. */
 export type IoctlArg = Uint8Array | number;
@@ -16,6 +16,8 @@ export interface FileState {
   readonly id: number;
   /** Container that a group is attached to. */
   readonly container?: number | null;
+  /** A device descriptor that was opened as a character device, and what it is bound to. */
+  readonly cdev?: { readonly iommufd: number | null; readonly devid: number; readonly ioas: number | null };
 }
 
 /** Base of all kinds: every operation is refused as a file without that operation refuses it. */
@@ -40,6 +42,17 @@ export abstract class OpenFile {
 
   ioctl(_request: number, _arg: IoctlArg): number {
     throw notATty();
+  }
+
+  /** Maps the file; no kind can be mapped (VFIO sheet section 6). */
+  mmap(): number {
+    throw vfsError(
+      "EINVAL",
+      "no mmap",
+      "mm/mmap.c: do_mmap",
+      "This descriptor cannot be mapped",
+      "ISM needs PCILG and PCISTB with a function handle: use pread and pwrite",
+    );
   }
 
   /** The last descriptor is closed. */

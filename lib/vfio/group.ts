@@ -123,7 +123,7 @@ export class GroupFile extends OpenFile {
     }
     const text = new TextDecoder().decode(arg.subarray(0, end));
     const [name = "", ...options] = text.split(" ");
-    const device = this.#kernel.device(this.group.zdev);
+    const device = this.#kernel.openableDevice(this.group.zdev);
     if (name !== this.group.zdev.name || device === undefined) {
       throw coreError("ENODEV", "device name", source, "The group has no such device");
     }

@@ -8,15 +8,17 @@ import type { Processor } from "../zpci/instruction.ts";
 import type { ErrorEvent, Partition, PartitionKernel } from "../zpci/partition.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
 import { Container, ContainerFile, type ContainerState } from "./container.ts";
-import { type DeviceState, VfioDevice } from "./device.ts";
+import { Binding, type BindingState } from "./binding.ts";
+import type { DeviceState, VfioDevice } from "./device.ts";
 import { DeviceFile } from "./device_file.ts";
 import { EventFd, EventFdFile } from "./eventfd.ts";
-import { type FileState, type OpenFile, vfsError } from "./file.ts";
+import type { FileState, OpenFile } from "./file.ts";
 import { Group, GroupFile } from "./group.ts";
 import { IommuDomain } from "./iommu_domain.ts";
+import { Iommufd, IommufdFile, type IommufdState } from "./iommufd.ts";
 import { Process } from "./process.ts";
 import { coreError } from "./refusal.ts";
-import { IsmVariant } from "./variant/ism.ts";
+import type { DriverRevision } from "./variant/ism.ts";
 import { clpBlock, Zdev, type ZdevState } from "./zdev.ts";
 
 /** Choices of the topology that concern the kernel. */
@@ -27,12 +29,15 @@ export interface KernelOptions {
   readonly capabilityChain: boolean;
   /** Most DMA mappings of a container (dma_entry_limit). */
   readonly dmaEntryLimit: number;
+  /** Revision of the variant driver. */
+  readonly driverRevision: DriverRevision;
 }
 
 export const DEFAULT_KERNEL_OPTIONS: KernelOptions = {
   busyRetryLimit: 1_000_000,
   capabilityChain: true,
   dmaEntryLimit: 65_535,
+  driverRevision: "merged",
 };
 
 /** State of a kernel and its driver process, for the host file. */
@@ -42,6 +47,8 @@ export interface KernelState {
   readonly nextId: number;
   readonly eventfds: readonly { readonly id: number; readonly count: number }[];
   readonly containers: readonly ContainerState[];
+  readonly iommufds: readonly IommufdState[];
+  readonly bindings: readonly BindingState[];
   /** Container of each group by number, null where none is set. */
   readonly groups: readonly (number | null)[];
   readonly devices: readonly DeviceState[];
@@ -60,9 +67,11 @@ export class Kernel implements PartitionKernel {
   readonly options: KernelOptions;
   readonly process: Process;
   readonly containers = new Map<number, Container>();
+  readonly iommufds = new Map<number, Iommufd>();
+  /** One per function, in the order of discovery; the index is the number of group and character device. */
+  readonly bindings: Binding[] = [];
+  readonly groups: Group[] = [];
   readonly #zdevs: Zdev[] = [];
-  readonly #groups: Group[] = [];
-  readonly #devices = new Map<Zdev, VfioDevice>();
   readonly #eventfds = new Map<number, EventFd>();
   readonly #interruptPage: number;
   #nextId = 1;
@@ -83,18 +92,22 @@ export class Kernel implements PartitionKernel {
       const bits = { aibv: interruptPage + VECTORS_AT + i * DOUBLEWORD, aisb: interruptPage, aisbo: i };
       const zdev = new Zdev(processor, fh, bits, options.busyRetryLimit);
       this.#zdevs.push(zdev);
-      this.#groups.push(new Group(i, zdev));
-      this.#devices.set(zdev, new VfioDevice(this, zdev, new IsmVariant()));
+      this.groups.push(new Group(i, zdev));
+      this.bindings.push(new Binding(this, zdev));
     });
   }
 
-  /** Boots: finds the functions through CLP, enables them and binds ism_vfio_pci to each. */
+  /** Boots: finds the functions through CLP, enables them and binds ism_vfio_pci to each by driver_override. */
   static boot(partition: Partition, processor: Processor, options: KernelOptions): Kernel {
     const page = partition.storage.allocate(PAGE_SIZE);
     if (page === undefined) throw new Error("The guest has no storage for its interrupt page");
     const handles = listHandles(partition);
     const kernel = new Kernel(partition, processor, options, page.address, handles);
     for (const zdev of kernel.#zdevs) zdev.enable();
+    for (const binding of kernel.bindings) {
+      binding.override = "ism_vfio_pci";
+      binding.probe();
+    }
     return kernel;
   }
 
@@ -118,49 +131,48 @@ export class Kernel implements PartitionKernel {
 
   /** The IOMMU group of a function. */
   group(zdev: Zdev): Group {
-    return this.#groups.find((group) => group.zdev === zdev)!;
+    return this.groups.find((group) => group.zdev === zdev)!;
+  }
+
+  /** The binding of a function. */
+  binding(zdev: Zdev): Binding {
+    return this.bindings.find((binding) => binding.zdev === zdev)!;
   }
 
   /** The vfio-pci device of a function, undefined if no vfio driver holds it. */
   device(zdev: Zdev): VfioDevice | undefined {
-    return this.#devices.get(zdev);
+    return this.binding(zdev).device;
   }
 
-  /** Opens a device node. @throws {ErrnoError} ENOENT, EBUSY */
-  openNode(path: string): OpenFile {
-    if (path === "/dev/vfio/vfio") {
-      const container = new Container(this, this.#nextId++);
-      this.containers.set(container.id, container);
-      return new ContainerFile(this, container);
-    }
-    const number = /^\/dev\/vfio\/(\d+)$/.exec(path)?.[1];
-    const group = number === undefined ? undefined : this.#groups[Number(number)];
-    if (group === undefined) {
-      throw vfsError("ENOENT", "no such node", "fs/namei.c: path_openat", `${path} does not exist`);
-    }
-    if (group.file !== undefined) {
-      throw coreError(
-        "EBUSY",
-        "single opener",
-        "drivers/vfio/group.c: vfio_group_fops_open",
-        `${path} is open already`,
-      );
-    }
-    return new GroupFile(this, group);
+  /** The device, if descriptors for it are still handed out. */
+  openableDevice(zdev: Zdev): VfioDevice | undefined {
+    const { device, removing } = this.binding(zdev);
+    return removing ? undefined : device;
   }
 
-  /** The sysfs links that lead from a PCI address to its group. @throws {ErrnoError} ENOENT */
-  readLink(path: string): string {
-    const address = /^\/sys\/bus\/pci\/devices\/([^/]+)\/iommu_group$/.exec(path)?.[1];
-    const group = this.#groups.find(({ zdev }) => zdev.name === address);
-    if (group === undefined) {
-      throw vfsError("ENOENT", "no such link", "fs/stat.c: do_readlinkat", `${path} does not exist`);
-    }
-    return `../../../kernel/iommu_groups/${group.number}`;
+  /** A descriptor of a device was closed. */
+  deviceClosed(device: VfioDevice): void {
+    this.binding(device.zdev).closed();
   }
 
+  /** Forgets an iommufd to which neither a descriptor nor a bound device refers. */
+  releaseIommufd(iommufd: Iommufd): void {
+    if (iommufd.open) return;
+    for (const [, file] of this.process.files()) {
+      if (file instanceof DeviceFile && file.iommufd === iommufd) return;
+    }
+    iommufd.dispose();
+    this.iommufds.delete(iommufd.id);
+  }
+
+  /** A number for a new kernel object. */
+  newId(): number {
+    return this.#nextId++;
+  }
+
+  /** A new eventfd. */
   newEventFd(): EventFd {
-    const eventfd = new EventFd(this.#nextId++);
+    const eventfd = new EventFd(this.newId());
     this.#eventfds.set(eventfd.id, eventfd);
     return eventfd;
   }
@@ -200,7 +212,7 @@ export class Kernel implements PartitionKernel {
         const at = vectorsAt + (vector >> 3);
         if ((bytes[at]! & mask) === 0) continue;
         bytes[at] = bytes[at]! & ~mask;
-        this.#devices.get(zdev)?.interrupt(vector);
+        this.device(zdev)?.interrupt(vector);
       }
     });
   }
@@ -216,8 +228,10 @@ export class Kernel implements PartitionKernel {
       nextId: this.#nextId,
       eventfds: [...this.#eventfds.values()].map(({ id, count }) => ({ id, count })),
       containers: [...this.containers.values()].map((container) => container.save()),
-      groups: this.#groups.map((group) => group.container?.id ?? null),
-      devices: [...this.#devices.values()].map((device) => device.save()),
+      iommufds: [...this.iommufds.values()].map((iommufd) => iommufd.save()),
+      bindings: this.bindings.map((binding) => binding.save()),
+      groups: this.groups.map((group) => group.container?.id ?? null),
+      devices: this.#devices().map((device) => device.save()),
       files: [...this.process.save().files],
     };
   }
@@ -232,17 +246,16 @@ export class Kernel implements PartitionKernel {
     for (const container of state.containers) {
       this.containers.set(container.id, Container.restore(this, container));
     }
+    for (const iommufd of state.iommufds) this.iommufds.set(iommufd.id, Iommufd.restore(this, iommufd));
+    state.bindings.forEach((binding, i) => this.bindings[i]!.restore(binding));
     state.zdevs.forEach((zdev, i) => this.#zdevs[i]!.restore(zdev));
     state.groups.forEach((id, i) => {
       const container = id === null ? undefined : this.containers.get(id);
       if (container === undefined) return;
-      const group = this.#groups[i]!;
+      const group = this.groups[i]!;
       group.container = container;
       container.groups.add(group);
-      if (container.domain !== undefined) {
-        group.zdev.domain = container.domain;
-        container.domain.zdevs.add(group.zdev);
-      }
+      if (container.domain !== undefined) adoptDomain(group.zdev, container.domain);
     });
     for (const device of state.devices) this.#byFid(device.fid).restore(device);
     for (const file of state.files) {
@@ -255,16 +268,32 @@ export class Kernel implements PartitionKernel {
       case "container":
         return new ContainerFile(this, this.containers.get(file.id)!);
       case "group":
-        return new GroupFile(this, this.#groups[file.id]!);
+        return new GroupFile(this, this.groups[file.id]!);
       case "eventfd":
         return new EventFdFile(this.eventFd(file.id));
+      case "iommufd":
+        return new IommufdFile(this, this.iommufds.get(file.id)!);
       case "device":
-        return new DeviceFile(this, this.#byFid(file.id));
+        return this.#restoredDeviceFile(file);
     }
   }
 
+  #restoredDeviceFile({ id, cdev }: FileState): DeviceFile {
+    const file = new DeviceFile(this, this.#byFid(id), cdev !== undefined);
+    const iommufd = cdev === undefined || cdev.iommufd === null ? undefined : this.iommufds.get(cdev.iommufd);
+    if (cdev === undefined || iommufd === undefined) return file;
+    file.restoreBinding(iommufd, cdev.devid, cdev.ioas);
+    const domain = cdev.ioas === null ? undefined : iommufd.ioases.get(cdev.ioas)?.domain;
+    if (domain !== undefined) adoptDomain(file.device.zdev, domain);
+    return file;
+  }
+
+  #devices(): VfioDevice[] {
+    return this.bindings.map(({ device }) => device).filter((device) => device !== undefined);
+  }
+
   #byFid(fid: number): VfioDevice {
-    const device = [...this.#devices.values()].find(({ zdev }) => zdev.facts.fid === fid);
+    const device = this.#devices().find(({ zdev }) => zdev.facts.fid === fid);
     if (device === undefined) throw new Error(`No vfio device has function id ${fid}`);
     return device;
   }
@@ -273,12 +302,18 @@ export class Kernel implements PartitionKernel {
   #dropUnusedEventFds(): void {
     const used = new Set<EventFd | undefined>();
     for (const [, file] of this.process.files()) if (file instanceof EventFdFile) used.add(file.context);
-    for (const { msi, req } of this.#devices.values()) {
+    for (const { msi, req } of this.#devices()) {
       used.add(req);
       msi?.forEach((eventfd) => used.add(eventfd));
     }
     for (const [id, eventfd] of this.#eventfds) if (!used.has(eventfd)) this.#eventfds.delete(id);
   }
+}
+
+/** Puts a function back into its domain without telling the machine, which knows. */
+function adoptDomain(zdev: Zdev, domain: IommuDomain): void {
+  zdev.domain = domain;
+  domain.zdevs.add(zdev);
 }
 
 /** Handles of all configured functions, from List PCI (arch/s390/pci/pci_clp.c: clp_list_pci). */

@@ -7,7 +7,9 @@ import { ErrnoError } from "./errno.ts";
 import { EventFdFile } from "./eventfd.ts";
 import { type FileState, type IoctlArg, type OpenFile, vfsError } from "./file.ts";
 import type { Kernel } from "./kernel.ts";
-import { ioctlName } from "./uapi.ts";
+import { openNode, readDirectory, readLink } from "./nodes.ts";
+import { PAGE_SIZE } from "../zpci/storage.ts";
+import { ioctlInput, ioctlName, ioctlOutput } from "./strace.ts";
 
 /** MAX_RW_COUNT: INT_MAX rounded down to a page; longer counts are clamped to it (include/linux/fs.h). */
 export const MAX_RW_COUNT = 0x7fff_f000;
@@ -30,6 +32,7 @@ export type SystemCalls = Pick<
   | "read"
   | "eventfd"
   | "readlink"
+  | "readdir"
   | "mmapAnonymous"
   | "munmap"
   | "memory"
@@ -61,17 +64,27 @@ export class Process {
 
   /** openat(2) of a device node, read and write. @returns the descriptor */
   open(path: string): number {
-    return this.#call("openat", () => ({ path }), () => this.#install(this.#kernel.openNode(path)));
+    return this.#call("openat", () => ({ path }), () => this.#install(openNode(this.#kernel, path)));
   }
 
   /** readlink(2), for the links of sysfs. @returns the link's target; ENOENT */
   readlink(path: string): string {
     let target = "";
     this.#call("readlink", () => ({ path }), () => {
-      target = this.#kernel.readLink(path);
+      target = readLink(this.#kernel, path);
       return target.length;
     });
     return target;
+  }
+
+  /** Names in a directory of sysfs. @throws {ErrnoError} ENOENT */
+  readdir(path: string): readonly string[] {
+    let names: readonly string[] = [];
+    this.#call("getdents64", () => ({ path }), () => {
+      names = readDirectory(this.#kernel, path);
+      return names.length;
+    });
+    return names;
   }
 
   /** eventfd2(2), non-blocking. @returns the descriptor */
@@ -95,14 +108,21 @@ export class Process {
 
   /** ioctl(2). @throws {ErrnoError} EBADF, ENOTTY, and what the ioctl refuses with */
   ioctl(fd: number, request: number, arg: IoctlArg = 0): number {
-    return this.#call(
-      "ioctl",
-      () => ({ fd, request: ioctlName(this.#files[fd]?.kind ?? "", request), ...describeArg(arg) }),
-      () => {
-        const result = this.file(fd).ioctl(request, arg);
-        return result;
-      },
-    );
+    const { sink } = this.#tracer;
+    if (sink === undefined) return this.file(fd).ioctl(request, arg);
+    const kind = this.#files[fd]?.kind;
+    const event: SyscallEvent = {
+      layer: "syscall",
+      op: "ioctl",
+      args: { fd, request: ioctlName(kind, request) },
+      input: ioctlInput(kind, request, arg),
+    };
+    return this.#record(event, () => {
+      const result = this.file(fd).ioctl(request, arg);
+      const output = ioctlOutput(kind, request, arg);
+      if (output !== undefined) event.output = output;
+      return result;
+    });
   }
 
   /** pread64(2): `count` bytes at `position` into `buffer` from index `start`. @returns bytes read */
@@ -141,6 +161,103 @@ export class Process {
       file.position += result;
       return result;
     });
+  }
+
+  /** lseek(2): no vfio descriptor can seek. @throws {ErrnoError} EBADF, ESPIPE */
+  lseek(fd: number, offset: Offset, whence: "SEEK_SET" | "SEEK_CUR" | "SEEK_END"): number {
+    return this.#call("lseek", () => ({ fd, offset, whence }), () => {
+      this.file(fd);
+      throw vfsError("ESPIPE", "not seekable", "fs/read_write.c: ksys_lseek", "This descriptor cannot seek");
+    });
+  }
+
+  /**
+   * mmap(2) of a descriptor; checks in the order of VFIO sheet section 6, and no descriptor here can be mapped.
+   *
+   * @throws {ErrnoError} EBADF, EINVAL, EOVERFLOW
+   */
+  mmap(fd: number, length: Offset, offset: Offset): number {
+    return this.#call("mmap", () => ({ fd, length, offset }), () => {
+      const size = BigInt(length);
+      const at = BigInt(offset);
+      const page = BigInt(PAGE_SIZE);
+      if (at % page !== 0n) throw mmapError("EINVAL", "The offset is no multiple of 4096");
+      this.file(fd);
+      if (size === 0n) throw mmapError("EINVAL", "A length of 0 cannot be mapped");
+      if (at / page + (size + page - 1n) / page > 2n ** 64n / page) {
+        throw mmapError("EOVERFLOW", "Offset plus length overflows");
+      }
+      return this.file(fd).mmap();
+    });
+  }
+
+  /** preadv(2): one driver call per segment. @returns bytes read */
+  preadv(fd: number, segments: readonly Uint8Array[], position: Offset): number {
+    return this.#call(
+      "preadv",
+      () => ({ fd, segments: segments.length, position }),
+      () =>
+        this.#vector(
+          segments,
+          (buffer, done) => this.#pread(fd, buffer, buffer.length, plus(position, done), 0),
+        ),
+    );
+  }
+
+  /** pwritev(2): one driver call, and so one store block on a BAR, per segment. @returns bytes written */
+  pwritev(fd: number, segments: readonly Uint8Array[], position: Offset): number {
+    return this.#call(
+      "pwritev",
+      () => ({ fd, segments: segments.length, position }),
+      () =>
+        this.#vector(
+          segments,
+          (buffer, done) => this.#pwrite(fd, buffer, buffer.length, plus(position, done), 0),
+        ),
+    );
+  }
+
+  /** readv(2) at the descriptor's own position. @returns bytes read */
+  readv(fd: number, segments: readonly Uint8Array[]): number {
+    return this.#call("readv", () => ({ fd, segments: segments.length }), () => {
+      const file = this.file(fd);
+      const total = this.#vector(segments, (buffer, done) => {
+        const at = file.position + done;
+        return file.read(buffer, checkRange(at, buffer.length), at, 0);
+      });
+      file.position += total;
+      return total;
+    });
+  }
+
+  /** writev(2) at the descriptor's own position. @returns bytes written */
+  writev(fd: number, segments: readonly Uint8Array[]): number {
+    return this.#call("writev", () => ({ fd, segments: segments.length }), () => {
+      const file = this.file(fd);
+      const total = this.#vector(segments, (buffer, done) => {
+        const at = file.position + done;
+        return file.write(buffer, checkRange(at, buffer.length), at, 0);
+      });
+      file.position += total;
+      return total;
+    });
+  }
+
+  /** Stops at the first short or failed segment; a failure counts only if nothing was done before it. */
+  #vector(segments: readonly Uint8Array[], each: (buffer: Uint8Array, done: number) => number): number {
+    let total = 0;
+    for (const buffer of segments) {
+      let result: number;
+      try {
+        result = each(buffer, total);
+      } catch (error) {
+        if (error instanceof ErrnoError && total > 0) return total;
+        throw error;
+      }
+      total += result;
+      if (result < buffer.length) break;
+    }
+    return total;
   }
 
   /** mmap(2) of anonymous memory, populated: whole pages of zeros. @returns the address; ENOMEM */
@@ -240,9 +357,12 @@ export class Process {
 
   /** Runs a call, recorded if a trace is taken. */
   #call(op: string, args: () => Record<string, TraceValue>, run: () => number): number {
-    const { sink } = this.#tracer;
-    if (sink === undefined) return run();
-    const event: SyscallEvent = { layer: "syscall", op, args: args() };
+    if (this.#tracer.sink === undefined) return run();
+    return this.#record({ layer: "syscall", op, args: args() }, run);
+  }
+
+  #record(event: SyscallEvent, run: () => number): number {
+    const sink = this.#tracer.sink!;
     sink.enter(event);
     try {
       return event.result = run();
@@ -253,6 +373,14 @@ export class Process {
       sink.leave(event);
     }
   }
+}
+
+function plus(position: Offset, done: number): Offset {
+  return typeof position === "bigint" ? position + BigInt(done) : position + done;
+}
+
+function mmapError(code: "EINVAL" | "EOVERFLOW", message: string): ErrnoError {
+  return vfsError(code, "mmap", "mm/mmap.c: do_mmap", message);
 }
 
 /** Check 1: a negative position, which is what 2^63 and above is to the kernel. Comes before the descriptor. */
@@ -291,8 +419,4 @@ function notPositioned(op: string): ErrnoError {
     `fs/read_write.c: ksys_${op}64`,
     "This descriptor has no positions",
   );
-}
-
-function describeArg(arg: IoctlArg): Record<string, TraceValue> {
-  return typeof arg === "number" ? { arg } : { argLength: arg.length };
 }

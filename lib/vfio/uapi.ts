@@ -32,6 +32,27 @@ export const DEVICE_IOCTL = {
   VFIO_DEVICE_GET_IRQ_INFO: io(0x6d),
   VFIO_DEVICE_SET_IRQS: io(0x6e),
   VFIO_DEVICE_RESET: io(0x6f),
+  VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: io(0x70),
+  VFIO_DEVICE_PCI_HOT_RESET: io(0x71),
+  VFIO_DEVICE_IOEVENTFD: io(0x74),
+  VFIO_DEVICE_FEATURE: io(0x75),
+  VFIO_DEVICE_BIND_IOMMUFD: io(0x76),
+  VFIO_DEVICE_ATTACH_IOMMUFD_PT: io(0x77),
+  VFIO_DEVICE_DETACH_IOMMUFD_PT: io(0x78),
+} as const;
+
+/** ioctls of an iommufd descriptor; other numbers go to its VFIO compatibility layer. */
+export const IOMMUFD_IOCTL = {
+  IOMMU_DESTROY: io(0x80),
+  IOMMU_IOAS_ALLOC: io(0x81),
+  IOMMU_IOAS_ALLOW_IOVAS: io(0x82),
+  IOMMU_IOAS_COPY: io(0x83),
+  IOMMU_IOAS_IOVA_RANGES: io(0x84),
+  IOMMU_IOAS_MAP: io(0x85),
+  IOMMU_IOAS_UNMAP: io(0x86),
+  IOMMU_OPTION: io(0x87),
+  IOMMU_VFIO_IOAS: io(0x88),
+  IOMMU_IOAS_MAP_FILE: io(0x8f),
 } as const;
 
 export const VFIO_API_VERSION = 0;
@@ -52,6 +73,7 @@ export const REGION = { BAR0: 0, BAR5: 5, ROM: 6, CONFIG: 7, VGA: 8, COUNT: 9 } 
 export const IRQ = { INTX: 0, MSI: 1, MSIX: 2, ERR: 3, REQ: 4, COUNT: 5 } as const;
 
 export const GROUP_STATUS = defineStruct("le", 8, { argsz: [0, "u32"], flags: [4, "u32"] });
+export const GROUP_SET_CONTAINER = defineStruct("le", 4, { container: [0, "i32"] });
 export const GROUP_FLAGS = { VIABLE: 1, CONTAINER_SET: 2 } as const;
 
 export const DEVICE_INFO = defineStruct("le", 24, {
@@ -150,14 +172,78 @@ export const IOMMU_INFO = defineStruct("le", 24, {
 export const IOMMU_INFO_MIN = 16;
 export const IOMMU_INFO_FLAGS = { PGSIZES: 1, CAPS: 2 } as const;
 
-/** The ioctl's name on a kind of descriptor: the same number means different things on different kinds. */
-export function ioctlName(kind: string, request: number): string {
-  const table: Readonly<Record<string, number>> = kind === "container"
-    ? CONTAINER_IOCTL
-    : kind === "group"
-    ? GROUP_IOCTL
-    : kind === "device"
-    ? DEVICE_IOCTL
-    : {};
-  return Object.keys(table).find((name) => table[name] === request) ?? `0x${request.toString(16)}`;
-}
+/** GET_PCI_HOT_RESET_INFO header; entries of 8 bytes follow. */
+export const HOT_RESET_INFO = defineStruct("le", 12, {
+  argsz: [0, "u32"],
+  flags: [4, "u32"],
+  count: [8, "u32"],
+});
+export const HOT_RESET_ENTRY = defineStruct("le", 8, {
+  groupOrDevice: [0, "u32"],
+  segment: [4, "u16"],
+  bus: [6, "u8"],
+  devfn: [7, "u8"],
+});
+export const HOT_RESET_FLAGS = { DEV_ID: 1, DEV_ID_OWNED: 2 } as const;
+/** PCI_HOT_RESET header; s32 descriptors follow. */
+export const HOT_RESET = defineStruct("le", 12, { argsz: [0, "u32"], flags: [4, "u32"], count: [8, "u32"] });
+
+export const IOEVENTFD = defineStruct("le", 32, {
+  argsz: [0, "u32"],
+  flags: [4, "u32"],
+  offset: [8, "big64"],
+  data: [16, "big64"],
+  fd: [24, "i32"],
+});
+
+/** Header of DEVICE_FEATURE; the payload follows. */
+export const FEATURE = defineStruct("le", 8, { argsz: [0, "u32"], flags: [4, "u32"] });
+export const FEATURE_FLAGS = { INDEX: 0xffff, GET: 0x1_0000, SET: 0x2_0000, PROBE: 0x4_0000 } as const;
+
+export const BIND_IOMMUFD = defineStruct("le", 24, {
+  argsz: [0, "u32"],
+  flags: [4, "u32"],
+  iommufd: [8, "i32"],
+  devid: [12, "u32"],
+  tokenPointer: [16, "big64"],
+});
+export const BIND_IOMMUFD_MIN = 16;
+export const BIND_FLAGS = { TOKEN: 1 } as const;
+export const ATTACH_PT = defineStruct("le", 16, {
+  argsz: [0, "u32"],
+  flags: [4, "u32"],
+  ptId: [8, "u32"],
+  pasid: [12, "u32"],
+});
+export const ATTACH_PT_MIN = 12;
+export const DETACH_PT = defineStruct("le", 12, { argsz: [0, "u32"], flags: [4, "u32"], pasid: [8, "u32"] });
+export const DETACH_PT_MIN = 8;
+export const PT_FLAGS = { PASID: 1 } as const;
+
+export const IOMMU_DESTROY = defineStruct("le", 8, { size: [0, "u32"], id: [4, "u32"] });
+export const IOAS_ALLOC = defineStruct("le", 12, { size: [0, "u32"], flags: [4, "u32"], outId: [8, "u32"] });
+export const IOAS_IOVA_RANGES = defineStruct("le", 32, {
+  size: [0, "u32"],
+  ioasId: [4, "u32"],
+  count: [8, "u32"],
+  reserved: [12, "u32"],
+  pointer: [16, "big64"],
+  alignment: [24, "big64"],
+});
+export const IOVA_RANGE = defineStruct("le", 16, { start: [0, "big64"], last: [8, "big64"] });
+export const IOAS_MAP = defineStruct("le", 40, {
+  size: [0, "u32"],
+  flags: [4, "u32"],
+  ioasId: [8, "u32"],
+  reserved: [12, "u32"],
+  userVa: [16, "big64"],
+  length: [24, "big64"],
+  iova: [32, "big64"],
+});
+export const IOAS_MAP_FLAGS = { FIXED_IOVA: 1, WRITEABLE: 2, READABLE: 4 } as const;
+export const IOAS_UNMAP = defineStruct("le", 24, {
+  size: [0, "u32"],
+  ioasId: [4, "u32"],
+  iova: [8, "big64"],
+  length: [16, "big64"],
+});

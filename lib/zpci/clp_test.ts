@@ -16,7 +16,9 @@ function answered({ cc, response }: { cc: number; response: Uint8Array }): strin
 }
 
 /** A page with any header fields and response length; `at` is where the response area begins. */
-function block({ length = 32, command = 2, format = "00000000", reserved = "0000000000000000", response = 48 }) {
+function block(
+  { length = 32, command = 2, format = "00000000", reserved = "0000000000000000", response = 48 },
+) {
   const page = new Uint8Array(12288);
   page.set(bytes(be(length, 2) + be(command, 2) + format + reserved));
   page.set(bytes(be(response, 2)), length);

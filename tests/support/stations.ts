@@ -33,6 +33,8 @@ export class Station {
   interruptions = 0;
   /** Event codes of the error events so far. */
   readonly errors: number[] = [];
+  /** IEQ slot that the walk handled last, -1 before the first. */
+  lastSlot = -1;
   /** Called in an adapter interruption. */
   onInterruption: () => void = () => {};
 
@@ -139,16 +141,17 @@ export class Station {
   takeEvents(): string[] {
     const idx = Number(fromBe(this.ieq, 0, 8));
     const events: string[] = [];
-    while (this.#last + 1 !== idx) {
-      this.#last++;
-      if (this.#last === 15) this.#last = 0;
-      const entry = this.ieq.slice(32 + this.#last * 32, 64 + this.#last * 32);
-      events.push(`${fromBe(entry, 0, 4)} 0x${fromBe(entry, 4, 4).toString(16)} 0x${fromBe(entry, 8, 8).toString(16)}`);
+    while (this.lastSlot + 1 !== idx) {
+      this.lastSlot++;
+      if (this.lastSlot === 15) this.lastSlot = 0;
+      const entry = this.ieq.slice(32 + this.lastSlot * 32, 64 + this.lastSlot * 32);
+      events.push(
+        `${fromBe(entry, 0, 4)} 0x${fromBe(entry, 4, 4).toString(16)} 0x${fromBe(entry, 8, 8).toString(16)}`,
+      );
       if (events.length > 15) throw new Error("The driver would spin for ever");
     }
     return events;
   }
-  #last = -1;
 }
 
 /** The payload of REG_DMB, 32 bytes. */
@@ -166,7 +169,11 @@ export function regDmb(
 }
 
 /** Functions with GIDs 0xa1, 0xa2, … on one fabric, SBA and IEQ registered. */
-export function stations(count = 2, options: Partial<IsmOptions> = {}, fabric = new IsmFabric(0x7e1, 1)): Station[] {
+export function stations(
+  count = 2,
+  options: Partial<IsmOptions> = {},
+  fabric = new IsmFabric(0x7e1, 1),
+): Station[] {
   const clock = new Clock(1000);
   const gids = Array.from({ length: count }, (_, i) => 0xa1n + BigInt(fabric.adapters.length + i));
   return gids.map((gid) => new Station(fabric, gid, { ...DEFAULT_ISM_OPTIONS, ...options }, clock).start());

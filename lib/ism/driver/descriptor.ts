@@ -3,6 +3,8 @@
  * capabilities, regions at the offsets that the kernel reports (never at hard-coded ones), DMA mappings.
  */
 import {
+  ATTACH_PT,
+  BIND_IOMMUFD,
   CAP_HEADER,
   CAP_ID,
   CONTAINER_IOCTL,
@@ -15,7 +17,13 @@ import {
   EXTENSION,
   GROUP_FLAGS,
   GROUP_IOCTL,
+  GROUP_SET_CONTAINER,
   GROUP_STATUS,
+  IOAS_ALLOC,
+  IOAS_MAP,
+  IOAS_MAP_FLAGS,
+  IOAS_UNMAP,
+  IOMMUFD_IOCTL,
   IRQ,
   IRQ_INFO,
   IRQ_SET,
@@ -54,10 +62,18 @@ export interface RegionInfo {
   readonly offset: number;
 }
 
+/** Ways in: group and container with a type1 IOMMU, or character device and iommufd. */
+export type WayIn = "group" | "cdev";
+
 /** What an open descriptor consists of, for the host file. */
 export interface DescriptorState {
-  readonly container: number;
-  readonly group: number;
+  readonly way: WayIn;
+  /** Descriptors in the order in which they were opened. */
+  readonly fds: readonly number[];
+  /** Container or iommufd. */
+  readonly iommu: number;
+  /** IOAS id, for the iommufd. */
+  readonly ioas: number;
   readonly device: number;
   readonly regions: readonly RegionInfo[];
   readonly maxStoreBlock: number;
@@ -84,41 +100,27 @@ export class VfioDescriptor {
   }
 
   /**
-   * Opens a function by PCI address, in the order of VFIO sheet 1.4.
+   * Opens a function by PCI address, in the order of VFIO sheet 1.4 or 1.5.
    *
    * @throws {ErrnoError} what the kernel refuses with, everything opened so far closed again
    * @throws {DriverError} if the API version or the IOMMU type is not the one this driver knows
    */
-  static open(sys: SystemCalls, address: string): VfioDescriptor {
-    const opened: number[] = [];
+  static open(sys: SystemCalls, address: string, way: WayIn = "group"): VfioDescriptor {
+    const fds: number[] = [];
+    const opened = (fd: number) => {
+      fds.push(fd);
+      return fd;
+    };
     try {
-      const container = sys.open("/dev/vfio/vfio");
-      opened.push(container);
-      if (sys.ioctl(container, CONTAINER_IOCTL.VFIO_GET_API_VERSION) !== VFIO_API_VERSION) {
-        throw new DriverError("The kernel has another VFIO API version");
-      }
-      const link = sys.readlink(`/sys/bus/pci/devices/${address}/iommu_group`);
-      const group = sys.open(`/dev/vfio/${link.slice(link.lastIndexOf("/") + 1)}`);
-      opened.push(group);
-      const status = GROUP_STATUS.encode({ argsz: GROUP_STATUS.size });
-      sys.ioctl(group, GROUP_IOCTL.VFIO_GROUP_GET_STATUS, status);
-      if ((GROUP_STATUS.decode(status).flags & GROUP_FLAGS.VIABLE) === 0) {
-        throw new DriverError("The group is not viable: not all of its devices are bound to vfio");
-      }
-      const containerFd = new Uint8Array(4);
-      new DataView(containerFd.buffer).setInt32(0, container, true);
-      sys.ioctl(group, GROUP_IOCTL.VFIO_GROUP_SET_CONTAINER, containerFd);
-      if (sys.ioctl(container, CONTAINER_IOCTL.VFIO_CHECK_EXTENSION, EXTENSION.TYPE1V2) === 0) {
-        throw new DriverError("The kernel has no type1 v2 IOMMU");
-      }
-      sys.ioctl(container, CONTAINER_IOCTL.VFIO_SET_IOMMU, EXTENSION.TYPE1V2);
-      const name = new TextEncoder().encode(`${address}\0`);
-      const device = sys.ioctl(group, GROUP_IOCTL.VFIO_GROUP_GET_DEVICE_FD, name);
-      opened.push(device);
+      const { iommu, device, ioas } = way === "group"
+        ? openByGroup(sys, address, opened)
+        : openByCdev(sys, address, opened);
       const info = deviceInfo(sys, device);
       return new VfioDescriptor(sys, {
-        container,
-        group,
+        way,
+        fds,
+        iommu,
+        ioas,
         device,
         regions: knownRegions(sys, device, info.numRegions),
         maxStoreBlock: info.group?.imaxstbl ?? ASSUMED_STORE_BLOCK,
@@ -126,9 +128,14 @@ export class VfioDescriptor {
         endDma: info.base?.endDma ?? ASSUMED_END_DMA,
       });
     } catch (error) {
-      for (const fd of opened.reverse()) sys.close(fd);
+      for (const fd of fds.reverse()) sys.close(fd);
       throw error;
     }
+  }
+
+  /** The way in that was taken. */
+  get way(): WayIn {
+    return this.#state.way;
   }
 
   /** The device descriptor's number. */
@@ -148,7 +155,7 @@ export class VfioDescriptor {
 
   /** Descriptors in the order in which they were opened. */
   get fds(): readonly number[] {
-    return [this.#state.container, this.#state.group, this.#state.device];
+    return this.#state.fds;
   }
 
   /** Closes everything, in reverse; the kernel resets the function. */
@@ -191,6 +198,19 @@ export class VfioDescriptor {
 
   /** Maps `size` bytes of the process's memory for reads and writes by the device. @throws {ErrnoError} */
   mapDma(vaddr: number, iova: number, size: number): void {
+    if (this.#state.way === "cdev") {
+      const { FIXED_IOVA, READABLE, WRITEABLE } = IOAS_MAP_FLAGS;
+      const arg = IOAS_MAP.encode({
+        size: IOAS_MAP.size,
+        flags: FIXED_IOVA | READABLE | WRITEABLE,
+        ioasId: this.#state.ioas,
+        userVa: BigInt(vaddr),
+        length: BigInt(size),
+        iova: BigInt(iova),
+      });
+      this.#sys.ioctl(this.#state.iommu, IOMMUFD_IOCTL.IOMMU_IOAS_MAP, arg);
+      return;
+    }
     const arg = DMA_MAP.encode({
       argsz: DMA_MAP.size,
       flags: DMA_MAP_FLAGS.READ | DMA_MAP_FLAGS.WRITE,
@@ -198,13 +218,24 @@ export class VfioDescriptor {
       iova: BigInt(iova),
       size: BigInt(size),
     });
-    this.#sys.ioctl(this.#state.container, CONTAINER_IOCTL.VFIO_IOMMU_MAP_DMA, arg);
+    this.#sys.ioctl(this.#state.iommu, CONTAINER_IOCTL.VFIO_IOMMU_MAP_DMA, arg);
   }
 
   /** Unmaps. @returns bytes that were mapped in the range @throws {ErrnoError} */
   unmapDma(iova: number, size: number): number {
+    if (this.#state.way === "cdev") {
+      const fields = {
+        size: IOAS_UNMAP.size,
+        ioasId: this.#state.ioas,
+        iova: BigInt(iova),
+        length: BigInt(size),
+      };
+      const arg = IOAS_UNMAP.encode(fields);
+      this.#sys.ioctl(this.#state.iommu, IOMMUFD_IOCTL.IOMMU_IOAS_UNMAP, arg);
+      return Number(IOAS_UNMAP.decode(arg).length);
+    }
     const arg = DMA_UNMAP.encode({ argsz: DMA_UNMAP.size, iova: BigInt(iova), size: BigInt(size) });
-    this.#sys.ioctl(this.#state.container, CONTAINER_IOCTL.VFIO_IOMMU_UNMAP_DMA, arg);
+    this.#sys.ioctl(this.#state.iommu, CONTAINER_IOCTL.VFIO_IOMMU_UNMAP_DMA, arg);
     return Number(DMA_UNMAP.decode(arg).size);
   }
 
@@ -237,6 +268,56 @@ export class VfioDescriptor {
   save(): DescriptorState {
     return this.#state;
   }
+}
+
+/** What a way in yields. */
+interface Opened {
+  readonly iommu: number;
+  readonly device: number;
+  readonly ioas: number;
+}
+
+/** Group and container (VFIO sheet 1.4). */
+function openByGroup(sys: SystemCalls, address: string, opened: (fd: number) => number): Opened {
+  const container = opened(sys.open("/dev/vfio/vfio"));
+  if (sys.ioctl(container, CONTAINER_IOCTL.VFIO_GET_API_VERSION) !== VFIO_API_VERSION) {
+    throw new DriverError("The kernel has another VFIO API version");
+  }
+  const link = sys.readlink(`/sys/bus/pci/devices/${address}/iommu_group`);
+  const group = opened(sys.open(`/dev/vfio/${link.slice(link.lastIndexOf("/") + 1)}`));
+  const status = GROUP_STATUS.encode({ argsz: GROUP_STATUS.size });
+  sys.ioctl(group, GROUP_IOCTL.VFIO_GROUP_GET_STATUS, status);
+  if ((GROUP_STATUS.decode(status).flags & GROUP_FLAGS.VIABLE) === 0) {
+    throw new DriverError("The group is not viable: not all of its devices are bound to vfio");
+  }
+  sys.ioctl(group, GROUP_IOCTL.VFIO_GROUP_SET_CONTAINER, GROUP_SET_CONTAINER.encode({ container }));
+  if (sys.ioctl(container, CONTAINER_IOCTL.VFIO_CHECK_EXTENSION, EXTENSION.TYPE1V2) === 0) {
+    throw new DriverError("The kernel has no type1 v2 IOMMU");
+  }
+  sys.ioctl(container, CONTAINER_IOCTL.VFIO_SET_IOMMU, EXTENSION.TYPE1V2);
+  const name = new TextEncoder().encode(`${address}\0`);
+  const device = opened(sys.ioctl(group, GROUP_IOCTL.VFIO_GROUP_GET_DEVICE_FD, name));
+  return { iommu: container, device, ioas: 0 };
+}
+
+/** Character device and iommufd (VFIO sheet 1.5). */
+function openByCdev(sys: SystemCalls, address: string, opened: (fd: number) => number): Opened {
+  const iommu = opened(sys.open("/dev/iommu"));
+  const node = sys.readdir(`/sys/bus/pci/devices/${address}/vfio-dev`).find((name) =>
+    name.startsWith("vfio")
+  );
+  const device = opened(sys.open(`/dev/vfio/devices/${node}`));
+  const bind = BIND_IOMMUFD.encode({ argsz: BIND_IOMMUFD.size, iommufd: iommu });
+  sys.ioctl(device, DEVICE_IOCTL.VFIO_DEVICE_BIND_IOMMUFD, bind);
+  const alloc = IOAS_ALLOC.encode({ size: IOAS_ALLOC.size });
+  sys.ioctl(iommu, IOMMUFD_IOCTL.IOMMU_IOAS_ALLOC, alloc);
+  const { outId: ioas } = IOAS_ALLOC.decode(alloc);
+  sys.ioctl(
+    device,
+    DEVICE_IOCTL.VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+    ATTACH_PT.encode({ argsz: ATTACH_PT.size, ptId: ioas }),
+  );
+  return { iommu, device, ioas };
 }
 
 /** GET_INFO twice, as the ABI wants it: the first call says how long the chain is. */

@@ -7,7 +7,7 @@ import type { SystemCalls } from "../../vfio/process.ts";
 import { ErrnoError } from "../../vfio/errno.ts";
 import { DATA_BAR, dataOffset, IEQ, IEQ_ENTRY, IEQ_HEADER, SBA } from "../protocol.ts";
 import { CommandChannel } from "./command_channel.ts";
-import { type DescriptorState, DriverError, VfioDescriptor } from "./descriptor.ts";
+import { type DescriptorState, DriverError, VfioDescriptor, type WayIn } from "./descriptor.ts";
 import { firstFit } from "./iova.ts";
 
 /** Region index of config space, COMMAND register and its bus-master bit. */
@@ -106,8 +106,15 @@ export class IsmDriver {
 
   /** The descriptor, opened if it is not open yet. @throws {ErrnoError} @throws {DriverError} */
   get descriptor(): VfioDescriptor {
-    if (this.#descriptor === undefined) this.#adopt(VfioDescriptor.open(this.#sys, this.address));
-    return this.#descriptor!;
+    return this.#descriptor ?? this.open("group");
+  }
+
+  /** Opens the function by one of the two ways in. @throws {ErrnoError} @throws {DriverError} if it is open already */
+  open(way: WayIn): VfioDescriptor {
+    if (this.#descriptor !== undefined) throw new DriverError("The function is open already; close it first");
+    const descriptor = VfioDescriptor.open(this.#sys, this.address, way);
+    this.#adopt(descriptor);
+    return descriptor;
   }
 
   /** The command channel of the open descriptor. */

@@ -20,10 +20,18 @@ function refuse(symbol: string, rule: string, message: string, hint?: string): E
   return new ErrnoError("EINVAL", hint === undefined ? refusal : { ...refusal, hint });
 }
 
-/** The variant driver as merged. */
+/** Revisions of the driver: as merged, and as posted in version 4 of the series, which took only 8-byte reads. */
+export type DriverRevision = "merged" | "posted-v4";
+
+/** The variant driver. */
 export class IsmVariant implements Variant {
   readonly driver = "ism_vfio_pci";
   readonly layout: RegionLayout = REGION_LAYOUTS.ism48;
+  readonly #checkRead: (offset: number, count: number) => void;
+
+  constructor(revision: DriverRevision) {
+    this.#checkRead = revision === "merged" ? () => {} : checkDoublewords;
+  }
 
   regionInfo({ zdev, config }: VfioDevice, index: number): RegionAnswer {
     const offset = this.layout.positionOf(index);
@@ -48,6 +56,7 @@ export class IsmVariant implements Variant {
     const offset = this.layout.offsetAt(position);
     if (index === REGION.CONFIG) return device.config.read(offset, buffer, count, start);
     const clamped = checkBar(device, index, offset, count);
+    this.#checkRead(offset, clamped);
     return readBar(device, index, offset, clamped, buffer, start);
   }
 
@@ -62,6 +71,17 @@ export class IsmVariant implements Variant {
     device.zdev.storeBlock(index, offset, clamped, device.slab);
     return clamped;
   }
+}
+
+/** Version 4 of the series: reads are whole doublewords. @throws {ErrnoError} EINVAL */
+function checkDoublewords(offset: number, count: number): void {
+  if (offset % REGISTER_BYTES === 0 && count % REGISTER_BYTES === 0) return;
+  throw refuse(
+    "ism_vfio_pci_do_io_r",
+    "8-byte reads",
+    `This revision of the driver reads whole doublewords only, not ${count} bytes at ${hex(offset)}`,
+    "the merged driver takes any length and alignment",
+  );
 }
 
 /** The prologue of both directions; returns the count clamped to the end of the BAR. */

@@ -1,0 +1,51 @@
+/** The file of `--trace-file`: the events of all lines, one after the other. */
+import { fileError, isSameFile } from "./files.ts";
+import { quoteText } from "./text/diagnostic.ts";
+import { FileError } from "./text/usage_error.ts";
+import type { TraceCollector } from "./trace_view.ts";
+
+/** Chrome Trace Event JSON under a name that can be written. */
+export class TraceFile {
+  readonly #path: string;
+  readonly #file: Deno.FsFile;
+  readonly #events: Record<string, unknown>[] = [];
+  /** Time at which the next line begins. */
+  #time = 0;
+
+  /** Opens the file, so that a name that cannot be written shows before anything runs. @throws {FileError} */
+  constructor(path: string, hostPath: string) {
+    this.#path = path;
+    if (isSameFile(path, hostPath)) {
+      throw new FileError(path, `${quoteText(path, 200)} is the host file; name another one for the trace`);
+    }
+    try {
+      this.#file = Deno.openSync(path, { write: true, create: true });
+    } catch (error) {
+      throw fileError(path, error);
+    }
+  }
+
+  /** Adds what a line did. */
+  add(trace: TraceCollector): void {
+    const { traceEvents } = trace.chrome();
+    const start = this.#time;
+    for (const event of traceEvents) {
+      const ts = start + Number(event["ts"]);
+      this.#time = Math.max(this.#time, ts + Number(event["dur"]));
+      this.#events.push({ ...event, ts });
+    }
+  }
+
+  /** Writes the events. @throws {FileError} */
+  close(): void {
+    try {
+      const text = new TextEncoder().encode(JSON.stringify({ traceEvents: this.#events }));
+      this.#file.truncateSync(0);
+      for (let at = 0; at < text.length;) at += this.#file.writeSync(text.subarray(at));
+    } catch (error) {
+      throw fileError(this.#path, error);
+    } finally {
+      this.#file.close();
+    }
+  }
+}

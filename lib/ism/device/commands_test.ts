@@ -1,0 +1,185 @@
+/** Facts, zPCI sheet 7.2 to 7.4 and 13: the command engine. DMB and VLAN commands have files of their own. */
+import { assertEquals, assertMatch } from "@std/assert";
+import { be, bytes } from "../../../tests/support/bytes.ts";
+import { DMB_AT, IEQ_AT, regDmb, SBA_AT, type Station, stations } from "../../../tests/support/stations.ts";
+
+/** A valid request of each command of 7.3: code, payload, response length, and what has to come before. */
+const REQUESTS: readonly {
+  readonly code: number;
+  readonly payload: string;
+  readonly response: number;
+  readonly before?: (station: Station) => void;
+}[] = [
+  { code: 0x01, payload: be(SBA_AT, 8), response: 8, before: (station) => station.command(0x11) },
+  {
+    code: 0x02,
+    payload: be(IEQ_AT, 8) + be(512, 8),
+    response: 8,
+    before: (station) => station.command(0x12),
+  },
+  { code: 0x03, payload: "", response: 16 },
+  { code: 0x04, payload: be(7, 8), response: 8 },
+  { code: 0x05, payload: be(7, 8), response: 8, before: (station) => station.command(0x04, be(7, 8)) },
+  { code: 0x06, payload: "", response: 8 },
+  { code: 0x07, payload: "", response: 8 },
+  { code: 0x08, payload: "", response: 200 },
+  { code: 0x09, payload: be(0xa2, 8) + be(0, 8), response: 8 },
+  {
+    code: 0x0a,
+    payload: regDmb({ rgid: 0xa2n }),
+    response: 16,
+    before: (station) => station.map(DMB_AT, 4096),
+  },
+  { code: 0x0b, payload: be(2 ** 28, 8), response: 8, before: (station) => station.dmb(0xa2n) },
+  { code: 0x0e, payload: be(0xa2, 8) + be(1, 4) + be(0x83, 4) + be(0, 8), response: 8 },
+  { code: 0x11, payload: "", response: 8 },
+  { code: 0x12, payload: "", response: 8 },
+];
+
+Deno.test.each([...REQUESTS])(
+  "command $code succeeds with a response of $response bytes (7.2, 7.3)",
+  (row) => {
+    const [station] = stations();
+    row.before?.(station!);
+    const header = station!.command(row.code, row.payload);
+    assertEquals(header, be(row.code, 4) + "0000" + be(row.response, 2));
+  },
+);
+
+Deno.test.each([...REQUESTS])(
+  "command $code of any other length is 0x0002 and does nothing (13 #2)",
+  (row) => {
+    const [station] = stations();
+    row.before?.(station!);
+    const { commandArea: _, ...before } = station!.adapter.save();
+    const right = 8 + row.payload.length / 2;
+    for (const length of [right - 1, right + 1, 0, 4097, 0xffff]) {
+      assertEquals(station!.command(row.code, row.payload, length), be(row.code, 4) + "0002" + "0008");
+    }
+    const { commandArea: _area, ...after } = station!.adapter.save();
+    assertEquals(after, before);
+    assertEquals(
+      station!.ret(row.code, row.payload),
+      "0000",
+      "the very same bytes with the right length work",
+    );
+  },
+);
+
+Deno.test("unknown command codes are 0x0001, answered with a bare header (7.3, 13 #2)", () => {
+  const [station] = stations();
+  for (const code of [0x00, 0x0c, 0x0d, 0x0f, 0x10, 0x13, 0x0100_0003]) {
+    assertEquals(station!.command(code), be(code, 4) + "0001" + "0008");
+  }
+});
+
+Deno.test("READ_GID answers the function's GID (7.3)", () => {
+  const [, second] = stations();
+  second!.command(0x03);
+  assertEquals(second!.response(16), "00000003" + "0000" + "0010" + "00000000000000a2");
+});
+
+Deno.test("QUERY_INFO answers 200 bytes as zPCI sheet 7.4 lays them out, with the defaults of 13 #24", () => {
+  const [first, second] = stations();
+  first!.dmb(0xa2n);
+  first!.dmb(0xa2n, { iova: DMB_AT + 4096, index: 33 });
+  second!.dmb(0xa1n);
+  for (const id of [5, 0x123]) first!.command(0x04, be(id, 8));
+  first!.command(0x06);
+  first!.command(0x08);
+  const expected = "00000008" + "0000" + "00c8" + // header
+    "00000002" + "00001000" + "0000000000000000" + "00000000000000a1" + // version, max_len, state, gid
+    be(SBA_AT, 8) + be(IEQ_AT, 8) + "00000200" + "00000000" + // SBA, IEQ, IEQ length
+    "00000002" + "00000001" + "00000001" + "00000002" + // DMBs owned and used, VLAN required, VLANs
+    "0005" + "0123" + "0000".repeat(62);
+  assertEquals(first!.response(200), expected);
+});
+
+Deno.test("QUERY_INFO shows nothing registered after a reset, and the version of the topology (7.4, 12.4)", () => {
+  const [station] = stations(1, { version: 1 });
+  station!.fn.disable();
+  station!.enable();
+  station!.command(0x08);
+  const expected = "00000008" + "0000" + "00c8" + "00000001" + "00001000" + "00".repeat(8) + be(0xa1, 8);
+  assertEquals(station!.response(200), expected + "00".repeat(168));
+});
+
+Deno.test("REG_SBA and UNREG_SBA alternate; twice is 0x0004 (13 #2, #16)", () => {
+  const [station] = stations(1);
+  assertEquals(station!.ret(0x01, be(SBA_AT, 8)), "0004");
+  assertEquals(station!.ret(0x11), "0000");
+  assertEquals(station!.ret(0x11), "0004");
+  assertEquals(station!.ret(0x01, be(SBA_AT, 8)), "0000");
+});
+
+Deno.test("REG_IEQ and UNREG_IEQ alternate; twice is 0x0004 (13 #2)", () => {
+  const [station] = stations(1);
+  assertEquals(station!.ret(0x02, be(IEQ_AT, 8) + be(512, 8)), "0004");
+  assertEquals(station!.ret(0x12), "0000");
+  assertEquals(station!.ret(0x12), "0004");
+  assertEquals(station!.ret(0x02, be(IEQ_AT, 8) + be(512, 8)), "0000");
+});
+
+Deno.test.each([
+  { address: SBA_AT, ret: "0000" },
+  { address: SBA_AT + 1, ret: "0003" },
+  { address: SBA_AT + 2048, ret: "0003" },
+  { address: SBA_AT + 4096, ret: "0000" },
+])("REG_SBA wants a page: $address answers $ret (9.1, 13 #2)", ({ address, ret }) => {
+  const [station] = stations(1);
+  station!.command(0x11);
+  assertEquals(station!.ret(0x01, be(address, 8)), ret);
+  assertEquals(station!.fn.state, "enabled");
+});
+
+Deno.test.each([511, 513, 0, 4096])("REG_IEQ of %d bytes instead of 512 is refused (7.3, 9.2)", (length) => {
+  const [station] = stations(1);
+  station!.command(0x12);
+  assertMatch(station!.ret(0x02, be(IEQ_AT, 8) + be(length, 8)), /^000[1-9]$/);
+  assertEquals(station!.adapter.ieq, undefined);
+});
+
+Deno.test.each([
+  { name: "REG_SBA", code: 0x01, payload: be(DMB_AT, 8), unregister: 0x11 },
+  { name: "REG_IEQ", code: 0x02, payload: be(DMB_AT, 8) + be(512, 8), unregister: 0x12 },
+  { name: "REG_DMB", code: 0x0a, payload: regDmb({}), unregister: 0x07 },
+])("$name with an address that leads nowhere is event 0x02 and the error state (7.1)", (row) => {
+  const [station] = stations(1);
+  station!.command(row.unregister);
+  assertEquals(station!.ret(row.code, row.payload), "cc 1 status 12");
+  assertEquals([station!.fn.state, station!.errors], ["error", [0x02]]);
+});
+
+Deno.test("QUERY_RGID answers 0 to reachable GIDs, the own one included (7.3, 13 #2, #21)", () => {
+  const [station, peer] = stations();
+  const query = (gid: number) => station!.ret(0x09, be(gid, 8) + be(0, 8));
+  assertEquals([query(0xa1), query(0xa2), query(0xa3), query(0)], ["0000", "0000", "0006", "0006"]);
+  peer!.fn.disable();
+  assertEquals(query(0xa2), "0006", "a disabled function is not reachable");
+});
+
+Deno.test("READ_GID, QUERY_INFO, QUERY_RGID and VLAN commands work before REG_SBA and REG_IEQ (13 #15)", () => {
+  const [station] = stations();
+  station!.command(0x12);
+  station!.command(0x11);
+  const rets = [
+    station!.ret(0x03),
+    station!.ret(0x08),
+    station!.ret(0x09, be(0xa2, 8) + be(0, 8)),
+    station!.ret(0x04, be(7, 8)),
+    station!.ret(0x05, be(7, 8)),
+    station!.ret(0x06),
+    station!.ret(0x07),
+  ];
+  assertEquals(rets, Array(7).fill("0000"));
+  station!.map(DMB_AT, 4096);
+  assertEquals(station!.ret(0x0a, regDmb({ rgid: 0xa2n })), "0004");
+});
+
+Deno.test("commands that change nothing leave peers and memory alone (7.3)", () => {
+  const [station, peer] = stations();
+  const before = [peer!.adapter.save(), bytes(peer!.sba.toHex()), bytes(peer!.ieq.toHex())];
+  for (const code of [0x03, 0x08]) station!.command(code);
+  station!.command(0x09, be(0xa2, 8) + be(0, 8));
+  assertEquals([peer!.adapter.save(), peer!.sba.slice(), peer!.ieq.slice()], before);
+});

@@ -1,0 +1,169 @@
+/** Facts, zPCI sheet 8.3, 8.4, 9.1 to 9.3, 11 and 13 #12 to #15: SBA bits, IEQ entries, when the MSI comes. */
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { be, fromBe, pattern } from "../../../tests/support/bytes.ts";
+import { DMB_AT, IEQ_AT, SBA_AT, type Station, stations } from "../../../tests/support/stations.ts";
+
+const SIGNAL = 2 ** 23;
+const IDX = 2 ** 24;
+
+/** SIGNAL_IEQ from one station to a GID. */
+function signal(from: Station, to: number, code = 0x80, { trigger = 1, info = 0n } = {}): string {
+  return from.ret(0x0e, be(to, 8) + be(trigger, 4) + be(code, 4) + be(info, 8));
+}
+
+/** Offsets and values of the bytes that are not 0. */
+function set(bytes: Uint8Array): string {
+  return [...bytes].flatMap((byte, at) => byte === 0 ? [] : [`${at}=${be(byte, 1)}`]).join(" ");
+}
+
+Deno.test.each([
+  { index: 0, bits: "0=80 4=80 256=10" },
+  { index: 7, bits: "0=80 4=01 270=10" },
+  { index: 32, bits: "0=80 8=80 320=10" },
+  { index: 33, bits: "0=80 8=40 322=10" },
+  { index: 63, bits: "0=80 11=01 382=10" },
+  { index: 1919, bits: "0=80 243=01 4094=10" },
+])("a signal for SBA index $index sets summary, DMB bit and element mask (9.1)", ({ index, bits }) => {
+  const [owner, writer] = stations();
+  const token = owner!.dmb(0xa2n, { index });
+  assertEquals(writer!.store(0, token + SIGNAL, Uint8Array.of(1)), "cc 0");
+  assertEquals(set(owner!.sba), bits);
+});
+
+Deno.test("signals of several elements and DMBs add up in the masks (8.3, 8.4)", () => {
+  const [owner, writer] = stations();
+  const first = owner!.dmb(0xa2n, { index: 32 });
+  const second = owner!.dmb(0xa2n, { iova: DMB_AT + 4096, index: 34 });
+  for (const idx of [0, 3, 13]) writer!.store(0, first + idx * IDX + SIGNAL, Uint8Array.of(1));
+  writer!.store(0, second + 15 * IDX + SIGNAL, Uint8Array.of(1));
+  assertEquals(set(owner!.sba), "0=80 8=a0 320=92 324=20");
+});
+
+Deno.test("the MSI comes when a signal sets s from 0 to 1, and only then (11, 13 #12)", () => {
+  const [owner, writer] = stations();
+  const token = owner!.dmb(0xa2n);
+  const store = () => writer!.store(0, token + SIGNAL, Uint8Array.of(1));
+  store();
+  store();
+  assertEquals(owner!.interruptions, 1);
+  owner!.sba[0] = 0;
+  store();
+  assertEquals(owner!.interruptions, 2);
+});
+
+Deno.test("every signal raises the MSI by choice (13 #12)", () => {
+  const [owner, writer] = stations(2, { msiOn: "every-signal" });
+  const token = owner!.dmb(0xa2n);
+  for (let i = 0; i < 3; i++) writer!.store(0, token + SIGNAL, Uint8Array.of(1));
+  assertEquals(owner!.interruptions, 3);
+});
+
+Deno.test("data, mask, DMB bit and summary are all there when the interrupt comes (8.3)", () => {
+  const [owner, writer] = stations();
+  const token = owner!.dmb(0xa2n, { index: 40 });
+  let seen = "";
+  owner!.onInterruption = () => seen = `${set(owner!.sba)} ${owner!.at(DMB_AT, 4096).toHex()}`;
+  writer!.store(0, token + SIGNAL, pattern(4096));
+  assertEquals(seen, `0=80 9=80 336=10 ${pattern(4096).toHex()}`);
+});
+
+Deno.test("REG_IEQ leaves an empty queue: idx 0, lengths 512 and 32 (9.2)", () => {
+  const [station] = stations(1);
+  assertEquals(station!.ieq.toHex(), be(0, 8) + be(512, 8) + be(32, 8) + "00".repeat(488));
+});
+
+Deno.test("SIGNAL_IEQ writes an entry, idx, e, then s with the MSI (7.3, 9.2, 9.3)", () => {
+  const [from, to] = stations();
+  let seen = "";
+  to!.onInterruption = () => seen = `${set(to!.sba)} ${to!.ieq.slice(0, 64).toHex()}`;
+  assertEquals(signal(from!, 0xa2, 0x83, { info: 0xf1f2f3f4f5f6f7f8n }), "0000");
+  const time = fromBe(to!.ieq, 48, 8);
+  const entry = "00000002" + "00000083" + "00000000000000a1" + be(time, 8) + "f1f2f3f4f5f6f7f8";
+  assertEquals(seen, `0=c0 ${be(1, 8)}${be(512, 8)}${be(32, 8)}${be(0, 8)}${entry}`);
+  assertEquals(
+    [time % 4096n, time > 0n, to!.interruptions],
+    [0n, true, 1],
+    "time is a TOD clock value (13 #23)",
+  );
+});
+
+Deno.test("SIGNAL_IEQ without trigger waits for the next one that has it (9.3, 13 #13)", () => {
+  const [from, to] = stations();
+  signal(from!, 0xa2, 1, { trigger: 0 });
+  assertEquals([set(to!.sba), to!.interruptions, fromBe(to!.ieq, 0, 8)], ["0=40", 0, 1n]);
+  signal(from!, 0xa2, 2, { trigger: 0x8000_0000 });
+  assertEquals([set(to!.sba), to!.interruptions], ["0=c0", 1]);
+  assertEquals(to!.takeEvents(), ["2 0x1 0xa1", "2 0x2 0xa1"]);
+});
+
+Deno.test("SIGNAL_IEQ reaches the own GID, and unknown GIDs are 0x0006 (10, 13 #2)", () => {
+  const [from] = stations();
+  assertEquals([signal(from!, 0xa1), signal(from!, 0xa9)], ["0000", "0006"]);
+  assertEquals(from!.takeEvents(), ["2 0x80 0xa1"]);
+});
+
+Deno.test("signals to a peer without SBA or without IEQ are dropped (13 #15)", () => {
+  for (const unregister of [0x11, 0x12]) {
+    const [from, to] = stations();
+    to!.command(unregister);
+    assertEquals(signal(from!, 0xa2), "0000");
+    assertEquals([to!.interruptions, set(to!.sba), fromBe(to!.ieq, 0, 8)], [0, "", 0n]);
+  }
+});
+
+Deno.test("idx runs from 1 to 15 and then to 1, never to 0 again (9.2)", () => {
+  const [from, to] = stations();
+  const idx: number[] = [];
+  for (let i = 1; i <= 32; i++) {
+    signal(from!, 0xa2, i);
+    idx.push(Number(fromBe(to!.ieq, 0, 8)));
+    assertEquals(to!.takeEvents(), [`2 0x${i.toString(16)} 0xa1`]);
+  }
+  assertEquals(idx, Array.from({ length: 32 }, (_, i) => i % 15 + 1));
+});
+
+Deno.test("REG_IEQ starts at slot 0 again (9.2)", () => {
+  const [from, to] = stations();
+  for (const code of [1, 2]) signal(from!, 0xa2, code);
+  to!.command(0x12);
+  to!.command(0x02, be(IEQ_AT, 8) + be(512, 8));
+  to!.lastSlot = -1;
+  assertEquals(to!.takeEvents(), []);
+  signal(from!, 0xa2, 3);
+  assertEquals([to!.takeEvents(), fromBe(to!.ieq, 0, 8)], [["2 0x3 0xa1"], 1n]);
+});
+
+Deno.test("15 events on a new queue are all seen; after a first one, 15 more look like none (9.2)", () => {
+  const [from, to] = stations();
+  const fill = (count: number) => {
+    for (let i = 1; i <= count; i++) signal(from!, 0xa2, i);
+  };
+  fill(15);
+  assertEquals(to!.takeEvents().length, 15);
+  fill(15);
+  assertEquals(to!.takeEvents(), []);
+  fill(1);
+  assertEquals(to!.takeEvents(), ["2 0x1 0xa1"], "the oldest entries are overwritten silently (13 #14)");
+});
+
+Deno.test("a driver that walks in time sees every event once and in order, whatever the pauses (9.2)", () => {
+  const property = fc.property(fc.array(fc.nat(14), { maxLength: 20 }), (bursts) => {
+    const [from, to] = stations();
+    let code = 0;
+    for (const burst of bursts) {
+      const expected = Array.from({ length: burst }, () => `2 0x${(++code).toString(16)} 0xa1`);
+      for (let i = burst - 1; i >= 0; i--) signal(from!, 0xa2, code - i);
+      assertEquals(to!.takeEvents(), expected);
+    }
+  });
+  fc.assert(property, { seed: 0x92, numRuns: 60 });
+});
+
+Deno.test("no interrupts without SBA: the driver's order at removal holds (7.5)", () => {
+  const [from, to] = stations();
+  to!.command(0x12);
+  to!.command(0x11);
+  signal(from!, 0xa2);
+  assertEquals([to!.interruptions, to!.at(SBA_AT, 1)[0]], [0, 0]);
+});

@@ -1,0 +1,97 @@
+/**
+ * VFIO_DEVICE_FEATURE. Facts: VFIO sheet 8.4 (drivers/vfio/vfio_main.c: vfio_ioctl_device_feature,
+ * drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_ioctl_feature).
+ */
+import type { VfioDevice } from "../device.ts";
+import type { ErrnoName } from "../errno.ts";
+import { EventFdFile } from "../eventfd.ts";
+import type { Kernel } from "../kernel.ts";
+import { coreError } from "../refusal.ts";
+import { FEATURE, FEATURE_FLAGS } from "../uapi.ts";
+import { checkArgsz } from "../user_memory.ts";
+
+const MAIN = "drivers/vfio/vfio_main.c: vfio_ioctl_device_feature";
+const CORE = "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_ioctl_feature";
+
+/** What a feature does for ISM. */
+interface Feature {
+  readonly name: string;
+  /** The errno that it answers with whatever is asked; undefined for a feature that exists. */
+  readonly refused?: ErrnoName;
+  /** Operations that it has. */
+  readonly operations?: number;
+  /** Bytes of payload that SET needs. */
+  readonly payload?: number;
+  readonly set?: (device: VfioDevice, payload: DataView, kernel: Kernel) => void;
+}
+
+const ABSENT = { refused: "ENOTTY" } as const;
+
+/** Features by number. */
+export const FEATURES: readonly Feature[] = [
+  { name: "PCI_VF_TOKEN", ...ABSENT },
+  { name: "MIGRATION", ...ABSENT },
+  { name: "MIG_DEVICE_STATE", ...ABSENT },
+  { name: "LOW_POWER_ENTRY", operations: FEATURE_FLAGS.SET, set: (device) => enterLowPower(device) },
+  {
+    name: "LOW_POWER_ENTRY_WITH_WAKEUP",
+    operations: FEATURE_FLAGS.SET,
+    payload: 8,
+    set(device, payload, kernel) {
+      const fd = payload.getInt32(0, true);
+      if (fd < 0) throw coreError("EINVAL", "wakeup descriptor", CORE, `Descriptor ${fd} is not valid`);
+      if (!(kernel.process.file(fd) instanceof EventFdFile)) {
+        throw coreError("EINVAL", "wakeup descriptor", CORE, `Descriptor ${fd} is not an eventfd`);
+      }
+      enterLowPower(device);
+    },
+  },
+  {
+    name: "LOW_POWER_EXIT",
+    operations: FEATURE_FLAGS.SET,
+    set: (device) => {
+      device.lowPower = false;
+    },
+  },
+  { name: "DMA_LOGGING_START", ...ABSENT },
+  { name: "DMA_LOGGING_STOP", ...ABSENT },
+  { name: "DMA_LOGGING_REPORT", ...ABSENT },
+  { name: "MIG_DATA_SIZE", ...ABSENT },
+  { name: "BUS_MASTER", ...ABSENT },
+  // The driver registers no physical-range operation: refused before any other check, even for PROBE.
+  { name: "DMA_BUF", refused: "EOPNOTSUPP" },
+  { name: "MIG_PRECOPY_INFO_V2", refused: "EINVAL" },
+];
+
+function enterLowPower(device: VfioDevice): void {
+  if (device.lowPower) throw coreError("EINVAL", "low power", CORE, "The device is in low power already");
+  device.lowPower = true;
+}
+
+/** Checks in the order of VFIO sheet 8.4. */
+export function deviceFeature(device: VfioDevice, arg: Uint8Array, kernel: Kernel): number {
+  const argsz = checkArgsz(arg, FEATURE.size, MAIN);
+  const { flags } = FEATURE.decode(arg);
+  const { INDEX, GET, SET, PROBE } = FEATURE_FLAGS;
+  const invalid = (message: string) => coreError("EINVAL", "feature flags", MAIN, message);
+  if ((flags & ~(INDEX | GET | SET | PROBE)) !== 0) throw invalid("Unknown flags");
+  const probe = (flags & PROBE) !== 0;
+  const wanted = flags & (GET | SET);
+  if (!probe && wanted === (GET | SET)) throw invalid("GET and SET exclude each other without PROBE");
+  const index = flags & INDEX;
+  const feature = FEATURES[index];
+  if (feature === undefined || feature.refused !== undefined) {
+    const name = feature?.name ?? `Feature ${index}`;
+    throw coreError(feature?.refused ?? "ENOTTY", "feature", CORE, `${name} is not there on an ISM function`);
+  }
+  if ((wanted & ~feature.operations!) !== 0) throw invalid(`${feature.name} has no such operation`);
+  if (probe) return 0;
+  if (wanted === 0) throw invalid("Neither GET nor SET is asked for");
+  const payload = feature.payload ?? 0;
+  if (argsz < FEATURE.size + payload) throw invalid(`${feature.name} needs ${payload} bytes of payload`);
+  if (arg.length < FEATURE.size + payload) {
+    throw coreError("EFAULT", "user memory", MAIN, "The payload is not accessible");
+  }
+  feature.set!(device, new DataView(arg.buffer, arg.byteOffset + FEATURE.size, payload), kernel);
+  return 0;
+}

@@ -1,0 +1,97 @@
+/**
+ * DEVICE_RESET, hot reset, and the ioeventfd trap. Facts: VFIO sheet 8.1 to 8.3
+ * (drivers/vfio/pci/vfio_pci_core.c).
+ */
+import type { VfioDevice } from "../device.ts";
+import { GroupFile } from "../group.ts";
+import type { Kernel } from "../kernel.ts";
+import { coreError } from "../refusal.ts";
+import { HOT_RESET, HOT_RESET_ENTRY, HOT_RESET_FLAGS, HOT_RESET_INFO, IOEVENTFD, REGION } from "../uapi.ts";
+import { checkArgsz, copyToUser } from "../user_memory.ts";
+
+const CORE = "drivers/vfio/pci/vfio_pci_core.c";
+/** The common code decodes offsets with this shift, whatever the variant driver uses. */
+const CORE_SHIFT = 40n;
+
+/** VFIO_DEVICE_RESET. */
+export function resetDevice(device: VfioDevice): number {
+  if (!device.resetWorks) {
+    throw coreError(
+      "EINVAL",
+      "no reset",
+      `${CORE}: vfio_pci_ioctl_reset`,
+      "The device does not offer a reset",
+      "the RESET flag of VFIO_DEVICE_GET_INFO says whether it does",
+    );
+  }
+  device.reset();
+  return 0;
+}
+
+/** VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: one entry, the function's own slot. */
+export function hotResetInfo(device: VfioDevice, arg: Uint8Array, kernel: Kernel, viaCdev: boolean): number {
+  const source = `${CORE}: vfio_pci_ioctl_get_pci_hot_reset_info`;
+  const argsz = checkArgsz(arg, HOT_RESET_INFO.size, source);
+  if (argsz < HOT_RESET_INFO.size + HOT_RESET_ENTRY.size) {
+    HOT_RESET_INFO.encode({ flags: 0, count: 1 }, arg);
+    throw coreError(
+      "ENOSPC",
+      "room for devices",
+      source,
+      "There is no room for 1 device",
+      "count says how many",
+    );
+  }
+  const entry = HOT_RESET_ENTRY.encode({
+    groupOrDevice: viaCdev ? device.zdev.facts.fid : kernel.group(device.zdev).number,
+    segment: device.zdev.facts.uid,
+    bus: 0,
+    devfn: 0,
+  });
+  const flags = viaCdev ? HOT_RESET_FLAGS.DEV_ID | HOT_RESET_FLAGS.DEV_ID_OWNED : 0;
+  copyToUser(arg, HOT_RESET_INFO.size, entry, 0, entry.length);
+  HOT_RESET_INFO.encode({ flags, count: 1 }, arg);
+  return 0;
+}
+
+/** VFIO_DEVICE_PCI_HOT_RESET: a group descriptor proves ownership, a cdev passes none. */
+export function hotReset(device: VfioDevice, arg: Uint8Array, kernel: Kernel, viaCdev: boolean): number {
+  const source = `${CORE}: vfio_pci_ioctl_pci_hot_reset`;
+  const invalid = (message: string) => coreError("EINVAL", "hot reset", source, message);
+  checkArgsz(arg, HOT_RESET.size, source);
+  const { flags, count } = HOT_RESET.decode(arg);
+  if (flags !== 0) throw invalid("Flags must be 0");
+  if (viaCdev !== (count === 0)) {
+    throw invalid(viaCdev ? "A cdev passes no group descriptors" : "A group descriptor must be passed");
+  }
+  if (count > 1) throw invalid("More descriptors than devices");
+  if (count === 1) {
+    if (arg.length < HOT_RESET.size + 4) {
+      throw coreError("EFAULT", "user memory", source, "The descriptors are not accessible");
+    }
+    const fd = new DataView(arg.buffer, arg.byteOffset).getInt32(HOT_RESET.size, true);
+    const file = kernel.process.file(fd);
+    if (!(file instanceof GroupFile)) throw invalid(`Descriptor ${fd} is not a group`);
+    if (file.group.zdev !== device.zdev) throw invalid("The device is not in a group that was passed");
+  }
+  device.reset();
+  return 0;
+}
+
+/** VFIO_DEVICE_IOEVENTFD: never works for ISM, and decodes offsets with the wrong shift (VFIO sheet 8.3). */
+export function ioeventfd(device: VfioDevice, arg: Uint8Array): number {
+  const source = `${CORE}: vfio_pci_ioctl_ioeventfd`;
+  const invalid = (message: string) => coreError("EINVAL", "ioeventfd", source, message);
+  checkArgsz(arg, IOEVENTFD.size, source);
+  const { flags, offset, fd } = IOEVENTFD.decode(arg);
+  const size = flags & 0xf;
+  if (flags > 0xf || size === 0 || (size & (size - 1)) !== 0) throw invalid("Exactly one size bit is needed");
+  if (fd < -1) throw invalid(`Descriptor ${fd} is not valid`);
+  const index = Number(offset >> CORE_SHIFT);
+  if (index > REGION.BAR5) throw invalid(`The offset decodes to region index ${index} with a shift of 40`);
+  if (size === 8) throw invalid("A size of 8 is not supported");
+  const within = Number(offset & (1n << CORE_SHIFT) - 1n);
+  const bar = device.zdev.facts.bars[index]!;
+  if (within + size > bar.size) throw invalid(`BAR ${index} has no such offset`);
+  throw coreError("ENOMEM", "BAR mapping", source, `BAR ${index} cannot be mapped into the kernel`);
+}

@@ -1,0 +1,81 @@
+/** Device nodes and sysfs links of a guest. Facts: VFIO sheet 1.1 and 1.2. */
+import { Container, ContainerFile } from "./container.ts";
+import { DeviceFile } from "./device_file.ts";
+import { type OpenFile, vfsError } from "./file.ts";
+import { GroupFile } from "./group.ts";
+import { Iommufd, IommufdFile } from "./iommufd.ts";
+import type { Kernel } from "./kernel.ts";
+import { coreError } from "./refusal.ts";
+
+/** Opens a node of /dev. @throws {ErrnoError} ENOENT, EBUSY, ENODEV */
+export function openNode(kernel: Kernel, path: string): OpenFile {
+  if (path === "/dev/vfio/vfio") {
+    const container = new Container(kernel, kernel.newId());
+    kernel.containers.set(container.id, container);
+    return new ContainerFile(kernel, container);
+  }
+  if (path === "/dev/iommu") {
+    const iommufd = new Iommufd(kernel, kernel.newId());
+    kernel.iommufds.set(iommufd.id, iommufd);
+    return new IommufdFile(kernel, iommufd);
+  }
+  const cdev = /^\/dev\/vfio\/devices\/vfio(\d+)$/.exec(path)?.[1];
+  if (cdev !== undefined) return openCdev(kernel, Number(cdev), path);
+  const group = /^\/dev\/vfio\/(\d+)$/.exec(path)?.[1];
+  if (group !== undefined) return openGroup(kernel, Number(group), path);
+  throw noEntry(path);
+}
+
+/** The character device exists while a vfio driver holds the function. */
+function openCdev(kernel: Kernel, number: number, path: string): OpenFile {
+  const binding = kernel.bindings[number];
+  if (binding?.device === undefined) throw noEntry(path);
+  if (binding.removing) {
+    throw coreError(
+      "ENODEV",
+      "unregistering",
+      "drivers/vfio/device_cdev.c: vfio_device_fops_cdev_open",
+      `${path} is going away`,
+    );
+  }
+  return new DeviceFile(kernel, binding.device, true);
+}
+
+/** The group's node exists while a vfio driver holds its function. */
+function openGroup(kernel: Kernel, number: number, path: string): OpenFile {
+  const source = "drivers/vfio/group.c: vfio_group_fops_open";
+  const group = kernel.groups[number];
+  if (group === undefined || kernel.device(group.zdev) === undefined) throw noEntry(path);
+  for (const [, file] of kernel.process.files()) {
+    if (file instanceof DeviceFile && file.blocksGroup && file.device.zdev === group.zdev) {
+      throw coreError("EBUSY", "cdev open", source, "The device is open through its character device");
+    }
+  }
+  if (group.file !== undefined) throw coreError("EBUSY", "single opener", source, `${path} is open already`);
+  return new GroupFile(kernel, group);
+}
+
+/** The target of a sysfs link. @throws {ErrnoError} ENOENT */
+export function readLink(kernel: Kernel, path: string): string {
+  const [, address, link] = /^\/sys\/bus\/pci\/devices\/([^/]+)\/(iommu_group|driver)$/.exec(path) ?? [];
+  const binding = kernel.bindings.find(({ zdev }) => zdev.name === address);
+  if (binding !== undefined && link === "iommu_group") {
+    return `../../../kernel/iommu_groups/${kernel.group(binding.zdev).number}`;
+  }
+  if (binding?.driver !== undefined && link === "driver") return `../../../bus/pci/drivers/${binding.driver}`;
+  throw noEntry(path);
+}
+
+/** Entries of a sysfs directory. @throws {ErrnoError} ENOENT */
+export function readDirectory(kernel: Kernel, path: string): readonly string[] {
+  const address = /^\/sys\/bus\/pci\/devices\/([^/]+)\/vfio-dev$/.exec(path)?.[1];
+  const number = kernel.bindings.findIndex(({ zdev, device }) =>
+    zdev.name === address && device !== undefined
+  );
+  if (number < 0) throw noEntry(path);
+  return [`vfio${number}`];
+}
+
+function noEntry(path: string) {
+  return vfsError("ENOENT", "no such file", "fs/namei.c: path_openat", `${path} does not exist`);
+}

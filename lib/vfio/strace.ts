@@ -1,0 +1,192 @@
+/**
+ * ioctls by name and their arguments by field, as strace shows them. One table per kind of descriptor, because the
+ * same number means different things on different kinds (VFIO sheet 1.3).
+ */
+import type { FieldRow, Struct } from "../base/struct.ts";
+import type { TraceValue } from "../base/trace.ts";
+import type { FileKind, IoctlArg } from "./file.ts";
+import * as uapi from "./uapi.ts";
+
+type AnyStruct = Struct<Record<string, FieldRow>>;
+
+/** How the argument of an ioctl is shown: its struct, and which fields the kernel writes. */
+interface IoctlShape {
+  readonly name: string;
+  readonly struct?: AnyStruct;
+  readonly out?: readonly string[];
+  /** Fields among `out` that the kernel reads as well. */
+  readonly both?: readonly string[];
+  /** Names of the bits of `flags`. */
+  readonly flags?: Readonly<Record<string, number>>;
+  /** The argument is text. */
+  readonly text?: boolean;
+}
+
+const { CONTAINER_IOCTL, GROUP_IOCTL, DEVICE_IOCTL, IOMMUFD_IOCTL } = uapi;
+
+function shape(
+  name: string,
+  struct?: unknown,
+  out: readonly string[] = [],
+  flags: Readonly<Record<string, number>> = {},
+  both: readonly string[] = [],
+): IoctlShape {
+  return struct === undefined ? { name } : { name, struct: struct as AnyStruct, out, flags, both };
+}
+
+const CONTAINER: ReadonlyMap<number, IoctlShape> = new Map([
+  [CONTAINER_IOCTL.VFIO_GET_API_VERSION, shape("VFIO_GET_API_VERSION")],
+  [CONTAINER_IOCTL.VFIO_CHECK_EXTENSION, shape("VFIO_CHECK_EXTENSION")],
+  [CONTAINER_IOCTL.VFIO_SET_IOMMU, shape("VFIO_SET_IOMMU")],
+  [
+    CONTAINER_IOCTL.VFIO_IOMMU_GET_INFO,
+    shape("VFIO_IOMMU_GET_INFO", uapi.IOMMU_INFO, ["flags", "pageSizes", "capOffset"], uapi.IOMMU_INFO_FLAGS),
+  ],
+  [CONTAINER_IOCTL.VFIO_IOMMU_MAP_DMA, shape("VFIO_IOMMU_MAP_DMA", uapi.DMA_MAP, [], uapi.DMA_MAP_FLAGS)],
+  [
+    CONTAINER_IOCTL.VFIO_IOMMU_UNMAP_DMA,
+    shape("VFIO_IOMMU_UNMAP_DMA", uapi.DMA_UNMAP, ["size"], uapi.DMA_UNMAP_FLAGS, ["size"]),
+  ],
+]);
+
+const GROUP: ReadonlyMap<number, IoctlShape> = new Map([
+  [
+    GROUP_IOCTL.VFIO_GROUP_GET_STATUS,
+    shape("VFIO_GROUP_GET_STATUS", uapi.GROUP_STATUS, ["flags"], uapi.GROUP_FLAGS),
+  ],
+  [GROUP_IOCTL.VFIO_GROUP_SET_CONTAINER, shape("VFIO_GROUP_SET_CONTAINER", uapi.GROUP_SET_CONTAINER)],
+  [GROUP_IOCTL.VFIO_GROUP_UNSET_CONTAINER, shape("VFIO_GROUP_UNSET_CONTAINER")],
+  [GROUP_IOCTL.VFIO_GROUP_GET_DEVICE_FD, { name: "VFIO_GROUP_GET_DEVICE_FD", text: true }],
+]);
+
+const DEVICE: ReadonlyMap<number, IoctlShape> = new Map([
+  [
+    DEVICE_IOCTL.VFIO_DEVICE_GET_INFO,
+    shape(
+      "VFIO_DEVICE_GET_INFO",
+      uapi.DEVICE_INFO,
+      ["argsz", "flags", "numRegions", "numIrqs", "capOffset"],
+      uapi.DEVICE_FLAGS,
+    ),
+  ],
+  [
+    DEVICE_IOCTL.VFIO_DEVICE_GET_REGION_INFO,
+    shape(
+      "VFIO_DEVICE_GET_REGION_INFO",
+      uapi.REGION_INFO,
+      ["flags", "capOffset", "size", "offset"],
+      uapi.REGION_FLAGS,
+    ),
+  ],
+  [
+    DEVICE_IOCTL.VFIO_DEVICE_GET_IRQ_INFO,
+    shape("VFIO_DEVICE_GET_IRQ_INFO", uapi.IRQ_INFO, ["flags", "count"], uapi.IRQ_FLAGS),
+  ],
+  [DEVICE_IOCTL.VFIO_DEVICE_SET_IRQS, shape("VFIO_DEVICE_SET_IRQS", uapi.IRQ_SET, [], uapi.IRQ_SET_FLAGS)],
+  [DEVICE_IOCTL.VFIO_DEVICE_RESET, shape("VFIO_DEVICE_RESET")],
+  [
+    DEVICE_IOCTL.VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
+    shape(
+      "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO",
+      uapi.HOT_RESET_INFO,
+      ["flags", "count"],
+      uapi.HOT_RESET_FLAGS,
+    ),
+  ],
+  [DEVICE_IOCTL.VFIO_DEVICE_PCI_HOT_RESET, shape("VFIO_DEVICE_PCI_HOT_RESET", uapi.HOT_RESET)],
+  [DEVICE_IOCTL.VFIO_DEVICE_IOEVENTFD, shape("VFIO_DEVICE_IOEVENTFD", uapi.IOEVENTFD)],
+  [DEVICE_IOCTL.VFIO_DEVICE_FEATURE, shape("VFIO_DEVICE_FEATURE", uapi.FEATURE)],
+  [DEVICE_IOCTL.VFIO_DEVICE_BIND_IOMMUFD, shape("VFIO_DEVICE_BIND_IOMMUFD", uapi.BIND_IOMMUFD, ["devid"])],
+  [
+    DEVICE_IOCTL.VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+    shape("VFIO_DEVICE_ATTACH_IOMMUFD_PT", uapi.ATTACH_PT, ["ptId"], uapi.PT_FLAGS, ["ptId"]),
+  ],
+  [
+    DEVICE_IOCTL.VFIO_DEVICE_DETACH_IOMMUFD_PT,
+    shape("VFIO_DEVICE_DETACH_IOMMUFD_PT", uapi.DETACH_PT, [], uapi.PT_FLAGS),
+  ],
+]);
+
+const IOMMUFD: ReadonlyMap<number, IoctlShape> = new Map([
+  [IOMMUFD_IOCTL.IOMMU_DESTROY, shape("IOMMU_DESTROY", uapi.IOMMU_DESTROY)],
+  [IOMMUFD_IOCTL.IOMMU_IOAS_ALLOC, shape("IOMMU_IOAS_ALLOC", uapi.IOAS_ALLOC, ["outId"])],
+  [
+    IOMMUFD_IOCTL.IOMMU_IOAS_IOVA_RANGES,
+    shape("IOMMU_IOAS_IOVA_RANGES", uapi.IOAS_IOVA_RANGES, ["count", "alignment"], {}, ["count"]),
+  ],
+  [
+    IOMMUFD_IOCTL.IOMMU_IOAS_MAP,
+    shape("IOMMU_IOAS_MAP", uapi.IOAS_MAP, ["iova"], uapi.IOAS_MAP_FLAGS, ["iova"]),
+  ],
+  [IOMMUFD_IOCTL.IOMMU_IOAS_UNMAP, shape("IOMMU_IOAS_UNMAP", uapi.IOAS_UNMAP, ["length"], {}, ["length"])],
+  ...CONTAINER,
+]);
+
+const TABLES: Readonly<Record<FileKind, ReadonlyMap<number, IoctlShape>>> = {
+  container: CONTAINER,
+  group: GROUP,
+  device: DEVICE,
+  iommufd: IOMMUFD,
+  eventfd: new Map(),
+};
+
+/** The name of an ioctl on a kind of descriptor, or its number. */
+export function ioctlName(kind: FileKind | undefined, request: number): string {
+  const known = kind === undefined ? undefined : TABLES[kind].get(request);
+  return known?.name ?? `0x${request.toString(16)}`;
+}
+
+/** What the caller passes: a value, a text, or the fields that the kernel reads. */
+export function ioctlInput(
+  kind: FileKind | undefined,
+  request: number,
+  arg: IoctlArg,
+): Record<string, TraceValue> {
+  if (typeof arg === "number") return arg === 0 ? {} : { arg };
+  const known = kind === undefined ? undefined : TABLES[kind].get(request);
+  if (known?.text === true) {
+    const end = arg.indexOf(0);
+    return { name: new TextDecoder().decode(end < 0 ? arg : arg.subarray(0, end)) };
+  }
+  if (known?.struct === undefined) return { length: arg.length };
+  return fields(known, arg, (name) => {
+    return name === "argsz" || !known.out!.includes(name) || known.both!.includes(name);
+  });
+}
+
+/** What the kernel wrote into the caller's struct; nothing after a failure. */
+export function ioctlOutput(
+  kind: FileKind | undefined,
+  request: number,
+  arg: IoctlArg,
+): Record<string, TraceValue> | undefined {
+  const known = kind === undefined || typeof arg === "number" ? undefined : TABLES[kind].get(request);
+  if (known?.struct === undefined || known.out!.length === 0) return undefined;
+  return fields(known, arg as Uint8Array, (name) => known.out!.includes(name));
+}
+
+function fields(
+  { struct, flags }: IoctlShape,
+  arg: Uint8Array,
+  wanted: (name: string) => boolean,
+): Record<string, TraceValue> {
+  const shown: Record<string, TraceValue> = {};
+  for (const [name, value] of Object.entries(struct!.decode(arg))) {
+    if (!wanted(name) || value instanceof Uint8Array) continue;
+    shown[kernelName(name)] = name === "flags" ? flagText(Number(value), flags ?? {}) : value;
+  }
+  return shown;
+}
+
+/** Our field names are camel case; the kernel's have underscores. */
+function kernelName(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}
+
+function flagText(value: number, names: Readonly<Record<string, number>>): string {
+  const set = Object.entries(names).filter(([, bit]) => (value & bit) !== 0);
+  const rest = set.reduce((left, [, bit]) => left & ~bit, value) >>> 0;
+  const parts = set.map(([name]) => name);
+  if (rest !== 0 || parts.length === 0) parts.push(rest === 0 ? "0" : `0x${rest.toString(16)}`);
+  return parts.join("|");
+}

@@ -1,0 +1,136 @@
+/**
+ * The generic vfio-pci driver holding an ISM function: why the variant driver exists. Regions are 2^40 bytes apart,
+ * so BAR 0 with its 2^48 bytes covers all others; BARs are reached through ioread and iowrite.
+ * Facts: VFIO sheet 3.2 and 4.8, zPCI sheet section 4 (drivers/vfio/pci/vfio_pci_rdwr.c, vfio_pci_core.c).
+ */
+import { hex } from "../../base/hex.ts";
+import type { VfioDevice } from "../device.ts";
+import { ErrnoError, type ErrnoName } from "../errno.ts";
+import { REGION_LAYOUTS, type RegionLayout } from "../region_layout.ts";
+import { REGION, REGION_FLAGS } from "../uapi.ts";
+import { copyFromUser, copyToUser } from "../user_memory.ts";
+import { loadWidth } from "./plan_loads.ts";
+import type { RegionAnswer, Variant } from "./variant.ts";
+
+const SOURCE = "drivers/vfio/pci/vfio_pci_rdwr.c";
+/** The kernel maps a BAR as a whole before its first access; more than this cannot be mapped. */
+const MAPPABLE_BYTES = 2 ** 47;
+const COMMAND = 0x04;
+const COMMAND_MEMORY = 0x02;
+
+function refuse(code: ErrnoName, symbol: string, rule: string, message: string, hint?: string): ErrnoError {
+  const refusal = { layer: "variant", rule, source: `${SOURCE}: ${symbol}`, message } as const;
+  return new ErrnoError(code, hint === undefined ? refusal : { ...refusal, hint });
+}
+
+/** vfio-pci. */
+export class GenericVariant implements Variant {
+  readonly driver = "vfio-pci";
+  readonly layout: RegionLayout = REGION_LAYOUTS.legacy40;
+
+  regionInfo({ zdev, config }: VfioDevice, index: number): RegionAnswer {
+    const offset = this.layout.positionOf(index);
+    const access = REGION_FLAGS.READ | REGION_FLAGS.WRITE;
+    if (index === REGION.CONFIG) return { size: config.size, offset, flags: access };
+    if (index === REGION.ROM) return { size: 0, offset, flags: 0 };
+    if (index >= REGION.VGA) {
+      throw new ErrnoError("EINVAL", {
+        layer: "vfio-core",
+        rule: "region index",
+        source: "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_ioctl_get_region_info",
+        message: `Region index ${index} does not exist`,
+      });
+    }
+    const { size } = zdev.facts.bars[index]!;
+    return { size, offset, flags: size === 0 ? 0 : access };
+  }
+
+  read(device: VfioDevice, buffer: Uint8Array, count: number, position: number, start: number): number {
+    const index = this.#checkIndex(position);
+    if (count === 0) return 0;
+    const offset = this.layout.offsetAt(position);
+    if (index === REGION.CONFIG) return device.config.read(offset, buffer, count, start);
+    const clamped = checkBar(device, index, offset, count);
+    for (let done = 0; done < clamped;) {
+      const width = loadWidth(offset + done, clamped - done);
+      // The accessor executes an MIO load; the function has no MIO addresses, and all ones come back.
+      mioAccess(device, "PCILGI", index, offset + done, width);
+      copyToUser(buffer, start + done, ALL_ONES, 0, width);
+      done += width;
+    }
+    return clamped;
+  }
+
+  write(device: VfioDevice, buffer: Uint8Array, count: number, position: number, start: number): number {
+    const index = this.#checkIndex(position);
+    if (count === 0) return 0;
+    const offset = this.layout.offsetAt(position);
+    if (index === REGION.CONFIG) return device.config.write(offset, buffer, count, start);
+    const clamped = checkBar(device, index, offset, count);
+    const value = new Uint8Array(8);
+    for (let done = 0; done < clamped;) {
+      const width = loadWidth(offset + done, clamped - done);
+      copyFromUser(value, buffer, start + done, width);
+      mioAccess(device, "PCISTGI", index, offset + done, width);
+      done += width;
+    }
+    return clamped;
+  }
+
+  /** Regions beyond the nine of PCI do not exist; that is checked before the count. */
+  #checkIndex(position: number): number {
+    const index = this.layout.indexAt(position);
+    if (index < REGION.COUNT) return index;
+    throw new ErrnoError("EINVAL", {
+      layer: "vfio-core",
+      rule: "region index",
+      source: "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_rw",
+      message: `The position decodes to region index ${index}, which does not exist`,
+      hint: "regions are 2^40 bytes apart here, and BAR 0 of ISM is larger than that",
+    });
+  }
+}
+
+const ALL_ONES = new Uint8Array(8).fill(0xff);
+
+function checkBar(device: VfioDevice, index: number, offset: number, count: number): number {
+  const { bars, vfn } = device.zdev.facts;
+  const size = bars[index]?.size ?? 0;
+  if (size === 0) {
+    throw refuse("EINVAL", "vfio_pci_bar_rw", "empty region", `Region index ${index} has no memory`);
+  }
+  if (offset >= size) {
+    throw refuse(
+      "EINVAL",
+      "vfio_pci_bar_rw",
+      "end of BAR",
+      `Offset ${hex(offset)} is not inside BAR ${index}`,
+    );
+  }
+  if (size > MAPPABLE_BYTES) {
+    throw refuse(
+      "ENOMEM",
+      "vfio_pci_bar_rw",
+      "BAR mapping",
+      `BAR ${index} with ${hex(size)} bytes cannot be mapped into the kernel`,
+      "this is why ism_vfio_pci exists: it never maps BARs",
+    );
+  }
+  if (vfn === 0 && (device.zdev.configLoad(COMMAND, 2) & COMMAND_MEMORY) === 0) {
+    throw refuse("EIO", "vfio_pci_core_do_io_rw", "memory decode", "The memory bit of COMMAND is off");
+  }
+  return Math.min(count, size - offset);
+}
+
+/** An MIO instruction on a function without MIO addresses: condition code 3, which the accessors swallow. */
+function mioAccess(
+  { kernel, zdev }: VfioDevice,
+  op: "PCILGI" | "PCISTGI",
+  space: number,
+  offset: number,
+  length: number,
+): void {
+  const { tracer } = kernel.partition;
+  if (tracer.sink === undefined) return;
+  tracer.point({ layer: "insn", op, fh: zdev.fh, space, length, offset, cc: 3, status: 0 });
+}

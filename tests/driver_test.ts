@@ -1,0 +1,180 @@
+/** Facts, zPCI sheet 7.1, 7.2, 7.5, 8.2, 9.2, 9.4, section 10: the user-space driver, through the whole stack. */
+import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import type { TraceEvent } from "../lib/base/trace.ts";
+import type { Host, HostFunction } from "../lib/host/host.ts";
+import { CommandError } from "../lib/ism/driver/command_channel.ts";
+import { pattern } from "./support/bytes.ts";
+import { dmbBytes, errnoOf, hostOf, startedHost } from "./support/host.ts";
+
+/** What happened while `act` ran, one line an instruction on a BAR and a command. */
+function trace(host: Host, act: () => unknown): string[] {
+  const events: TraceEvent[] = [];
+  host.tracer.sink = { enter: (event) => events.push(event), leave: () => {} };
+  try {
+    act();
+  } finally {
+    host.tracer.sink = undefined;
+  }
+  return events.flatMap((event) => {
+    if (event.layer === "device" && event.op === "command") return [`${event.args["command"]}`];
+    if (event.layer !== "insn" || event.space > 5 || !["PCILG", "PCISTG", "PCISTB"].includes(event.op)) {
+      return [];
+    }
+    return [`${event.op} ${event.space} 0x${event.offset.toString(16)} ${event.length}`];
+  });
+}
+
+const commands = (lines: string[]) => lines.filter((line) => !line.startsWith("PCI"));
+const stores = (lines: string[]) => lines.filter((line) => line.startsWith("PCISTB"));
+
+/** Two started guests; the first owns a DMB that the second may write. */
+function pair(
+  size = 16384,
+): { host: Host; owner: HostFunction; writer: HostFunction; token: number; index: number } {
+  const host = startedHost(2);
+  const [owner, writer] = host.functions as [HostFunction, HostFunction];
+  const { token, index } = owner.driver.registerDmb({ size, rgid: 0xa2n });
+  return { host, owner, writer, token, index };
+}
+
+Deno.test("start() registers SBA, then IEQ; close() takes DMBs, IEQ and SBA back (7.5)", () => {
+  const host = hostOf(2);
+  const [{ driver, fn, adapter }] = host.functions as [HostFunction, HostFunction];
+  const started = commands(trace(host, () => driver.start()));
+  assertEquals(started.slice(0, 2), ["REG_SBA", "REG_IEQ"]);
+  assertEquals(started.includes("READ_GID"), true);
+  assertEquals([fn.model.config.busMaster, fn.interrupts?.noi], [true, 1]);
+  driver.registerDmb({ size: 4096, rgid: 0xa2n });
+  const closed = commands(trace(host, () => driver.close()));
+  assertEquals(closed, ["UNREG_DMB", "UNREG_IEQ", "UNREG_SBA"]);
+  assertEquals([adapter.dmbs.size, adapter.sba, adapter.ieq], [0, undefined, undefined]);
+});
+
+Deno.test("a command is one payload store, one header store, one load, then the rest of the response (7.1)", () => {
+  const { host, owner } = pair();
+  const { channel } = owner.driver;
+  assertEquals(trace(host, () => channel.send("ADD_VLAN_ID", { vlanId: 7 })), [
+    "PCISTB 2 0x8 8",
+    "PCISTB 2 0x0 8",
+    "ADD_VLAN_ID",
+    "PCILG 2 0x0 8",
+  ]);
+  const gid = trace(host, () => channel.send("READ_GID", {}));
+  assertEquals(gid, ["PCISTB 2 0x0 8", "READ_GID", "PCILG 2 0x0 8", "PCILG 2 0x8 8"]);
+  const info = trace(host, () => channel.send("QUERY_INFO", {}));
+  assertEquals(info.filter((line) => line.startsWith("PCILG")).length, 200 / 8);
+  const refused = trace(
+    host,
+    () => assertThrows(() => channel.send("DEL_VLAN_ID", { vlanId: 99 }), CommandError),
+  );
+  assertEquals(refused.at(-1), "PCILG 2 0x0 8", "nothing more is read after a failure");
+});
+
+Deno.test.each([
+  { what: "nothing", offset: 0, length: 0, pieces: [] },
+  { what: "one byte", offset: 5, length: 1, pieces: ["800005 1"] },
+  { what: "a page", offset: 4096, length: 4096, pieces: ["801000 4096"] },
+  { what: "a page from its second byte on", offset: 1, length: 4096, pieces: ["000001 4095", "801000 1"] },
+  {
+    what: "all of it",
+    offset: 0,
+    length: 16384,
+    pieces: ["000000 4096", "001000 4096", "002000 4096", "803000 4096"],
+  },
+  { what: "three pieces", offset: 4000, length: 5000, pieces: ["000fa0 96", "001000 4096", "802000 808"] },
+])(
+  "move() of $what splits at 4 KiB and signals with the last piece only (8.2)",
+  ({ offset, length, pieces }) => {
+    const { host, owner, writer, token } = pair();
+    const data = pattern(length);
+    const lines = trace(host, () => writer.driver.move(token, offset, data, { signal: true, idx: 2 }));
+    const expected = pieces.map((piece) => `PCISTB 0 0x${(token / 2 ** 28).toString(16)}2${piece}`);
+    assertEquals(stores(lines), expected);
+    assertEquals(dmbBytes(owner, token).slice(offset, offset + length), data);
+    assertEquals(owner.driver.handleInterrupt().interrupts, length === 0 ? 0 : 1);
+  },
+);
+
+Deno.test("move() keeps what was stored before a refused piece (8.2)", () => {
+  const { owner, writer, token } = pair(8192);
+  assertEquals(errnoOf(() => writer.driver.move(token, 4096, pattern(8192), { signal: true })), "EIO");
+  assertEquals(dmbBytes(owner, token).slice(4096), pattern(8192).slice(0, 4096));
+  assertEquals(owner.driver.handleInterrupt().dmbs, []);
+});
+
+Deno.test("handleInterrupt() clears s, the DMB bits and the masks that it found, and no others (9.4)", () => {
+  const { owner, writer, token, index } = pair();
+  const low = owner.driver.registerDmb({ size: 4096, rgid: 0xa2n, index: 31 });
+  writer.driver.move(token, 0, pattern(8), { signal: true, idx: 1 });
+  writer.driver.move(low.token, 0, pattern(8), { signal: true });
+  const walk = owner.driver.handleInterrupt();
+  assertEquals(walk, { interrupts: 1, dmbs: [{ index, token, mask: 0x0800 }], events: [] });
+  const sba = owner.driver.view(owner.driver.registrations!.sba, 0, 4096);
+  const left = [...sba].flatMap((byte, at) => byte === 0 ? [] : [`${at}=${byte.toString(16)}`]);
+  assertEquals(left, ["7=1", "318=10"], "indices 0 to 31 are never scanned (9.1)");
+  assertEquals(owner.driver.handleInterrupt(), { interrupts: 0, dmbs: [], events: [] });
+});
+
+Deno.test("handleInterrupt() reports bits of DMBs that are gone without a token (9.4)", () => {
+  const { owner, writer, token, index } = pair();
+  writer.driver.move(token, 0, pattern(8), { signal: true });
+  owner.driver.unregisterDmb(token);
+  assertEquals(owner.driver.handleInterrupt().dmbs, [{ index, token: undefined, mask: 0x1000 }]);
+});
+
+Deno.test("events come once each and in order over several rounds of the queue (9.2)", () => {
+  const { owner, writer } = pair();
+  let code = 0;
+  for (const burst of [1, 14, 14, 3, 14, 0, 1]) {
+    const expected = Array.from({ length: burst }, (_, i) => code + i + 1);
+    for (let i = 0; i < burst; i++) writer.driver.signal(0xa1n, ++code, 0xf1f2f3f4f5f6f7f8n);
+    const { events, interrupts } = owner.driver.handleInterrupt();
+    assertEquals(events.map((event) => event.code), expected);
+    assertEquals(interrupts, burst === 0 ? 0 : 1);
+    for (const { type, tok, info } of events) {
+      assertEquals([type, tok, info], [2, "0xa2", "0xf1f2f3f4f5f6f7f8"]);
+    }
+  }
+});
+
+Deno.test("takeEvents() finds what came without a trigger (13 #13)", () => {
+  const { owner, writer } = pair();
+  writer.driver.signal(0xa1n, 5, 0n, false);
+  assertEquals(owner.driver.takeEvents().map((event) => event.code), [5]);
+  assertEquals(owner.driver.handleInterrupt(), { interrupts: 0, dmbs: [], events: [] });
+});
+
+Deno.test("UNREG_DMB without an answer counts as done, and frees the memory (7.2, 10)", () => {
+  const { owner, token } = pair();
+  const { storage } = owner.guest.partition;
+  owner.fn.fail(0x02, 0, true);
+  const before = storage.allocated;
+  owner.driver.unregisterDmb(token);
+  assertEquals([before - storage.allocated, owner.driver.dmbs], [16384, []]);
+});
+
+Deno.test("registerDmb() gives memory of zeros that nobody had, and frees it when refused (10)", () => {
+  const { owner, writer, token, index } = pair(4096);
+  writer.driver.move(token, 0, pattern(4096));
+  owner.driver.unregisterDmb(token);
+  const again = owner.driver.registerDmb({ size: 4096, rgid: 0xa2n });
+  assertNotEquals(again.token, token);
+  assertEquals([again.index, dmbBytes(owner, again.token).every((byte) => byte === 0)], [index, true]);
+  const { allocated } = owner.guest.partition.storage;
+  assertThrows(() => owner.driver.registerDmb({ size: 4096, rgid: 0xa2n, index }), CommandError);
+  assertThrows(() => owner.driver.registerDmb({ size: 2 ** 20 + 4096, rgid: 0xa2n }), CommandError);
+  assertEquals(owner.guest.partition.storage.allocated, allocated);
+});
+
+Deno.test("reset() drops everything; the peer hears of it and the driver starts again (12.4, 13 #17)", () => {
+  const { owner, writer, token } = pair();
+  const before = owner.fn.fh;
+  owner.driver.reset();
+  assertEquals([owner.driver.isStarted, owner.adapter.dmbs.size, owner.fn.fh === before], [false, 0, false]);
+  assertEquals(errnoOf(() => writer.driver.move(token, 0, pattern(8))), "EIO");
+  const heard = writer.driver.handleInterrupt().events.map(({ type, code, tok }) => `${type} ${code} ${tok}`);
+  assertEquals(heard, [`0 4 0x${token.toString(16)}`, "1 7 0xa1"]);
+  const again = owner.driver.registerDmb({ size: 4096, rgid: 0xa2n });
+  writer.driver.move(again.token, 0, pattern(8), { signal: true });
+  assertEquals(owner.driver.handleInterrupt().dmbs.length, 1);
+});

@@ -1,0 +1,182 @@
+/** Starts the program as a user does: a process of its own, in a temporary directory, with a host file of its own. */
+import { DatabaseSync } from "node:sqlite";
+import { assert, assertEquals, assertNotMatch } from "@std/assert";
+
+const ROOT = new URL("../../", import.meta.url);
+const MAIN = new URL("main.ts", ROOT).pathname;
+const FLAGS = permissionFlags();
+/** Processes that run at the same time in {@linkcode inParallel}. */
+const AT_ONCE = 4;
+
+/** What a process left behind. */
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Standard output as bytes. */
+  readonly bytes: Uint8Array;
+}
+
+/** A document of `--json`. */
+export interface Document {
+  readonly schema: number;
+  readonly command: string | null;
+  readonly ok: boolean;
+  // deno-lint-ignore no-explicit-any -- a test knows the shape of what it asked for
+  readonly result?: any;
+  readonly error?: Readonly<Record<string, unknown>> & { readonly code: string; readonly message: string };
+  readonly trace?: readonly Readonly<Record<string, unknown>>[];
+  readonly dryRun?: boolean;
+  readonly file?: string;
+  readonly line?: number;
+}
+
+interface RunOptions {
+  readonly stdin?: string | Uint8Array;
+  /** Added to the environment, which holds nothing else but ISM_HOST and what Deno itself needs. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** A place in which the program runs; removed with everything in it at the end of a `using` block. */
+export class Program implements Disposable {
+  readonly dir = Deno.makeTempDirSync({ prefix: "ism-test-" });
+
+  /** The host file. */
+  get host(): string {
+    return this.path("host.db");
+  }
+
+  /** A file of the temporary directory. */
+  path(name: string): string {
+    return `${this.dir}/${name}`;
+  }
+
+  write(name: string, content: string | Uint8Array): string {
+    const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
+    Deno.writeFileSync(this.path(name), bytes);
+    return this.path(name);
+  }
+
+  read(name: string): Uint8Array {
+    return Deno.readFileSync(this.path(name));
+  }
+
+  /** Runs the program to its end. */
+  async run(args: readonly string[], { stdin, env }: RunOptions = {}): Promise<Outcome> {
+    const child = this.spawn(args, env === undefined ? {} : { env });
+    const writer = child.stdin.getWriter();
+    // A program that does not read its input closes it first.
+    const feed = (stdin === undefined ? Promise.resolve() : writer.write(encode(stdin)))
+      .then(() => writer.close()).catch(() => {});
+    const { code, stdout, stderr } = await child.output();
+    await feed;
+    const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { code, stdout: decode(stdout), stderr: decode(stderr), bytes: stdout };
+  }
+
+  /** Starts the program with all streams piped. */
+  spawn(args: readonly string[], { env = {} }: Pick<RunOptions, "env"> = {}): Deno.ChildProcess {
+    return new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", ...FLAGS, MAIN, ...args],
+      cwd: this.dir,
+      clearEnv: true,
+      env: { DENO_DIR: cacheDirectory(), ISM_HOST: this.host, ...env },
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+  }
+
+  /** Runs lines as a script from standard input. */
+  script(lines: readonly string[], ...options: string[]): Promise<Outcome> {
+    return this.run(["run", "-", ...options], { stdin: lines.map((line) => `${line}\n`).join("") });
+  }
+
+  /** Runs lines as a script; the documents of all lines, failed ones too. */
+  async documents(lines: readonly string[], ...options: string[]): Promise<Document[]> {
+    return documentsOf(await this.script(lines, "--json", "--keep-going", ...options));
+  }
+
+  /** The result of one command that must succeed. */
+  // deno-lint-ignore no-explicit-any -- a test knows the shape of what it asked for
+  async result(...args: string[]): Promise<any> {
+    const outcome = await this.run(["--json", ...args]);
+    assertEquals(outcome.code, 0, outcome.stderr);
+    const [document] = documentsOf(outcome);
+    return document!.result;
+  }
+
+  /** Everything that the host file holds, as text; empty if there is no host file. */
+  state(path = this.host): string {
+    if (!exists(path)) return "";
+    using db = new DatabaseSync(path, { readOnly: true });
+    const rows = db.prepare("SELECT key, json FROM state ORDER BY key").all();
+    const pages = db.prepare("SELECT guest, address, hex(data) AS data FROM page ORDER BY guest, address")
+      .all();
+    return JSON.stringify([rows, pages], (_, value) => typeof value === "bigint" ? `${value}` : value);
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.dir, { recursive: true });
+  }
+}
+
+/** The documents on standard output, one a line and nothing else. */
+export function documentsOf({ stdout }: Outcome): Document[] {
+  assert(stdout === "" || stdout.endsWith("\n"), "the last document ends its line");
+  return stdout.split("\n").slice(0, -1).map((line) => JSON.parse(line));
+}
+
+/** Asserts that a failure is told in words: no stack, no file of the program. */
+export function assertNoStack({ stdout, stderr }: Outcome): void {
+  for (const text of [stdout, stderr]) assertNotMatch(text, /^ {4}at |file:\/\/|This is a bug/m);
+}
+
+/** The SHA-256 of bytes, in hexadecimal. */
+export async function sha256(bytes: Uint8Array): Promise<string> {
+  const digest = await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>);
+  return new Uint8Array(digest).toHex();
+}
+
+/** Does something with each item, a few at a time; results in the order of the items. */
+export async function inParallel<Item, Result>(
+  items: readonly Item[],
+  work: (item: Item) => Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = [];
+  const entries = items.entries();
+  const worker = async () => {
+    for (const [i, item] of entries) results[i] = await work(item);
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  return results;
+}
+
+/** True if there is a file of that name. */
+export function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function encode(input: string | Uint8Array): Uint8Array {
+  return typeof input === "string" ? new TextEncoder().encode(input) : input;
+}
+
+/** What the task `ism` allows the program, and no more. */
+function permissionFlags(): string[] {
+  const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT)));
+  const [, flags] = /^deno run (.*) main\.ts$/.exec(tasks.ism.command)!;
+  return flags!.split(" ").filter((flag) => flag !== "--quiet");
+}
+
+/** Where Deno keeps what it has downloaded; without it, each process would download again. */
+function cacheDirectory(): string {
+  const { DENO_DIR, XDG_CACHE_HOME, HOME } = Deno.env.toObject();
+  if (DENO_DIR !== undefined) return DENO_DIR;
+  if (Deno.build.os === "darwin") return `${HOME}/Library/Caches/deno`;
+  return XDG_CACHE_HOME === undefined ? `${HOME}/.cache/deno` : `${XDG_CACHE_HOME}/deno`;
+}
