@@ -14,6 +14,8 @@ import { ioctlInput, ioctlName, ioctlOutput } from "./strace.ts";
 /** MAX_RW_COUNT: INT_MAX rounded down to a page; longer counts are clamped to it (include/linux/fs.h). */
 export const MAX_RW_COUNT = 0x7fff_f000;
 const SSIZE_MAX = 2n ** 63n - 1n;
+const TWO_53 = 2 ** 53;
+const TWO_63 = 2 ** 63;
 /** Descriptors below this are stdin, stdout and stderr. */
 const FIRST_FD = 3;
 const MAX_FDS = 1024;
@@ -127,18 +129,16 @@ export class Process {
 
   /** pread64(2): `count` bytes at `position` into `buffer` from index `start`. @returns bytes read */
   pread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start = 0): number {
-    if (this.#tracer.sink === undefined) return this.#pread(fd, buffer, count, position, start);
-    return this.#call("pread64", () => ({ fd, count, position }), () => {
-      return this.#pread(fd, buffer, count, position, start);
-    });
+    return this.#tracer.sink === undefined
+      ? this.#pread(fd, buffer, count, position, start)
+      : this.#tracedPread(fd, buffer, count, position, start);
   }
 
   /** pwrite64(2): `count` bytes of `buffer` from index `start` at `position`. @returns bytes written */
   pwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start = 0): number {
-    if (this.#tracer.sink === undefined) return this.#pwrite(fd, buffer, count, position, start);
-    return this.#call("pwrite64", () => ({ fd, count, position }), () => {
-      return this.#pwrite(fd, buffer, count, position, start);
-    });
+    return this.#tracer.sink === undefined
+      ? this.#pwrite(fd, buffer, count, position, start)
+      : this.#tracedPwrite(fd, buffer, count, position, start);
   }
 
   /** read(2) at the descriptor's own position, which advances by the result. */
@@ -339,12 +339,23 @@ export class Process {
     return fd;
   }
 
+  // Apart from the calls themselves: a closure over their parameters would cost an allocation with every call.
+  #tracedPread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
+    const args = () => ({ fd, count, position });
+    return this.#call("pread64", args, () => this.#pread(fd, buffer, count, position, start));
+  }
+
+  #tracedPwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
+    const args = () => ({ fd, count, position });
+    return this.#call("pwrite64", args, () => this.#pwrite(fd, buffer, count, position, start));
+  }
+
   #pread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
     checkPosition(position);
     const file = this.file(fd);
     if (!file.positioned) throw notPositioned("pread");
     const clamped = checkRange(position, count);
-    return file.read(buffer, clamped, Number(position), start);
+    return file.read(buffer, clamped, typeof position === "number" ? position : Number(position), start);
   }
 
   #pwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
@@ -352,7 +363,7 @@ export class Process {
     const file = this.file(fd);
     if (!file.positioned) throw notPositioned("pwrite");
     const clamped = checkRange(position, count);
-    return file.write(buffer, clamped, Number(position), start);
+    return file.write(buffer, clamped, typeof position === "number" ? position : Number(position), start);
   }
 
   /** Runs a call, recorded if a trace is taken. */
@@ -385,7 +396,10 @@ function mmapError(code: "EINVAL" | "EOVERFLOW", message: string): ErrnoError {
 
 /** Check 1: a negative position, which is what 2^63 and above is to the kernel. Comes before the descriptor. */
 function checkPosition(position: Offset): void {
-  if (position < 0 || position > SSIZE_MAX) {
+  // A number is compared with numbers: comparing it with a bigint allocates.
+  if (
+    typeof position === "number" ? position < 0 || position >= TWO_63 : position < 0n || position > SSIZE_MAX
+  ) {
     throw vfsError(
       "EINVAL",
       "position",
@@ -400,8 +414,10 @@ function checkPosition(position: Offset): void {
  * A position above 2^53 loses low bits here, but not the region index that decides its fate (VFIO sheet 4.1).
  */
 function checkRange(position: Offset, count: Offset): number {
-  const small = typeof position === "number" && typeof count === "number";
-  if (!small && (count > SSIZE_MAX || BigInt(position) + BigInt(count) > SSIZE_MAX)) {
+  if (typeof position === "number" && typeof count === "number" && position + count < TWO_53) {
+    return count > MAX_RW_COUNT ? MAX_RW_COUNT : count;
+  }
+  if (count > SSIZE_MAX || BigInt(position) + BigInt(count) > SSIZE_MAX) {
     throw vfsError(
       "EINVAL",
       "position and count",

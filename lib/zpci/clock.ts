@@ -3,16 +3,25 @@
  * so that the same script on the same host gives the same bytes.
  */
 export class Clock {
-  /** Microseconds since 1900-01-01T00:00:00Z. */
-  microseconds: number;
+  // A field would get a new heap number with every instruction; an array element is changed in place.
+  readonly #now = new Float64Array(1);
 
   constructor(microseconds: number) {
-    this.microseconds = microseconds;
+    this.#now[0] = microseconds;
+  }
+
+  /** Microseconds since 1900-01-01T00:00:00Z. */
+  get microseconds(): number {
+    return this.#now[0]!;
+  }
+
+  set microseconds(microseconds: number) {
+    this.#now[0] = microseconds;
   }
 
   /** Lets time pass. Microseconds. */
   advance(microseconds: number): void {
-    this.microseconds += microseconds;
+    this.#now[0] = this.#now[0]! + microseconds;
   }
 
   /** The TOD clock value: microseconds since 1900 times 4096 (z/Architecture: bit 51 is one microsecond). */
