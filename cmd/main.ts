@@ -103,7 +103,12 @@ function report(
   if (json) {
     const where = place === undefined ? {} : { file: place.file, line: place.line };
     const document = { schema: 1, command: name ?? null, ok: false, error: failureJson(failure), ...where };
-    terminal.out(JSON.stringify(document) + "\n");
+    try {
+      terminal.out(JSON.stringify(document) + "\n");
+    } catch (cause) {
+      // Nothing more goes to standard output from here on, so that this ends.
+      return report(terminal, cause, { json, verbose, name });
+    }
   }
   terminal.err(failureText(terminal, name, failure, verbose, place));
   return failure.exit;

@@ -4,6 +4,7 @@ import { peek, poke, pread, pwrite, stb, write } from "./commands/access.ts";
 import { config, configDump, configGet, configSet } from "./commands/config.ts";
 import { dmbList, dmbRead, dmbRegister, dmbUnregister, move } from "./commands/dmb.ts";
 import { events, irq, irqWait, signal } from "./commands/events.ts";
+import { faultAdd, faultClear, faultList } from "./commands/fault.ts";
 import { help, version } from "./commands/help.ts";
 import { hostCreate, hostDelete, hostReset, hostShow } from "./commands/host.ts";
 import { info } from "./commands/info.ts";
@@ -25,6 +26,16 @@ import { list } from "./commands/list.ts";
 import { expect, explain, let_, repeat, run } from "./commands/script.ts";
 import { send } from "./commands/send.ts";
 import { status } from "./commands/status.ts";
+
+import {
+  zpciClp,
+  zpciConfigure,
+  zpciDeconfigure,
+  zpciDisable,
+  zpciEnable,
+  zpciEvent,
+  zpciRecover,
+} from "./commands/zpci.ts";
 
 const ALL: readonly AnyCommand[] = [
   list,
@@ -73,6 +84,16 @@ const ALL: readonly AnyCommand[] = [
   dmaList,
   dmaRead,
   dmaWrite,
+  zpciClp,
+  zpciConfigure,
+  zpciDeconfigure,
+  zpciEnable,
+  zpciDisable,
+  zpciEvent,
+  zpciRecover,
+  faultAdd,
+  faultList,
+  faultClear,
   run,
   expect,
   let_,

@@ -115,7 +115,7 @@ function syscallText({ op, args, input, output }: SyscallEvent): string {
 function eventText(event: TraceEvent): string {
   switch (event.layer) {
     case "syscall": {
-      const result = event.error === undefined ? String(event.result ?? "?") : `-1 ${event.error}`;
+      const result = event.error === undefined ? String(returned(event) ?? "?") : `-1 ${event.error}`;
       return `${event.op}(${syscallText(event)}) = ${result}`;
     }
     case "insn": {
@@ -134,13 +134,24 @@ function eventText(event: TraceEvent): string {
   }
 }
 
+/** Calls that return an address. */
+const RETURNS_ADDRESS: ReadonlySet<string> = new Set(["mmap"]);
+
+/** What a system call returned; a number but for addresses. */
+function returned({ op, result }: SyscallEvent): number | string | null {
+  return result !== undefined && RETURNS_ADDRESS.has(op) ? hex(result) : result ?? null;
+}
+
 function jsonFields(fields: Readonly<Record<string, TraceValue>>): Record<string, unknown> {
-  const json: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(fields)) {
-    const wide = typeof value === "bigint" || (typeof value === "number" && HEX_FIELDS.has(name));
-    json[name] = wide ? hex(value) : value;
-  }
-  return json;
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, jsonValue(name, value)]));
+}
+
+/** Counts are numbers, as long as a number holds them; anything else of 64 bits is text. */
+function jsonValue(name: string, value: TraceValue): string | number | boolean {
+  if (typeof value === "string" || typeof value === "boolean") return value;
+  if (HEX_FIELDS.has(name)) return hex(value);
+  if (typeof value === "number") return value;
+  return name === "count" && value <= Number.MAX_SAFE_INTEGER ? Number(value) : hex(value);
 }
 
 function eventJson(event: TraceEvent): Record<string, unknown> & { op: string; layer: string } {
@@ -151,12 +162,12 @@ function eventJson(event: TraceEvent): Record<string, unknown> & { op: string; l
   }
   const args = jsonFields(event.args);
   if (event.layer === "syscall") {
-    const { layer, op, result, error } = event;
+    const { layer, op, error } = event;
     return {
       layer,
       op,
       ...args,
-      ...(error === undefined ? { result: result ?? null } : { result: -1, error }),
+      ...(error === undefined ? { result: returned(event) } : { result: -1, error }),
     };
   }
   return { layer: event.layer, op: event.op, fid: hex(event.fid), ...args };

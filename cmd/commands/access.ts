@@ -131,7 +131,7 @@ export const stb = defineCommand({
   },
   options: { accessible: ACCESSIBLE },
   access: "write",
-  examples: ["stb bar2 0 hex:0000000300000008", "stb bar0 0xff8 seq:0*8 --dry-run"],
+  examples: ["stb bar2 0 hex:0000000300000008", "stb bar2 0xff8 seq:0*8 --dry-run"],
   run(context, { region, offset, data, accessible }) {
     const { target } = context;
     const bytes = context.load(data);

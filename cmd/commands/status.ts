@@ -37,6 +37,10 @@ function describe({ guest, fn, adapter, driver, zdev }: HostFunction) {
       size: length,
       rgid: hex(rgid),
     })),
+    errors: guest.kernel.binding(zdev).errors.map(({ pec, address }) => ({
+      pec: hex(pec),
+      address: hex(address),
+    })),
     interrupts: {
       pending,
       summary: sba !== undefined && (sba[0]! & SBA.SUMMARY) !== 0,
@@ -55,7 +59,7 @@ export const status = defineCommand({
   examples: ["status", "status -d 1 --json"],
   run: ({ target }) => describe(target),
   text(result, { terminal: { style } }) {
-    const { address, guest, state, fh, descriptors, mappings, sba, ieq, dmbs, interrupts } = result;
+    const { address, guest, state, fh, descriptors, mappings, sba, ieq, dmbs, errors, interrupts } = result;
     const lines = [
       `${style.bold(address)}  guest ${guest}, ${state}, handle ${fh}`,
       `descriptors  ${descriptors.map(({ fd, kind }) => `${fd} ${kind}`).join(", ") || "none"}`,
@@ -64,6 +68,7 @@ export const status = defineCommand({
       `interrupts   ${interrupts.pending} pending, summary ${interrupts.summary ? 1 : 0}, event ${
         interrupts.event ? 1 : 0
       }`,
+      ...errors.map(({ pec, address }) => `error event  ${pec} at ${address}`),
       `mappings     ${mappings.length}`,
       ...mappings.map(({ iova, size, read, write }) =>
         `  ${iova}  ${sizeText(size)}  ${[read ? "read" : "", write ? "write" : ""].join(" ").trim()}`

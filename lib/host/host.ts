@@ -11,6 +11,7 @@ import { PFT_ISM } from "../ism/protocol.ts";
 import { Kernel, type KernelState } from "../vfio/kernel.ts";
 import type { Zdev } from "../vfio/zdev.ts";
 import { Clock, microsecondsSince1900 } from "../zpci/clock.ts";
+import { FaultPlan, type FaultPlanState } from "../zpci/faults.ts";
 import type { FunctionGroup, FunctionRecord, ZpciFunction } from "../zpci/function.ts";
 import { Processor } from "../zpci/instruction.ts";
 import { Partition } from "../zpci/partition.ts";
@@ -63,6 +64,8 @@ export class Host {
   readonly guests: readonly Guest[];
   readonly functions: readonly HostFunction[];
   readonly fabrics: ReadonlyMap<number, IsmFabric>;
+  /** Faults to inject; {@linkcode applyFaults} makes changes count. */
+  readonly faults = new FaultPlan();
 
   private constructor(topology: Topology, source: StateSource | undefined) {
     this.topology = topology;
@@ -126,7 +129,16 @@ export class Host {
       }
     }
     this.functions = functions;
-    if (source !== undefined) this.clock.microseconds = read<number>(source, "clock");
+    if (source === undefined) return;
+    this.clock.microseconds = read<number>(source, "clock");
+    this.faults.restore(read<FaultPlanState>(source, "faults"));
+    this.applyFaults();
+  }
+
+  /** Puts the fault plan where the processors look at it; an empty plan costs them nothing. */
+  applyFaults(): void {
+    const plan = this.faults.faults.length === 0 ? undefined : this.faults;
+    for (const { processor } of this.guests) processor.faults = plan;
   }
 
   /** Powers a new host on. */
@@ -158,7 +170,10 @@ export class Host {
 
   /** All state but memory contents, as JSON by key. */
   save(): Map<string, Json> {
-    const state = new Map<string, unknown>([["clock", this.clock.microseconds]]);
+    const state = new Map<string, unknown>([
+      ["clock", this.clock.microseconds],
+      ["faults", this.faults.save()],
+    ]);
     for (const [chid, fabric] of this.fabrics) state.set(`fabric/${chid}`, fabric.save());
     for (const { index, partition, kernel } of this.guests) {
       state.set(`guest/${index}/storage`, partition.storage.save());

@@ -88,8 +88,8 @@ function command<
 
 /** Commands of zPCI sheet 7.3. Lengths include the header; the response length is exactly the documented one. */
 export const COMMANDS = {
-  REG_SBA: command(0x01, [16, { sba: [8, "u64"] }], [8, {}]),
-  REG_IEQ: command(0x02, [24, { ieq: [8, "u64"], length: [16, "u64"] }], [8, {}]),
+  REG_SBA: command(0x01, [16, { sba: [8, "big64"] }], [8, {}]),
+  REG_IEQ: command(0x02, [24, { ieq: [8, "big64"], length: [16, "u64"] }], [8, {}]),
   READ_GID: command(0x03, [8, {}], [16, { gid: [8, "big64"] }]),
   ADD_VLAN_ID: command(0x04, [16, { vlanId: [8, "u64"] }], [8, {}]),
   DEL_VLAN_ID: command(0x05, [16, { vlanId: [8, "u64"] }], [8, {}]),
@@ -114,7 +114,7 @@ export const COMMANDS = {
     {},
   ]),
   REG_DMB: command(0x0a, [40, {
-    dmb: [8, "u64"],
+    dmb: [8, "big64"],
     length: [16, "u32"],
     sbaIndex: [20, "u32"],
     vlanValid: [24, "u32"],

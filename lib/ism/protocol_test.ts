@@ -46,9 +46,9 @@ const HEADER = "00".repeat(8);
 
 Deno.test("requests have their fields where zPCI sheet 7.3 has them", () => {
   const { REG_SBA, REG_IEQ, ADD_VLAN_ID, QUERY_RGID, REG_DMB, UNREG_DMB, SIGNAL_IEQ } = COMMANDS;
-  assertEquals(REG_SBA.request.encode({ sba: 0x1_0000_2000 }).toHex(), HEADER + "0000000100002000");
+  assertEquals(REG_SBA.request.encode({ sba: 0x1_0000_2000n }).toHex(), HEADER + "0000000100002000");
   assertEquals(
-    REG_IEQ.request.encode({ ieq: 0x1_0000_3000, length: 512 }).toHex(),
+    REG_IEQ.request.encode({ ieq: 0x1_0000_3000n, length: 512 }).toHex(),
     HEADER + "0000000100003000" + "0000000000000200",
   );
   assertEquals(ADD_VLAN_ID.request.encode({ vlanId: 0x1fff }).toHex(), HEADER + "0000000000001fff");
@@ -56,7 +56,7 @@ Deno.test("requests have their fields where zPCI sheet 7.3 has them", () => {
     QUERY_RGID.request.encode({ rgid: 0xf1f2f3f4f5f6f7f8n, vlanValid: 1, vlanId: 0x123 }).toHex(),
     HEADER + "f1f2f3f4f5f6f7f8" + "00000001" + "00000123",
   );
-  const dmb = { dmb: 0x1_0010_0000, length: 0x8000, sbaIndex: 32, vlanValid: 1, vlanId: 5, rgid: 0xf1f2n };
+  const dmb = { dmb: 0x1_0010_0000n, length: 0x8000, sbaIndex: 32, vlanValid: 1, vlanId: 5, rgid: 0xf1f2n };
   assertEquals(
     REG_DMB.request.encode(dmb).toHex(),
     HEADER + "0000000100100000" + "00008000" + "00000020" + "00000001" + "00000005" + "000000000000f1f2",

@@ -2,6 +2,7 @@
  * Which driver holds a function: sysfs bind, unbind, driver_override and drivers_probe.
  * Facts: VFIO sheet 1.1 and 8.5 (drivers/pci/pci-driver.c, drivers/base/bus.c, drivers/vfio/vfio_main.c).
  */
+import type { ErrorEvent } from "../zpci/partition.ts";
 import { VfioDevice } from "./device.ts";
 import type { Kernel } from "./kernel.ts";
 import { coreError } from "./refusal.ts";
@@ -13,12 +14,19 @@ import type { Zdev } from "./zdev.ts";
 export const DRIVERS = ["ism_vfio_pci", "vfio-pci", "ism"] as const;
 export type DriverName = (typeof DRIVERS)[number];
 
+/** Most error events that the kernel keeps for a function (zPCI sheet 12.4). */
+const ERROR_QUEUE = 4;
+
 /** State of a binding, for the host file. */
 export interface BindingState {
   readonly driver: DriverName | null;
   readonly override: string | null;
   readonly removing: boolean;
   readonly probeAfter: boolean;
+  readonly leaving: boolean;
+  readonly recovering: boolean;
+  readonly errors: readonly ErrorEvent[];
+  readonly droppedErrors: number;
 }
 
 /** The binding of one function. */
@@ -33,6 +41,13 @@ export class Binding {
   /** An unbind waits for the last descriptor to be closed. */
   removing = false;
   #probeAfter = false;
+  /** The function goes back to the machine once the driver has let go of it. */
+  #leaving = false;
+  /** The function is disabled and enabled once the driver has let go of it. */
+  #recovering = false;
+  /** Error events since the function was opened, at most {@linkcode ERROR_QUEUE}; and how many came on top. */
+  #errors: ErrorEvent[] = [];
+  #droppedErrors = 0;
 
   constructor(kernel: Kernel, zdev: Zdev) {
     this.#kernel = kernel;
@@ -96,9 +111,63 @@ export class Binding {
   closed(): void {
     if (!this.removing || this.device === undefined || this.device.openCount > 0) return;
     this.#detach();
+    if (this.#leaving) return this.#left();
+    if (this.#recovering) return this.#recover();
     if (!this.#probeAfter) return;
     this.#probeAfter = false;
     this.probe();
+  }
+
+  /** Error events that user space has not recovered from. */
+  get errors(): readonly ErrorEvent[] {
+    return this.#errors;
+  }
+
+  /** Queues an error event for user space; the kernel's own driver has no recovery (zPCI sheet 12.4). */
+  errorEvent(event: ErrorEvent): void {
+    if (this.#errors.length < ERROR_QUEUE) this.#errors.push(event);
+    else this.#droppedErrors++;
+  }
+
+  /** The device was opened, reset or closed: what happened before does not matter any more. */
+  clearErrors(): void {
+    this.#errors = [];
+    this.#droppedErrors = 0;
+  }
+
+  /** The function came (back): the kernel takes its handle, enables it and looks for a driver. */
+  arrived(fh: number): void {
+    this.zdev.fh = fh;
+    this.zdev.enable();
+    this.probe();
+  }
+
+  /**
+   * The function is to go, or has gone: its driver is removed, which waits while it is open. Deconfiguring a function
+   * that has gone already is harmless, so both cases end in the same way.
+   */
+  leave(): void {
+    this.#leaving = true;
+    this.#probeAfter = false;
+    if (this.driver === undefined || this.unbind()) this.#left();
+  }
+
+  /** sysfs `recover`: the driver is removed, which waits while it is open; then disable, enable, probe. */
+  recover(): void {
+    this.#recovering = true;
+    if (this.driver === undefined || this.unbind()) this.#recover();
+  }
+
+  #recover(): void {
+    this.#recovering = false;
+    this.zdev.recover();
+    this.clearErrors();
+    this.probe();
+  }
+
+  #left(): void {
+    this.#leaving = false;
+    this.#kernel.deconfigure(this.zdev);
   }
 
   /** ism_vfio_pci and vfio-pci match only by override, the kernel's own driver only without another override. */
@@ -127,10 +196,20 @@ export class Binding {
       override: this.override ?? null,
       removing: this.removing,
       probeAfter: this.#probeAfter,
+      leaving: this.#leaving,
+      recovering: this.#recovering,
+      errors: this.#errors,
+      droppedErrors: this.#droppedErrors,
     };
   }
 
-  restore({ driver, override, removing, probeAfter }: BindingState): void {
+  restore(
+    { driver, override, removing, probeAfter, leaving, recovering, errors, droppedErrors }: BindingState,
+  ): void {
+    this.#leaving = leaving;
+    this.#recovering = recovering;
+    this.#errors = [...errors];
+    this.#droppedErrors = droppedErrors;
     this.override = override ?? undefined;
     if (driver !== null) this.#attach(driver);
     this.removing = removing;

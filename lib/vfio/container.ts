@@ -209,18 +209,22 @@ function mapDma(kernel: Kernel, container: Container, domain: IommuDomain, arg: 
   if (iova + size > TWO_64 || vaddr + size > TWO_64) {
     throw coreError("EOVERFLOW", "address wrap", source, "Address plus size passes 2^64");
   }
-  if ((flags & DMA_MAP_FLAGS.VADDR) !== 0) {
-    if (read || write) throw coreError("EINVAL", "flags", source, "VADDR goes with neither READ nor WRITE");
-    throw coreError("ENOENT", "VADDR", source, "No mapping waits for a new address");
+  const moved = (flags & DMA_MAP_FLAGS.VADDR) !== 0;
+  if (moved === (read || write)) {
+    throw coreError("EINVAL", "flags", source, "A mapping needs READ or WRITE, or VADDR alone");
   }
-  if (!read && !write) throw coreError("EINVAL", "flags", source, "A mapping needs READ or WRITE");
   const page = BigInt(PAGE_SIZE);
   if (size % page !== 0n || iova % page !== 0n || vaddr % page !== 0n) {
     throw coreError("EINVAL", "alignment", source, "Address, IOVA and size must be multiples of 4096");
   }
   const at = Number(iova);
   const length = Number(size);
-  if (domain.tables.overlapping(at, length).length > 0) {
+  const overlaps = domain.tables.overlapping(at, length).length > 0;
+  if (moved) {
+    // An address waits for a new one only after an unmap with VADDR, which is not there.
+    throw coreError(overlaps ? "EINVAL" : "ENOENT", "VADDR", source, "No mapping waits for a new address");
+  }
+  if (overlaps) {
     throw coreError("EEXIST", "overlap", source, `${hex(iova)} is mapped already`, "unmap it first");
   }
   if (domain.tables.entries.length >= kernel.options.dmaEntryLimit) {
@@ -274,8 +278,8 @@ function unmapDma(type: number, domain: IommuDomain, arg: Uint8Array): number {
     if (type === EXTENSION.TYPE1V2) {
       throw coreError("EINVAL", "partial unmap", source, "The range cuts a mapping", "unmap whole mappings");
     }
-    // Version 1 answers a range that begins inside a mapping with 0, and otherwise takes the mapping whole.
-    unmapped = hit.filter((mapping) => mapping.iova >= from);
+    // Version 1 stops at a mapping that begins before the range, and takes one that ends behind it whole.
+    if (hit[0]!.iova < from) unmapped = [];
   }
   for (const mapping of unmapped) domain.unmap(mapping);
   DMA_UNMAP.encode({ size: BigInt(unmapped.reduce((sum, mapping) => sum + mapping.size, 0)) }, arg);

@@ -3,9 +3,11 @@
  * Facts: VFIO sheet 1.6 (drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable, vfio_pci_core_disable).
  */
 import { ConfigSpace, type ConfigSpaceState } from "./config/space.ts";
+import { ErrnoError } from "./errno.ts";
 import type { EventFd } from "./eventfd.ts";
 import type { Kernel } from "./kernel.ts";
 import { restorePciState, savePciState, setCommandBits } from "./pci_state.ts";
+import { coreError } from "./refusal.ts";
 import type { Variant } from "./variant/variant.ts";
 import type { Zdev } from "./zdev.ts";
 
@@ -33,6 +35,8 @@ export class VfioDevice {
   openCount = 0;
   /** The reset at open worked, so that VFIO_DEVICE_FLAGS_RESET is offered. */
   resetWorks = false;
+  /** Somebody else holds the function's device lock: what tries the lock is refused. */
+  contended = false;
   /** Eventfd per MSI vector while MSI is on. */
   msi: (EventFd | undefined)[] | undefined = undefined;
   /** LOW_POWER_ENTRY was asked for; it has no visible effect. */
@@ -59,7 +63,7 @@ export class VfioDevice {
     return this.#slab ??= new Uint8Array(this.zdev.facts.maxstbl);
   }
 
-  /** One more descriptor; the first one enables and resets the function. @throws {ErrnoError} ENODEV, EIO */
+  /** One more descriptor; the first one enables and resets the function. @throws {ErrnoError} EAGAIN, ENODEV */
   open(): void {
     if (this.openCount === 0) this.#enable();
     this.openCount++;
@@ -71,11 +75,22 @@ export class VfioDevice {
     if (this.openCount === 0) this.#disable();
   }
 
-  /** vfio_pci_try_reset_function: registers of the PCI header survive, everything in the device is lost. */
+  /**
+   * vfio_pci_try_reset_function: registers of the PCI header survive, everything in the device is lost. A function in
+   * the error state cannot be asked for its registers; it comes back as after power-on, with memory decode on.
+   *
+   * @throws {ErrnoError} EAGAIN if the device lock is taken, EIO if the machine does not reset
+   */
   reset(): void {
-    const state = savePciState(this.zdev);
+    if (this.contended) {
+      const source = "drivers/pci/pci.c: pci_try_reset_function";
+      throw coreError("EAGAIN", "device lock", source, "Somebody else holds the device lock", "try again");
+    }
+    const state = quietly(() => savePciState(this.zdev));
     this.zdev.hotReset();
-    restorePciState(this.zdev, state);
+    if (state === undefined) setCommandBits(this.zdev, 0, COMMAND_MEMORY);
+    else restorePciState(this.zdev, state);
+    this.kernel.binding(this.zdev).clearErrors();
   }
 
   /** An interrupt of a vector: signals its eventfd. */
@@ -84,11 +99,21 @@ export class VfioDevice {
   }
 
   #enable(): void {
-    setCommandBits(this.zdev, COMMAND_MASTER, 0);
-    setCommandBits(this.zdev, 0, COMMAND_MEMORY);
-    this.reset();
-    this.resetWorks = true;
+    // A function in the error state refuses these; the reset brings it back.
+    quietly(() => setCommandBits(this.zdev, COMMAND_MASTER, COMMAND_MEMORY));
+    this.resetWorks = this.#resetAtOpen();
     this.#config = ConfigSpace.build(this.#hardware(), this.#facts(), () => this.#msiGrant());
+  }
+
+  /** Only a taken lock aborts the open; any other failure withdraws the RESET capability. */
+  #resetAtOpen(): boolean {
+    try {
+      this.reset();
+      return true;
+    } catch (error) {
+      if (error instanceof ErrnoError && error.code !== "EAGAIN") return false;
+      throw error;
+    }
   }
 
   #disable(): void {
@@ -97,17 +122,11 @@ export class VfioDevice {
     this.req = undefined;
     this.lowPower = false;
     this.#config = undefined;
-    try {
-      setCommandBits(this.zdev, COMMAND_MASTER, 0);
-    } catch {
-      // A function that is gone or in error cannot be quiesced; the reset below decides.
-    }
-    try {
-      this.zdev.hotReset();
-      setCommandBits(this.zdev, 0, COMMAND_MEMORY);
-    } catch {
-      // Close cannot fail (VFIO sheet section 10).
-    }
+    this.kernel.binding(this.zdev).clearErrors();
+    // Close cannot fail (VFIO sheet section 10), whatever the function says.
+    quietly(() => setCommandBits(this.zdev, COMMAND_MASTER, 0));
+    quietly(() => this.zdev.hotReset());
+    quietly(() => setCommandBits(this.zdev, 0, COMMAND_MEMORY));
   }
 
   #hardware() {
@@ -156,5 +175,15 @@ export class VfioDevice {
     this.req = state.req === null ? undefined : this.kernel.eventFd(state.req);
     if (state.config === null) return;
     this.#config = ConfigSpace.restore(state.config, this.#hardware(), this.#facts(), () => this.#msiGrant());
+  }
+}
+
+/** Runs a step whose refusal does not matter; undefined if it was refused. */
+function quietly<Of>(step: () => Of): Of | undefined {
+  try {
+    return step();
+  } catch (error) {
+    if (error instanceof ErrnoError) return undefined;
+    throw error;
   }
 }

@@ -23,11 +23,12 @@ import {
   DEVICE_IOCTL,
   PT_FLAGS,
 } from "./uapi.ts";
-import { checkArgsz } from "./user_memory.ts";
+import { checkArgsz, copyStructSize } from "./user_memory.ts";
 
 const CDEV = "drivers/vfio/device_cdev.c";
+const UUID_BYTES = 16;
 
-type Handler = (device: VfioDevice, arg: Uint8Array, kernel: Kernel, viaCdev: boolean) => number;
+type Handler = (device: VfioDevice, arg: Uint8Array, kernel: Kernel, devid: number | undefined) => number;
 
 const IOCTLS: ReadonlyMap<number, Handler> = new Map<number, Handler>([
   [DEVICE_IOCTL.VFIO_DEVICE_GET_INFO, getDeviceInfo],
@@ -98,7 +99,7 @@ export class DeviceFile extends OpenFile {
     if (this.#viaCdev && request === DEVICE_IOCTL.VFIO_DEVICE_DETACH_IOMMUFD_PT) return this.#detach(bytes);
     const handler = IOCTLS.get(request);
     if (handler === undefined) throw notATty();
-    return handler(this.device, bytes, this.#kernel, this.#viaCdev);
+    return handler(this.device, bytes, this.#kernel, this.#bound?.devid);
   }
 
   override release(): void {
@@ -137,11 +138,8 @@ export class DeviceFile extends OpenFile {
   #bind(arg: Uint8Array): number {
     const source = `${CDEV}: vfio_df_ioctl_bind_iommufd`;
     const invalid = (rule: string, message: string) => coreError("EINVAL", rule, source, message);
-    const argsz = checkArgsz(arg, BIND_IOMMUFD_MIN, source);
-    if (arg.subarray(BIND_IOMMUFD.size, argsz).some((byte) => byte !== 0)) {
-      throw coreError("E2BIG", "unknown tail", source, "Bytes behind the known struct are not zero");
-    }
-    const { flags, iommufd: fd } = BIND_IOMMUFD.decode(arg);
+    const size = copyStructSize(arg, BIND_IOMMUFD_MIN, BIND_IOMMUFD.size, source);
+    const { flags, iommufd: fd, tokenPointer } = BIND_IOMMUFD.decode(arg.subarray(0, size));
     if (fd < 0 || (flags & ~BIND_FLAGS.TOKEN) !== 0) {
       throw invalid("arguments", "A descriptor or a flag is not valid");
     }
@@ -151,6 +149,7 @@ export class DeviceFile extends OpenFile {
     }
     if (this.#bound !== undefined) throw invalid("bound", "This descriptor is bound already");
     if ((flags & BIND_FLAGS.TOKEN) !== 0) {
+      this.#kernel.process.memory(Number(tokenPointer), UUID_BYTES, false);
       throw invalid("token", "A function that is neither PF nor VF takes no token");
     }
     const file = this.#kernel.process.file(fd);
@@ -171,8 +170,8 @@ export class DeviceFile extends OpenFile {
   #attach(arg: Uint8Array): number {
     const source = `${CDEV}: vfio_df_ioctl_attach_pt`;
     checkArgsz(arg, ATTACH_PT_MIN, source);
-    const { flags, ptId } = ATTACH_PT.decode(arg);
-    checkPasid(flags, source);
+    const { argsz, flags, ptId } = ATTACH_PT.decode(arg);
+    checkPasid(flags, argsz, ATTACH_PT.size, source);
     this.#bound!.iommufd.ioas(ptId).attach(this.device.zdev);
     this.#ioas = ptId;
     return 0;
@@ -182,17 +181,24 @@ export class DeviceFile extends OpenFile {
   #detach(arg: Uint8Array): number {
     const source = `${CDEV}: vfio_df_ioctl_detach_pt`;
     checkArgsz(arg, DETACH_PT_MIN, source);
-    checkPasid(DETACH_PT.decode(arg).flags, source);
+    const { argsz, flags } = DETACH_PT.decode(arg);
+    checkPasid(flags, argsz, DETACH_PT.size, source);
     if (this.#ioas !== undefined) this.device.zdev.attach(undefined);
     this.#ioas = undefined;
     return 0;
   }
 }
 
-/** @throws {ErrnoError} EINVAL for unknown flags, EOPNOTSUPP for PASID: ISM has no PASID operations */
-function checkPasid(flags: number, source: string): void {
+/**
+ * `size` is the length of the struct with the PASID in it.
+ *
+ * @throws {ErrnoError} EINVAL for unknown flags or no room for a PASID, EOPNOTSUPP: ISM has no PASID operations
+ */
+function checkPasid(flags: number, argsz: number, size: number, source: string): void {
   if ((flags & ~PT_FLAGS.PASID) !== 0) {
     throw coreError("EINVAL", "flags", source, `Unknown flags in ${flags}`);
   }
-  if (flags !== 0) throw coreError("EOPNOTSUPP", "PASID", source, "The driver has no PASID operations");
+  if (flags === 0) return;
+  if (argsz < size) throw coreError("EINVAL", "argsz", source, `argsz ${argsz} has no room for a PASID`);
+  throw coreError("EOPNOTSUPP", "PASID", source, "The driver has no PASID operations");
 }

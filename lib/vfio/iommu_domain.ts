@@ -5,6 +5,7 @@
 import type { Partition } from "../zpci/partition.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
 import { type Translation, TranslationTables } from "../zpci/translation.ts";
+import { ErrnoError } from "./errno.ts";
 import type { Zdev } from "./zdev.ts";
 
 /** A mapping in the host file: DMA address, size, storage address, what the device may do. */
@@ -67,19 +68,35 @@ export class IommuDomain {
     }));
   }
 
-  /** Maps `size` bytes of storage at `vaddr`; false if that is no memory of the guest. The range is free. */
+  /**
+   * Maps `size` bytes of storage at `vaddr`; false if that is no memory of the guest. The range is free.
+   *
+   * @throws {ErrnoError} EIO, ENOMEM if a function refuses the new translations; nothing is mapped then
+   */
   map(iova: number, vaddr: number, size: number, read: boolean, write: boolean): boolean {
     const buffer = this.#partition.storage.find(vaddr, size);
     if (buffer === undefined) return false;
     this.tables.insert({ iova, size, read, write, buffer, bufferOffset: vaddr - buffer.address });
-    for (const zdev of this.zdevs) zdev.refresh(iova, size);
+    try {
+      for (const zdev of this.zdevs) zdev.refresh(iova, size);
+    } catch (error) {
+      this.tables.remove(iova);
+      throw error;
+    }
     return true;
   }
 
   /** Unmaps a whole mapping. */
   unmap(mapping: Translation): void {
     this.tables.remove(mapping.iova);
-    for (const zdev of this.zdevs) zdev.refresh(mapping.iova, mapping.size);
+    for (const zdev of this.zdevs) {
+      try {
+        zdev.refresh(mapping.iova, mapping.size);
+      } catch (error) {
+        // An unmap cannot fail: a device that does not answer does not use the mapping either.
+        if (!(error instanceof ErrnoError)) throw error;
+      }
+    }
   }
 
   /** Gives the tables back: the container or IOAS is gone. */

@@ -21,7 +21,7 @@ import {
   IOMMUFD_IOCTL,
   IOVA_RANGE,
 } from "./uapi.ts";
-import { copyToUser } from "./user_memory.ts";
+import { copyStructSize, copyToUser } from "./user_memory.ts";
 import type { Zdev } from "./zdev.ts";
 
 const SOURCE = "drivers/iommu/iommufd";
@@ -58,13 +58,14 @@ export class Ioas {
   /** ATTACH of a function. @throws {ErrnoError} EADDRINUSE if a mapping is where the function cannot reach */
   attach(zdev: Zdev): void {
     const { startDma, endDma } = zdev.facts;
-    for (const { iova, size } of this.domain.tables.entries) {
-      if (iova >= startDma && iova + size - 1 <= endDma && iova % PAGE_SIZE === 0) continue;
+    for (const { iova, size, vaddr } of this.domain.mappings()) {
+      const aligned = [iova, size, vaddr].every((value) => value % PAGE_SIZE === 0);
+      if (iova >= startDma && iova + size - 1 <= endDma && aligned) continue;
       throw coreError(
         "EADDRINUSE",
         "reserved range",
         `${SOURCE}/io_pagetable.c: iopt_table_enforce_dev_resv_regions`,
-        `The mapping at ${hex(iova)} is outside the function's DMA addresses`,
+        `The mapping at ${hex(iova)} is outside the function's DMA addresses or no whole pages`,
       );
     }
     zdev.attach(this.domain);
@@ -217,10 +218,12 @@ export class IommufdFile extends OpenFile {
     }
     const ioas = this.iommufd.ioas(ioasId);
     const [start, last] = ioas.range;
+    if (count > 0) {
+      const target = this.#kernel.process.memory(Number(pointer), IOVA_RANGE.size, true);
+      copyToUser(target, 0, IOVA_RANGE.encode({ start, last }), 0, IOVA_RANGE.size);
+    }
     IOAS_IOVA_RANGES.encode({ count: 1, alignment: BigInt(ioas.alignment) }, arg);
     if (count < 1) throw ioasError("EMSGSIZE", "range count", "iommufd_ioas_iova_ranges", "There is 1 range");
-    const target = this.#kernel.process.memory(Number(pointer), IOVA_RANGE.size, true);
-    copyToUser(target, 0, IOVA_RANGE.encode({ start, last }), 0, IOVA_RANGE.size);
     return 0;
   }
 
@@ -242,7 +245,6 @@ export class IommufdFile extends OpenFile {
     const fixed = (flags & IOAS_MAP_FLAGS.FIXED_IOVA) !== 0;
     const at = fixed ? iova : freeIova(ioas, length);
     const alignment = BigInt(ioas.alignment);
-    const page = BigInt(PAGE_SIZE);
     if (length === 0n || at % alignment !== 0n || length % alignment !== 0n || userVa % alignment !== 0n) {
       throw ioasError("EINVAL", "alignment", symbol, `Address and length must be multiples of ${alignment}`);
     }
@@ -261,15 +263,8 @@ export class IommufdFile extends OpenFile {
     if (ioas.domain.tables.overlapping(Number(at), Number(length)).length > 0) {
       throw ioasError("EEXIST", "overlap", symbol, `${hex(at)} is mapped already`);
     }
-    // Whole pages are pinned; the tables of this simulator hold whole pages only.
-    const whole = at % page === 0n && length % page === 0n && userVa % page === 0n;
-    if (!whole || !ioas.domain.map(Number(at), Number(userVa), Number(length), read, write)) {
-      throw ioasError(
-        "EFAULT",
-        "pinning",
-        symbol,
-        `${hex(userVa)} is not whole pages of the process's memory`,
-      );
+    if (!ioas.domain.map(Number(at), Number(userVa), Number(length), read, write)) {
+      throw ioasError("EFAULT", "pinning", symbol, `${hex(userVa)} is not memory of the process`);
     }
     IOAS_MAP.encode({ iova: at }, arg);
     return 0;
@@ -316,23 +311,12 @@ function freeIova({ range: [first, last], domain, alignment }: Ioas, length: big
   return at;
 }
 
-/**
- * An iommufd struct: its first word is its size; a smaller one is EINVAL, a larger one must end in zeros (E2BIG).
- */
+/** An iommufd struct: all of it is needed, and a larger one must end in zeros (E2BIG). */
 function readCommand<Fields extends Record<string, FieldRow>>(
   arg: Uint8Array,
   struct: Struct<Fields>,
   symbol: string,
 ): StructValue<Fields> {
-  const source = `${SOURCE}/main.c: ${symbol}`;
-  if (arg.length < 4) throw coreError("EFAULT", "user memory", source, "The argument is not accessible");
-  const size = new DataView(arg.buffer, arg.byteOffset).getUint32(0, true);
-  if (size < struct.size) {
-    throw coreError("EINVAL", "size", source, `Size ${size} is smaller than ${struct.size}`);
-  }
-  if (arg.length < size) throw coreError("EFAULT", "user memory", source, "The argument is not accessible");
-  if (arg.subarray(struct.size, size).some((byte) => byte !== 0)) {
-    throw coreError("E2BIG", "unknown tail", source, "Bytes behind the known struct are not zero");
-  }
+  copyStructSize(arg, struct.size, struct.size, `${SOURCE}/main.c: ${symbol}`);
   return struct.decode(arg);
 }

@@ -2,15 +2,15 @@
  * The Linux of one guest, as far as VFIO goes: functions found at boot, drivers, device nodes, interrupts, and the
  * one driver process. Facts: VFIO sheet 1.1 and 1.2, zPCI sheet 11.
  */
-import { CLP, clp, CLP_HEADER, LIST_ENTRY, LIST_RESPONSE } from "../zpci/clp.ts";
-import { HANDLE_ENABLED } from "../zpci/handle.ts";
 import type { Processor } from "../zpci/instruction.ts";
-import type { ErrorEvent, Partition, PartitionKernel } from "../zpci/partition.ts";
+import type { AvailabilityEvent, ErrorEvent, Partition, PartitionKernel } from "../zpci/partition.ts";
+import { AVAILABILITY, sclpDeconfigure } from "../zpci/service_processor.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
 import { Container, ContainerFile, type ContainerState } from "./container.ts";
 import { Binding, type BindingState } from "./binding.ts";
 import type { DeviceState, VfioDevice } from "./device.ts";
 import { DeviceFile } from "./device_file.ts";
+import { ErrnoError } from "./errno.ts";
 import { EventFd, EventFdFile } from "./eventfd.ts";
 import type { FileState, OpenFile } from "./file.ts";
 import { Group, GroupFile } from "./group.ts";
@@ -19,7 +19,7 @@ import { Iommufd, IommufdFile, type IommufdState } from "./iommufd.ts";
 import { Process } from "./process.ts";
 import { coreError } from "./refusal.ts";
 import type { DriverRevision } from "./variant/ism.ts";
-import { clpBlock, Zdev, type ZdevState } from "./zdev.ts";
+import { type InterruptBits, listFunctions, Zdev, type ZdevState } from "./zdev.ts";
 
 /** Choices of the topology that concern the kernel. */
 export interface KernelOptions {
@@ -76,35 +76,24 @@ export class Kernel implements PartitionKernel {
   readonly #interruptPage: number;
   #nextId = 1;
 
-  private constructor(
-    partition: Partition,
-    processor: Processor,
-    options: KernelOptions,
-    interruptPage: number,
-    handles: readonly number[],
-  ) {
+  private constructor(partition: Partition, options: KernelOptions, interruptPage: number) {
     this.partition = partition;
     this.options = options;
     this.process = new Process(this, partition.tracer);
     this.#interruptPage = interruptPage;
     partition.kernel = this;
-    handles.slice(0, MAX_FUNCTIONS).forEach((fh, i) => {
-      const bits = { aibv: interruptPage + VECTORS_AT + i * DOUBLEWORD, aisb: interruptPage, aisbo: i };
-      const zdev = new Zdev(processor, fh, bits, options.busyRetryLimit);
-      this.#zdevs.push(zdev);
-      this.groups.push(new Group(i, zdev));
-      this.bindings.push(new Binding(this, zdev));
-    });
   }
 
   /** Boots: finds the functions through CLP, enables them and binds ism_vfio_pci to each by driver_override. */
   static boot(partition: Partition, processor: Processor, options: KernelOptions): Kernel {
     const page = partition.storage.allocate(PAGE_SIZE);
     if (page === undefined) throw new Error("The guest has no storage for its interrupt page");
-    const handles = listHandles(partition);
-    const kernel = new Kernel(partition, processor, options, page.address, handles);
-    for (const zdev of kernel.#zdevs) zdev.enable();
+    const kernel = new Kernel(partition, options, page.address);
+    for (const { fh } of listFunctions(partition).slice(0, MAX_FUNCTIONS)) {
+      kernel.#add(Zdev.discover(processor, fh, kernel.#nextBits(), options.busyRetryLimit));
+    }
     for (const binding of kernel.bindings) {
+      binding.zdev.enable();
       binding.override = "ism_vfio_pci";
       binding.probe();
     }
@@ -118,10 +107,25 @@ export class Kernel implements PartitionKernel {
     options: KernelOptions,
     state: KernelState,
   ): Kernel {
-    const handles = listHandles(partition);
-    const kernel = new Kernel(partition, processor, options, state.interruptPage, handles);
+    const kernel = new Kernel(partition, options, state.interruptPage);
+    for (const zdev of state.zdevs) {
+      kernel.#add(Zdev.restore(processor, zdev, kernel.#nextBits(), options.busyRetryLimit));
+    }
     kernel.#restore(state);
     return kernel;
+  }
+
+  /** Interrupt bits of the next function. */
+  #nextBits(): InterruptBits {
+    const i = this.#zdevs.length;
+    const page = this.#interruptPage;
+    return { aibv: page + VECTORS_AT + i * DOUBLEWORD, aisb: page, aisbo: i };
+  }
+
+  #add(zdev: Zdev): void {
+    this.groups.push(new Group(this.#zdevs.length, zdev));
+    this.bindings.push(new Binding(this, zdev));
+    this.#zdevs.push(zdev);
   }
 
   /** The functions that the kernel knows, in the order of their discovery. */
@@ -218,7 +222,31 @@ export class Kernel implements PartitionKernel {
   }
 
   /** Error events: vfio leaves recovery to user space, which sees EIO until it resets (VFIO sheet 8.6). */
-  errorEvent(_event: ErrorEvent): void {}
+  errorEvent(event: ErrorEvent): void {
+    const binding = this.bindings.find(({ zdev }) => zdev.facts.fid === event.fid);
+    // A handle that is not the current one belongs to a function that was reset since (zPCI sheet 1.4).
+    if (binding === undefined || binding.zdev.fh !== event.fh) return;
+    binding.errorEvent(event);
+  }
+
+  /** Availability events (zPCI sheet 12.3; arch/s390/pci/pci_event.c: __zpci_event_availability). */
+  availabilityEvent({ fid, fh, pec }: AvailabilityEvent): void {
+    const binding = this.bindings.find(({ zdev }) => zdev.facts.fid === fid);
+    if (binding === undefined) return;
+    if (pec === AVAILABILITY.CONFIGURED) binding.arrived(fh);
+    else if (pec === AVAILABILITY.DECONFIGURE_REQUESTED || pec === AVAILABILITY.GONE) binding.leave();
+  }
+
+  /** Gives a function back to the machine: disable, then SCLP deconfigure. */
+  deconfigure(zdev: Zdev): void {
+    zdev.attach(undefined);
+    try {
+      zdev.disable();
+    } catch (error) {
+      if (!(error instanceof ErrnoError)) throw error;
+    }
+    sclpDeconfigure(this.partition, zdev.facts.fid);
+  }
 
   save(): KernelState {
     this.#dropUnusedEventFds();
@@ -248,7 +276,6 @@ export class Kernel implements PartitionKernel {
     }
     for (const iommufd of state.iommufds) this.iommufds.set(iommufd.id, Iommufd.restore(this, iommufd));
     state.bindings.forEach((binding, i) => this.bindings[i]!.restore(binding));
-    state.zdevs.forEach((zdev, i) => this.#zdevs[i]!.restore(zdev));
     state.groups.forEach((id, i) => {
       const container = id === null ? undefined : this.containers.get(id);
       if (container === undefined) return;
@@ -314,23 +341,4 @@ export class Kernel implements PartitionKernel {
 function adoptDomain(zdev: Zdev, domain: IommuDomain): void {
   zdev.domain = domain;
   domain.zdevs.add(zdev);
-}
-
-/** Handles of all configured functions, from List PCI (arch/s390/pci/pci_clp.c: clp_list_pci). */
-function listHandles(partition: Partition): number[] {
-  const responseBytes = PAGE_SIZE - 32;
-  const handles: number[] = [];
-  let resumeToken = 0;
-  do {
-    const block = clpBlock(CLP.LIST_PCI, responseBytes);
-    new DataView(block.buffer).setBigUint64(16, BigInt(resumeToken));
-    clp(partition, block);
-    const { length } = CLP_HEADER.decode(block, 32);
-    for (let at = 32 + LIST_RESPONSE.size; at < 32 + length; at += LIST_ENTRY.size) {
-      const entry = LIST_ENTRY.decode(block, at);
-      if (entry.vendorId !== 0 && entry.configured === HANDLE_ENABLED) handles.push(entry.fh);
-    }
-    resumeToken = LIST_RESPONSE.decode(block, 32).resumeToken;
-  } while (resumeToken !== 0);
-  return handles;
 }

@@ -196,11 +196,13 @@ export class Process {
     return this.#call(
       "preadv",
       () => ({ fd, segments: segments.length, position }),
-      () =>
-        this.#vector(
+      () => {
+        this.#positioned(fd, position, "preadv");
+        return this.#vector(
           segments,
           (buffer, done) => this.#pread(fd, buffer, buffer.length, plus(position, done), 0),
-        ),
+        );
+      },
     );
   }
 
@@ -209,11 +211,13 @@ export class Process {
     return this.#call(
       "pwritev",
       () => ({ fd, segments: segments.length, position }),
-      () =>
-        this.#vector(
+      () => {
+        this.#positioned(fd, position, "pwritev");
+        return this.#vector(
           segments,
           (buffer, done) => this.#pwrite(fd, buffer, buffer.length, plus(position, done), 0),
-        ),
+        );
+      },
     );
   }
 
@@ -350,18 +354,22 @@ export class Process {
     return this.#call("pwrite64", args, () => this.#pwrite(fd, buffer, count, position, start));
   }
 
-  #pread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
+  /** Checks 1 and 2 of VFIO sheet 4.1: the position comes before the descriptor. */
+  #positioned(fd: number, position: Offset, op: string): OpenFile {
     checkPosition(position);
     const file = this.file(fd);
-    if (!file.positioned) throw notPositioned("pread");
+    if (!file.positioned) throw notPositioned(op);
+    return file;
+  }
+
+  #pread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
+    const file = this.#positioned(fd, position, "pread");
     const clamped = checkRange(position, count);
     return file.read(buffer, clamped, typeof position === "number" ? position : Number(position), start);
   }
 
   #pwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
-    checkPosition(position);
-    const file = this.file(fd);
-    if (!file.positioned) throw notPositioned("pwrite");
+    const file = this.#positioned(fd, position, "pwrite");
     const clamped = checkRange(position, count);
     return file.write(buffer, clamped, typeof position === "number" ? position : Number(position), start);
   }
@@ -432,7 +440,7 @@ function notPositioned(op: string): ErrnoError {
   return vfsError(
     "ESPIPE",
     "not seekable",
-    `fs/read_write.c: ksys_${op}64`,
+    op.endsWith("v") ? `fs/read_write.c: do_${op}` : `fs/read_write.c: ksys_${op}64`,
     "This descriptor has no positions",
   );
 }

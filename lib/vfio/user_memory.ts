@@ -2,7 +2,7 @@
  * Copies between the kernel and a caller's memory. A caller's buffer is a `Uint8Array`; bytes beyond its end are not
  * mapped, so a count that is longer than the buffer faults where a real pointer would.
  */
-import { ErrnoError } from "./errno.ts";
+import { ErrnoError, type ErrnoName } from "./errno.ts";
 
 function fault(symbol: string): ErrnoError {
   return new ErrnoError("EFAULT", {
@@ -53,4 +53,23 @@ export function checkArgsz(arg: Uint8Array, minimum: number, source: string): nu
     });
   }
   return argsz;
+}
+
+/**
+ * The argument of an ioctl whose struct may grow: its first word is its size. A size below `minimum` is EINVAL, one
+ * beyond the `known` struct must end in zeros (E2BIG).
+ *
+ * @returns bytes of the struct that the caller filled (include/linux/uaccess.h: copy_struct_from_user)
+ */
+export function copyStructSize(arg: Uint8Array, minimum: number, known: number, source: string): number {
+  if (arg.length < 4) throw fault("get_user");
+  const size = new DataView(arg.buffer, arg.byteOffset).getUint32(0, true);
+  const refuse = (code: ErrnoName, rule: string, message: string) =>
+    new ErrnoError(code, { layer: "vfio-core", rule, source, message });
+  if (size < minimum) throw refuse("EINVAL", "size", `Size ${size} is smaller than ${minimum}`);
+  if (arg.length < size) throw fault("copy_struct_from_user");
+  if (arg.subarray(known, size).some((byte) => byte !== 0)) {
+    throw refuse("E2BIG", "unknown tail", "Bytes behind the known struct are not zero");
+  }
+  return Math.min(size, known);
 }

@@ -3,13 +3,16 @@
  * code of the kernel that executes PCI instructions. Busy answers are retried, condition codes become errnos here.
  * Facts: zPCI sheet 1.3, 3.5, 11; VFIO sheet 4.5.
  */
-import { CC, ProgramException, statusText } from "../zpci/answer.ts";
+import { CC, ProgramException, STATUS, statusText } from "../zpci/answer.ts";
 import { SPACE_CONFIG } from "../zpci/access_rules.ts";
 import {
   CLP,
   clp,
   CLP_HEADER,
   CLP_RESPONSE,
+  LIST_ENTRY,
+  LIST_REQUEST,
+  LIST_RESPONSE,
   QUERY_FUNCTION_REQUEST,
   QUERY_FUNCTION_RESPONSE,
   QUERY_GROUP_REQUEST,
@@ -19,6 +22,8 @@ import {
   SET_FUNCTION_RESPONSE,
 } from "../zpci/clp.ts";
 import { FIB, IOTA_REGION_THIRD, IOTA_TRANSLATION_ON, packInterrupts } from "../zpci/fib.ts";
+import { HANDLE_ENABLED, isEnabledHandle } from "../zpci/handle.ts";
+import type { Partition } from "../zpci/partition.ts";
 import type { Processor } from "../zpci/instruction.ts";
 import { MPCIFC, mpcifc, rpcit } from "../zpci/mpcifc.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
@@ -76,18 +81,29 @@ export interface InterruptBits {
   readonly aisbo: number;
 }
 
-/** State for the host file. */
+/** State for the host file: what the kernel remembers, whatever the machine says by now. */
 export interface ZdevState {
   readonly fh: number;
   readonly vectors: number;
+  readonly facts: ZdevFactsState;
 }
+
+/** {@linkcode ZdevFacts} as JSON. */
+type ZdevFactsState =
+  & Omit<ZdevFacts, "pfip" | "utilityString" | "dasm" | "msia">
+  & {
+    readonly pfip: string;
+    readonly utilityString: string | null;
+    readonly dasm: string;
+    readonly msia: string;
+  };
 
 /** One function of a guest's kernel. */
 export class Zdev {
   readonly facts: ZdevFacts;
   /** PCI address: domain = uid, bus 0, device and function 0 (zPCI sheet section 6). */
   readonly name: string;
-  /** The current handle; every access reads it anew. */
+  /** The current handle; every access reads it anew, because hotplug can change it at any time. */
   fh: number;
   /** Vectors registered for interrupts, 0 for none. */
   vectors = 0;
@@ -98,13 +114,39 @@ export class Zdev {
   readonly #registerImage = new Uint8Array(REGISTER_BYTES);
 
   /** `busyLimit` bounds the kernel's endless retry, so that a host with a busy fault ends with an error. */
-  constructor(processor: Processor, fh: number, bits: InterruptBits, busyLimit: number) {
+  private constructor(
+    processor: Processor,
+    fh: number,
+    facts: ZdevFacts,
+    bits: InterruptBits,
+    busyLimit: number,
+  ) {
     this.#processor = processor;
     this.#bits = bits;
     this.#busyLimit = busyLimit;
     this.fh = fh;
-    this.facts = queryFacts(processor, fh);
+    this.facts = facts;
     this.name = `${this.facts.uid.toString(16).padStart(4, "0")}:00:00.0`;
+  }
+
+  /** A function found at boot; CLP tells about it. */
+  static discover(processor: Processor, fh: number, bits: InterruptBits, busyLimit: number): Zdev {
+    return new Zdev(processor, fh, queryFacts(processor, fh), bits, busyLimit);
+  }
+
+  /** A function of a saved kernel. */
+  static restore(processor: Processor, state: ZdevState, bits: InterruptBits, busyLimit: number): Zdev {
+    const { pfip, utilityString, dasm, msia, ...rest } = state.facts;
+    const facts = {
+      ...rest,
+      pfip: Uint8Array.fromHex(pfip),
+      utilityString: utilityString === null ? undefined : Uint8Array.fromHex(utilityString),
+      dasm: BigInt(dasm),
+      msia: BigInt(msia),
+    };
+    const zdev = new Zdev(processor, state.fh, facts, bits, busyLimit);
+    zdev.vectors = state.vectors;
+    return zdev;
   }
 
   /**
@@ -183,7 +225,7 @@ export class Zdev {
   enable(): void {
     this.#setFunction(SET_FUNCTION.ENABLE, 1);
     if (this.domain !== undefined) this.#registerIoat(this.domain);
-    if (this.vectors > 0) this.#registerInterrupts();
+    if (this.vectors > 0) this.#registerInterrupts(this.vectors);
   }
 
   /** zpci_disable_device. */
@@ -197,43 +239,83 @@ export class Zdev {
     this.enable();
   }
 
-  /** Attaches to an IOMMU domain, or to none. */
+  /** sysfs `recover`: takes the current handle from List PCI, disables if that is still to do, enables. */
+  recover(): void {
+    const fn = listFunctions(this.#processor.partition).find(({ fid }) => fid === this.facts.fid);
+    if (fn !== undefined) this.fh = fn.fh;
+    if (isEnabledHandle(this.fh)) this.disable();
+    this.enable();
+  }
+
+  /** Attaches to an IOMMU domain, or to none. @throws {ErrnoError} EIO, and it is attached to none */
   attach(domain: IommuDomain | undefined): void {
     if (this.domain !== undefined) {
       this.domain.zdevs.delete(this);
-      this.#modify(MPCIFC.DEREGISTER_IOAT, {});
+      this.#takeBack(MPCIFC.DEREGISTER_IOAT);
     }
-    this.domain = domain;
+    this.domain = undefined;
     if (domain === undefined) return;
-    domain.zdevs.add(this);
     this.#registerIoat(domain);
+    this.domain = domain;
+    domain.zdevs.add(this);
   }
 
-  /** arch_setup_msi_irqs: registers vectors for floating interrupts. */
+  /** arch_setup_msi_irqs: registers vectors for floating interrupts. @throws {ErrnoError} EIO */
   setupInterrupts(vectors: number): void {
+    this.#registerInterrupts(vectors);
     this.vectors = vectors;
-    this.#registerInterrupts();
   }
 
   /** arch_teardown_msi_irqs. */
   teardownInterrupts(): void {
     if (this.vectors === 0) return;
     this.vectors = 0;
-    this.#modify(MPCIFC.DEREGISTER_INTERRUPTS, {});
+    this.#takeBack(MPCIFC.DEREGISTER_INTERRUPTS);
   }
 
-  /** Tells the device that translations changed (arch/s390/pci: zpci_refresh_trans). */
+  /**
+   * zpci_refresh_trans: tells the device that translations changed.
+   *
+   * @throws {ErrnoError} ENOMEM on status 4 and 16 (zPCI sheet 3.6), EIO on anything else
+   */
   refresh(iova: number, length: number): void {
-    rpcit(this.#processor, this.fh, iova, length);
+    let cc: number;
+    let tries = 0;
+    try {
+      do {
+        cc = rpcit(this.#processor, this.fh, iova, length);
+        if (cc === CC.BUSY) this.#wait(++tries, "RPCIT");
+      } while (cc === CC.BUSY);
+    } catch (error) {
+      if (error instanceof ProgramException) throw this.#refused(CC.ERROR, "RPCIT", "zpci_refresh_trans");
+      throw error;
+    }
+    if (cc === CC.OK) return;
+    const { status } = this.#processor;
+    if (cc === CC.ERROR && (status === STATUS.NOT_ENABLED || status === STATUS.INSUFFICIENT_RESOURCES)) {
+      throw new ErrnoError("ENOMEM", {
+        layer: "instruction",
+        rule: `status ${status}`,
+        source: "arch/s390/pci/pci_insn.c: zpci_refresh_trans",
+        message: `RPCIT answered condition code 1, status ${status}: no resources for translations`,
+      });
+    }
+    throw this.#refused(cc, "RPCIT", "zpci_refresh_trans");
   }
 
   save(): ZdevState {
-    return { fh: this.fh, vectors: this.vectors };
-  }
-
-  restore(state: ZdevState): void {
-    this.fh = state.fh;
-    this.vectors = state.vectors;
+    const { pfip, utilityString, dasm, msia, ...rest } = this.facts;
+    return {
+      fh: this.fh,
+      vectors: this.vectors,
+      facts: {
+        ...rest,
+        pfip: pfip.toHex(),
+        utilityString: utilityString?.toHex() ?? null,
+        dasm: hex(dasm),
+        msia: hex(msia),
+      },
+    };
   }
 
   #registerIoat(domain: IommuDomain): void {
@@ -247,15 +329,35 @@ export class Zdev {
     });
   }
 
-  #registerInterrupts(): void {
+  #registerInterrupts(vectors: number): void {
     const { aibv, aisb, aisbo } = this.#bits;
-    const interrupts = packInterrupts({ isc: PCI_ISC, noi: this.vectors, aibvo: 0, sum: 1, aisbo });
+    const interrupts = packInterrupts({ isc: PCI_ISC, noi: vectors, aibvo: 0, sum: 1, aisbo });
     this.#modify(MPCIFC.REGISTER_INTERRUPTS, { aibv, aisb, interrupts });
   }
 
-  /** MPCIFC; a refusal leaves the function without the registration, as in the kernel, and shows at the next use. */
-  #modify(operation: number, fib: Parameters<typeof FIB.encode>[0]): number {
-    return mpcifc(this.#processor, this.fh, operation, FIB.encode(fib));
+  /** MPCIFC, repeated while it is busy. @throws {ErrnoError} EIO */
+  #modify(operation: number, fib: Parameters<typeof FIB.encode>[0]): void {
+    let cc: number;
+    let tries = 0;
+    try {
+      do {
+        cc = mpcifc(this.#processor, this.fh, operation, FIB.encode(fib));
+        if (cc === CC.BUSY) this.#wait(++tries, "MPCIFC");
+      } while (cc === CC.BUSY);
+    } catch (error) {
+      if (error instanceof ProgramException) throw this.#refused(CC.ERROR, "MPCIFC", "zpci_mod_fc");
+      throw error;
+    }
+    if (cc !== CC.OK) throw this.#refused(cc, "MPCIFC", "zpci_mod_fc");
+  }
+
+  /** Takes a registration back. What the machine does not have any more need not be taken back (zPCI sheet 3.6). */
+  #takeBack(operation: number): void {
+    try {
+      this.#modify(operation, {});
+    } catch (error) {
+      if (!(error instanceof ErrnoError)) throw error;
+    }
   }
 
   #setFunction(operation: number, dmaSpaces: number): void {
@@ -363,4 +465,22 @@ function queryFacts(processor: Processor, fh: number): ZdevFacts {
     dasm: group.dasm,
     msia: group.msia,
   };
+}
+
+/** All configured functions with their handles, from List PCI (arch/s390/pci/pci_clp.c: clp_list_pci). */
+export function listFunctions(partition: Partition): { readonly fid: number; readonly fh: number }[] {
+  const functions: { fid: number; fh: number }[] = [];
+  let resumeToken = 0;
+  do {
+    const block = clpBlock(CLP.LIST_PCI, CLP_BLOCK_BYTES - LIST_REQUEST.size);
+    LIST_REQUEST.encode({ resumeToken }, block);
+    clp(partition, block);
+    const end = LIST_REQUEST.size + CLP_HEADER.decode(block, LIST_REQUEST.size).length;
+    for (let at = LIST_REQUEST.size + LIST_RESPONSE.size; at < end; at += LIST_ENTRY.size) {
+      const { vendorId, configured, fid, fh } = LIST_ENTRY.decode(block, at);
+      if (vendorId !== 0 && configured === HANDLE_ENABLED) functions.push({ fid, fh });
+    }
+    resumeToken = LIST_RESPONSE.decode(block, LIST_REQUEST.size).resumeToken;
+  } while (resumeToken !== 0);
+  return functions;
 }

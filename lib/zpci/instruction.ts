@@ -5,21 +5,10 @@
 import type { InstructionEvent } from "../base/trace.ts";
 import { CC, ProgramException, STATUS } from "./answer.ts";
 import { LAST_BAR, loadStoreFault, SPACE_CONFIG, storeBlockFault } from "./access_rules.ts";
+import type { FaultPlan } from "./faults.ts";
 import { isEnabledHandle } from "./handle.ts";
 import { MODEL, type ZpciFunction } from "./function.ts";
 import type { Partition } from "./partition.ts";
-
-/** An access that a fault plan looks at before the machine performs it. */
-export interface FaultHook {
-  /** A condition code with status in the next byte (`cc | status << 8`), or undefined to let the access happen. */
-  before(
-    op: "PCILG" | "PCISTG" | "PCISTB",
-    fn: ZpciFunction,
-    space: number,
-    offset: number,
-    length: number,
-  ): number | undefined;
-}
 
 /** Width of the general register that PCILG fills and PCISTG reads. Bytes. */
 const REGISTER_BYTES = 8;
@@ -35,7 +24,8 @@ export class Processor {
   refusedByDevice = false;
   /** Result register of the last PCILG: big-endian, the value right-aligned, upper bytes zero (zPCI sheet 3.8). */
   readonly register = new Uint8Array(REGISTER_BYTES);
-  faults: FaultHook | undefined = undefined;
+  /** Faults to inject; undefined while there are none. */
+  faults: FaultPlan | undefined = undefined;
 
   constructor(partition: Partition) {
     this.partition = partition;
@@ -83,14 +73,17 @@ export class Processor {
     const fn = this.partition.byHandle(fh)!;
     this.#checkRange(fn, space, offset, length);
     const injected = this.faults?.before("PCILG", fn, space, offset, length);
-    if (injected !== undefined) return this.#inject(injected);
+    if (injected !== undefined) return this.answerInjected(injected);
     this.register.fill(0);
     const at = REGISTER_BYTES - length;
     if (space === SPACE_CONFIG) {
       for (let i = 0; i < length; i++) this.register[at + i] = fn.model.config.read(offset + i);
+      this.faults?.corrupt(this.register, at, length);
       return CC.OK;
     }
-    return this.#answer("PCILG", fn.model.load(space, offset, length, this.register, at));
+    const answer = fn.model.load(space, offset, length, this.register, at);
+    this.faults?.corrupt(this.register, at, length);
+    return this.#answer("PCILG", answer);
   }
 
   #store(fh: number, space: number, offset: number, length: number, value: Uint8Array): number {
@@ -101,8 +94,9 @@ export class Processor {
     const fn = this.partition.byHandle(fh)!;
     this.#checkRange(fn, space, offset, length);
     const injected = this.faults?.before("PCISTG", fn, space, offset, length);
-    if (injected !== undefined) return this.#inject(injected);
+    if (injected !== undefined) return this.answerInjected(injected);
     const at = REGISTER_BYTES - length;
+    this.faults?.corrupt(value, at, length);
     if (space === SPACE_CONFIG) {
       for (let i = 0; i < length; i++) fn.model.config.write(offset + i, value[at + i]!);
       return CC.OK;
@@ -118,7 +112,8 @@ export class Processor {
     if (why !== undefined) throw new ProgramException("specification", `PCISTB with ${why}`);
     this.#checkRange(fn, space, offset, length);
     const injected = this.faults?.before("PCISTB", fn, space, offset, length);
-    if (injected !== undefined) return this.#inject(injected);
+    if (injected !== undefined) return this.answerInjected(injected);
+    this.faults?.corrupt(source, 0, length);
     return this.#answer("PCISTB", fn.model.storeBlock(space, offset, source, length));
   }
 
@@ -153,7 +148,8 @@ export class Processor {
     return this.#error(answer);
   }
 
-  #inject(packed: number): number {
+  /** Takes over what a fault answers: `cc | status << 8`. @returns the condition code */
+  answerInjected(packed: number): number {
     this.status = packed >> 8;
     return packed & 0xff;
   }

@@ -1,4 +1,5 @@
 /** Facts, zPCI sheet 2, 3.2, 3.5, 3.8 and 1.5: PCILG, PCISTG and PCISTB. Lengths are in access_rules_test.ts. */
+import { FaultPlan } from "./faults.ts";
 import { assertEquals } from "@std/assert";
 import { Machine, outcome } from "../../tests/support/machine.ts";
 import { bytes, pattern } from "../../tests/support/bytes.ts";
@@ -137,8 +138,8 @@ Deno.test("the device's answer becomes a condition code with status, or an excep
 
 Deno.test("busy answers are injected n times, then the access happens (13 #29)", () => {
   const machine = Machine.enabled();
-  let left = 2;
-  machine.processor.faults = { before: () => left-- > 0 ? 2 : undefined };
+  machine.processor.faults = new FaultPlan();
+  machine.processor.faults.add({ kind: "busy", times: 2 }, {}, 1);
   const answers = [1, 2, 3].map(() => attempt(machine, "PCISTB", { length: 1 }));
   assertEquals(answers, ["cc 2", "cc 2", "cc 0"]);
   assertEquals(machine.device.log, ["block 2 0x0 00"]);
@@ -146,7 +147,8 @@ Deno.test("busy answers are injected n times, then the access happens (13 #29)",
 
 Deno.test("an injected condition code comes with its status, after the checks (3.2, 3.6)", () => {
   const machine = Machine.enabled();
-  machine.processor.faults = { before: () => 1 | 40 << 8 };
+  machine.processor.faults = new FaultPlan();
+  machine.processor.faults.add({ kind: "status", status: 40 }, { op: "PCILG" }, 1);
   assertEquals(attempt(machine, "PCILG", {}), "cc 1 status 40");
   assertEquals(attempt(machine, "PCILG", { length: 9 }), "operand exception");
   assertEquals(machine.device.log, []);

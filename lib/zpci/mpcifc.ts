@@ -114,6 +114,8 @@ function modify(processor: Processor, fh: number, operation: number, fib: Uint8A
   if (!isEnabledHandle(fh) || fn === undefined || fn.state === "permanent-error") return CC.INVALID_HANDLE;
   const values = FIB.decode(fib);
   if (values.format !== 0) throw new ProgramException("operand", `MPCIFC with FIB format ${values.format}`);
+  const injected = processor.faults?.before("MPCIFC", fn, operation, 0, fib.length);
+  if (injected !== undefined) return processor.answerInjected(injected);
   const perform = OPERATIONS[operation];
   if (perform === undefined) throw new ProgramException("operand", `MPCIFC operation ${operation}`);
   processor.status = perform(fn, values);
@@ -147,7 +149,9 @@ export function rpcit(processor: Processor, fh: number, iova: number, length: nu
   processor.status = 0;
   const fn = partition.byHandle(fh);
   let cc: number = CC.OK;
+  const injected = fn === undefined ? undefined : processor.faults?.before("RPCIT", fn, 0, iova, length);
   if (!isEnabledHandle(fh) || fn === undefined) cc = CC.INVALID_HANDLE;
+  else if (injected !== undefined) cc = processor.answerInjected(injected);
   else if (fn.state === "error" || fn.state === "permanent-error") {
     processor.status = STATUS.ERROR_STATE;
     cc = CC.ERROR;

@@ -18,12 +18,21 @@ export interface ErrorEvent {
   readonly write: boolean;
 }
 
+/** An availability event block (zPCI sheet 12.1). */
+export interface AvailabilityEvent {
+  readonly fh: number;
+  readonly fid: number;
+  readonly pec: number;
+}
+
 /** What a partition's kernel does when the machine calls it. */
 export interface PartitionKernel {
   /** An adapter interruption on an interruption subclass. */
   adapterInterruption(isc: number): void;
   /** An error event for one of the partition's functions. */
   errorEvent(event: ErrorEvent): void;
+  /** A function came, went, or is wanted back. */
+  availabilityEvent(event: AvailabilityEvent): void;
 }
 
 const DOUBLEWORD_BYTES = 8;
@@ -113,6 +122,14 @@ export class Partition {
       });
     }
     this.kernel?.errorEvent({ fh: fn.fh, fid: fn.identity.fid, pec, address, write });
+  }
+
+  /** Tells the kernel of an availability event. */
+  availabilityEvent(fn: ZpciFunction, pec: number): void {
+    if (this.tracer.sink !== undefined) {
+      this.tracer.point({ layer: "irq", op: "availability-event", fid: fn.identity.fid, args: { pec } });
+    }
+    this.kernel?.availabilityEvent({ fh: fn.fh, fid: fn.identity.fid, pec });
   }
 
   /** Sets bit `bit` (counted from the most significant of the byte at `address`) and says whether it was set. */

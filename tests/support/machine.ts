@@ -96,6 +96,7 @@ export class Machine {
     this.partition.kernel = {
       adapterInterruption: (isc) => this.interruptions.push(isc),
       errorEvent: (event) => this.errors.push(event),
+      availabilityEvent: () => {},
     };
   }
 

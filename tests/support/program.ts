@@ -70,7 +70,6 @@ export class Program implements Disposable {
       .then(() => writer.close()).catch(() => {});
     const { code, stdout, stderr } = await child.output();
     await feed;
-    const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
     return { code, stdout: decode(stdout), stderr: decode(stderr), bytes: stdout };
   }
 
@@ -78,13 +77,29 @@ export class Program implements Disposable {
   spawn(args: readonly string[], { env = {} }: Pick<RunOptions, "env"> = {}): Deno.ChildProcess {
     return new Deno.Command(Deno.execPath(), {
       args: ["run", "--quiet", ...FLAGS, MAIN, ...args],
+      ...this.#surroundings(env),
+      stdin: "piped",
+    }).spawn();
+  }
+
+  /** Runs a line of the shell that knows `ism`; for pipes and devices. */
+  async shell(line: string): Promise<Outcome> {
+    const ism = `ism() { "$DENO" run --quiet ${FLAGS.join(" ")} "$MAIN" "$@"; }`;
+    const { code, stdout, stderr } = await new Deno.Command("/bin/sh", {
+      args: ["-c", `${ism}\n${line}`],
+      ...this.#surroundings({ DENO: Deno.execPath(), MAIN, PATH: "/usr/bin:/bin" }),
+    }).output();
+    return { code, stdout: decode(stdout), stderr: decode(stderr), bytes: stdout };
+  }
+
+  #surroundings(env: Readonly<Record<string, string>>) {
+    return {
       cwd: this.dir,
       clearEnv: true,
       env: { DENO_DIR: cacheDirectory(), ISM_HOST: this.host, ...env },
-      stdin: "piped",
       stdout: "piped",
       stderr: "piped",
-    }).spawn();
+    } as const;
   }
 
   /** Runs lines as a script from standard input. */
@@ -148,7 +163,9 @@ export async function inParallel<Item, Result>(
   const worker = async () => {
     for (const [i, item] of entries) results[i] = await work(item);
   };
-  await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  // All workers end before the first failure is thrown, so that no process outlives its test.
+  const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, worker));
+  for (const end of ends) if (end.status === "rejected") throw end.reason;
   return results;
 }
 
@@ -160,6 +177,10 @@ export function exists(path: string): boolean {
   } catch {
     return false;
   }
+}
+
+function decode(bytes: Uint8Array): string {
+  return new TextDecoder().decode(bytes);
 }
 
 function encode(input: string | Uint8Array): Uint8Array {

@@ -52,6 +52,7 @@ export class Station {
         page.touch(0, 64, false).fill(0, 0, 64);
         this.onInterruption();
       },
+      availabilityEvent: () => {},
       errorEvent: ({ pec }) => this.errors.push(pec),
     };
     this.partition.translationTables.set(page.address, this.tables);

@@ -2,6 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { be, bytes, pattern } from "../../../tests/support/bytes.ts";
 import { outcome } from "../../../tests/support/machine.ts";
+import { rpcit } from "../../zpci/mpcifc.ts";
 import { DMB_AT, IEQ_AT, SBA_AT, type Station, stations } from "../../../tests/support/stations.ts";
 
 const READ_GID = "00000003" + "0000" + "0008";
@@ -138,6 +139,47 @@ Deno.test.each([
   assertEquals([third.takeEvents(), third.sba[0]], [[], 0], "nothing shared, nothing told");
 });
 
+Deno.test("who only owns and who only uses a shared DMB hear of a disable too (13 #17)", () => {
+  const [owner, user] = stations();
+  const token = owner!.dmb(0xa2n).toString(16);
+  user!.fn.disable();
+  assertEquals(owner!.takeEvents(), [`0 0x8 0x${token}`, "1 0x7 0xa2"]);
+  user!.enable();
+  user!.start();
+  owner!.fn.disable();
+  assertEquals(user!.takeEvents(), [`0 0x4 0x${token}`, "1 0x7 0xa1"]);
+});
+
+Deno.test.each([
+  { what: "the SBA", iova: SBA_AT, state: "error" },
+  { what: "the IEQ", iova: IEQ_AT, state: "error" },
+  { what: "the page behind the IEQ", iova: IEQ_AT + 4096, state: "enabled" },
+  { what: "the page before the DMB", iova: DMB_AT - 4096, state: "enabled" },
+  { what: "the DMB's first page", iova: DMB_AT, state: "error" },
+  { what: "the DMB's last page", iova: DMB_AT + 4096, state: "error" },
+  { what: "the page behind the DMB", iova: DMB_AT + 8192, state: "enabled" },
+])("RPCIT over $what leaves state $state (11: addresses in use)", ({ iova, state }) => {
+  const [station] = stations(1);
+  station!.dmb(0xa1n, { length: 8192 });
+  const { processor, fn } = station!;
+  rpcit(processor, fn.fh, iova, 4096);
+  assertEquals(fn.state, state);
+});
+
+Deno.test("RPCIT over everything is harmless once all is unregistered, or after a reset (11)", () => {
+  for (const unregister of [true, false]) {
+    const [station] = stations(1);
+    const { processor, fn } = station!;
+    if (unregister) { for (const code of [0x12, 0x11]) station!.command(code); }
+    else {
+      fn.disable();
+      station!.enable();
+    }
+    rpcit(processor, fn.fh, SBA_AT, 2 ** 30);
+    assertEquals(fn.state, "enabled");
+  }
+});
+
 Deno.test("disable and error state leave the function as at boot (1.3, 12.4, 13 #17)", () => {
   for (
     const act of [
@@ -148,6 +190,7 @@ Deno.test("disable and error state leave the function as at boot (1.3, 12.4, 13 
     const { first, second, owned, used } = sharing();
     first.command(0x04, be(7, 8));
     first.command(0x06);
+    second.command(0x0e, be(0xa1, 8) + be(1, 4) + be(0x80, 4) + be(0, 8));
     act(first);
     assertEquals(first.adapter.save(), {
       commandArea: "",

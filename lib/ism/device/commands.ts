@@ -43,19 +43,20 @@ type Handlers = {
 const HANDLERS: Handlers = {
   REG_SBA(adapter, { sba }) {
     if (adapter.sba !== undefined) return [RET.WRONG_STATE];
-    if (sba % PAGE_SIZE !== 0) return [RET.BAD_ADDRESS];
-    if (!reachable(adapter, sba, SBA.BYTES)) return [RET.BAD_ADDRESS];
-    adapter.sba = sba;
+    if (!isAligned(sba)) return [RET.BAD_ADDRESS];
+    if (!reachable(adapter, Number(sba), SBA.BYTES)) return [RET.BAD_ADDRESS];
+    adapter.sba = Number(sba);
     return [RET.OK];
   },
   REG_IEQ(adapter, { ieq, length }) {
     if (adapter.ieq !== undefined) return [RET.WRONG_STATE];
-    if (ieq % PAGE_SIZE !== 0 || length !== IEQ.BYTES) return [RET.BAD_ADDRESS];
-    if (!reachable(adapter, ieq, IEQ.BYTES)) return [RET.BAD_ADDRESS];
-    adapter.ieq = ieq;
+    if (!isAligned(ieq) || length !== IEQ.BYTES) return [RET.BAD_ADDRESS];
+    const address = Number(ieq);
+    if (!reachable(adapter, address, IEQ.BYTES)) return [RET.BAD_ADDRESS];
+    adapter.ieq = address;
     adapter.ieqSlot = 0;
     adapter.fn.dma.write(
-      ieq,
+      address,
       IEQ_HEADER.encode({ idx: 0, ieqLength: IEQ.BYTES, entryLength: IEQ.ENTRY_BYTES }),
     );
     return [RET.OK];
@@ -106,19 +107,20 @@ const HANDLERS: Handlers = {
   REG_DMB(adapter, { dmb, length, sbaIndex, vlanValid, vlanId, rgid }) {
     if (adapter.sba === undefined) return [RET.WRONG_STATE];
     if (sbaIndex >= SBA.INDICES || adapter.dmbs.has(sbaIndex)) return [RET.BAD_INDEX];
-    if (length < DMB.UNIT || length > DMB.MAX || length % DMB.UNIT !== 0 || dmb % DMB.UNIT !== 0) {
+    if (length < DMB.UNIT || length > DMB.MAX || length % DMB.UNIT !== 0 || !isAligned(dmb)) {
       return [RET.BAD_ADDRESS];
     }
-    if (dmb % DMB.BOUNDARY + length > DMB.BOUNDARY) return [RET.BAD_ADDRESS];
+    const address = Number(dmb);
+    if (address % DMB.BOUNDARY + length > DMB.BOUNDARY) return [RET.BAD_ADDRESS];
     const vlan = checkVlan(adapter, vlanValid, vlanId);
     if (vlan !== RET.OK) return [vlan];
-    if (!reachable(adapter, dmb, length)) return [RET.BAD_ADDRESS];
+    if (!reachable(adapter, address, length)) return [RET.BAD_ADDRESS];
     const token = adapter.fabric.takeToken();
     if (token === 0) return [RET.NO_RESOURCES];
     adapter.addDmb({
       owner: adapter,
       token,
-      iova: dmb,
+      iova: address,
       length,
       sbaIndex,
       vlanId: vlanValid === 0 ? undefined : vlanId,
@@ -155,6 +157,11 @@ const HANDLERS: Handlers = {
   },
 };
 
+/** Page aligned; asked of all 64 bits, because the number that follows from them may be rounded. */
+function isAligned(address: bigint): boolean {
+  return address % BigInt(PAGE_SIZE) === 0n;
+}
+
 /** A VLAN tag is needed when the function requires one, and must name a VLAN the function is in. */
 function checkVlan(adapter: IsmAdapter, vlanValid: number, vlanId: number): number {
   if (vlanValid === 0) return adapter.vlanRequired ? RET.BAD_VLAN : RET.OK;
@@ -188,6 +195,8 @@ export function executeCommand(adapter: IsmAdapter): void {
     request: StructValue<Record<string, FieldRow>>,
   ) => readonly [number, Partial<StructValue<Record<string, FieldRow>>>?];
   const [ret, fields = {}] = handler(adapter, layout.request.decode(area));
+  // A function that the command put into the error state answers nothing.
+  if (!adapter.reachable) return;
   if (ret !== RET.OK) return respond(adapter, code, ret, name);
   const response = layout.response.encode(fields);
   RESPONSE_HEADER.encode({ code, ret, length: response.length }, response);

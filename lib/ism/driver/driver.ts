@@ -166,11 +166,11 @@ export class IsmDriver {
       undo.push(() => descriptor.disableMsi());
       const sba = this.#allocate(SBA.BYTES);
       undo.push(() => this.#release(sba));
-      channel.send("REG_SBA", { sba: sba.iova });
+      channel.send("REG_SBA", { sba: BigInt(sba.iova) });
       undo.push(() => channel.unregister("UNREG_SBA", {}));
       const ieq = this.#allocate(PAGE_SIZE, [sba]);
       undo.push(() => this.#release(ieq));
-      channel.send("REG_IEQ", { ieq: ieq.iova, length: IEQ.BYTES });
+      channel.send("REG_IEQ", { ieq: BigInt(ieq.iova), length: IEQ.BYTES });
       const { gid } = channel.send("READ_GID", {});
       this.#registrations = { sba, ieq, eventfd, gid: `0x${gid.toString(16)}`, lastSlot: -1 };
     } catch (error) {
@@ -188,7 +188,8 @@ export class IsmDriver {
    * Allocates, maps and registers a DMB that one GID may write.
    *
    * @param size bytes, a multiple of 4096 from 4096 to 1 MiB
-   * @throws {CommandError} @throws {ErrnoError} EINVAL, ENOSPC as the kernel's driver answers; memory is freed again
+   * @throws {CommandError} what the device refuses with @throws {DriverError} no index is free
+   * @throws {ErrnoError} from mapping the memory; on any failure the memory is freed again
    */
   registerDmb(
     { size, rgid, index, vlan }: { size: number; rgid: bigint; index?: number; vlan?: number },
@@ -198,7 +199,7 @@ export class IsmDriver {
     const memory = this.#allocate(size);
     try {
       const { token } = this.channel.send("REG_DMB", {
-        dmb: memory.iova,
+        dmb: BigInt(memory.iova),
         length: size,
         sbaIndex: at,
         vlanValid: vlan === undefined ? 0 : 1,

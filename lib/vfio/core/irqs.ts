@@ -122,8 +122,8 @@ function triggerMsi(device: VfioDevice, kernel: Kernel, set: IrqSet): number {
     if (start + count === 0) {
       throw coreError("ERANGE", "no vectors", source, "MSI cannot be switched on with no vectors");
     }
-    device.msi = new Array(start + count).fill(undefined);
     device.zdev.setupInterrupts(start + count);
+    device.msi = new Array(start + count).fill(undefined);
     try {
       return installVectors(device, kernel, set);
     } catch (error) {

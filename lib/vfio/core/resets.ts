@@ -28,8 +28,16 @@ export function resetDevice(device: VfioDevice): number {
   return 0;
 }
 
-/** VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: one entry, the function's own slot. */
-export function hotResetInfo(device: VfioDevice, arg: Uint8Array, kernel: Kernel, viaCdev: boolean): number {
+/**
+ * VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: one entry, the function's own slot. `devid` is the iommufd's number for the
+ * device behind a cdev, undefined for a descriptor that came from a group.
+ */
+export function hotResetInfo(
+  device: VfioDevice,
+  arg: Uint8Array,
+  kernel: Kernel,
+  devid: number | undefined,
+): number {
   const source = `${CORE}: vfio_pci_ioctl_get_pci_hot_reset_info`;
   const argsz = checkArgsz(arg, HOT_RESET_INFO.size, source);
   if (argsz < HOT_RESET_INFO.size + HOT_RESET_ENTRY.size) {
@@ -43,24 +51,30 @@ export function hotResetInfo(device: VfioDevice, arg: Uint8Array, kernel: Kernel
     );
   }
   const entry = HOT_RESET_ENTRY.encode({
-    groupOrDevice: viaCdev ? device.zdev.facts.fid : kernel.group(device.zdev).number,
+    groupOrDevice: devid ?? kernel.group(device.zdev).number,
     segment: device.zdev.facts.uid,
     bus: 0,
     devfn: 0,
   });
-  const flags = viaCdev ? HOT_RESET_FLAGS.DEV_ID | HOT_RESET_FLAGS.DEV_ID_OWNED : 0;
+  const flags = devid === undefined ? 0 : HOT_RESET_FLAGS.DEV_ID | HOT_RESET_FLAGS.DEV_ID_OWNED;
   copyToUser(arg, HOT_RESET_INFO.size, entry, 0, entry.length);
   HOT_RESET_INFO.encode({ flags, count: 1 }, arg);
   return 0;
 }
 
 /** VFIO_DEVICE_PCI_HOT_RESET: a group descriptor proves ownership, a cdev passes none. */
-export function hotReset(device: VfioDevice, arg: Uint8Array, kernel: Kernel, viaCdev: boolean): number {
+export function hotReset(
+  device: VfioDevice,
+  arg: Uint8Array,
+  kernel: Kernel,
+  devid: number | undefined,
+): number {
   const source = `${CORE}: vfio_pci_ioctl_pci_hot_reset`;
   const invalid = (message: string) => coreError("EINVAL", "hot reset", source, message);
   checkArgsz(arg, HOT_RESET.size, source);
   const { flags, count } = HOT_RESET.decode(arg);
   if (flags !== 0) throw invalid("Flags must be 0");
+  const viaCdev = devid !== undefined;
   if (viaCdev !== (count === 0)) {
     throw invalid(viaCdev ? "A cdev passes no group descriptors" : "A group descriptor must be passed");
   }
@@ -74,12 +88,15 @@ export function hotReset(device: VfioDevice, arg: Uint8Array, kernel: Kernel, vi
     if (!(file instanceof GroupFile)) throw invalid(`Descriptor ${fd} is not a group`);
     if (file.group.zdev !== device.zdev) throw invalid("The device is not in a group that was passed");
   }
+  if (device.contended) {
+    throw coreError("EBUSY", "device lock", source, "Somebody else holds the device lock");
+  }
   device.reset();
   return 0;
 }
 
 /** VFIO_DEVICE_IOEVENTFD: never works for ISM, and decodes offsets with the wrong shift (VFIO sheet 8.3). */
-export function ioeventfd(device: VfioDevice, arg: Uint8Array): number {
+export function ioeventfd(_device: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_ioeventfd`;
   const invalid = (message: string) => coreError("EINVAL", "ioeventfd", source, message);
   checkArgsz(arg, IOEVENTFD.size, source);
@@ -90,8 +107,6 @@ export function ioeventfd(device: VfioDevice, arg: Uint8Array): number {
   const index = Number(offset >> CORE_SHIFT);
   if (index > REGION.BAR5) throw invalid(`The offset decodes to region index ${index} with a shift of 40`);
   if (size === 8) throw invalid("A size of 8 is not supported");
-  const within = Number(offset & (1n << CORE_SHIFT) - 1n);
-  const bar = device.zdev.facts.bars[index]!;
-  if (within + size > bar.size) throw invalid(`BAR ${index} has no such offset`);
+  if (index !== REGION.BAR0) throw invalid("An ISM function takes no ioeventfds (VFIO sheet 8.3)");
   throw coreError("ENOMEM", "BAR mapping", source, `BAR ${index} cannot be mapped into the kernel`);
 }

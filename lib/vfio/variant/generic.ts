@@ -46,8 +46,8 @@ export class GenericVariant implements Variant {
   }
 
   read(device: VfioDevice, buffer: Uint8Array, count: number, position: number, start: number): number {
-    const index = this.#checkIndex(position);
     if (count === 0) return 0;
+    const index = this.#checkIndex(position);
     const offset = this.layout.offsetAt(position);
     if (index === REGION.CONFIG) return device.config.read(offset, buffer, count, start);
     const clamped = checkBar(device, index, offset, count);
@@ -62,8 +62,8 @@ export class GenericVariant implements Variant {
   }
 
   write(device: VfioDevice, buffer: Uint8Array, count: number, position: number, start: number): number {
-    const index = this.#checkIndex(position);
     if (count === 0) return 0;
+    const index = this.#checkIndex(position);
     const offset = this.layout.offsetAt(position);
     if (index === REGION.CONFIG) return device.config.write(offset, buffer, count, start);
     const clamped = checkBar(device, index, offset, count);
@@ -77,7 +77,7 @@ export class GenericVariant implements Variant {
     return clamped;
   }
 
-  /** Regions beyond the nine of PCI do not exist; that is checked before the count. */
+  /** Regions beyond the nine of PCI do not exist. */
   #checkIndex(position: number): number {
     const index = this.layout.indexAt(position);
     if (index < REGION.COUNT) return index;

@@ -1,0 +1,152 @@
+/** Faults: what a scenario wants to go wrong, and when. */
+import { hex } from "../../lib/base/hex.ts";
+import { EXCEPTION_NAMES, type Fault, FAULT_OPS, type FaultKind } from "../../lib/zpci/faults.ts";
+import type { ProgramExceptionName } from "../../lib/zpci/answer.ts";
+import { argument, defaulted, defineCommand, flag, type Kind, optional } from "../command.ts";
+import { choice, number } from "../kinds.ts";
+import { renderTable } from "../terminal.ts";
+import { quoteText } from "../text/diagnostic.ts";
+import { parseNumber } from "../text/number.ts";
+import { UsageError } from "../text/usage_error.ts";
+
+const FORMS = "busy:COUNT, cc1:STATUS, cc3, exception:NAME, event:PEC or flip:BIT";
+
+/** What is to happen: a word, and behind a colon its number or name. */
+const KIND: Kind<FaultKind> = {
+  placeholder: "KIND",
+  choices: ["busy:", "cc1:", "cc3", "exception:", "event:", "flip:"],
+  parse(text) {
+    const [word = "", value = ""] = text.split(":", 2);
+    switch (word) {
+      case "busy":
+        return { kind: "busy", times: parseNumber(value, "busy", { min: 1, max: 2 ** 31 }) };
+      case "cc1":
+        return { kind: "status", status: parseNumber(value, "cc1", { max: 255 }) };
+      case "cc3":
+        if (text === "cc3") return { kind: "invalid-handle" };
+        break;
+      case "exception": {
+        const exception = EXCEPTION_NAMES.find((name) => name === value);
+        if (exception !== undefined) return { kind: "exception", exception };
+        throw new UsageError(`${quoteText(value)} is not one of ${EXCEPTION_NAMES.join(", ")}`, {
+          token: text,
+        });
+      }
+      case "event":
+        return { kind: "event", pec: parseNumber(value, "event", { max: 0xffff }) };
+      case "flip":
+        return { kind: "flip", bit: parseNumber(value, "flip", { max: 8 * 8192 }) };
+    }
+    throw new UsageError(`${quoteText(text)} is no fault; faults are ${FORMS}`, { token: text });
+  },
+};
+
+function kindText(fault: FaultKind): string {
+  switch (fault.kind) {
+    case "busy":
+      return `busy:${fault.times}`;
+    case "status":
+      return `cc1:${fault.status}`;
+    case "invalid-handle":
+      return "cc3";
+    case "exception":
+      return `exception:${fault.exception satisfies ProgramExceptionName}`;
+    case "event":
+      return `event:${hex(fault.pec)}`;
+    case "flip":
+      return `flip:${fault.bit}`;
+  }
+}
+
+function describe({ id, fault, match, at, seen }: Fault) {
+  return {
+    id,
+    fault: kindText(fault),
+    op: match.op ?? null,
+    fid: match.fid === undefined ? null : hex(match.fid),
+    space: match.space ?? null,
+    from: match.from === undefined ? null : hex(match.from),
+    to: match.to === undefined ? null : hex(match.to),
+    at,
+    seen,
+  };
+}
+
+export const faultAdd = defineCommand({
+  name: "fault add",
+  group: "host",
+  summary: "Let the n-th matching access go wrong",
+  details: `KIND is ${FORMS}.
+busy answers condition code 2 that often; cc1 answers condition code 1 with a status; event puts the function into the
+error state with an event code; flip inverts a bit of the data. Without options any access of the function counts.`,
+  args: { kind: argument(KIND, FORMS) },
+  options: {
+    op: optional(choice("OP", FAULT_OPS), "only this instruction"),
+    space: optional(number("SPACE", { max: 15 }), "only this address space: a BAR, or 15 for config space"),
+    from: optional(number("OFFSET"), "only accesses that touch this offset or what is behind it"),
+    to: optional(number("OFFSET"), "only accesses that begin at or before this offset"),
+    at: defaulted(number("N", { min: 1 }), 1, "the n-th matching access, from 1"),
+    any: flag("accesses of any function, not only of the one that --device names"),
+  },
+  access: "write",
+  examples: ["fault add busy:3 --op PCISTB --space 2", "fault add cc3 --op PCILG --at 2"],
+  run({ host, target }, { kind, op, space, from, to, at, any }) {
+    const match = {
+      ...(any ? {} : { fid: target.zdev.facts.fid }),
+      ...(op === undefined ? {} : { op }),
+      ...(space === undefined ? {} : { space }),
+      ...(from === undefined ? {} : { from }),
+      ...(to === undefined ? {} : { to }),
+    };
+    const id = host.faults.add(kind, match, at);
+    host.applyFaults();
+    return { id };
+  },
+  text: ({ id }) => String(id),
+  value: ({ id }) => String(id),
+});
+
+export const faultList = defineCommand({
+  name: "fault list",
+  group: "host",
+  summary: "List the faults, with how many accesses matched so far",
+  args: {},
+  options: {},
+  access: "read",
+  examples: ["fault list"],
+  run: ({ host }) => ({ faults: host.faults.faults.map(describe) }),
+  text({ faults }, { terminal }) {
+    if (faults.length === 0) return "";
+    const cell = (value: string | number | null) => value === null ? "any" : String(value);
+    const rows = faults.map(({ id, fault, op, fid, space, from, to, at, seen }) => [
+      String(id),
+      fault,
+      cell(op),
+      cell(fid),
+      cell(space),
+      `${from ?? ""}..${to ?? ""}`,
+      String(at),
+      String(seen),
+    ]);
+    return renderTable(
+      [["ID", "FAULT", "OP", "FID", "SPACE", "OFFSETS", "AT", "SEEN"], ...rows],
+      terminal.style,
+    );
+  },
+});
+
+export const faultClear = defineCommand({
+  name: "fault clear",
+  group: "host",
+  summary: "Remove a fault, or all of them",
+  args: { id: optional(number("ID"), "the fault; all by default") },
+  options: {},
+  access: "write",
+  examples: ["fault clear"],
+  run({ host }, { id }) {
+    const removed = host.faults.clear(id);
+    if (removed === 0 && id !== undefined) throw new UsageError(`There is no fault ${id}; see "fault list"`);
+    host.applyFaults();
+    return { removed };
+  },
+});

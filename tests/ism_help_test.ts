@@ -1,0 +1,111 @@
+/** Help: there for every command, with examples that are understood and that work on a fresh host. */
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { AnyCommand } from "../cmd/command.ts";
+import { literalWord } from "../cmd/options.ts";
+import { parseLine } from "../cmd/parse.ts";
+import { parseScript } from "../cmd/script.ts";
+import { COMMANDS } from "../cmd/table.ts";
+import { splitWords } from "../cmd/text/words.ts";
+import { inParallel, Program } from "./support/program.ts";
+
+const ALL: readonly AnyCommand[] = [...COMMANDS.values()];
+const ROOT = new URL("../", import.meta.url);
+/** Families of commands whose first word is no command. */
+const FAMILIES = [...new Set(ALL.map(({ name }) => name.split(" ")[0]!))].filter((word) =>
+  !COMMANDS.has(word)
+);
+
+/** An example as the shell hands it over. */
+function words(example: string): string[] {
+  return splitWords(example, { file: "example", line: 1 }).map(({ text }) => text);
+}
+
+Deno.test("ism help lists every command, and help on a command ends with its examples", async () => {
+  using program = new Program();
+  const overview = await program.run(["help"]);
+  assertEquals([overview.code, overview.stderr], [0, ""]);
+  for (const { name, summary } of ALL) {
+    assert(
+      overview.stdout.split("\n").some((line) => line.startsWith(`  ${name} `) && line.endsWith(summary)),
+      name,
+    );
+  }
+  const documents = await program.documents(
+    [...ALL.map(({ name }) => name), ...FAMILIES].map((name) => `help ${name}`),
+  );
+  for (const [i, { name, examples }] of ALL.entries()) {
+    const { text } = documents[i]!.result;
+    assert(text.startsWith(`ism ${name}`), name);
+    assert(examples.length > 0, `${name} has an example`);
+    assert(text.endsWith(`\nExamples\n${examples.map((line) => `  ism ${line}\n`).join("")}`), name);
+  }
+  for (const { ok, result } of documents.slice(ALL.length)) {
+    assert(ok && result.text.includes("\nExamples\n"));
+  }
+});
+
+Deno.test("ism COMMAND --help and ism help COMMAND say the same", async () => {
+  using program = new Program();
+  for (const name of ["stb", "dmb register", "dmb", "expect"]) {
+    const [one, two] = await Promise.all([
+      program.run(["help", ...name.split(" ")]),
+      program.run([...name.split(" "), "--help"]),
+    ]);
+    assertEquals([two.code, two.stdout], [0, one.stdout]);
+    assertMatch(one.stdout, /^ism /);
+  }
+  const [bare, flag] = await Promise.all([program.run([]), program.run(["-h"])]);
+  assertEquals([bare.code, bare.stdout], [0, flag.stdout]);
+  assertEquals([...Deno.readDirSync(program.dir)], [], "help needs no host");
+});
+
+Deno.test("ism understands every example of its help", () => {
+  for (const { name, examples } of ALL) {
+    for (const example of examples) {
+      const invocation = parseLine(words(example).map((word, i) => literalWord(word, i + 1)), COMMANDS, {
+        inScript: false,
+      });
+      assert(invocation.command !== undefined, `${name}: ${example}`);
+    }
+  }
+});
+
+/** True for a line that may stand in a script. */
+function isScriptLine(example: string): boolean {
+  try {
+    return parseScript(example, "example", COMMANDS).length === 1;
+  } catch {
+    return false;
+  }
+}
+
+Deno.test("ism help shows examples that work as they are on a fresh host", async () => {
+  const examples = ALL.flatMap(({ examples }) => [...examples]).filter((example) =>
+    !example.startsWith("run ")
+  );
+  const lines = examples.filter(isScriptLine);
+  using fresh = new Program();
+  await fresh.result("host", "create");
+  const files = {
+    "README.md": Deno.readFileSync(new URL("README.md", ROOT)),
+    "host.db": fresh.read("host.db"),
+  };
+  const place = () => {
+    const program = new Program();
+    for (const [name, content] of Object.entries(files)) program.write(name, content);
+    return program;
+  };
+  // One process for each would be slow: what works both before and after all others needs none of them.
+  const doubtful = new Set(examples.filter((example) => !lines.includes(example)));
+  await inParallel([lines, lines.toReversed()], async (order) => {
+    using program = place();
+    const documents = await program.documents(order);
+    documents.forEach(({ ok }, i) => ok || doubtful.add(order[i]!));
+  });
+  const failures = await inParallel([...doubtful], async (example) => {
+    using program = place();
+    const { code, stderr } = await program.run(words(example));
+    return code === 0 ? [] : [`${example}: ${code} ${stderr.trimEnd().split("\n").at(-1)}`];
+  });
+  assertEquals(failures.flat(), []);
+});
