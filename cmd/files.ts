@@ -110,3 +110,12 @@ export function readText(path: string): string {
     throw new FileError(path, `${quoteText(path, 200)} is not text in UTF-8`);
   }
 }
+
+/** Writes a text file. @throws {FileError} */
+export function writeText(path: string, text: string): void {
+  try {
+    Deno.writeTextFileSync(path, text);
+  } catch (error) {
+    throw fileError(path, error);
+  }
+}

@@ -87,7 +87,7 @@ function parseWords(
     return invocation;
   }
   const second = words[head.next];
-  const wantsHelp = words.slice(head.next).some(({ text }) => text === "--help" || text === "-h");
+  const wantsHelp = words.slice(head.next).some(isHelp);
   if (wantsHelp && isFamily(first.text, table) && !table.has(`${first.text} ${second?.text}`)) {
     const globals = new Map([...head.options, ["help", []]]);
     return { command: undefined, family: first.text, words: new Map(), globals, inner: undefined };
@@ -99,6 +99,10 @@ function parseWords(
     if (error instanceof UsageError) error.command ??= command.name;
     throw error;
   }
+}
+
+function isHelp({ text, quoted }: Word): boolean {
+  return !quoted && (text === "--help" || text === "-h");
 }
 
 /** True for the first word of commands with two words that is no command by itself. */
@@ -123,6 +127,8 @@ function parseCommand(
   const given = new Map<string, readonly Word[]>();
   const globals = new Map(before);
   for (const [key, value] of tail.options) (key in command.options ? given : globals).set(key, value);
+  // Where the command should stand that is prefixed, help is on the prefix.
+  if (command.prefix === true && rest.slice(tail.next, tail.next + 1).some(isHelp)) globals.set("help", []);
   const helpOnly = globals.has("help");
   if (!helpOnly) fillArguments(command, args, tail.positionals, given);
   const inner = command.prefix === true && !helpOnly
@@ -149,14 +155,15 @@ function parseInner(
   table: ReadonlyMap<string, AnyCommand>,
   onCommandLine: boolean,
 ): Invocation {
-  const inner = parseLine(words, table, { inScript: !onCommandLine });
+  const line = parseLine(words, table, { inScript: !onCommandLine });
+  const inner = line.globals.has("help") ? helpLine(line, table) : line;
   if (inner.command === undefined) throw new UsageError(`${command.name} needs a command behind it`);
   if (inner.command.access === "file" || inner.command.name === "run") {
     throw new UsageError(`"${inner.command.name}" cannot stand behind "${command.name}"`, {
       token: inner.command.name,
     });
   }
-  if (command.name === "let" && last(inner).command!.value === undefined) {
+  if (command.name === "let" && !hasValue(inner)) {
     throw new UsageError(`"${inner.command.name}" has no value that "let" could keep`, {
       token: inner.command.name,
     });
@@ -164,8 +171,10 @@ function parseInner(
   return inner;
 }
 
-function last(invocation: Invocation): Invocation {
-  return invocation.inner === undefined ? invocation : last(invocation.inner);
+/** True if the command behind all prefixes yields a value, and is done and not only explained. */
+function hasValue({ command, inner }: Invocation): boolean {
+  if (inner === undefined) return command!.value !== undefined;
+  return command!.name !== "explain" && hasValue(inner);
 }
 
 /** The command that one or two words name. */

@@ -243,11 +243,9 @@ export class Session {
     if (this.#store !== undefined) return this.#store;
     const { hostPath } = this;
     if (hostPath === MEMORY_HOST) return this.#store = HostStore.create(hostPath, defaultTopology());
-    if (this.globals.host === undefined && !exists(hostPath)) {
-      createParent(hostPath);
-      return this.#store = HostStore.create(hostPath, defaultTopology());
-    }
-    return this.#store = HostStore.open(hostPath);
+    if (this.globals.host !== undefined) return this.#store = HostStore.open(hostPath);
+    if (!exists(hostPath)) createParent(hostPath);
+    return this.#store = HostStore.openOrCreate(hostPath, defaultTopology());
   }
 
   /** Closes the host file and writes the trace file. @throws {FileError} */

@@ -6,7 +6,15 @@ import { dmbList, dmbRead, dmbRegister, dmbUnregister, move } from "./commands/d
 import { events, irq, irqWait, signal } from "./commands/events.ts";
 import { faultAdd, faultClear, faultList } from "./commands/fault.ts";
 import { help, version } from "./commands/help.ts";
-import { hostCreate, hostDelete, hostReset, hostShow } from "./commands/host.ts";
+import {
+  hostCheck,
+  hostCreate,
+  hostDelete,
+  hostExport,
+  hostImport,
+  hostReset,
+  hostShow,
+} from "./commands/host.ts";
 import { info } from "./commands/info.ts";
 import { cmd, gid, query, rgid, vlanAdd, vlanDel, vlanList, vlanRequire } from "./commands/ism.ts";
 import {
@@ -71,6 +79,9 @@ const ALL: readonly AnyCommand[] = [
   irqWait,
   hostCreate,
   hostShow,
+  hostCheck,
+  hostExport,
+  hostImport,
   hostReset,
   hostDelete,
   bind,

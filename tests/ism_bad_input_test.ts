@@ -44,6 +44,8 @@ const USAGE: readonly Row[] = [
   ["expect constructor gid", /^expect: "constructor" cannot be expected; /],
   ["repeat 0 gid", /^repeat: count: "0" is too small; the least is 1$/],
   ["let x list", /^let: "list" has no value that "let" could keep$/],
+  ["let x explain gid", /^let: "explain" has no value that "let" could keep$/],
+  ["explain", /^explain: explain needs a command behind it$/],
   ["help nothing", /^help: "nothing" is not a command$/, /ism help/],
 ];
 

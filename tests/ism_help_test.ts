@@ -46,7 +46,7 @@ Deno.test("ism help lists every command, and help on a command ends with its exa
 
 Deno.test("ism COMMAND --help and ism help COMMAND say the same", async () => {
   using program = new Program();
-  for (const name of ["stb", "dmb register", "dmb", "expect"]) {
+  for (const name of ["stb", "dmb register", "dmb", "expect", "explain"]) {
     const [one, two] = await Promise.all([
       program.run(["help", ...name.split(" ")]),
       program.run([...name.split(" "), "--help"]),
@@ -54,6 +54,8 @@ Deno.test("ism COMMAND --help and ism help COMMAND say the same", async () => {
     assertEquals([two.code, two.stdout], [0, one.stdout]);
     assertMatch(one.stdout, /^ism /);
   }
+  const behind = await program.run(["expect", "ok", "stb", "--help"]);
+  assertEquals([behind.code, behind.stderr], [0, ""], "help stands for the command that is prefixed");
   const [bare, flag] = await Promise.all([program.run([]), program.run(["-h"])]);
   assertEquals([bare.code, bare.stdout], [0, flag.stdout]);
   assertEquals([...Deno.readDirSync(program.dir)], [], "help needs no host");

@@ -153,3 +153,50 @@ Deno.test("ism host create, show, reset and delete do what they say", async () =
   await program.result("host", "delete");
   assert(!exists(program.host));
 });
+
+Deno.test("ism that is killed at any moment leaves the state before or after its command", async () => {
+  using program = new Program();
+  await program.result("open");
+  const [fresh, before] = [program.read("host.db"), program.state()];
+  const lines = [
+    ...Array.from({ length: 20 }, (_, i) => `vlan add ${i + 1}`),
+    "let t dmb register --size 1M --rgid 0x62441adacc2f9ccf -d 1",
+    "move $t 0 rand:1*1M --signal",
+    "irq -d 1",
+  ];
+  assertEquals((await program.script(lines)).code, 0);
+  const after = program.state();
+  assert(before !== after);
+  for (let delay = 40; delay <= 200; delay += 10) {
+    for (const suffix of ["-wal", "-shm"]) {
+      if (exists(program.host + suffix)) Deno.removeSync(program.host + suffix);
+    }
+    program.write("host.db", fresh);
+    const child = program.spawn(["run", "-"]);
+    const output = child.output();
+    const writer = child.stdin.getWriter();
+    await writer.write(new TextEncoder().encode(lines.join("\n")));
+    await writer.close();
+    await new Promise((resolve) => setTimeout(resolve, delay));
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended by itself.
+    }
+    const { success } = await output;
+    const state = program.state();
+    assert(state === before || state === after, `killed after ${delay} ms`);
+    if (success) assert(state === after, "what was acknowledged is there");
+  }
+  assertEquals((await program.run(["list"])).code, 0);
+});
+
+Deno.test("ism looks at a host without changing it", async () => {
+  using program = new Program();
+  await program.script(["irq", "dmb register --size 4k --rgid 1", "vlan add 3"]);
+  const before = program.state();
+  const looks = ["list", "status", "vlan list", "dmb list", "dma list", "host show", "explain close"];
+  const codes = await inParallel(looks, async (line) => (await program.run(line.split(" "))).code);
+  assertEquals(codes, looks.map(() => 0));
+  assertEquals(program.state(), before);
+});

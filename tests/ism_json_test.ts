@@ -125,8 +125,8 @@ function assertTypes(value: unknown, path: string): void {
   if (typeof value !== "object" || value === null) return;
   for (const [key, field] of Object.entries(value)) {
     const where = `${path}.${key}`;
-    // A topology has a format of its own.
-    if (key === "topology" || field === null) continue;
+    // A topology has a format of its own; a block's fields are all shown as the block holds them.
+    if (key === "topology" || key === "fields" || field === null) continue;
     if (key === "data") assertMatch(field as string, /^(?:[0-9a-f]{2})*$/, where);
     else if (HEX.test(key)) assertMatch(String(field), /^0x[0-9a-f]+$/, where);
     else if (NUMBERS.test(key)) assertEquals(typeof field, "number", where);

@@ -1,25 +1,43 @@
-/** The host file: create, show, reset, delete. */
+/** The host file: create, show, check, export, import, reset, delete. */
+import { checkHost } from "../../lib/host/check.ts";
+import { exportHost, ImportError, importHost } from "../../lib/host/export.ts";
+import type { Host } from "../../lib/host/host.ts";
 import { HostStore } from "../../lib/host/store.ts";
 import { defaultTopology, parseTopology, type Topology, TopologyError } from "../../lib/host/topology.ts";
-import { defineCommand, flag, optional } from "../command.ts";
-import { createParent, PROCESS_FILES } from "../files.ts";
+import { argument, defineCommand, flag, optional } from "../command.ts";
+import { createParent, readText, writeText } from "../files.ts";
 import { FILE, number } from "../kinds.ts";
 import { quoteText } from "../text/diagnostic.ts";
-import { FileError } from "../text/usage_error.ts";
+import { FileError, UsageError } from "../text/usage_error.ts";
+
+/** Reads a JSON document. @throws {FileError} if it cannot be read or is no JSON */
+function readJson(path: string): unknown {
+  try {
+    return JSON.parse(readText(path));
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new FileError(path, `${quoteText(path, 200)} is not JSON: ${error.message}`);
+  }
+}
 
 /** Reads a topology. @throws {FileError} */
 function readTopology(path: string): Topology {
-  const bytes = path === "-" ? PROCESS_FILES.readStdin() : PROCESS_FILES.readFile(path, 0, undefined);
-  const name = quoteText(path, 200);
   try {
-    return parseTopology(JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
+    return parseTopology(readJson(path));
   } catch (error) {
-    if (error instanceof TopologyError) throw new FileError(path, `${name} is no topology: ${error.message}`);
-    if (error instanceof SyntaxError || error instanceof TypeError) {
-      throw new FileError(path, `${name} is not JSON: ${error.message}`);
-    }
-    throw error;
+    if (!(error instanceof TopologyError)) throw error;
+    throw new FileError(path, `${quoteText(path, 200)} is no topology: ${error.message}`);
   }
+}
+
+/** Two guests with as many functions as asked for, dealt out in turn, all on one channel. */
+function spreadFunctions(count: number): Topology {
+  const functions = Array.from({ length: count }, (_, i) => ({ fid: 0x10 + i, uid: i + 1, vfn: i + 1 }));
+  const guests = ["guest0", "guest1"].map((name, guest) => ({
+    name,
+    functions: functions.filter((_, i) => i % 2 === guest),
+  }));
+  return parseTopology({ guests: guests.filter(({ functions }) => functions.length > 0) });
 }
 
 export const hostCreate = defineCommand({
@@ -29,13 +47,18 @@ export const hostCreate = defineCommand({
   args: {},
   options: {
     from: optional(FILE, "topology as JSON; see docs/topology.md"),
+    functions: optional(number("N", { min: 1, max: 64 }), "so many functions, dealt out to two guests"),
     seed: optional(number("SEED"), "seed of GIDs and tokens"),
     force: flag("replace an existing host file"),
   },
   access: "file",
   examples: ["host create --force"],
-  run({ hostPath, isDefaultHost, dryRun }, { from, seed, force }) {
-    const base = from === undefined ? defaultTopology() : readTopology(from);
+  run({ hostPath, isDefaultHost, dryRun }, { from, functions, seed, force }) {
+    if (from !== undefined && functions !== undefined) {
+      throw new UsageError("--from and --functions exclude each other", { token: "--functions" });
+    }
+    const spread = functions === undefined ? defaultTopology() : spreadFunctions(functions);
+    const base = from === undefined ? spread : readTopology(from);
     const topology = seed === undefined ? base : { ...base, seed };
     if (!dryRun && isDefaultHost) createParent(hostPath);
     if (!dryRun) HostStore.create(hostPath, topology, { force }).close();
@@ -67,6 +90,75 @@ export const hostReset = defineCommand({
     if (!dryRun) store.reset();
     return { host: hostPath };
   },
+});
+
+export const hostExport = defineCommand({
+  name: "host export",
+  group: "host",
+  summary: "Write the whole host down as one JSON document: topology, state, memory",
+  args: { file: optional(FILE, "where to; standard output by default") },
+  options: {},
+  access: "read",
+  examples: ["host export"],
+  run({ host, dryRun }, { file }) {
+    const document = exportHost(host);
+    const text = JSON.stringify(document, null, 1) + "\n";
+    const written = file !== undefined && file !== "-" && !dryRun;
+    if (written) writeText(file, text);
+    return written ? { file, pages: document.pages.length } : { document };
+  },
+  text: (result) => "document" in result ? JSON.stringify(result.document, null, 1) : "",
+});
+
+export const hostImport = defineCommand({
+  name: "host import",
+  group: "host",
+  summary: "Create the host file from a document that export wrote",
+  args: { file: argument(FILE, "the document; - for standard input") },
+  options: { force: flag("replace an existing host file") },
+  access: "file",
+  examples: [],
+  run({ hostPath, isDefaultHost, dryRun }, { file, force }) {
+    const host = readHost(file);
+    if (!dryRun) {
+      if (isDefaultHost) createParent(hostPath);
+      using store = HostStore.create(hostPath, host.topology, { force });
+      store.import(host);
+    }
+    return { host: hostPath, functions: host.functions.length };
+  },
+});
+
+/** Reads an exported host, whose invariants must hold. @throws {FileError} */
+function readHost(path: string): Host {
+  const name = quoteText(path, 200);
+  try {
+    const host = importHost(readJson(path));
+    const [wrong] = checkHost(host);
+    if (wrong !== undefined) throw new ImportError(wrong);
+    return host;
+  } catch (error) {
+    if (!(error instanceof ImportError)) throw error;
+    throw new FileError(path, `${name} is no exported host: ${error.message}`);
+  }
+}
+
+export const hostCheck = defineCommand({
+  name: "host check",
+  group: "host",
+  summary: "Verify the host file: the database, its checksums, and what must be true of any host",
+  args: {},
+  options: {},
+  access: "read",
+  examples: ["host check"],
+  run({ host, hostPath, store }) {
+    const wrong = [...store.damages(), ...checkHost(host)];
+    if (wrong.length > 0) {
+      throw new FileError(hostPath, `${quoteText(hostPath, 200)} is damaged: ${wrong.join("; ")}`);
+    }
+    return { host: hostPath, ok: true };
+  },
+  text: ({ host }) => `${host} is all right`,
 });
 
 export const hostDelete = defineCommand({

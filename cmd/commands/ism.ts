@@ -87,7 +87,11 @@ export const query = defineCommand({
       vlan_ids: Array.from({ length: Math.min(answer.vlanCount, 64) }, (_, i) => ids.getUint16(i * 2)),
     };
   },
-  text: (result) => Object.entries(result).map(([name, value]) => `${name.padEnd(14)}${value}`).join("\n"),
+  text: (result) =>
+    Object.entries(result).map(([name, value]) => {
+      const shown = Array.isArray(value) ? value.join(" ") || "none" : String(value);
+      return `${name.padEnd(15)}${shown}`;
+    }).join("\n"),
 });
 
 export const rgid = defineCommand({

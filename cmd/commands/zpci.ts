@@ -108,7 +108,7 @@ export const zpciEnable = defineCommand({
   args: {},
   options: {},
   access: "write",
-  examples: [],
+  examples: ["zpci enable"],
   run: ({ target }) => setFunction(target, clp.SET_FUNCTION.ENABLE, 1),
   text: ({ response, state, fh }) => `response ${response}: ${state}, handle ${fh}`,
 });
@@ -132,7 +132,7 @@ export const zpciConfigure = defineCommand({
   args: {},
   options: {},
   access: "write",
-  examples: [],
+  examples: ["zpci configure"],
   run({ target }) {
     const response = sclpConfigure(target.guest.partition, target.zdev.facts.fid);
     if (target.fn.state === "disabled") giveBack(target.fn);

@@ -1,9 +1,10 @@
 /**
  * The host file: one SQLite database with a host's topology, its state as JSON by key, and its memory by page.
- * This is the only place that knows SQLite.
+ * This is the only place that knows SQLite. docs/host-file.md describes the format.
  */
+import { closeSync, existsSync, openSync, rmSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
-import { closeSync, existsSync, openSync, rmSync } from "node:fs";
+import { crc32 } from "node:zlib";
 import type { Json } from "../base/json.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
 import { Host, type StateSource } from "./host.ts";
@@ -12,16 +13,18 @@ import { parseTopology, type Topology } from "./topology.ts";
 /** "ISMh" in the database header: this is a host file. */
 const APPLICATION_ID = 0x49534d68;
 /** Version of the schema below. */
-const FORMAT = 1;
+export const FORMAT = 1;
 /** How long a command waits for another one that holds the file. Milliseconds. */
 export const LOCK_TIMEOUT_MS = 5000;
 /** A host that lives as long as the process. */
 export const MEMORY_HOST = ":memory:";
+/** Key of the row that tells what all other rows add up to. */
+const MANIFEST = "manifest";
 
 const SCHEMA = `
-CREATE TABLE state (key TEXT PRIMARY KEY, json TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE state (key TEXT PRIMARY KEY, json TEXT NOT NULL, sum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE page (
-  guest INTEGER NOT NULL, address INTEGER NOT NULL, data BLOB NOT NULL,
+  guest INTEGER NOT NULL, address INTEGER NOT NULL, data BLOB NOT NULL, sum INTEGER NOT NULL,
   PRIMARY KEY (guest, address)
 ) STRICT, WITHOUT ROWID;
 `;
@@ -31,12 +34,28 @@ export class HostFileError extends Error {
   override readonly name = "HostFileError";
 }
 
+/** What all rows of a host file add up to, so that a lost row shows. */
+interface Manifest {
+  readonly states: number;
+  readonly pages: number;
+  /** All checksums of pages, combined by exclusive or. */
+  readonly pageSum: number;
+}
+
+/** A page of a guest's memory as it is stored. */
+export interface StoredPage {
+  readonly guest: number;
+  readonly address: number;
+  readonly data: Uint8Array;
+}
+
 /** An open host file. */
 export class HostStore implements Disposable {
   readonly path: string;
   readonly #db: DatabaseSync;
   /** JSON text by key as it stands in the file, so that only changes are written. */
   readonly #stored = new Map<string, string>();
+  #manifest: Manifest = { states: 0, pages: 0, pageSum: 0 };
   /** The host as of the last transaction, good while no other connection commits. */
   #host: Host | undefined = undefined;
   #hostVersion = 0;
@@ -51,40 +70,35 @@ export class HostStore implements Disposable {
     if (path !== MEMORY_HOST && !existsSync(path)) {
       throw new HostFileError(`There is no host file ${path}; create one with "ism host create"`);
     }
-    const store = new HostStore(path, openDatabase(path));
-    try {
-      store.#guard(() => store.#checkFormat());
-    } catch (error) {
-      store.close();
-      throw error;
-    }
-    return store;
+    return HostStore.#using(path, (store) => store.#checkFormat());
+  }
+
+  /**
+   * Opens a host file, and creates it with a freshly booted host if it is missing or empty. Of several processes
+   * that do so at once one creates it; the others wait and find it.
+   *
+   * @throws {HostFileError}
+   */
+  static openOrCreate(path: string, topology: Topology): HostStore {
+    if (path !== MEMORY_HOST && !existsSync(path)) createFile(path, "a");
+    return HostStore.#using(path, (store) => {
+      if (store.#isEmpty()) store.#initialize(topology);
+      store.#checkFormat();
+    });
   }
 
   /** Creates a host file with a freshly booted host. @throws {HostFileError} if the file exists and not `force` */
   static create(path: string, topology: Topology, { force = false } = {}): HostStore {
     if (path !== MEMORY_HOST) {
       if (force) HostStore.delete(path, { missing: "ignore" });
-      try {
-        // The database inherits this mode; SQLite itself would create it readable by all.
-        closeSync(openSync(path, "wx", 0o600));
-      } catch (error) {
-        throw new HostFileError(
-          errorCode(error) === "EEXIST"
-            ? `${path} exists already; use --force to replace it`
-            : `${path} cannot be created: ${errorCode(error)}`,
-        );
-      }
+      // An empty file is what a creation leaves that was killed.
+      if (fileSize(path) !== 0) createFile(path, "ax");
     }
-    const store = new HostStore(path, openDatabase(path));
-    store.#guard(() => {
-      store.#db.exec("BEGIN IMMEDIATE");
-      store.#db.exec(SCHEMA);
-      store.#db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}`);
-      store.#save(Host.create(topology));
-      store.#db.exec("COMMIT");
+    return HostStore.#using(path, (store) => {
+      if (!store.#initialize(topology)) {
+        throw new HostFileError(`${path} exists already; use --force to replace it`);
+      }
     });
-    return store;
   }
 
   /** Removes a host file and what SQLite keeps beside it. @throws {HostFileError} */
@@ -93,9 +107,25 @@ export class HostStore implements Disposable {
       if (missing === "ignore") return;
       throw new HostFileError(`There is no host file ${path}`);
     }
-    // Nothing but a host file is ever deleted.
-    HostStore.open(path).close();
-    for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+    // Nothing but a host file is ever deleted; an empty one is a creation that was killed.
+    if (fileSize(path) !== 0) HostStore.open(path).close();
+    try {
+      for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
+    } catch (error) {
+      throw new HostFileError(`${path} cannot be deleted: ${errorCode(error)}`);
+    }
+  }
+
+  /** Opens the database, prepares it, and closes it again if that fails. */
+  static #using(path: string, prepare: (store: HostStore) => void): HostStore {
+    const store = new HostStore(path, openDatabase(path));
+    try {
+      store.#guard(() => prepare(store));
+      return store;
+    } catch (error) {
+      store.close();
+      throw error;
+    }
   }
 
   /**
@@ -147,80 +177,25 @@ export class HostStore implements Disposable {
     return this.#guard(() => Number(this.#db.prepare("PRAGMA data_version").get()?.["data_version"]));
   }
 
-  /** The topology in the file. */
-  topology(): Topology {
-    const json = this.#guard(() => this.#row("topology"));
-    if (json === undefined) throw new HostFileError(`${this.path} is damaged: it has no topology`);
-    return parseTopology(JSON.parse(json));
+  /** Replaces everything by a freshly booted host of the same topology, or of another one. @throws {HostFileError} */
+  reset(topology?: Topology): void {
+    const { topology: current } = this.begin("write");
+    this.#replace(Host.create(topology ?? current));
   }
 
-  /** Rebuilds the host. Memory pages are read when they are touched. */
-  #load(): Host {
-    this.#stored.clear();
-    for (const row of this.#db.prepare("SELECT key, json FROM state").all()) {
-      this.#stored.set(String(row["key"]), String(row["json"]));
-    }
-    const topology = this.#stored.get("topology");
-    if (topology === undefined) throw new HostFileError(`${this.path} is damaged: it has no topology`);
-    const page = this.#db.prepare("SELECT data FROM page WHERE guest = ? AND address = ?");
-    const source: StateSource = {
-      get: (key) => {
-        const json = this.#stored.get(key);
-        return json === undefined ? undefined : JSON.parse(json) as Json;
-      },
-      page: (guest, address) => page.get(guest, address)?.["data"] as Uint8Array | undefined,
-    };
+  /** Replaces everything by a host that was made elsewhere. @throws {HostFileError} */
+  import(host: Host): void {
+    this.begin("write");
+    this.#replace(host);
+  }
+
+  #replace(host: Host): void {
     try {
-      return Host.restore(parseTopology(JSON.parse(topology)), source);
-    } catch (error) {
-      if (error instanceof HostFileError) throw error;
-      // State is only ever written by this program: whatever is wrong with it, the file was damaged.
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new HostFileError(`${this.path} is damaged: ${reason}`, { cause: error });
-    }
-  }
-
-  /** Writes what changed since the host was loaded or saved. Inside a transaction. */
-  #save(host: Host): void {
-    const put = this.#db.prepare(
-      "INSERT INTO state VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET json = excluded.json",
-    );
-    const state = new Map<string, unknown>([["topology", host.topology], ...host.save()]);
-    for (const [key, value] of state) {
-      const json = JSON.stringify(value);
-      if (this.#stored.get(key) === json) continue;
-      put.run(key, json);
-      this.#stored.set(key, json);
-    }
-    this.#savePages(host);
-  }
-
-  #savePages(host: Host): void {
-    const put = this.#db.prepare(
-      "INSERT INTO page VALUES (?, ?, ?) ON CONFLICT (guest, address) DO UPDATE SET data = excluded.data",
-    );
-    const remove = this.#db.prepare("DELETE FROM page WHERE guest = ? AND address >= ? AND address < ?");
-    for (const { index, partition: { storage } } of host.guests) {
-      for (const { address, size } of storage.takeFreed()) remove.run(index, address, address + size);
-      for (const buffer of storage.buffers) {
-        for (const offset of buffer.dirtyPages()) {
-          const bytes = buffer.touch(offset, PAGE_SIZE, false);
-          put.run(index, buffer.address + offset, bytes.subarray(offset, offset + PAGE_SIZE));
-        }
-        buffer.clean();
-      }
-    }
-  }
-
-  /** Replaces all state by that of the same topology, freshly booted. @throws {HostFileError} */
-  reset(): void {
-    this.#guard(() => this.#db.exec("BEGIN IMMEDIATE"));
-    try {
-      const topology = this.topology();
       this.#guard(() => {
         this.#db.exec("DELETE FROM state; DELETE FROM page");
         this.#stored.clear();
-        this.#save(Host.create(topology));
+        this.#manifest = { states: 0, pages: 0, pageSum: 0 };
+        this.#save(host);
         this.#db.exec("COMMIT");
       });
       this.#host = undefined;
@@ -228,6 +203,44 @@ export class HostStore implements Disposable {
       this.rollback();
       throw error;
     }
+  }
+
+  /** All state rows but the manifest, as the last {@linkcode begin} read them. */
+  state(): ReadonlyMap<string, Json> {
+    return new Map([...this.#stored].map(([key, json]) => [key, JSON.parse(json) as Json]));
+  }
+
+  /** All pages by guest and address, inside a transaction. @throws {HostFileError} if one is damaged */
+  *pages(): Generator<StoredPage> {
+    const rows = this.#db.prepare("SELECT guest, address, data, sum FROM page ORDER BY guest, address").all();
+    for (const row of rows) {
+      const [guest, address] = [Number(row["guest"]), Number(row["address"])];
+      const data = row["data"] as Uint8Array;
+      this.#checkPage(guest, address, data, row["sum"]);
+      yield { guest, address, data };
+    }
+  }
+
+  /** What SQLite and the checksums say of the whole file; no line if all is well. Inside a transaction. */
+  damages(): string[] {
+    const damages = this.#db.prepare("PRAGMA integrity_check").all()
+      .map((row) => String(row["integrity_check"])).filter((line) => line !== "ok");
+    let pages = 0;
+    let sum = 0;
+    try {
+      for (const { guest, address, data } of this.pages()) {
+        pages++;
+        sum ^= pageChecksum(guest, address, data);
+      }
+    } catch (error) {
+      if (!(error instanceof HostFileError)) throw error;
+      return [...damages, error.message];
+    }
+    const stored = this.#manifest;
+    if (pages !== stored.pages || sum >>> 0 !== stored.pageSum) {
+      damages.push(`Memory pages are missing or surplus: ${pages} are there, ${stored.pages} were stored`);
+    }
+    return damages;
   }
 
   close(): void {
@@ -238,8 +251,126 @@ export class HostStore implements Disposable {
     this.close();
   }
 
-  #row(key: string): string | undefined {
-    return this.#db.prepare("SELECT json FROM state WHERE key = ?").get(key)?.["json"] as string | undefined;
+  /** Rebuilds the host. Memory pages are read when they are touched. */
+  #load(): Host {
+    this.#stored.clear();
+    for (const row of this.#db.prepare("SELECT key, json, sum FROM state").all()) {
+      const [key, json] = [String(row["key"]), String(row["json"])];
+      if (row["sum"] !== checksum(key, json)) throw this.#damaged(`the checksum of ${key} is wrong`);
+      this.#stored.set(key, json);
+    }
+    const manifest = this.#stored.get(MANIFEST);
+    const topology = this.#stored.get("topology");
+    if (manifest === undefined || topology === undefined) throw this.#damaged("rows are missing");
+    this.#stored.delete(MANIFEST);
+    this.#manifest = JSON.parse(manifest) as Manifest;
+    if (this.#manifest.states !== this.#stored.size) throw this.#damaged("rows are missing or surplus");
+    const page = this.#db.prepare("SELECT data, sum FROM page WHERE guest = ? AND address = ?");
+    const source: StateSource = {
+      get: (key) => {
+        const json = this.#stored.get(key);
+        return json === undefined ? undefined : JSON.parse(json) as Json;
+      },
+      page: (guest, address) => {
+        const row = this.#guard(() => page.get(guest, address));
+        if (row === undefined) return undefined;
+        const data = row["data"] as Uint8Array;
+        this.#checkPage(guest, address, data, row["sum"]);
+        return data;
+      },
+    };
+    try {
+      return Host.restore(parseTopology(JSON.parse(topology)), source);
+    } catch (error) {
+      if (error instanceof HostFileError) throw error;
+      // State is only ever written by this program: whatever is wrong with it, the file was damaged.
+      throw this.#damaged(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** Writes what changed since the host was loaded or saved. Inside a transaction. */
+  #save(host: Host): void {
+    const pages = this.#savePages(host);
+    const put = this.#db.prepare(
+      "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET json = excluded.json, sum = excluded.sum",
+    );
+    const write = (key: string, json: string) => put.run(key, json, checksum(key, json));
+    const state = new Map<string, unknown>([["topology", host.topology], ...host.save()]);
+    for (const [key, value] of state) {
+      const json = JSON.stringify(value);
+      if (this.#stored.get(key) === json) continue;
+      write(key, json);
+      this.#stored.set(key, json);
+    }
+    this.#manifest = { states: this.#stored.size, ...pages };
+    write(MANIFEST, JSON.stringify(this.#manifest));
+  }
+
+  /** Writes dirty pages and removes those of freed memory; what all pages add up to then. */
+  #savePages(host: Host): { pages: number; pageSum: number } {
+    let { pages, pageSum } = this.#manifest;
+    const old = this.#db.prepare("SELECT sum FROM page WHERE guest = ? AND address = ?");
+    const range = this.#db.prepare("SELECT sum FROM page WHERE guest = ? AND address >= ? AND address < ?");
+    const remove = this.#db.prepare("DELETE FROM page WHERE guest = ? AND address >= ? AND address < ?");
+    const put = this.#db.prepare(
+      "INSERT INTO page VALUES (?, ?, ?, ?) ON CONFLICT (guest, address) DO UPDATE SET data = excluded.data, sum = excluded.sum",
+    );
+    for (const { index, partition: { storage } } of host.guests) {
+      for (const { address, size } of storage.takeFreed()) {
+        for (const row of range.all(index, address, address + size)) {
+          pages--;
+          pageSum ^= Number(row["sum"]);
+        }
+        remove.run(index, address, address + size);
+      }
+      for (const buffer of storage.buffers) {
+        for (const offset of buffer.dirtyPages()) {
+          const address = buffer.address + offset;
+          const data = buffer.touch(offset, PAGE_SIZE, false).subarray(offset, offset + PAGE_SIZE);
+          const sum = pageChecksum(index, address, data);
+          const before = old.get(index, address);
+          if (before === undefined) pages++;
+          pageSum ^= Number(before?.["sum"] ?? 0) ^ sum;
+          put.run(index, address, data, sum);
+        }
+        buffer.clean();
+      }
+    }
+    return { pages, pageSum: pageSum >>> 0 };
+  }
+
+  #checkPage(guest: number, address: number, data: Uint8Array, sum: unknown): void {
+    if (data.length === PAGE_SIZE && sum === pageChecksum(guest, address, data)) return;
+    throw this.#damaged(`the checksum of memory page 0x${address.toString(16)} of guest ${guest} is wrong`);
+  }
+
+  #damaged(reason: string): HostFileError {
+    return new HostFileError(`${this.path} is damaged: ${reason}`);
+  }
+
+  /** No table, no identity: nobody has made it a host file yet. */
+  #isEmpty(): boolean {
+    const tables = this.#db.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.["n"];
+    const id = this.#db.prepare("PRAGMA application_id").get()?.["application_id"];
+    return tables === 0 && id === 0;
+  }
+
+  /** Makes an empty database a host file. @returns false if somebody else has done so meanwhile */
+  #initialize(topology: Topology): boolean {
+    this.#db.exec("BEGIN IMMEDIATE");
+    try {
+      const empty = this.#isEmpty();
+      if (empty) {
+        this.#db.exec(SCHEMA);
+        this.#db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}`);
+        this.#save(Host.create(topology));
+      }
+      this.#db.exec("COMMIT");
+      return empty;
+    } catch (error) {
+      this.rollback();
+      throw error;
+    }
   }
 
   #checkFormat(): void {
@@ -251,6 +382,7 @@ export class HostStore implements Disposable {
         `${this.path} has format ${format}, this ism knows formats up to ${FORMAT}; use a newer ism`,
       );
     }
+    if (format < 1) throw this.#damaged(`it has format ${format}`);
   }
 
   /** Turns SQLite's errors into sentences. */
@@ -264,15 +396,63 @@ export class HostStore implements Disposable {
   }
 }
 
-function openDatabase(path: string): DatabaseSync {
+/** Checksum of a state row. */
+function checksum(key: string, json: string): number {
+  return crc32(json, crc32(key));
+}
+
+/** Checksum of a page, its place included. */
+function pageChecksum(guest: number, address: number, data: Uint8Array): number {
+  return crc32(data, crc32(`${guest}:${address}`));
+}
+
+/** Size of a file in bytes; undefined if there is none. @throws {HostFileError} */
+function fileSize(path: string): number | undefined {
   try {
-    const db = new DatabaseSync(path, { timeout: LOCK_TIMEOUT_MS });
-    // WAL lets readers go on while a command commits; FULL makes a commit survive a power failure.
-    if (path !== MEMORY_HOST) db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-    return db;
+    return statSync(path).size;
   } catch (error) {
-    if (errorCode(error) !== "ERR_SQLITE_ERROR") throw error;
-    throw new HostFileError(explain(path, (error as Error).message));
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw new HostFileError(`${path} cannot be used: ${errorCode(error)}`);
+  }
+}
+
+/** Creates the file before SQLite would, which would make it readable by all. @throws {HostFileError} */
+function createFile(path: string, flags: "a" | "ax"): void {
+  try {
+    closeSync(openSync(path, flags, 0o600));
+  } catch (error) {
+    const code = errorCode(error);
+    throw new HostFileError(
+      code === "EEXIST"
+        ? `${path} exists already; use --force to replace it`
+        : `${path} cannot be created: ${code}`,
+    );
+  }
+}
+
+/** Tries of switching to WAL, which SQLite does not wait for by itself. */
+const WAL_TRIES = 250;
+const WAL_PAUSE_MS = LOCK_TIMEOUT_MS / WAL_TRIES;
+
+function openDatabase(path: string): DatabaseSync {
+  let db: DatabaseSync | undefined;
+  for (let tries = 1;; tries++) {
+    try {
+      db ??= new DatabaseSync(path, { timeout: LOCK_TIMEOUT_MS });
+      // WAL lets readers go on while a command commits; FULL makes a commit survive a power failure.
+      if (path !== MEMORY_HOST) db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+      return db;
+    } catch (error) {
+      const { message } = error as Error;
+      const locked = /locked|busy/.test(message);
+      if (errorCode(error) === "ERR_SQLITE_ERROR" && locked && tries < WAL_TRIES) {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WAL_PAUSE_MS);
+        continue;
+      }
+      db?.close();
+      if (errorCode(error) !== "ERR_SQLITE_ERROR") throw error;
+      throw new HostFileError(explain(path, message));
+    }
   }
 }
 

@@ -87,7 +87,7 @@ export class Binding {
         "No driver holds the function",
       );
     }
-    if (this.device !== undefined && this.device.openCount > 0) {
+    if (this.device !== undefined && this.device.descriptors > 0) {
       this.removing = true;
       this.device.req?.signal(this.#kernel.partition.tracer, this.zdev.facts.fid);
       return false;
@@ -109,7 +109,7 @@ export class Binding {
 
   /** The last descriptor was closed: a waiting unbind goes on. */
   closed(): void {
-    if (!this.removing || this.device === undefined || this.device.openCount > 0) return;
+    if (!this.removing || this.device === undefined || this.device.descriptors > 0) return;
     this.#detach();
     if (this.#leaving) return this.#left();
     if (this.#recovering) return this.#recover();
@@ -185,6 +185,7 @@ export class Binding {
   }
 
   #detach(): void {
+    if (this.device !== undefined) this.#kernel.group(this.zdev).dissolve();
     this.driver = undefined;
     this.device = undefined;
     this.removing = false;

@@ -33,6 +33,8 @@ export class VfioDevice {
   readonly variant: Variant;
   readonly kernel: Kernel;
   openCount = 0;
+  /** Descriptors, with those of the character device that are not bound yet: a driver cannot go while there is one. */
+  descriptors = 0;
   /** The reset at open worked, so that VFIO_DEVICE_FLAGS_RESET is offered. */
   resetWorks = false;
   /** Somebody else holds the function's device lock: what tries the lock is refused. */

@@ -59,6 +59,7 @@ export class DeviceFile extends OpenFile {
     super();
     this.#kernel = kernel;
     this.device = device;
+    device.descriptors++;
     this.#viaCdev = viaCdev;
   }
 
@@ -103,11 +104,17 @@ export class DeviceFile extends OpenFile {
   }
 
   override release(): void {
-    if (this.#viaCdev && this.#bound === undefined) return;
-    this.device.close();
-    if (this.#ioas !== undefined) this.device.zdev.attach(undefined);
-    if (this.#bound !== undefined) this.#kernel.releaseIommufd(this.#bound.iommufd);
+    this.device.descriptors--;
+    if (!this.#viaCdev || this.#bound !== undefined) this.#closeDevice();
     this.#kernel.deviceClosed(this.device);
+  }
+
+  #closeDevice(): void {
+    const { zdev } = this.device;
+    this.device.close();
+    if (this.#ioas !== undefined) zdev.attach(undefined);
+    if (this.#bound !== undefined) this.#kernel.releaseIommufd(this.#bound.iommufd);
+    else if (this.device.openCount === 0) this.#kernel.group(zdev).deviceClosed();
   }
 
   override save(): Partial<FileState> {

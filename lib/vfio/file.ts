@@ -16,6 +16,8 @@ export interface FileState {
   readonly id: number;
   /** Container that a group is attached to. */
   readonly container?: number | null;
+  /** A descriptor of a group that does not exist any more. */
+  readonly dissolved?: boolean;
   /** A device descriptor that was opened as a character device, and what it is bound to. */
   readonly cdev?: { readonly iommufd: number | null; readonly devid: number; readonly ioas: number | null };
 }

@@ -27,6 +27,24 @@ export class Group {
     this.number = number;
     this.zdev = zdev;
   }
+
+  /** The device's descriptors keep the group's own alive: with the last of them both are gone. */
+  deviceClosed(): void {
+    if (this.file === undefined) this.leaveContainer();
+  }
+
+  /** The driver has gone, and the group with it: its descriptor leads nowhere any more. */
+  dissolve(): void {
+    this.leaveContainer();
+    if (this.file !== undefined) this.file.dissolved = true;
+    this.file = undefined;
+  }
+
+  leaveContainer(): void {
+    const { container } = this;
+    this.container = undefined;
+    container?.removeGroup(this);
+  }
 }
 
 /** The descriptor of a group. */
@@ -35,11 +53,15 @@ export class GroupFile extends OpenFile {
   readonly group: Group;
   readonly #kernel: Kernel;
 
-  constructor(kernel: Kernel, group: Group) {
+  /** The group does not exist any more; a new one may have its number. */
+  dissolved: boolean;
+
+  constructor(kernel: Kernel, group: Group, dissolved = false) {
     super();
     this.#kernel = kernel;
     this.group = group;
-    group.file = this;
+    this.dissolved = dissolved;
+    if (!dissolved) group.file = this;
   }
 
   override get id(): number {
@@ -61,17 +83,29 @@ export class GroupFile extends OpenFile {
   }
 
   override release(): void {
-    if (this.group.container !== undefined && !this.#deviceOpen()) this.#unsetContainer();
+    if (this.dissolved) return;
+    if (!this.#deviceOpen()) this.group.leaveContainer();
     this.group.file = undefined;
   }
 
   override save(): Partial<FileState> {
+    if (this.dissolved) return { container: null, dissolved: true };
     return { container: this.group.container?.id ?? null };
+  }
+
+  get #container(): Container | undefined {
+    return this.dissolved ? undefined : this.group.container;
+  }
+
+  #checkDissolved(symbol: string): void {
+    if (!this.dissolved) return;
+    throw coreError("ENODEV", "group dissolved", `${SOURCE}: ${symbol}`, "The group's driver has gone");
   }
 
   #status(arg: Uint8Array): number {
     const argsz = checkArgsz(arg, GROUP_STATUS.size, `${SOURCE}: vfio_group_ioctl_get_status`);
-    const flags = GROUP_FLAGS.VIABLE | (this.group.container === undefined ? 0 : GROUP_FLAGS.CONTAINER_SET);
+    this.#checkDissolved("vfio_group_ioctl_get_status");
+    const flags = GROUP_FLAGS.VIABLE | (this.#container === undefined ? 0 : GROUP_FLAGS.CONTAINER_SET);
     GROUP_STATUS.encode({ argsz, flags }, arg);
     return 0;
   }
@@ -83,9 +117,10 @@ export class GroupFile extends OpenFile {
     }
     const fd = new DataView(arg.buffer, arg.byteOffset).getInt32(0, true);
     const file = this.#kernel.process.file(fd);
-    if (this.group.container !== undefined) {
+    if (this.#container !== undefined) {
       throw coreError("EINVAL", "container set", source, "The group has a container already");
     }
+    this.#checkDissolved("vfio_group_ioctl_set_container");
     if (!(file instanceof ContainerFile)) {
       throw coreError(
         "EBADFD",
@@ -102,15 +137,13 @@ export class GroupFile extends OpenFile {
 
   #unsetContainer(): number {
     const source = `${SOURCE}: vfio_group_ioctl_unset_container`;
-    const { container } = this.group;
-    if (container === undefined) {
+    if (this.#container === undefined) {
       throw coreError("EINVAL", "no container", source, "The group has no container");
     }
     if (this.#deviceOpen()) {
       throw coreError("EBUSY", "device open", source, "The group's device is still open");
     }
-    this.group.container = undefined;
-    container.removeGroup(this.group);
+    this.group.leaveContainer();
     return 0;
   }
 
@@ -124,11 +157,11 @@ export class GroupFile extends OpenFile {
     const text = new TextDecoder().decode(arg.subarray(0, end));
     const [name = "", ...options] = text.split(" ");
     const device = this.#kernel.openableDevice(this.group.zdev);
-    if (name !== this.group.zdev.name || device === undefined) {
+    if (name !== this.group.zdev.name || device === undefined || this.dissolved) {
       throw coreError("ENODEV", "device name", source, "The group has no such device");
     }
     // The only option is vf_token, which a function that is neither PF nor VF may not be given.
-    if (options.length > 0) {
+    if (options.some((option) => option !== "")) {
       throw coreError("EINVAL", "device options", source, "The device takes no options");
     }
     if (this.group.container?.domain === undefined) {

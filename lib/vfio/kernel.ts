@@ -295,7 +295,7 @@ export class Kernel implements PartitionKernel {
       case "container":
         return new ContainerFile(this, this.containers.get(file.id)!);
       case "group":
-        return new GroupFile(this, this.groups[file.id]!);
+        return new GroupFile(this, this.groups[file.id]!, file.dissolved === true);
       case "eventfd":
         return new EventFdFile(this.eventFd(file.id));
       case "iommufd":

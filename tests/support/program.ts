@@ -124,7 +124,7 @@ export class Program implements Disposable {
   /** Everything that the host file holds, as text; empty if there is no host file. */
   state(path = this.host): string {
     if (!exists(path)) return "";
-    using db = new DatabaseSync(path, { readOnly: true });
+    using db = new DatabaseSync(path);
     const rows = db.prepare("SELECT key, json FROM state ORDER BY key").all();
     const pages = db.prepare("SELECT guest, address, hex(data) AS data FROM page ORDER BY guest, address")
       .all();

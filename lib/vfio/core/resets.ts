@@ -86,7 +86,9 @@ export function hotReset(
     const fd = new DataView(arg.buffer, arg.byteOffset).getInt32(HOT_RESET.size, true);
     const file = kernel.process.file(fd);
     if (!(file instanceof GroupFile)) throw invalid(`Descriptor ${fd} is not a group`);
-    if (file.group.zdev !== device.zdev) throw invalid("The device is not in a group that was passed");
+    if (file.dissolved || file.group.zdev !== device.zdev) {
+      throw invalid("The device is not in a group that was passed");
+    }
   }
   if (device.contended) {
     throw coreError("EBUSY", "device lock", source, "Somebody else holds the device lock");

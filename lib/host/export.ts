@@ -1,0 +1,101 @@
+/**
+ * A host as one readable JSON document: topology, state by key, memory by page. Import of an export gives the same
+ * host, and its export the same bytes.
+ */
+import * as v from "valibot";
+import type { Json } from "../base/json.ts";
+import { PAGE_SIZE } from "../zpci/storage.ts";
+import { Host } from "./host.ts";
+import { parseTopology, TopologyError } from "./topology.ts";
+
+/** Version of the document's format. */
+const EXPORT_SCHEMA = 1;
+
+/** A document that is no host. */
+export class ImportError extends Error {
+  override readonly name = "ImportError";
+}
+
+/** A memory page: which guest, where, what. */
+interface ExportedPage {
+  readonly guest: number;
+  readonly address: string;
+  readonly data: string;
+}
+
+/** The document. */
+export interface ExportedHost {
+  readonly ism: "host";
+  readonly schema: typeof EXPORT_SCHEMA;
+  readonly topology: Json;
+  readonly state: Readonly<Record<string, Json>>;
+  readonly pages: readonly ExportedPage[];
+}
+
+const DOCUMENT = v.strictObject({
+  ism: v.literal("host"),
+  schema: v.literal(EXPORT_SCHEMA),
+  topology: v.unknown(),
+  state: v.record(v.string(), v.unknown()),
+  pages: v.array(v.strictObject({
+    guest: v.pipe(v.number(), v.integer(), v.minValue(0)),
+    address: v.pipe(v.string(), v.regex(/^0x[0-9a-f]{1,12}$/)),
+    data: v.pipe(v.string(), v.regex(/^([0-9a-f]{2})*$/), v.length(PAGE_SIZE * 2)),
+  })),
+});
+
+/** Writes a host down. Pages of zeros are left out: memory is zero until it is written. */
+export function exportHost(host: Host): ExportedHost {
+  const pages: ExportedPage[] = [];
+  for (const { index, partition: { storage } } of host.guests) {
+    for (const buffer of storage.buffers) {
+      for (let offset = 0; offset < buffer.size; offset += PAGE_SIZE) {
+        const data = buffer.touch(offset, PAGE_SIZE, false).subarray(offset, offset + PAGE_SIZE);
+        if (data.every((byte) => byte === 0)) continue;
+        pages.push({
+          guest: index,
+          address: `0x${(buffer.address + offset).toString(16)}`,
+          data: data.toHex(),
+        });
+      }
+    }
+  }
+  return {
+    ism: "host",
+    schema: EXPORT_SCHEMA,
+    topology: host.topology as unknown as Json,
+    state: Object.fromEntries(host.save()),
+    pages,
+  };
+}
+
+/** Builds the host that a document describes. @throws {ImportError} */
+export function importHost(json: unknown): Host {
+  const parsed = v.safeParse(DOCUMENT, json, { abortEarly: true });
+  if (!parsed.success) {
+    const [issue] = parsed.issues;
+    throw new ImportError(`${v.getDotPath(issue) ?? "the document"}: ${issue.message}`);
+  }
+  const { topology, state, pages } = parsed.output;
+  const byPlace = new Map(pages.map(({ guest, address, data }) => [`${guest}:${Number(address)}`, data]));
+  try {
+    const host = Host.restore(parseTopology(topology), {
+      get: (key) => structuredClone(state[key]) as Json | undefined,
+      page: (guest, address) => {
+        const data = byPlace.get(`${guest}:${address}`);
+        return data === undefined ? undefined : Uint8Array.fromHex(data);
+      },
+    });
+    // Every page becomes a dirty one, so that the new host file gets it.
+    for (const { guest, address } of pages) {
+      const buffer = host.guests[guest]?.partition.storage.find(Number(address), PAGE_SIZE);
+      if (buffer === undefined) throw new ImportError(`pages: ${address} of guest ${guest} is no memory`);
+      buffer.touch(Number(address) - buffer.address, PAGE_SIZE, true);
+    }
+    return host;
+  } catch (error) {
+    if (error instanceof ImportError) throw error;
+    if (error instanceof TopologyError) throw new ImportError(`topology: ${error.message}`);
+    throw new ImportError(`state: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}

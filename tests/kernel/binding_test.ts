@@ -1,0 +1,217 @@
+/** VFIO sheet 1.1 and 1.2: who may hold a function, and which nodes exist then; 8.5: taking it away while it is open. */
+import { assertEquals } from "@std/assert";
+import type { Binding, DriverName } from "../../lib/vfio/binding.ts";
+import { cString, IOCTL, outcome, region, Rig, type Way, WAYS, words } from "../support/kernel.ts";
+
+const bindingOf = ({ target }: Rig): Binding => target.guest.kernel.binding(target.zdev);
+
+/** A write to a file of sysfs, or the errno that it is refused with. */
+const write = (rig: Rig, act: (binding: Binding) => unknown) =>
+  rig.call(() => {
+    act(bindingOf(rig));
+    return 0;
+  });
+
+/** A rig whose function no driver holds. */
+function unbound(override?: string): Rig {
+  const rig = new Rig();
+  const binding = bindingOf(rig);
+  binding.unbind();
+  binding.override = override;
+  return rig;
+}
+
+Deno.test.each<{ override: string | undefined; driver: DriverName; result: number | string }>([
+  { override: undefined, driver: "ism_vfio_pci", result: "ENODEV" },
+  { override: undefined, driver: "vfio-pci", result: "ENODEV" },
+  { override: undefined, driver: "ism", result: 0 },
+  { override: "ism_vfio_pci", driver: "ism_vfio_pci", result: 0 },
+  { override: "ism_vfio_pci", driver: "vfio-pci", result: "ENODEV" },
+  { override: "ism_vfio_pci", driver: "ism", result: "ENODEV" },
+  { override: "vfio-pci", driver: "vfio-pci", result: 0 },
+  { override: "vfio-pci", driver: "ism_vfio_pci", result: "ENODEV" },
+  { override: "ism-vfio-pci", driver: "ism_vfio_pci", result: "ENODEV" },
+  { override: "none", driver: "ism", result: "ENODEV" },
+])(
+  "a write to bind of $driver with driver_override $override: $result (1.1)",
+  ({ override, driver, result }) => {
+    const rig = unbound(override);
+    assertEquals(write(rig, (binding) => binding.bind(driver)), result);
+    assertEquals(bindingOf(rig).driver, result === 0 ? driver : undefined);
+  },
+);
+
+Deno.test.each<{ override: string | undefined; driver: string | undefined }>([
+  { override: undefined, driver: "ism" },
+  { override: "ism_vfio_pci", driver: "ism_vfio_pci" },
+  { override: "vfio-pci", driver: "vfio-pci" },
+  { override: "ism", driver: "ism" },
+  { override: "ism-vfio-pci", driver: undefined },
+  { override: "nvme", driver: undefined },
+])("drivers_probe with driver_override $override finds $driver (1.1)", ({ override, driver }) => {
+  const rig = unbound(override);
+  bindingOf(rig).probe();
+  assertEquals<string | undefined>(bindingOf(rig).driver, driver);
+});
+
+Deno.test("bind and unbind refuse a function that is held, or held by nobody (1.1)", () => {
+  const rig = new Rig();
+  assertEquals(write(rig, (binding) => binding.bind("ism_vfio_pci")), "EBUSY");
+  assertEquals(write(rig, (binding) => binding.unbind()), 0);
+  assertEquals(write(rig, (binding) => binding.unbind()), "ENODEV");
+});
+
+Deno.test("the recipe: override, unbind, probe; and the way back with a bare newline (1.1)", () => {
+  const rig = new Rig();
+  const binding = bindingOf(rig);
+  const drivers: (string | undefined)[] = [];
+  for (const override of ["vfio-pci", undefined, "ism_vfio_pci"]) {
+    binding.override = override;
+    binding.unbind();
+    binding.probe();
+    drivers.push(binding.driver);
+  }
+  assertEquals(drivers, ["vfio-pci", "ism", "ism_vfio_pci"]);
+  rig.openGroup();
+  assertEquals(rig.pread(region(2), 8), 8);
+});
+
+Deno.test("drivers_probe leaves a function alone that is held (1.1)", () => {
+  const rig = new Rig();
+  bindingOf(rig).override = "vfio-pci";
+  bindingOf(rig).probe();
+  assertEquals(bindingOf(rig).driver, "ism_vfio_pci");
+});
+
+Deno.test("sysfs shows driver, IOMMU group and vfio device; the PCI domain is the UID (1.1, 1.2)", () => {
+  const rig = new Rig();
+  const device = `/sys/bus/pci/devices/${rig.name}`;
+  assertEquals(rig.name, "0001:00:00.0");
+  assertEquals(rig.process.readlink(`${device}/driver`), "../../../bus/pci/drivers/ism_vfio_pci");
+  assertEquals(rig.process.readlink(`${device}/iommu_group`), "../../../kernel/iommu_groups/0");
+  assertEquals(rig.process.readdir(`${device}/vfio-dev`), ["vfio0"]);
+  bindingOf(rig).unbind();
+  assertEquals(outcome(() => rig.process.readlink(`${device}/driver`).length), "ENOENT");
+  assertEquals(outcome(() => rig.process.readdir(`${device}/vfio-dev`).length), "ENOENT");
+  assertEquals(rig.process.readlink(`${device}/iommu_group`), "../../../kernel/iommu_groups/0");
+});
+
+Deno.test.each([
+  { driver: "ism_vfio_pci", cdev: 3, group: 4 },
+  { driver: "vfio-pci", cdev: 3, group: 4 },
+  { driver: "ism", cdev: "ENOENT", group: "ENOENT" },
+])("nodes of the function exist while $driver holds it: $cdev (1.2)", ({ driver, cdev, group }) => {
+  const rig = unbound(driver);
+  bindingOf(rig).probe();
+  const open = (path: string) => rig.call(() => rig.process.open(path));
+  assertEquals([open("/dev/vfio/devices/vfio0"), open("/dev/vfio/0")], [cdev, group]);
+});
+
+Deno.test.each([
+  { path: "/dev/vfio/vfio", result: 3 },
+  { path: "/dev/iommu", result: 3 },
+  { path: "/dev/vfio/0", result: 3 },
+  { path: "/dev/vfio/1", result: 3 },
+  { path: "/dev/vfio/2", result: "ENOENT" },
+  { path: "/dev/vfio/devices/vfio1", result: 3 },
+  { path: "/dev/vfio/devices/vfio2", result: "ENOENT" },
+  { path: "/dev/vfio/devices/0", result: "ENOENT" },
+  { path: "/dev/vfio/noiommu-0", result: "ENOENT" },
+  { path: "/dev/vfio/vfio0", result: "ENOENT" },
+  { path: "/dev/vfio", result: "ENOENT" },
+])("open of $path on a guest with two functions: $result (1.2)", ({ path, result }) => {
+  const rig = new Rig({ functions: 2 });
+  assertEquals(rig.call(() => rig.process.open(path)), result);
+});
+
+/** What still works on the descriptors that are open, and what does not on new ones, while an unbind waits. */
+function whileWaiting(rig: Rig, way: Way): void {
+  assertEquals([bindingOf(rig).removing, bindingOf(rig).driver], [true, "ism_vfio_pci"]);
+  assertEquals(rig.pread(region(2), 8), 8);
+  assertEquals(rig.ioctl(rig.device, IOCTL.RESET), 0);
+  assertEquals(rig.call(() => rig.process.open("/dev/vfio/devices/vfio0")), "ENODEV");
+  if (way === "group") {
+    assertEquals(rig.ioctl(rig.group, IOCTL.GROUP_GET_DEVICE_FD, cString(rig.name)), "ENODEV");
+  }
+}
+
+Deno.test.each(WAYS.map((way) => ({ way })))(
+  "unbind of a function opened by its $way signals REQ, waits for the last close, then happens (8.5)",
+  ({ way }) => {
+    const rig = Rig.opened(way);
+    const req = rig.process.eventfd();
+    rig.process.ioctl(rig.device, IOCTL.SET_IRQS, words(24, 0x24, 4, 0, 1, req));
+    assertEquals(bindingOf(rig).unbind(), false);
+    assertEquals(rig.signals(req), 1);
+    whileWaiting(rig, way);
+    rig.process.close(rig.device);
+    assertEquals([bindingOf(rig).removing, bindingOf(rig).driver], [false, undefined]);
+    assertEquals(rig.call(() => rig.process.open("/dev/vfio/devices/vfio0")), "ENOENT");
+  },
+);
+
+Deno.test("unbind without a REQ eventfd waits all the same; each of several descriptors counts (8.5)", () => {
+  const rig = Rig.opened();
+  const second = rig.deviceFd();
+  assertEquals(bindingOf(rig).unbind(), false);
+  rig.process.close(rig.device);
+  assertEquals(bindingOf(rig).driver, "ism_vfio_pci");
+  rig.device = second;
+  whileWaiting(rig, "group");
+  rig.process.close(second);
+  assertEquals(bindingOf(rig).driver, undefined);
+});
+
+Deno.test("a character device that is open and not bound keeps the driver too (8.5)", () => {
+  const rig = new Rig();
+  rig.device = rig.process.open("/dev/vfio/devices/vfio0");
+  assertEquals(bindingOf(rig).unbind(), false);
+  assertEquals(rig.call(() => rig.process.open("/dev/vfio/devices/vfio0")), "ENODEV");
+  rig.process.close(rig.device);
+  assertEquals(bindingOf(rig).driver, undefined);
+});
+
+Deno.test("a probe that waits for an unbind happens after it, with the override of then (1.1, 8.5)", () => {
+  const rig = Rig.opened();
+  const binding = bindingOf(rig);
+  binding.override = "vfio-pci";
+  binding.unbind();
+  binding.probe();
+  assertEquals(binding.driver, "ism_vfio_pci");
+  rig.process.close(rig.device);
+  assertEquals(binding.driver, "vfio-pci");
+});
+
+Deno.test("a group whose driver has gone is dissolved: its descriptor leads nowhere (1.4, 8.5)", () => {
+  const rig = new Rig();
+  const container = rig.process.open("/dev/vfio/vfio");
+  const group = rig.process.open("/dev/vfio/0");
+  rig.process.ioctl(group, IOCTL.GROUP_SET_CONTAINER, words(container));
+  rig.process.ioctl(container, IOCTL.SET_IOMMU, 3);
+  bindingOf(rig).unbind();
+  bindingOf(rig).probe();
+  const status = words(8, 0xffff_ffff);
+  assertEquals(rig.ioctl(group, IOCTL.GROUP_GET_STATUS, status), "ENODEV");
+  assertEquals(rig.ioctl(group, IOCTL.GROUP_GET_STATUS, words(7, 0)), "EINVAL", "argsz comes first");
+  assertEquals(rig.ioctl(group, IOCTL.GROUP_SET_CONTAINER, words(container)), "ENODEV");
+  assertEquals(rig.ioctl(group, IOCTL.GROUP_SET_CONTAINER, words(99)), "EBADF");
+  assertEquals(
+    rig.ioctl(group, IOCTL.GROUP_SET_CONTAINER, words(group)),
+    "ENODEV",
+    "before the kind of file",
+  );
+  assertEquals(rig.ioctl(group, IOCTL.GROUP_GET_DEVICE_FD, cString(rig.name)), "ENODEV");
+  assertEquals(rig.ioctl(group, IOCTL.GROUP_UNSET_CONTAINER), "EINVAL");
+  assertEquals(
+    rig.ioctl(container, IOCTL.MAP_DMA, words(32, 3, 0n, 0n, 0n)),
+    "EINVAL",
+    "no IOMMU type any more",
+  );
+  const second = rig.process.open("/dev/vfio/0");
+  assertEquals(rig.ioctl(second, IOCTL.GROUP_GET_STATUS, words(8, 0)), 0);
+  const copy = rig.host.fork().functions[0]!.guest.kernel.process;
+  assertEquals(outcome(() => copy.ioctl(group, IOCTL.GROUP_GET_STATUS, words(8, 0))), "ENODEV");
+  assertEquals(outcome(() => copy.ioctl(second, IOCTL.GROUP_GET_STATUS, words(8, 0))), 0);
+  rig.process.close(group);
+  assertEquals(rig.call(() => rig.process.open("/dev/vfio/0")), "EBUSY", "the new group is still open");
+});
