@@ -94,6 +94,7 @@ Deno.test("ism help shows examples that work as they are on a fresh host", async
   };
   const place = () => {
     const program = new Program();
+    Deno.mkdirSync(program.path("examples"));
     for (const [name, content] of Object.entries(files)) program.write(name, content);
     return program;
   };

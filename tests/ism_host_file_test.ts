@@ -41,6 +41,19 @@ Deno.test("ism creates the default host file at first use, readable by its owner
   assert(Number(db.prepare("PRAGMA user_version").get()!["user_version"]) >= 1);
 });
 
+Deno.test("ism creates the default host file once when several processes use it first", async () => {
+  using program = new Program();
+  const ids = [1, 2, 3, 4];
+  const outcomes = await inParallel(ids, (id) => program.run(["vlan", "add", String(id)]));
+  assertEquals(outcomes.map(({ code, stderr }) => [code, stderr]), ids.map(() => [0, ""]));
+  assertEquals((await program.result("vlan", "list")).ids.toSorted(), ids);
+  assertEquals(
+    [...Deno.readDirSync(program.dir)].map(({ name }) => name),
+    ["host.db"],
+    "nothing else is left",
+  );
+});
+
 Deno.test("ism refuses a host file that is missing, no database, newer, damaged or out of reach", async () => {
   using program = new Program();
   await assertFileError(

@@ -117,7 +117,7 @@ export const hostImport = defineCommand({
   args: { file: argument(FILE, "the document; - for standard input") },
   options: { force: flag("replace an existing host file") },
   access: "file",
-  examples: [],
+  examples: ["host import saved.json --force"],
   run({ hostPath, isDefaultHost, dryRun }, { file, force }) {
     const host = readHost(file);
     if (!dryRun) {

@@ -51,10 +51,10 @@ export class Container {
     this.id = id;
   }
 
-  /** GROUP_SET_CONTAINER: a container that has a type attaches the group's device at once. */
+  /** GROUP_SET_CONTAINER: a container that has a type attaches the group's device at once. @throws {ErrnoError} */
   addGroup(group: Group): void {
-    this.groups.add(group);
     if (this.domain !== undefined) group.zdev.attach(this.domain);
+    this.groups.add(group);
   }
 
   /** The last group to leave takes the IOMMU type and all mappings with it. */
@@ -100,9 +100,16 @@ export class Container {
         "use VFIO_TYPE1v2_IOMMU (3)",
       );
     }
-    this.domain = this.#kernel.newDomain();
+    const domain = this.#kernel.newDomain();
+    try {
+      for (const group of this.groups) group.zdev.attach(domain);
+    } catch (error) {
+      for (const { zdev } of this.groups) zdev.attach(undefined);
+      domain.dispose();
+      throw error;
+    }
+    this.domain = domain;
     this.type = type;
-    for (const group of this.groups) group.zdev.attach(this.domain);
     return 0;
   }
 

@@ -130,8 +130,8 @@ export class GroupFile extends OpenFile {
         "open /dev/vfio/vfio",
       );
     }
-    this.group.container = file.container;
     file.container.addGroup(this.group);
+    this.group.container = file.container;
     return 0;
   }
 

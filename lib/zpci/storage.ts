@@ -19,27 +19,26 @@ export interface PageSource {
   load(address: number): Uint8Array | undefined;
 }
 
-/** One allocation: contiguous bytes with a dirty mark per page. Its bytes exist only once they are touched. */
+/** State of a page of a buffer. */
+const ABSENT = 1;
+const DIRTY = 2;
+
+/**
+ * One allocation: contiguous bytes with a mark per page. Nothing but address and size exists until it is touched, so
+ * that a host with thousands of buffers loads fast.
+ */
 export class StorageBuffer {
   readonly address: number;
   /** Size in bytes, a multiple of the page size. */
   readonly size: number;
-  #bytes: Uint8Array | undefined;
-  #dirty: Uint8Array;
-  #absent: Uint8Array | undefined;
-  #absentCount = 0;
-  #source: PageSource | undefined;
+  readonly #source: PageSource | undefined;
+  #bytes: Uint8Array | undefined = undefined;
+  #pages: Uint8Array | undefined = undefined;
 
   constructor(address: number, size: number, source?: PageSource) {
     this.address = address;
     this.size = size;
-    const pages = size / PAGE_SIZE;
-    this.#dirty = new Uint8Array(pages);
-    if (source !== undefined) {
-      this.#source = source;
-      this.#absent = new Uint8Array(pages).fill(1);
-      this.#absentCount = pages;
-    }
+    this.#source = source;
   }
 
   /**
@@ -47,36 +46,40 @@ export class StorageBuffer {
    * The caller has checked the range.
    */
   touch(offset: number, length: number, write: boolean): Uint8Array {
-    const bytes = this.#bytes ??= new Uint8Array(this.size);
-    const first = Math.floor(offset / PAGE_SIZE);
-    const last = length === 0 ? first : Math.floor((offset + length - 1) / PAGE_SIZE);
-    if (this.#absent !== undefined) this.#fetch(bytes, first, last);
-    if (write) { for (let page = first; page <= last; page++) this.#dirty[page] = 1; }
+    const bytes = this.#bytes ?? this.#materialize();
+    const pages = this.#pages!;
+    const last = length === 0 ? offset : offset + length - 1;
+    for (let page = Math.floor(offset / PAGE_SIZE); page * PAGE_SIZE <= last; page++) {
+      if ((pages[page]! & ABSENT) !== 0) this.#fetch(bytes, pages, page);
+      if (write) pages[page] = DIRTY;
+    }
     return bytes;
   }
 
   /** Offsets of the pages written since the last call of {@linkcode clean}. */
   *dirtyPages(): Generator<number> {
-    for (let page = 0; page < this.#dirty.length; page++) {
-      if (this.#dirty[page] === 1) yield page * PAGE_SIZE;
-    }
+    const pages = this.#pages;
+    if (pages === undefined) return;
+    for (let page = 0; page < pages.length; page++) if ((pages[page]! & DIRTY) !== 0) yield page * PAGE_SIZE;
   }
 
   /** Forgets the dirty marks: the pages are stored. */
   clean(): void {
-    this.#dirty.fill(0);
+    const pages = this.#pages;
+    if (pages === undefined) return;
+    for (let page = 0; page < pages.length; page++) pages[page]! &= ~DIRTY;
   }
 
-  #fetch(bytes: Uint8Array, first: number, last: number): void {
-    const absent = this.#absent!;
-    for (let page = first; page <= last; page++) {
-      if (absent[page] !== 1) continue;
-      const stored = this.#source!.load(this.address + page * PAGE_SIZE);
-      if (stored !== undefined) bytes.set(stored, page * PAGE_SIZE);
-      absent[page] = 0;
-      this.#absentCount--;
-    }
-    if (this.#absentCount === 0) this.#absent = undefined;
+  #materialize(): Uint8Array {
+    this.#pages = new Uint8Array(this.size / PAGE_SIZE);
+    if (this.#source !== undefined) this.#pages.fill(ABSENT);
+    return this.#bytes = new Uint8Array(this.size);
+  }
+
+  #fetch(bytes: Uint8Array, pages: Uint8Array, page: number): void {
+    const stored = this.#source!.load(this.address + page * PAGE_SIZE);
+    if (stored !== undefined) bytes.set(stored, page * PAGE_SIZE);
+    pages[page] = 0;
   }
 }
 

@@ -400,7 +400,7 @@ export class IsmDriver {
     return {
       descriptor: this.#descriptor?.save() ?? null,
       registrations: this.#registrations ?? null,
-      dmbs: this.dmbs,
+      dmbs: [...this.#dmbs.values()],
       memory: this.#memory,
       vlans: this.vlans,
     };
