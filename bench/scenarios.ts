@@ -4,7 +4,7 @@
  */
 import { Host } from "../lib/host/host.ts";
 import { defaultTopology } from "../lib/host/topology.ts";
-import { Stream } from "../lib/ism/driver/stream.ts";
+import { connect } from "../lib/ism/driver/stream.ts";
 import { dataOffset } from "../lib/ism/protocol.ts";
 
 /** A scenario: a name, the bytes that one run moves, and the run. */
@@ -84,15 +84,16 @@ export function stream(): Scenario {
     name: "stream of 1 MiB through a DMB of 64 KiB",
     bytes: MIB,
     run: () => {
-      const connection = Stream.connect(from!.driver, to!.driver, 64 * 1024);
+      const { writer, reader } = connect(from!.driver, to!.driver, 64 * 1024);
       let done = 0;
-      while (!connection.complete) {
-        done += connection.write(data, done, data.length - done);
-        connection.publish(done === data.length);
-        connection.read(() => {});
-        connection.acknowledge();
+      while (!reader.complete) {
+        done += writer.write(from!.driver, data, done, data.length - done);
+        writer.publish(from!.driver, done === data.length);
+        reader.read(to!.driver, () => {});
+        writer.acknowledge(from!.driver);
       }
-      connection.disconnect();
+      to!.driver.unregisterDmb(reader.dmb.token);
+      from!.driver.unregisterDmb(writer.dmb.token);
     },
   };
 }

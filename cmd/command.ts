@@ -114,7 +114,7 @@ export interface Context {
   /** Others can act on the host between two transactions of this command. */
   readonly shared: boolean;
   /** One transaction of a command with `access: "wait"`. */
-  transact<Of>(work: (target: HostFunction) => Of): Of;
+  transact<Of>(work: (target: HostFunction, host: Host) => Of): Of;
   /** The function that a word names. @throws {UsageError} */
   device(which: string): HostFunction;
   /** Bytes of a data argument. @throws {FileError} */

@@ -4,6 +4,7 @@ import { COMMANDS } from "./table.ts";
 import { GLOBAL_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
 import { usage } from "./parse.ts";
 import type { Terminal } from "./terminal.ts";
+import { definitions, paragraph, wrap } from "./text/wrap.ts";
 import { quoteText } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
 
@@ -35,16 +36,15 @@ export function helpText(name: string | undefined, terminal: Terminal): string {
   throw new UsageError(`${quoteText(name)} is not a command`, { token: name, hint: 'see "ism help"' });
 }
 
-function programHelp({ style }: Terminal): string {
+function programHelp({ style, columns }: Terminal): string {
   let text = INTRODUCTION;
   for (const group of GROUPS) {
     const commands = [...COMMANDS.values()].filter((command) => command.group === group);
     if (commands.length === 0) continue;
-    const width = Math.max(...commands.map(({ name }) => name.length));
     text += `\n${style.bold(GROUP_TITLES[group])}\n`;
-    text += commands.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}\n`).join("");
+    text += definitions(commands.map(({ name, summary }) => [name, summary] as const), columns);
   }
-  text += `\n${style.bold("Options")}\n${optionLines(GLOBAL_OPTIONS)}`;
+  text += `\n${style.bold("Options")}\n${optionLines(GLOBAL_OPTIONS, columns)}`;
   text += `\n${style.bold("Words")}
   Numbers: 4096, 0x1000, 0b101, 4k, 4M, 4G, 256T, 1_000_000
   DATA:    hex:00ff, text:hello, fill:0xa5*4096, seq:0*256, rand:1*4096, file:PATH[@OFFSET[+LENGTH]], -
@@ -54,21 +54,18 @@ function programHelp({ style }: Terminal): string {
     `\n"ism help COMMAND" tells more.\n`;
 }
 
-function commandHelp(command: AnyCommand, { style }: Terminal): string {
-  let text = `${style.bold(`ism ${usage(command)}`)}\n  ${command.summary}.\n`;
-  if (command.details !== undefined) {
-    text += "\n" + command.details.trim().split("\n").map((line) =>
-      line === "" ? "" : `  ${line}`
-    ).join("\n") + "\n";
-  }
+function commandHelp(command: AnyCommand, { style, columns }: Terminal): string {
+  const [first = "", ...more] = wrap(`ism ${usage(command)}`, columns - 4);
+  let text = [style.bold(first), ...more.map((line) => `    ${line}`)].join("\n") + "\n";
+  text += paragraph(`${command.summary}.`, columns);
+  if (command.details !== undefined) text += `\n${paragraph(command.details, columns)}`;
   const args = Object.values(command.args);
   if (args.length > 0) {
-    const width = Math.max(...args.map(({ kind }) => kind.placeholder.length));
-    text += `\n${style.bold("Arguments")}\n`;
-    for (const { kind, help } of args) text += `  ${kind.placeholder.padEnd(width)}  ${help}\n`;
+    const rows = args.map(({ kind, help }) => [kind.placeholder, help] as const);
+    text += `\n${style.bold("Arguments")}\n${definitions(rows, columns)}`;
   }
   if (Object.keys(command.options).length > 0) {
-    text += `\n${style.bold("Options")}\n${optionLines(command.options)}`;
+    text += `\n${style.bold("Options")}\n${optionLines(command.options, columns)}`;
   }
   if (command.examples.length > 0) {
     text += `\n${style.bold("Examples")}\n${command.examples.map((line) => `  ism ${line}\n`).join("")}`;
@@ -78,7 +75,8 @@ function commandHelp(command: AnyCommand, { style }: Terminal): string {
 
 function optionLines(
   options: Readonly<Record<string, Parameter<unknown> | { flag: true; help: string; short?: string }>>,
-) {
+  columns: number,
+): string {
   const rows = Object.entries(options).map(([key, option]) => {
     const name = optionName(key);
     const long = name === option.short ? "" : `--${name}`;
@@ -91,6 +89,5 @@ function optionLines(
       : ` ${option.kind.placeholder}`;
     return [names + value, option.help] as const;
   });
-  const width = Math.max(...rows.map(([names]) => names.length));
-  return rows.map(([names, help]) => `  ${names.padEnd(width)}  ${help}\n`).join("");
+  return definitions(rows, columns);
 }

@@ -97,12 +97,19 @@ function report(
   { json, verbose, name }: { json: boolean; verbose: boolean; name: string | undefined },
 ): number {
   const failure: Failure = describeFailure(error);
+  const command = error instanceof PlacedError ? error.cause.command ?? name : name;
   const place: LinePlace | undefined = error instanceof PlacedError
     ? { file: error.place.file, line: error.place.line, locate: () => error }
     : undefined;
   if (json) {
     const where = place === undefined ? {} : { file: place.file, line: place.line };
-    const document = { schema: 1, command: name ?? null, ok: false, error: failureJson(failure), ...where };
+    const document = {
+      schema: 1,
+      command: command ?? null,
+      ok: false,
+      error: failureJson(failure),
+      ...where,
+    };
     try {
       terminal.out(JSON.stringify(document) + "\n");
     } catch (cause) {

@@ -3,9 +3,9 @@
  * follows `--`) go through it as placeholders, so that a value is never taken for an option because of what it holds.
  */
 import { parseArgs } from "@std/cli/parse-args";
-import { closestString } from "@std/text/closest-string";
 import { type Flag, isFlag, optionName, type Parameter } from "./command.ts";
 import { quoteText } from "./text/diagnostic.ts";
+import { nearest } from "./text/nearest.ts";
 import { UsageError } from "./text/usage_error.ts";
 import type { Word } from "./text/words.ts";
 
@@ -188,8 +188,7 @@ function noValue(key: string, token: string): UsageError {
 
 function unknownOption(arg: string, names: readonly string[]): UsageError {
   const name = arg.replace(/^-+/, "").split("=", 1)[0]!;
-  const longs = names.filter((each) => each.length > 1);
-  const near = name.length > 2 ? closestString(name, longs) : undefined;
+  const near = nearest(name, names.filter((each) => each.length > 1));
   return new UsageError(`${quoteText(arg)} is not an option here`, {
     token: arg,
     hint: near === undefined ? "see --help" : `did you mean --${near}? See --help`,

@@ -2,12 +2,12 @@
  * From words to a command line that is understood: which command, which options, which arguments. Everything without
  * `$name` in it is checked here, before anything runs.
  */
-import { closestString } from "@std/text/closest-string";
 import type { TraceLayer } from "../lib/base/trace.ts";
 import { type AnyCommand, isFlag, optionName, type Parameter } from "./command.ts";
 import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
 import { isDynamic, literalWord, type OptionSpecs, readOptions } from "./options.ts";
 import { quoteText } from "./text/diagnostic.ts";
+import { nearest } from "./text/nearest.ts";
 import { UsageError } from "./text/usage_error.ts";
 import { expand, type Word } from "./text/words.ts";
 
@@ -199,7 +199,7 @@ function findCommand(
       { token: second?.text ?? first.text },
     );
   }
-  const near = one.length > 1 && one.length < 40 ? closestString(one, [...table.keys()]) : undefined;
+  const near = nearest(one, [...table.keys()]);
   throw new UsageError(`${quoteText(one)} is not a command`, {
     token: first.text,
     hint: near === undefined ? 'see "ism help"' : `did you mean "${near}"? See "ism help"`,

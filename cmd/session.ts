@@ -155,12 +155,33 @@ export class Session {
     }
     const context = this.#context(globals, trace);
     const tracer = this.#host?.tracer;
+    if (trace !== undefined && !globals.json && globals.traceFile === undefined) {
+      this.#openFirst(command!, context, trace);
+    }
     if (tracer !== undefined) tracer.sink = trace;
     try {
       const result = await command!.run(context, values);
       return { result, innermost: result };
     } finally {
       if (tracer !== undefined) tracer.sink = undefined;
+    }
+  }
+
+  /**
+   * Opens the function before a command whose trace people read: what opening it takes is one line then, and not a
+   * hundred. `open --trace` shows it all.
+   */
+  #openFirst({ access, group }: AnyCommand, { target }: Context, trace: TraceCollector): void {
+    if (this.#host === undefined || access !== "write" || group === "host" || target.driver.isOpen) return;
+    const opening = new TraceCollector(TRACE_LAYERS);
+    this.#host.tracer.sink = opening;
+    try {
+      void target.driver.descriptor;
+      trace.note(
+        `opens the function: ${opening.count("syscall")} system calls, ${opening.count("insn")} instructions`,
+      );
+    } finally {
+      this.#host.tracer.sink = undefined;
     }
   }
 
@@ -201,7 +222,7 @@ export class Session {
     let last: Outcome | undefined;
     for (let i = 0; i < count; i++) {
       last = await this.#perform(inner, globals, trace);
-      if (!globals.json && inner.inner === undefined) this.#printText(command, last.result, globals);
+      if (!globals.json) this.#printText(inner.command!, last.result, globals);
     }
     return { result: { count, last: last?.result ?? null }, innermost: last?.innermost };
   }
@@ -219,7 +240,7 @@ export class Session {
       if (access === "write" && group !== "host") {
         void this.#context(globals, undefined).target.driver.descriptor;
       }
-      await this.#perform(inner, { ...globals, dryRun: true, quiet: true }, trace);
+      await this.#perform(inner, { ...globals, dryRun: true, quiet: true, json: false }, trace);
     } catch (error) {
       failure = describeFailure(error);
       if (failure.exit !== EXIT.REFUSED && failure.exit !== EXIT.EXPECT) throw error;
@@ -286,12 +307,16 @@ export class Session {
   }
 
   /** One transaction of a command that waits; part of the script's if one is open. */
-  #transact<Of>(work: (target: HostFunction) => Of, which: string, trace: TraceCollector | undefined): Of {
+  #transact<Of>(
+    work: (target: HostFunction, host: Host) => Of,
+    which: string,
+    trace: TraceCollector | undefined,
+  ): Of {
     const host = this.#host ?? this.store.begin("write");
     host.tracer.sink = trace;
     let done = false;
     try {
-      const result = work(findDevice(host, which));
+      const result = work(findDevice(host, which), host);
       done = true;
       return result;
     } finally {

@@ -32,6 +32,7 @@ import {
 } from "./commands/life.ts";
 import { list } from "./commands/list.ts";
 import { expect, explain, let_, repeat, run } from "./commands/script.ts";
+import { recv } from "./commands/recv.ts";
 import { send } from "./commands/send.ts";
 import { status } from "./commands/status.ts";
 
@@ -60,6 +61,7 @@ const ALL: readonly AnyCommand[] = [
   pread,
   pwrite,
   send,
+  recv,
   cmd,
   gid,
   query,

@@ -28,6 +28,7 @@ export class TraceCollector implements TraceSink {
   readonly #entries: Entry[] = [];
   readonly #open: Entry[] = [];
   readonly #flush: ((text: string) => void) | undefined;
+  readonly #notes: string[] = [];
   #next = 1;
   #flushed = 0;
   #dropped = 0;
@@ -54,6 +55,17 @@ export class TraceCollector implements TraceSink {
     this.#flush(this.text());
     this.#flushed += this.#entries.length;
     this.#entries.length = 0;
+  }
+
+  /** A line that stands for events that are not shown one by one. */
+  note(text: string): void {
+    if (this.#flush !== undefined) this.#flush(`      (${text})\n`);
+    else this.#notes.push(text);
+  }
+
+  /** Notes so far. */
+  get notes(): readonly string[] {
+    return this.#notes;
   }
 
   /** One line per event, indented by what contains it; a sequence number instead of a time. */

@@ -36,7 +36,7 @@ const USAGE: readonly Row[] = [
   ["--raw gid", /^gid: "gid" yields no bytes for --raw$/],
   ["-d 7 gid", /^gid: There is no function "7" on this host; /, /ism list/],
   ["-d fid:0x99 gid", /^gid: There is no function "fid:0x99" on this host; /],
-  ["config get NOTHING", /^config get: "NOTHING" is not a register; there are VENDOR_ID, /],
+  ["config get NOTHING", /^config get: "NOTHING" is not a register of config space/],
   ["config set COMMAND=0x10000", /^config set: COMMAND has 2 bytes; 0x10000 does not fit$/],
   ["--keep-going gid", /^gid: --keep-going and --commit-each are for run and -c$/],
   ["-c gid gid", /^gid: -c and the command "gid" exclude each other$/],

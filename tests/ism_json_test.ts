@@ -49,6 +49,8 @@ const ROWS: Readonly<Record<string, Row>> = {
     refused: "send missing",
     fields: ["bytes", "sha256", "stores", "signals", "seconds"],
   },
+  // Its success needs a sender in another process: ism_recv_test.ts.
+  "recv": { done: "", refused: "recv -d 1 --timeout 1", fields: [] },
   "cmd": { done: "cmd READ_GID", refused: "cmd 0x99", fields: ["ret", "data"] },
   "gid": { done: "gid", refused: `gid ${NOBODY}`, fields: ["gid"] },
   "query": { done: "query", refused: `query ${NOBODY}`, fields: ["my_gid"] },

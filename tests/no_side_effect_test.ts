@@ -135,11 +135,11 @@ Deno.test.each([...INSTRUCTIONS])("$what: $answer, and nothing changed (3.2, 8.3
   assertEquals(unchanged(busy.host, () => act(busy)), answer);
 });
 
-/** Everything but the bytes in the command area of the function that sent the command. */
-function withoutCommandArea(host: Host): Record<string, unknown> {
+/** Everything but the bytes in BAR 2 of the function that sent the command. */
+function withoutCommandBar(host: Host): Record<string, unknown> {
   const state = snapshot(host);
   for (const key of Object.keys(state)) {
-    if (key.startsWith("adapter/")) state[key] = { ...state[key] as object, commandArea: "" };
+    if (key.startsWith("adapter/")) state[key] = { ...state[key] as object, commandBar: "" };
   }
   return state;
 }
@@ -169,10 +169,10 @@ const COMMANDS: readonly { what: string; code: number; payload: (busy: Busy) => 
 Deno.test.each([...COMMANDS])("refused $what changes the response and nothing else (7.1, 13 #2)", (row) => {
   const busy = busyHost();
   const { driver } = busy.first;
-  const before = withoutCommandArea(busy.host);
+  const before = withoutCommandBar(busy.host);
   const { ret } = driver.channel.raw(row.code, bytes(row.payload(busy)));
   assertMatch(be(ret, 2), /^000[1-9]$/);
-  assertEquals(withoutCommandArea(busy.host), before);
+  assertEquals(withoutCommandBar(busy.host), before);
 });
 
 Deno.test("in the error state every load and store is status 12 and nothing changes (12.4)", () => {

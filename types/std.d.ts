@@ -37,8 +37,8 @@ declare module "@std/fmt/colors" {
   export function stripAnsiCode(text: string): string;
 }
 
-declare module "@std/text/closest-string" {
-  export function closestString(givenWord: string, possibleWords: readonly string[]): string;
+declare module "@std/text/levenshtein-distance" {
+  export function levenshteinDistance(one: string, other: string): number;
 }
 
 declare module "@std/assert" {

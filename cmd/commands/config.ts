@@ -13,6 +13,7 @@ import { choice, text } from "../kinds.ts";
 import { renderTable, type Style } from "../terminal.ts";
 import { hexdump } from "../text/hexdump.ts";
 import { quoteText } from "../text/diagnostic.ts";
+import { nearest } from "../text/nearest.ts";
 import { parseBigNumber } from "../text/number.ts";
 import { UsageError } from "../text/usage_error.ts";
 
@@ -44,8 +45,11 @@ function register(target: HostFunction, name: string): ConfigRegister {
   const msi = msiOffset(target);
   const found = findRegister(name, msi);
   if (found !== undefined) return found;
-  const names = listRegisters(msi).map((each) => each.name).join(", ");
-  throw new UsageError(`${quoteText(name)} is not a register; there are ${names}`, { token: name });
+  const near = nearest(name, listRegisters(msi).map((each) => each.name));
+  throw new UsageError(`${quoteText(name)} is not a register of config space`, {
+    token: name,
+    hint: near === undefined ? '"ism config" lists them' : `did you mean ${near}? "ism config" lists them`,
+  });
 }
 
 function describe(target: HostFunction, row: ConfigRegister) {

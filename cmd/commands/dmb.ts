@@ -7,7 +7,7 @@ import { argument, defaulted, defineCommand, flag, optional, required } from "..
 import { DATA, GID, number, SIZE, TOKEN } from "../kinds.ts";
 import { renderTable } from "../terminal.ts";
 import { hexdump } from "../text/hexdump.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { DriverError } from "../../lib/ism/driver/descriptor.ts";
 import { sizeText } from "../units.ts";
 
 function describe({ token, index, iova, size, rgid }: DriverDmb) {
@@ -69,12 +69,12 @@ export const dmbList = defineCommand({
   },
 });
 
-/** The part of a DMB that a read names. @throws {UsageError} if it is not all inside */
+/** The part of a DMB that a read names. @throws {DriverError} if it is not all inside */
 function part({ driver }: HostFunction, token: number, offset: number, count: number | undefined) {
   const dmb = driver.dmb(token);
   const length = count ?? dmb.size - offset;
   if (offset > dmb.size || length > dmb.size - offset) {
-    throw new UsageError(
+    throw new DriverError(
       `The DMB has ${dmb.size} bytes; ${offset} plus ${Math.max(length, 0)} is beyond its end`,
     );
   }

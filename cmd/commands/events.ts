@@ -1,19 +1,30 @@
 /** Signals between functions: sending events, reading them, handling interrupts. */
 import { hex } from "../../lib/base/hex.ts";
 import type { DriverEvent, InterruptWalk } from "../../lib/ism/driver/driver.ts";
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { EVENT_CODE, EVENT_TYPE } from "../../lib/ism/protocol.ts";
 import { argument, type Context, defaulted, defineCommand, flag, optional, required } from "../command.ts";
 import { bigNumber, GID, number } from "../kinds.ts";
 import { renderTable, type Style } from "../terminal.ts";
+import { waitFor } from "../waiting.ts";
 import { plural } from "../units.ts";
 
+/** What the codes of buffer and device events mean (zPCI sheet 9.3). */
+const CODE_NAMES: Readonly<Record<number, string>> = {
+  [EVENT_CODE.GID_ERROR]: "GID in error state",
+  [EVENT_CODE.OWNER_ERROR]: "owner in error state",
+  [EVENT_CODE.USER_ERROR]: "user in error state",
+  [EVENT_CODE.UNREGISTERED]: "DMB unregistered",
+  [EVENT_CODE.VLAN_MISMATCH_OWNER]: "VLAN mismatch with owner",
+  [EVENT_CODE.VLAN_MISMATCH_USER]: "VLAN mismatch with user",
+  [EVENT_CODE.GID_DISABLED]: "GID disabled",
+  [EVENT_CODE.USER_DISABLED]: "user disabled",
+};
 const TYPE_NAMES = ["buffer", "device", "software"];
-const POLL_MS = 50;
 
 function eventsText(events: readonly DriverEvent[], style: Style): string {
   const rows = events.map(({ type, code, tok, info, time }) => [
     TYPE_NAMES[type] ?? String(type),
-    hex(code),
+    type === EVENT_TYPE.SOFTWARE ? hex(code) : `${hex(code)} ${CODE_NAMES[code] ?? ""}`.trim(),
     tok,
     info,
     time,
@@ -35,7 +46,7 @@ export const signal = defineCommand({
   examples: ["expect RET signal 0x1 --code 5"],
   run({ target }, { gid, code, info, noTrigger }) {
     target.driver.signal(gid, code, info, !noTrigger);
-    return { gid: hex(gid), code: hex(code), info: hex(info) };
+    return { gid: hex(gid), code, info: hex(info) };
   },
 });
 
@@ -103,26 +114,13 @@ export const irq = defineCommand({
   text: (result, { terminal }) => walkText(fromJson(result), terminal.style),
 });
 
-/** Waits outside of any transaction, and looks at the host whenever another process has committed. */
-async function waitForInterrupt(context: Context, timeoutMs: number): Promise<InterruptWalk> {
-  const until = Date.now() + timeoutMs;
-  for (;;) {
-    const walk = context.transact(({ driver }) => {
-      driver.start();
-      return driver.handleInterrupt();
-    });
-    if (walk.interrupts > 0) return walk;
-    if (!context.shared) {
-      throw new DriverError("No interrupt is pending, and nobody else can act on this host now");
-    }
-    const seen = context.store.version;
-    while (context.store.version === seen) {
-      if (Date.now() >= until) {
-        throw new DriverError(`No interrupt came within ${plural(timeoutMs / 1000, "second")}`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
-    }
-  }
+/** One look at the interrupts, in a transaction of its own. */
+function takeInterrupts(context: Context): InterruptWalk | undefined {
+  const walk = context.transact(({ driver }) => {
+    driver.start();
+    return driver.handleInterrupt();
+  });
+  return walk.interrupts > 0 ? walk : undefined;
 }
 
 export const irqWait = defineCommand({
@@ -136,7 +134,7 @@ export const irqWait = defineCommand({
   examples: ["expect DRIVER irq wait --timeout 1"],
   run: async (context, { timeout }) => {
     const timeoutMs = timeout === undefined ? Infinity : timeout * 1000;
-    return walkJson(await waitForInterrupt(context, timeoutMs));
+    return walkJson(await waitFor(context, "An interrupt", timeoutMs, () => takeInterrupts(context)));
   },
   text: (result, { terminal }) => walkText(fromJson(result), terminal.style),
 });

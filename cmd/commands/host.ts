@@ -62,8 +62,13 @@ export const hostCreate = defineCommand({
     const topology = seed === undefined ? base : { ...base, seed };
     if (!dryRun && isDefaultHost) createParent(hostPath);
     if (!dryRun) HostStore.create(hostPath, topology, { force }).close();
-    return { host: hostPath, functions: topology.guests.flatMap(({ functions }) => functions).length };
+    return {
+      host: hostPath,
+      functions: topology.guests.flatMap(({ functions }) => functions).length,
+      done: !dryRun,
+    };
   },
+  text: ({ host, functions, done }) => done ? "" : `would create ${host} with ${functions} functions`,
 });
 
 export const hostShow = defineCommand({
@@ -88,8 +93,9 @@ export const hostReset = defineCommand({
   examples: ["host reset"],
   run({ hostPath, dryRun, store }) {
     if (!dryRun) store.reset();
-    return { host: hostPath };
+    return { host: hostPath, done: !dryRun };
   },
+  text: ({ host, done }) => done ? "" : `would reset ${host}`,
 });
 
 export const hostExport = defineCommand({
@@ -171,6 +177,8 @@ export const hostDelete = defineCommand({
   examples: ["host delete"],
   run({ hostPath, dryRun }) {
     if (!dryRun) HostStore.delete(hostPath);
-    return { host: hostPath };
+    else HostStore.open(hostPath).close();
+    return { host: hostPath, done: !dryRun };
   },
+  text: ({ host, done }) => done ? "" : `would delete ${host}`,
 });

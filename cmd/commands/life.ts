@@ -85,14 +85,16 @@ driver's bind file is written: vfio drivers refuse that with ENODEV.`,
       if (binding.driver !== undefined) binding.unbind();
       binding.probe();
     }
-    return { address: target.zdev.name, driver: binding.driver ?? null, waiting: binding.removing };
+    return {
+      address: target.zdev.name,
+      driver: binding.driver ?? null,
+      next: driver,
+      waiting: binding.removing,
+    };
   },
-  text: ({ address, waiting }) => waiting ? waitingText(address) : "",
+  text: ({ address, next, waiting }) =>
+    waiting ? `${address} is open: ${next} takes it over after "ism close"` : "",
 });
-
-function waitingText(address: string): string {
-  return `${address} is open: the driver waits for the last descriptor to be closed (ism close)`;
-}
 
 export const unbind = defineCommand({
   name: "unbind",
@@ -111,7 +113,7 @@ when the last descriptor is closed. --clear-override also clears driver_override
     const done = binding.unbind();
     return { address: target.zdev.name, waiting: !done };
   },
-  text: ({ address, waiting }) => waiting ? waitingText(address) : "",
+  text: ({ address, waiting }) => waiting ? `${address} is open: it is unbound after "ism close"` : "",
 });
 
 export const feature = defineCommand({

@@ -1,111 +1,32 @@
 /** A whole file from one guest to another, through DMBs, signals and interrupts. */
-import { createHash, type Hash } from "node:crypto";
-import type { HostFunction } from "../../lib/host/host.ts";
-import { DMB } from "../../lib/ism/protocol.ts";
-import { Stream } from "../../lib/ism/driver/stream.ts";
+import type { Host, HostFunction } from "../../lib/host/host.ts";
+import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { connect, CURSOR_DMB_BYTES, type Stream, StreamWriter } from "../../lib/ism/driver/stream.ts";
+import { findDevice } from "../device.ts";
 import { argument, type Context, defaulted, defineCommand, optional } from "../command.ts";
-import { fileError, isSameFile, openInput } from "../files.ts";
+import { isSameFile } from "../files.ts";
 import { DEVICE, FILE, number } from "../kinds.ts";
 import { quoteText } from "../text/diagnostic.ts";
 import { FileError, UsageError } from "../text/usage_error.ts";
+import { DMB_SIZE, progressBar, secondsSince, Sink, Source } from "../transfer.ts";
 import { plural, roundSize } from "../units.ts";
+import { waitFor } from "../waiting.ts";
 
-const READ_BYTES = 64 * 1024;
-const PROGRESS_MS = 100;
+/** How long a peer in another process may be silent. */
+const PATIENCE_MS = 10_000;
 
-const DMB_SIZE = {
-  placeholder: "SIZE",
-  parse(text: string, what: string): number {
-    const size = number("SIZE").parse(text, what);
-    if (size % DMB.UNIT === 0 && size >= DMB.UNIT && size <= DMB.MAX) return size;
-    throw new UsageError(
-      `${what}: a DMB has a multiple of 4096 bytes, from 4k to 1M, not ${quoteText(text)}`,
-      {
-        token: text,
-      },
-    );
-  },
+/** What a send came to. */
+type SendResult = {
+  readonly from: string;
+  readonly to: string;
+  readonly bytes: number;
+  readonly sha256: string;
+  readonly stores: number;
+  readonly signals: number;
+  readonly seconds: number;
+  readonly out: string | null;
+  readonly back?: ReturnType<typeof report>;
 };
-
-/** Where bytes come from, one buffer at a time. */
-class Source {
-  readonly hash: Hash = createHash("sha256");
-  readonly #path: string;
-  readonly #file: Deno.FsFile | undefined;
-  readonly buffer = new Uint8Array(READ_BYTES);
-  at = 0;
-  end = 0;
-  /** Everything was read. */
-  dry = false;
-  /** Size if known, for the progress bar. */
-  readonly size: number | undefined;
-
-  constructor(path: string) {
-    this.#path = path;
-    this.#file = path === "-" ? undefined : openInput(path);
-    const info = this.#file?.statSync();
-    this.size = info?.isFile === true ? info.size : undefined;
-  }
-
-  /** Fills the buffer if it is used up. @throws {FileError} */
-  fill(): void {
-    if (this.at < this.end || this.dry) return;
-    try {
-      const read = (this.#file ?? Deno.stdin).readSync(this.buffer);
-      this.at = 0;
-      this.end = read ?? 0;
-      this.dry = read === null || read === 0;
-    } catch (error) {
-      throw fileError(this.#path, error);
-    }
-    this.hash.update(this.buffer.subarray(0, this.end));
-  }
-
-  close(): void {
-    this.#file?.close();
-  }
-}
-
-/** Where bytes go: a file, standard output, or nowhere; the hash is taken of what arrived. */
-class Sink {
-  readonly hash: Hash = createHash("sha256");
-  readonly #path: string | undefined;
-  readonly #context: Context;
-  #file: Deno.FsFile | undefined = undefined;
-  bytes = 0;
-
-  constructor(context: Context, path: string | undefined) {
-    this.#context = context;
-    this.#path = context.dryRun ? undefined : path;
-  }
-
-  /** Opens the file. Not before the connection stands: a refused send leaves an old file alone. */
-  open(): void {
-    if (this.#path === undefined || this.#path === "-") return;
-    try {
-      this.#file = Deno.openSync(this.#path, { write: true, create: true, truncate: true });
-    } catch (error) {
-      throw fileError(this.#path, error);
-    }
-  }
-
-  readonly take = (piece: Uint8Array): void => {
-    this.bytes += piece.length;
-    this.hash.update(piece);
-    if (this.#path === "-") return this.#context.terminal.outBytes(piece);
-    try {
-      for (let at = 0; this.#file !== undefined && at < piece.length;) {
-        at += this.#file.writeSync(piece.subarray(at));
-      }
-    } catch (error) {
-      throw fileError(this.#path!, error);
-    }
-  };
-
-  close(): void {
-    this.#file?.close();
-  }
-}
 
 /** One direction of a send. */
 interface Direction {
@@ -120,43 +41,34 @@ interface Direction {
 function carry(directions: readonly Direction[], progress: () => void): void {
   const functions = new Set(directions.flatMap(({ from, to }) => [from, to]));
   const indices = new Map([...functions].map((fn) => {
-    const own = directions.flatMap(({ from, to, stream }) => [
-      ...(from === fn ? [stream.indices.from] : []),
-      ...(to === fn ? [stream.indices.to] : []),
+    const own = directions.flatMap(({ from, to, stream: { writer, reader } }) => [
+      ...(from === fn ? [writer.dmb.index] : []),
+      ...(to === fn ? [reader.dmb.index] : []),
     ]);
     return [fn, new Set(own)] as const;
   }));
-  for (const direction of directions) push(direction);
-  while (directions.some(({ stream }) => !stream.complete)) {
+  for (const { from, source, stream } of directions) source.push(from.driver, stream.writer);
+  while (directions.some(({ stream }) => !stream.reader.complete)) {
     for (const fn of functions) {
       const { dmbs } = fn.driver.handleInterrupt(indices.get(fn)!);
-      for (const { index } of dmbs) {
-        for (const direction of directions) {
-          const { from, to, stream, sink } = direction;
-          if (to === fn && stream.indices.to === index) stream.read(sink.take);
-          else if (from === fn && stream.indices.from === index) {
-            stream.acknowledge();
-            if (!stream.complete) push(direction);
-          }
-        }
-      }
+      for (const { index } of dmbs) for (const direction of directions) handle(direction, fn, index);
     }
     progress();
   }
 }
 
-/** Fills the ring as far as it goes, then tells the reader. */
-function push({ source, stream }: Direction): void {
-  source.fill();
-  while (!source.dry && stream.room > 0) {
-    source.at += stream.write(source.buffer, source.at, source.end - source.at);
-    source.fill();
+/** A signal on a DMB: data for the reader, or room for the writer. */
+function handle({ from, to, source, sink, stream }: Direction, fn: HostFunction, index: number): void {
+  const { writer, reader } = stream;
+  if (to === fn && reader.dmb.index === index) reader.read(to.driver, sink.take);
+  else if (from === fn && writer.dmb.index === index) {
+    writer.acknowledge(from.driver);
+    if (!reader.complete) source.push(from.driver, writer);
   }
-  stream.publish(source.dry);
 }
 
 /** The other function that a send goes to by default: the next one on the same channel. */
-function defaultPeer({ host }: Context, from: HostFunction): HostFunction {
+function defaultPeer(host: Host, from: HostFunction): HostFunction {
   const peers = host.functions.filter((fn) => fn.adapter.fabric === from.adapter.fabric && fn !== from);
   const peer = peers.find((fn) => fn.index > from.index) ?? peers[0];
   if (peer === undefined) {
@@ -165,7 +77,7 @@ function defaultPeer({ host }: Context, from: HostFunction): HostFunction {
   return peer;
 }
 
-function connect(
+function direct(
   context: Context,
   from: HostFunction,
   to: HostFunction,
@@ -175,11 +87,103 @@ function connect(
 ): Direction {
   const source = new Source(path);
   try {
-    const stream = Stream.connect(from.driver, to.driver, size);
+    const stream = connect(from.driver, to.driver, size);
     return { from, to, source, sink: new Sink(context, out), stream };
   } catch (error) {
     source.close();
     throw error;
+  }
+}
+
+/** Who sends to whom. @throws {UsageError} */
+function parties(host: Host, target: HostFunction, from: string | undefined, to: string | undefined) {
+  const sender = from === undefined ? target : findDevice(host, from);
+  return { sender, receiver: to === undefined ? defaultPeer(host, sender) : findDevice(host, to) };
+}
+
+/** Sends to an `ism recv` in another process: each step is a transaction of its own. */
+async function sendToPeer(
+  context: Context,
+  indices: { readonly sender: number; readonly receiver: number },
+  path: string,
+  patienceMs: number,
+) {
+  const ends = (host: Host) => {
+    const [from, to] = [host.functions[indices.sender]!, host.functions[indices.receiver]!];
+    return { from, to, fid: to.zdev.facts.fid, meeting: host.rendezvous.of(to.zdev.facts.fid) };
+  };
+  const source = new Source(path);
+  try {
+    const dmb = await waitFor(context, "ism recv", patienceMs, () =>
+      context.transact((_, host) => {
+        const { from, fid, meeting } = ends(host);
+        if (meeting === undefined || meeting.request !== null) return undefined;
+        from.driver.start();
+        const gid = host.functions[indices.receiver]!.adapter.gid;
+        const cursors = from.driver.registerDmb({ size: CURSOR_DMB_BYTES, rgid: gid });
+        const request = {
+          fid: from.zdev.facts.fid,
+          gid: from.driver.registrations!.gid,
+          token: cursors.token,
+        };
+        host.rendezvous.set({ ...meeting, reader: fid, request });
+        return cursors;
+      }));
+    const writer = await waitFor(
+      context,
+      "The answer of ism recv",
+      patienceMs,
+      () =>
+        context.transact((_, host) => {
+          const { meeting } = ends(host);
+          if (meeting === undefined || meeting.accepted === null) return undefined;
+          return new StreamWriter(dmb, meeting.accepted.token, meeting.size);
+        }),
+    );
+    const progress = progressBar(context, source.size ?? 0, () => writer.produced);
+    const own = new Set([dmb.index]);
+    context.transact((_, host) => source.push(ends(host).from.driver, writer));
+    await waitFor(context, "A signal of ism recv", patienceMs, () => {
+      const drained = context.transact((_, host) => {
+        const { driver } = ends(host).from;
+        if (driver.handleInterrupt(own).dmbs.length === 0) return false;
+        writer.acknowledge(driver);
+        if (!writer.drained) source.push(driver, writer);
+        return writer.drained;
+      });
+      progress();
+      return drained ? true : undefined;
+    });
+    const sha256 = source.digest();
+    const result = await waitFor(
+      context,
+      "The result of ism recv",
+      patienceMs,
+      () =>
+        context.transact((_, host) => {
+          const { from, to, fid, meeting } = ends(host);
+          if (meeting === undefined) throw new DriverError("ism recv has gone without a result");
+          if (meeting.result === null) return undefined;
+          from.driver.unregisterDmb(dmb.token);
+          host.rendezvous.remove(fid);
+          return { from: from.zdev.name, to: to.zdev.name, ...meeting.result };
+        }),
+    );
+    if (result.sha256 !== sha256) throw new DriverError("What arrived is not what was sent");
+    return { ...result, stores: writer.stores, signals: writer.signals };
+  } catch (error) {
+    // Whoever offered to receive does not answer, or this end failed: nothing of the meeting is left.
+    context.transact((_, host) => {
+      const { from: { driver, zdev }, fid, meeting } = ends(host);
+      if (meeting?.request?.fid !== zdev.facts.fid) return;
+      const { token } = meeting.request;
+      host.rendezvous.remove(fid);
+      if (driver.dmbs.some((each) => each.token === token)) driver.unregisterDmb(token);
+    });
+    throw error;
+  } finally {
+    context.terminal.progress("");
+    source.close();
   }
 }
 
@@ -202,15 +206,15 @@ function checkFiles(inputs: readonly string[], outputs: readonly string[], hostP
 }
 
 function report({ from, to, source, sink, stream }: Direction) {
-  const sha256 = sink.hash.digest("hex");
-  if (source.hash.digest("hex") !== sha256) throw new Error("What arrived is not what was sent");
+  const sha256 = sink.digest();
+  if (source.digest() !== sha256) throw new Error("What arrived is not what was sent");
   return {
     from: from.zdev.name,
     to: to.zdev.name,
     bytes: sink.bytes,
     sha256,
-    stores: stream.stores,
-    signals: stream.signals,
+    stores: stream.writer.stores,
+    signals: stream.writer.signals,
   };
 }
 
@@ -221,7 +225,8 @@ export const send = defineCommand({
   details:
     `The receiver registers a DMB for the sender: a 32-byte control message with cursors, and a ring of data
 behind it, as SMC-D does. The SHA-256 of what arrived is compared with that of what was sent.
---back sends a second file the other way at the same time.`,
+--back sends a second file the other way at the same time.
+If "ism recv" waits on the receiving function in another process, it receives; --wait waits until it does.`,
   args: { file: argument(FILE, "the file; - for standard input") },
   options: {
     from: optional(DEVICE, "sending function; the one that --device names by default"),
@@ -230,10 +235,14 @@ behind it, as SMC-D does. The SHA-256 of what arrived is compared with that of w
     out: optional(FILE, "where to write what arrived; - for standard output", "o"),
     back: optional(FILE, "file to send the other way at the same time"),
     backOut: optional(FILE, "where to write what arrived of --back"),
+    wait: optional(
+      number("SECONDS", { max: 86_400 }),
+      "let ism recv in another process receive; wait for it",
+    ),
   },
-  access: "write",
+  access: "wait",
   examples: ["send README.md", "send README.md --dmb 4k --from 1 --to 0"],
-  run(context, { file, from, to, dmb, out, back, backOut }) {
+  async run(context, { file, from, to, dmb, out, back, backOut, wait }): Promise<SendResult> {
     if (context.json && (out === "-" || backOut === "-")) {
       throw new UsageError("-o - and --json exclude each other");
     }
@@ -242,31 +251,53 @@ behind it, as SMC-D does. The SHA-256 of what arrived is compared with that of w
     }
     const given = (paths: readonly (string | undefined)[]) => paths.filter((path) => path !== undefined);
     checkFiles(given([file, back]), given([out, backOut]), context.hostPath);
-    const sender = from === undefined ? context.target : context.device(from);
-    const receiver = to === undefined ? defaultPeer(context, sender) : context.device(to);
     const started = performance.now();
-    const directions: Direction[] = [];
-    try {
-      directions.push(connect(context, sender, receiver, dmb, file, out));
-      if (back !== undefined) directions.push(connect(context, receiver, sender, dmb, back, backOut));
-      for (const { sink } of directions) sink.open();
-      carry(directions, progressBar(context, directions));
-    } finally {
-      context.terminal.progress("");
-      for (const { source, sink, stream } of directions) {
-        source.close();
-        sink.close();
-        stream.disconnect();
+    const waitMs = wait === undefined ? undefined : wait * 1000;
+    const remote = context.transact((target, host) => {
+      const { sender, receiver } = parties(host, target, from, to);
+      const isOffered = host.rendezvous.of(receiver.zdev.facts.fid) !== undefined;
+      return isOffered || waitMs !== undefined
+        ? { sender: sender.index, receiver: receiver.index }
+        : undefined;
+    });
+    if (remote !== undefined) {
+      const unused = { "-o": out, "--back": back, "--back-out": backOut };
+      const [surplus] = Object.entries(unused).filter(([, value]) => value !== undefined);
+      if (surplus !== undefined) {
+        throw new UsageError(`${surplus[0]} is for a send that also receives; here "ism recv" does`, {
+          token: surplus[0],
+        });
       }
+      const result = await sendToPeer(context, remote, file, waitMs ?? PATIENCE_MS);
+      return { ...result, seconds: secondsSince(started), out: null };
     }
-    const [there, otherWay] = directions.map(report);
-    const seconds = Math.round(performance.now() - started) / 1000;
-    return {
-      ...there!,
-      seconds,
-      ...(otherWay === undefined ? {} : { back: otherWay }),
-      out: out ?? null,
-    };
+    return context.transact((target, host) => {
+      const { sender, receiver } = parties(host, target, from, to);
+      const directions: Direction[] = [];
+      try {
+        directions.push(direct(context, sender, receiver, dmb, file, out));
+        if (back !== undefined) directions.push(direct(context, receiver, sender, dmb, back, backOut));
+        for (const { sink } of directions) sink.open();
+        const total = directions.reduce((sum, { source }) => sum + (source.size ?? 0), 0);
+        const done = () => directions.reduce((sum, { sink }) => sum + sink.bytes, 0);
+        carry(directions, progressBar(context, total, done));
+      } finally {
+        context.terminal.progress("");
+        for (const { source, sink, stream, from, to } of directions) {
+          source.close();
+          sink.close();
+          to.driver.unregisterDmb(stream.reader.dmb.token);
+          from.driver.unregisterDmb(stream.writer.dmb.token);
+        }
+      }
+      const [there, otherWay] = directions.map(report);
+      return {
+        ...there!,
+        seconds: secondsSince(started),
+        ...(otherWay === undefined ? {} : { back: otherWay }),
+        out: out ?? null,
+      };
+    });
   },
   text({ from, to, bytes, sha256, stores, signals, seconds, out, back }) {
     if (out === "-") return "";
@@ -281,20 +312,3 @@ behind it, as SMC-D does. The SHA-256 of what arrived is compared with that of w
       : `${line}\n${back.from} -> ${back.to}: ${back.bytes} bytes\nsha256 ${back.sha256}`;
   },
 });
-
-/** A progress bar on a terminal, at most ten times a second. */
-function progressBar({ terminal }: Context, directions: readonly Direction[]): () => void {
-  if (!terminal.errIsTerminal) return () => {};
-  const total = directions.reduce((sum, { source }) => sum + (source.size ?? 0), 0);
-  let next = performance.now() + PROGRESS_MS;
-  return () => {
-    if (performance.now() < next) return;
-    next = performance.now() + PROGRESS_MS;
-    const done = directions.reduce((sum, { sink }) => sum + sink.bytes, 0);
-    const text = `${roundSize(done)}${total === 0 ? "" : ` of ${roundSize(total)}`}`;
-    const width = Math.min(40, terminal.columns - text.length - 4);
-    if (total === 0 || width < 5) return terminal.progress(text);
-    const filled = Math.round(width * Math.min(1, done / total));
-    terminal.progress(`[${"#".repeat(filled)}${" ".repeat(width - filled)}] ${text}`);
-  };
-}

@@ -24,9 +24,14 @@ function fields(
   at: number,
 ): Record<string, string> {
   const shown = Object.entries(struct.decode(block, at)).map(([name, value]) => {
-    return [name, value instanceof Uint8Array ? value.toHex() : hex(value)];
+    return [snakeCase(name), value instanceof Uint8Array ? value.toHex() : hex(value)];
   });
   return Object.fromEntries(shown);
+}
+
+/** Field names of JSON and text have underscores. */
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 /** Executes a CLP command and shows what came back. */

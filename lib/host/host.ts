@@ -6,6 +6,7 @@ import { splitMix64 } from "../base/random.ts";
 import { Tracer } from "../base/trace.ts";
 import { type AdapterState, IsmAdapter } from "../ism/device/adapter.ts";
 import { type FabricState, IsmFabric } from "../ism/device/fabric.ts";
+import { TOKEN_ORDERS } from "../ism/device/tokens.ts";
 import { type DriverState, IsmDriver } from "../ism/driver/driver.ts";
 import { PFT_ISM } from "../ism/protocol.ts";
 import { Kernel, type KernelState } from "../vfio/kernel.ts";
@@ -17,6 +18,7 @@ import { Processor } from "../zpci/instruction.ts";
 import { Partition } from "../zpci/partition.ts";
 import { MainStorage, PAGE_SIZE, type StorageState } from "../zpci/storage.ts";
 import { toEbcdic } from "./ebcdic.ts";
+import { Rendezvous, type RendezvousState } from "./rendezvous.ts";
 import { gidOf, type Topology, type TopologyFunction } from "./topology.ts";
 
 /** One guest: a partition, its kernel and its driver process. */
@@ -64,6 +66,8 @@ export class Host {
   readonly guests: readonly Guest[];
   readonly functions: readonly HostFunction[];
   readonly fabrics: ReadonlyMap<number, IsmFabric>;
+  /** Where driver processes of two guests find each other. */
+  readonly rendezvous = new Rendezvous();
   /** Faults to inject; {@linkcode applyFaults} makes changes count. */
   readonly faults = new FaultPlan();
 
@@ -80,10 +84,10 @@ export class Host {
         : MainStorage.restore(topology.memory, read<StorageState>(source, `guest/${index}/storage`), {
           load: (address) => source.page(index, address),
         });
-      const partition = new Partition(guest.name, storage, this.tracer, this.clock);
+      const partition = new Partition(guest.name, storage, this.tracer, this.clock, topology.machine);
       for (const description of guest.functions) {
         const fn = partition.addFunction(identityOf(topology, description), group);
-        const fabric = fabrics.get(description.chid) ?? new IsmFabric(description.chid, firstToken(topology));
+        const fabric = fabrics.get(description.chid) ?? createFabric(topology, description.chid);
         fabrics.set(description.chid, fabric);
         adapters.set(fn, new IsmAdapter(fn, fabric, gidOf(topology, description), topology.ism));
       }
@@ -133,6 +137,7 @@ export class Host {
     this.clock.microseconds = read<number>(source, "clock");
     this.faults.restore(read<FaultPlanState>(source, "faults"));
     this.applyFaults();
+    this.rendezvous.restore(read<RendezvousState>(source, "rendezvous"));
   }
 
   /** Puts the fault plan where the processors look at it; an empty plan costs them nothing. */
@@ -173,6 +178,7 @@ export class Host {
     const state = new Map<string, unknown>([
       ["clock", this.clock.microseconds],
       ["faults", this.faults.save()],
+      ["rendezvous", this.rendezvous.save()],
     ]);
     for (const [chid, fabric] of this.fabrics) state.set(`fabric/${chid}`, fabric.save());
     for (const { index, partition, kernel } of this.guests) {
@@ -200,9 +206,10 @@ export class MissingStateError extends Error {
   override readonly name = "MissingStateError";
 }
 
-/** First token number of a fabric: any of the 20-bit range but 0. */
-function firstToken({ seed }: Topology): number {
-  return Number(splitMix64(BigInt(seed)) % 0xf_ffffn) + 1;
+/** A fabric whose first token number, any of the 20-bit range but 0, and order of tokens follow from the seed. */
+function createFabric({ seed, ism }: Topology, chid: number): IsmFabric {
+  const firstToken = Number(splitMix64(BigInt(seed)) % 0xf_ffffn) + 1;
+  return new IsmFabric(chid, firstToken, TOKEN_ORDERS[ism.tokens](seed));
 }
 
 function groupOf({ machine }: Topology): FunctionGroup {

@@ -112,7 +112,9 @@ export class HostStore implements Disposable {
     try {
       for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
     } catch (error) {
-      throw new HostFileError(`${path} cannot be deleted: ${errorCode(error)}`);
+      throw new HostFileError(
+        `${path} cannot be deleted: ${CODE_TEXT[errorCode(error)] ?? errorCode(error)}`,
+      );
     }
   }
 
@@ -416,6 +418,16 @@ function fileSize(path: string): number | undefined {
   }
 }
 
+const CODE_TEXT: Readonly<Record<string, string>> = {
+  ENOENT: "its directory does not exist",
+  ENOTDIR: "a part of its path is not a directory",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EROFS: "the file system is read-only",
+  ENOSPC: "the disk is full",
+  EISDIR: "it is a directory",
+};
+
 /** Creates the file before SQLite would, which would make it readable by all. @throws {HostFileError} */
 function createFile(path: string, flags: "a" | "ax"): void {
   try {
@@ -425,7 +437,7 @@ function createFile(path: string, flags: "a" | "ax"): void {
     throw new HostFileError(
       code === "EEXIST"
         ? `${path} exists already; use --force to replace it`
-        : `${path} cannot be created: ${code}`,
+        : `${path} cannot be created: ${CODE_TEXT[code] ?? code}`,
     );
   }
 }

@@ -3,10 +3,14 @@
  * A topology is JSON; what is left out takes its default. docs/fidelity.md explains the choices.
  */
 import * as v from "valibot";
+import type { Choices } from "../base/choices.ts";
 import { splitMix64 } from "../base/random.ts";
-import { DEFAULT_ISM_OPTIONS } from "../ism/device/options.ts";
+import { COMMAND_AREA_BYTES } from "../ism/device/command_bar.ts";
+import { DEFAULT_ISM_OPTIONS, ISM_CHOICES } from "../ism/device/options.ts";
+import { COMMANDS } from "../ism/protocol.ts";
 import { DEFAULT_KERNEL_OPTIONS } from "../vfio/kernel.ts";
 import { microsecondsSince1900 } from "../zpci/clock.ts";
+import { MACHINE_CHOICES } from "../zpci/options.ts";
 
 /** Version of the topology's format. */
 export const TOPOLOGY_SCHEMA = 1;
@@ -18,6 +22,8 @@ export class TopologyError extends Error {
 
 const MAX_FUNCTIONS = 64;
 const GIB = 2 ** 30;
+/** Bytes of the longest command; a smaller limit would make it impossible. */
+const LONGEST_COMMAND = COMMANDS.REG_DMB.request.size;
 
 /** A whole number between two limits; JSON numbers or `"0x…"` text. */
 function whole(least: number, most: number) {
@@ -36,6 +42,16 @@ const powerOfTwo = (least: number, most: number) =>
   );
 const pageMultiple = (least: number, most: number) =>
   v.pipe(whole(least, most), v.check((value) => value % 4096 === 0, "must be a multiple of 4096"));
+
+/** A schema for each choice of a table; what is left out takes the first value. */
+function choices<const Table extends Choices>(table: Table) {
+  const schemas = Object.entries(table).map(([name, values]) =>
+    [name, v.optional(v.picklist(values), values[0])] as const
+  );
+  return Object.fromEntries(schemas) as {
+    [Name in keyof Table]: v.OptionalSchema<v.PicklistSchema<Table[Name], undefined>, Table[Name][0]>;
+  };
+}
 
 const FunctionSchema = v.strictObject({
   fid: whole(1, 0xffff_ffff),
@@ -71,19 +87,19 @@ const TopologySchema = v.strictObject({
         0x1ff_ffff_ffff,
       ),
       utilityString: v.optional(v.boolean(), true),
+      ...choices(MACHINE_CHOICES),
     }),
     {},
   ),
   ism: v.optional(
     v.strictObject({
-      version: v.optional(v.picklist([1, 2]), DEFAULT_ISM_OPTIONS.version),
+      ...choices(ISM_CHOICES),
       bar2Size: v.optional(powerOfTwo(4096, 2 ** 31), DEFAULT_ISM_OPTIONS.bar2Size),
-      bar0Loads: v.optional(v.picklist(["refuse", "zeros"]), DEFAULT_ISM_OPTIONS.bar0Loads),
+      maxLength: v.optional(whole(LONGEST_COMMAND, COMMAND_AREA_BYTES), DEFAULT_ISM_OPTIONS.maxLength),
+      ismState: v.optional(whole(0, Number.MAX_SAFE_INTEGER), DEFAULT_ISM_OPTIONS.ismState),
+      responseDelay: v.optional(whole(0, 2 ** 31), DEFAULT_ISM_OPTIONS.responseDelay),
       bar0Status: v.optional(whole(1, 255), DEFAULT_ISM_OPTIONS.bar0Status),
-      bar0Failure: v.optional(v.picklist(["status", "error-state"]), DEFAULT_ISM_OPTIONS.bar0Failure),
-      bar2Stores: v.optional(v.picklist(["refuse", "accept"]), DEFAULT_ISM_OPTIONS.bar2Stores),
-      msiOn: v.optional(v.picklist(["summary", "every-signal"]), DEFAULT_ISM_OPTIONS.msiOn),
-      busMaster: v.optional(v.picklist(["enforced", "ignored"]), DEFAULT_ISM_OPTIONS.busMaster),
+      dmbNeedsSba: v.optional(v.boolean(), DEFAULT_ISM_OPTIONS.dmbNeedsSba),
     }),
     {},
   ),

@@ -4,18 +4,24 @@
  */
 import { PAGE_SIZE } from "../zpci/storage.ts";
 import { hex } from "../base/hex.ts";
+import { copyInfo, linkCapabilities } from "./capability_chain.ts";
 import { type FileState, type IoctlArg, notATty, OpenFile } from "./file.ts";
 import { type DomainState, IommuDomain } from "./iommu_domain.ts";
 import type { Group } from "./group.ts";
 import type { Kernel } from "./kernel.ts";
 import { coreError, structArgument } from "./refusal.ts";
 import {
+  CAP_HEADER,
   CONTAINER_IOCTL,
   DMA_MAP,
   DMA_MAP_FLAGS,
   DMA_UNMAP,
   DMA_UNMAP_FLAGS,
   EXTENSION,
+  IOMMU_CAP_DMA_AVAIL,
+  IOMMU_CAP_ID,
+  IOMMU_CAP_IOVA_RANGE,
+  IOMMU_CAP_MIGRATION,
   IOMMU_INFO,
   IOMMU_INFO_FLAGS,
   IOMMU_INFO_MIN,
@@ -26,6 +32,8 @@ import { checkArgsz } from "./user_memory.ts";
 const TYPE1_SOURCE = "drivers/vfio/vfio_iommu_type1.c";
 const CONTAINER_SOURCE = "drivers/vfio/container.c";
 const TWO_64 = 2n ** 64n;
+/** Largest dirty bitmap: one bit for each of 2^31 pages (DIRTY_BITMAP_SIZE_MAX). */
+const DIRTY_BITMAP_BYTES = 2 ** 28;
 
 /** State of a container, for the host file. */
 export interface ContainerState {
@@ -168,7 +176,7 @@ export class ContainerFile extends OpenFile {
     }
     switch (request) {
       case CONTAINER_IOCTL.VFIO_IOMMU_GET_INFO:
-        return iommuInfo(structArgument(arg));
+        return iommuInfo(this.#kernel, container, container.domain, structArgument(arg));
       case CONTAINER_IOCTL.VFIO_IOMMU_MAP_DMA:
         return mapDma(this.#kernel, container, container.domain, structArgument(arg));
       case CONTAINER_IOCTL.VFIO_IOMMU_UNMAP_DMA:
@@ -197,11 +205,33 @@ function checkExtension(value: number): number {
   return supported.includes(value) ? 1 : 0;
 }
 
-function iommuInfo(arg: Uint8Array): number {
+/** IOMMU_GET_INFO: page sizes, and the chain MIGRATION, DMA_AVAIL, IOVA_RANGE. */
+function iommuInfo({ options }: Kernel, container: Container, domain: IommuDomain, arg: Uint8Array): number {
   const argsz = checkArgsz(arg, IOMMU_INFO_MIN, `${TYPE1_SOURCE}: vfio_iommu_type1_get_info`);
-  const answer = IOMMU_INFO.encode({ argsz, flags: IOMMU_INFO_FLAGS.PGSIZES, pageSizes: PAGE_SIZE });
-  arg.set(answer.subarray(0, Math.min(argsz, IOMMU_INFO.size, arg.length)));
+  const [start, end] = usableRange(container);
+  const chain = linkCapabilities([
+    CAP_HEADER.encode(
+      { id: IOMMU_CAP_ID.MIGRATION, version: 1 },
+      IOMMU_CAP_MIGRATION.encode({ pageSizes: PAGE_SIZE, maxBitmap: DIRTY_BITMAP_BYTES }),
+    ),
+    CAP_HEADER.encode(
+      { id: IOMMU_CAP_ID.DMA_AVAIL, version: 1 },
+      IOMMU_CAP_DMA_AVAIL.encode({ available: options.dmaEntryLimit - domain.tables.entries.length }),
+    ),
+    CAP_HEADER.encode(
+      { id: IOMMU_CAP_ID.IOVA_RANGE, version: 1 },
+      IOMMU_CAP_IOVA_RANGE.encode({ count: 1, start: BigInt(start), end: BigInt(end) }),
+    ),
+  ], IOMMU_INFO.size);
+  const fields = { flags: IOMMU_INFO_FLAGS.PGSIZES | IOMMU_INFO_FLAGS.CAPS, pageSizes: PAGE_SIZE };
+  copyInfo(arg, argsz, IOMMU_INFO.size, chain, (more) => IOMMU_INFO.encode({ ...fields, ...more }));
   return 0;
+}
+
+/** First and last DMA address that all functions of the container can use. */
+function usableRange({ groups }: Container): readonly [start: number, end: number] {
+  const facts = [...groups].map(({ zdev }) => zdev.facts);
+  return [Math.max(...facts.map(({ startDma }) => startDma)), Math.min(...facts.map(({ endDma }) => endDma))];
 }
 
 /** MAP_DMA, checks in the order of VFIO sheet 9.2. */
@@ -237,17 +267,15 @@ function mapDma(kernel: Kernel, container: Container, domain: IommuDomain, arg: 
   if (domain.tables.entries.length >= kernel.options.dmaEntryLimit) {
     throw coreError("ENOSPC", "mapping limit", source, "No mapping entries are left");
   }
-  for (const { zdev } of container.groups) {
-    const { startDma, endDma } = zdev.facts;
-    if (at < startDma || at + length - 1 > endDma) {
-      throw coreError(
-        "EINVAL",
-        "IOVA range",
-        source,
-        `${hex(iova)} is outside the DMA addresses ${hex(startDma)} to ${hex(endDma)}`,
-        "the range is in the ZPCI_BASE capability",
-      );
-    }
+  const [start, end] = usableRange(container);
+  if (at < start || at + length - 1 > end) {
+    throw coreError(
+      "EINVAL",
+      "IOVA range",
+      source,
+      `${hex(iova)} is outside the DMA addresses ${hex(start)} to ${hex(end)}`,
+      "the range is in the IOVA_RANGE capability of VFIO_IOMMU_GET_INFO",
+    );
   }
   if (!domain.map(at, Number(vaddr), length, read, write)) {
     throw coreError("EFAULT", "pinning", source, `${hex(vaddr)} is not memory of the process`);

@@ -151,7 +151,7 @@ export class DeviceFile extends OpenFile {
       throw invalid("arguments", "A descriptor or a flag is not valid");
     }
     if (!this.#viaCdev) throw invalid("group descriptor", "This descriptor came from a group");
-    if (this.#kernel.group(this.device.zdev).file !== undefined) {
+    if (this.#kernel.group(this.device.zdev).inUse) {
       throw coreError("EBUSY", "group open", source, "The device's group is open");
     }
     if (this.#bound !== undefined) throw invalid("bound", "This descriptor is bound already");

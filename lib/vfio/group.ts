@@ -28,6 +28,11 @@ export class Group {
     this.zdev = zdev;
   }
 
+  /** Its descriptor is open, or was closed while the device still is. */
+  get inUse(): boolean {
+    return this.file !== undefined || this.container !== undefined;
+  }
+
   /** The device's descriptors keep the group's own alive: with the last of them both are gone. */
   deviceClosed(): void {
     if (this.file === undefined) this.leaveContainer();

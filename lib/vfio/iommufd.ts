@@ -1,7 +1,7 @@
 /**
  * /dev/iommu: I/O address spaces (IOAS) of the iommufd way in. Facts: VFIO sheet 1.5 and 9.3
  * (drivers/iommu/iommufd/main.c, ioas.c, io_pagetable.c). Other numbers than 0x80 and up would go to the VFIO
- * compatibility layer, which needs a compatibility IOAS; there is none here, so they are answered with ENODEV.
+ * compatibility layer, which needs a compatibility IOAS; there is none here, so most are answered with ENODEV.
  */
 import { hex } from "../base/hex.ts";
 import type { FieldRow, Struct, StructValue } from "../base/struct.ts";
@@ -12,6 +12,8 @@ import { type DomainState, IommuDomain } from "./iommu_domain.ts";
 import type { Kernel } from "./kernel.ts";
 import { coreError, structArgument } from "./refusal.ts";
 import {
+  CONTAINER_IOCTL,
+  EXTENSION,
   IOAS_ALLOC,
   IOAS_IOVA_RANGES,
   IOAS_MAP,
@@ -20,12 +22,15 @@ import {
   IOMMU_DESTROY,
   IOMMUFD_IOCTL,
   IOVA_RANGE,
+  VFIO_API_VERSION,
 } from "./uapi.ts";
 import { copyStructSize, copyToUser } from "./user_memory.ts";
 import type { Zdev } from "./zdev.ts";
 
 const SOURCE = "drivers/iommu/iommufd";
 const MAX_64 = 2n ** 64n - 1n;
+/** What the iommufd as a container can do; UPDATE_VADDR is not among it (VFIO sheet 1.4). */
+const CONTAINER_EXTENSIONS: readonly number[] = [EXTENSION.TYPE1, EXTENSION.TYPE1V2, EXTENSION.UNMAP_ALL];
 /** First command number of iommufd itself. */
 const FIRST_COMMAND = 0x3b80;
 
@@ -154,14 +159,7 @@ export class IommufdFile extends OpenFile {
   }
 
   override ioctl(request: number, arg: IoctlArg): number {
-    if (request < FIRST_COMMAND) {
-      throw coreError(
-        "ENODEV",
-        "no compatibility IOAS",
-        `${SOURCE}/vfio_compat.c: iommufd_vfio_ioctl`,
-        "The iommufd has no IOAS for VFIO container ioctls",
-      );
-    }
+    if (request < FIRST_COMMAND) return containerIoctl(request, arg);
     const bytes = structArgument(arg);
     switch (request) {
       case IOMMUFD_IOCTL.IOMMU_DESTROY:
@@ -291,6 +289,27 @@ export class IommufdFile extends OpenFile {
     IOAS_UNMAP.encode({ length: BigInt(hit.reduce((sum, { size }) => sum + size, 0)) }, arg);
     return 0;
   }
+}
+
+/** The compatibility layer, as far as it needs no compatibility IOAS. */
+function containerIoctl(request: number, arg: IoctlArg): number {
+  switch (request) {
+    case CONTAINER_IOCTL.VFIO_GET_API_VERSION:
+      return VFIO_API_VERSION;
+    case CONTAINER_IOCTL.VFIO_CHECK_EXTENSION:
+      return CONTAINER_EXTENSIONS.includes(Number(arg)) ? 1 : 0;
+    case CONTAINER_IOCTL.VFIO_SET_IOMMU:
+    case CONTAINER_IOCTL.VFIO_IOMMU_GET_INFO:
+    case CONTAINER_IOCTL.VFIO_IOMMU_MAP_DMA:
+    case CONTAINER_IOCTL.VFIO_IOMMU_UNMAP_DMA:
+      throw coreError(
+        "ENODEV",
+        "no compatibility IOAS",
+        `${SOURCE}/vfio_compat.c: iommufd_vfio_ioctl`,
+        "The iommufd has no IOAS for VFIO container ioctls",
+      );
+  }
+  throw notATty();
 }
 
 function ioasError(code: ErrnoName, rule: string, symbol: string, message: string) {

@@ -51,9 +51,7 @@ function openGroup(kernel: Kernel, number: number, path: string): OpenFile {
       throw coreError("EBUSY", "cdev open", source, "The device is open through its character device");
     }
   }
-  // Descriptors of the device keep the group's open, also when its own number was closed.
-  const inUse = group.file !== undefined || kernel.device(group.zdev)!.openCount > 0;
-  if (inUse) throw coreError("EBUSY", "single opener", source, `${path} is open already`);
+  if (group.inUse) throw coreError("EBUSY", "single opener", source, `${path} is open already`);
   return new GroupFile(kernel, group);
 }
 

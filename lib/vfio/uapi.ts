@@ -171,6 +171,19 @@ export const IOMMU_INFO = defineStruct("le", 24, {
 });
 export const IOMMU_INFO_MIN = 16;
 export const IOMMU_INFO_FLAGS = { PGSIZES: 1, CAPS: 2 } as const;
+export const IOMMU_CAP_ID = { IOVA_RANGE: 1, MIGRATION: 2, DMA_AVAIL: 3 } as const;
+export const IOMMU_CAP_MIGRATION = defineStruct("le", 32, {
+  flags: [8, "u32"],
+  pageSizes: [16, "u64"],
+  maxBitmap: [24, "u64"],
+});
+export const IOMMU_CAP_DMA_AVAIL = defineStruct("le", 16, { available: [8, "u32"] });
+/** One range; the struct is as long as its ranges. */
+export const IOMMU_CAP_IOVA_RANGE = defineStruct("le", 32, {
+  count: [8, "u32"],
+  start: [16, "big64"],
+  end: [24, "big64"],
+});
 
 /** GET_PCI_HOT_RESET_INFO header; entries of 8 bytes follow. */
 export const HOT_RESET_INFO = defineStruct("le", 12, {

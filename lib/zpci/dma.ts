@@ -2,16 +2,18 @@
  * A function's access to its partition's storage: translation, protection, and what happens when they fail.
  * Facts: zPCI sheet section 11 (IOAT), 12.2 (event codes), VFIO sheet 9.4.
  */
+import type { MachineOptions } from "./options.ts";
 import type { StorageBuffer } from "./storage.ts";
 import { type Translation, type TranslationTables, usableLimit } from "./translation.ts";
 import type { ZpciFunction } from "./function.ts";
 
-/** Error event codes of failing DMA (zPCI sheet 12.2). */
+/** Error event codes that the machine gives by itself (zPCI sheet 12.2). */
 export const PEC = {
   INVALID_DMA_SPACE: 0x01,
   OUT_OF_RANGE: 0x02,
   ACCESS_PROTECTION: 0x05,
   INVALID_TABLE_ENTRY: 0x07,
+  SERVICE_ACTION: 0x3a,
 } as const;
 
 /** Outcome of a DMA access. */
@@ -21,7 +23,20 @@ export const DMA = {
   BLOCKED: 1,
   /** Translation failed: nothing moved, the function is in the error state. */
   FAULT: 2,
+  /** Translation failed: the write is lost, and the function does not notice. */
+  DISCARDED: 3,
 } as const;
+
+/** What becomes of a device write that no translation leads to storage (zPCI sheet 13, point 27). */
+const ON_FAULT: Readonly<
+  Record<MachineOptions["unmappedDma"], (fn: ZpciFunction, pec: number, iova: number) => number>
+> = {
+  "error-state": (fn, pec, iova) => {
+    fn.fail(pec, iova, true);
+    return DMA.FAULT;
+  },
+  discard: () => DMA.DISCARDED,
+};
 
 /** Function type of ISM, whose registered limit is off by one page. */
 const PFT_ISM = 5;
@@ -50,21 +65,23 @@ export class DmaPort {
 
   /**
    * Translates `length` bytes at `iova` for a device write; on {@linkcode DMA}.OK the place is in `bytes` and `offset`.
-   * A translation failure puts the function into the error state.
+   * A translation failure ends as {@linkcode fault} says.
    */
   resolve(iova: number, length: number): number {
     if (this.enforceBusMaster && !this.#fn.model.config.busMaster) return DMA.BLOCKED;
     const pec = this.#check(iova, length);
-    if (pec !== 0) {
-      this.#fn.fail(pec, iova, true);
-      return DMA.FAULT;
-    }
+    if (pec !== 0) return this.fault(pec, iova);
     const entry = this.#last!;
     const offset = iova - entry.iova + entry.bufferOffset;
     const buffer: StorageBuffer = entry.buffer;
     this.bytes = buffer.touch(offset, length, true);
     this.offset = offset;
     return DMA.OK;
+  }
+
+  /** A device write at `iova` has no translation: an error event and the error state, or nothing by choice. */
+  fault(pec: number, iova: number): number {
+    return ON_FAULT[this.#fn.partition.options.unmappedDma](this.#fn, pec, iova);
   }
 
   /** Writes all of `source` at `iova`. */

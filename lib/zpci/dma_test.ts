@@ -4,23 +4,27 @@ import { Machine } from "../../tests/support/machine.ts";
 import { pattern } from "../../tests/support/bytes.ts";
 import { DMA, PEC } from "./dma.ts";
 import { FUNCTION_STATES } from "./function.ts";
+import type { MachineOptions } from "./options.ts";
 
 const SDMA = 0x1_0000_0000;
 const EDMA = 0x1_ffff_ffff;
 
 Deno.test("PEC has the event codes of zPCI sheet 12.2", () => {
-  const { INVALID_DMA_SPACE, OUT_OF_RANGE, ACCESS_PROTECTION, INVALID_TABLE_ENTRY } = PEC;
-  assertEquals<number[]>([INVALID_DMA_SPACE, OUT_OF_RANGE, ACCESS_PROTECTION, INVALID_TABLE_ENTRY], [
-    1,
-    2,
-    5,
-    7,
-  ]);
+  assertEquals<unknown>(PEC, {
+    INVALID_DMA_SPACE: 0x01,
+    OUT_OF_RANGE: 0x02,
+    ACCESS_PROTECTION: 0x05,
+    INVALID_TABLE_ENTRY: 0x07,
+    SERVICE_ACTION: 0x3a,
+  });
 });
 
 /** A function with bus master on and four mapped pages at SDMA, from byte 4096 of an eight-page buffer on. */
-function wired({ pft = 5, pal = EDMA + 4096, write = true, at = SDMA } = {}) {
-  const machine = Machine.enabled({}, { pft });
+function wired(
+  { pft = 5, pal = EDMA + 4096, write = true, at = SDMA } = {},
+  options: Partial<MachineOptions> = {},
+) {
+  const machine = Machine.enabled({}, { pft }, options);
   const { fn, device, partition } = machine;
   device.config.write(4, 0x06);
   const { tables } = machine.tables();
@@ -85,6 +89,30 @@ Deno.test("write() to a mapping that the device may only read is a fault (12.2, 
   assertEquals(dma.write(SDMA, pattern(8)), DMA.FAULT);
   assertEquals([fn.state, machine.errors.length], ["error", 1]);
   assertEquals(bytes.every((byte) => byte === 0), true);
+});
+
+/** Each way in which a device write can have no translation, and the event code for it. */
+const FAULTS = [
+  { what: "outside the registered range", iova: SDMA - 4096, write: true, registered: true, pec: 0x02 },
+  { what: "to an unmapped page", iova: SDMA + 0x4000, write: true, registered: true, pec: 0x07 },
+  { what: "to a page that may only be read", iova: SDMA, write: false, registered: true, pec: 0x05 },
+  { what: "without registered translation", iova: SDMA, write: true, registered: false, pec: 0x01 },
+] as const;
+
+Deno.test.each([...FAULTS])("write() $what is an error event, or lost by choice (12.2, 13 #27)", (row) => {
+  for (const unmappedDma of ["error-state", "discard"] as const) {
+    const { dma, fn, machine, device, bytes } = wired({ write: row.write }, { unmappedDma });
+    if (!row.registered) fn.ioat = undefined;
+    const outcome = dma.write(row.iova, pattern(8));
+    assertEquals(bytes.every((byte) => byte === 0), true, "nothing moved");
+    const pecs = machine.errors.map(({ pec }) => pec);
+    assertEquals<unknown>(
+      [outcome, fn.state, pecs, device.log],
+      unmappedDma === "discard"
+        ? [DMA.DISCARDED, "enabled", [], []]
+        : [DMA.FAULT, "error", [row.pec], ["reset error"]],
+    );
+  }
 });
 
 Deno.test("write() without bus master moves nothing and is no error (VFIO 13 #10)", () => {

@@ -4,7 +4,7 @@
  */
 import { ConfigRegisters, type ConfigRegistersState } from "./config_registers.ts";
 import { DmaPort } from "./dma.ts";
-import { disabledHandle, enabledHandle, initialHandle } from "./handle.ts";
+import { disabledHandle, ENABLED_HANDLE, initialHandle } from "./handle.ts";
 import type { Partition } from "./partition.ts";
 import type { IoatRegistration } from "./translation.ts";
 
@@ -110,6 +110,7 @@ export interface FunctionRecord {
   readonly config: ConfigRegistersState;
   readonly interrupts: InterruptRegistration | null;
   readonly ioat: { readonly origin: number; readonly pba: number; readonly pal: number } | null;
+  readonly measurementBlock: number | null;
 }
 
 /** One function of one partition. */
@@ -124,6 +125,8 @@ export class ZpciFunction {
   state: FunctionState = "disabled";
   interrupts: InterruptRegistration | undefined = undefined;
   ioat: IoatRegistration | undefined = undefined;
+  /** Storage address of the measurement block; the machine writes nothing there yet. */
+  measurementBlock: number | undefined = undefined;
   #model: PciFunctionModel | undefined = undefined;
 
   constructor(partition: Partition, identity: FunctionIdentity, group: FunctionGroup, index: number) {
@@ -150,9 +153,9 @@ export class ZpciFunction {
     return exponent === 0 ? 0 : 2 ** exponent;
   }
 
-  /** Configured disabled -> enabled: a new handle (zPCI sheet 1.3). */
+  /** Configured disabled -> enabled: another handle (zPCI sheet 1.3). */
   enable(): void {
-    this.fh = enabledHandle(this.fh);
+    this.fh = ENABLED_HANDLE[this.partition.options.handleInstance](this.fh);
     this.state = "enabled";
   }
 
@@ -162,6 +165,7 @@ export class ZpciFunction {
     this.state = to;
     this.interrupts = undefined;
     this.ioat = undefined;
+    this.measurementBlock = undefined;
     this.model.reset("disable");
     this.model.config.reset();
   }
@@ -193,6 +197,7 @@ export class ZpciFunction {
       ioat: this.ioat === undefined
         ? null
         : { origin: this.ioat.origin, pba: this.ioat.pba, pal: this.ioat.pal },
+      measurementBlock: this.measurementBlock ?? null,
     };
   }
 
@@ -202,6 +207,7 @@ export class ZpciFunction {
     this.state = record.state;
     this.model.config.restore(record.config);
     this.interrupts = record.interrupts ?? undefined;
+    this.measurementBlock = record.measurementBlock ?? undefined;
   }
 
   /** The address translation of a record, once the kernel's tables are there. */

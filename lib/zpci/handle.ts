@@ -2,6 +2,7 @@
  * Function handles. Facts: zPCI sheet 1.2 and 1.3. Only the enable bit has public meaning; the split of the other
  * bits is QEMU's (include/hw/s390x/s390-pci-bus.h) and the instance bump is this project's assumption.
  */
+import type { MachineOptions } from "./options.ts";
 
 /** Set in the handle of an enabled function. */
 export const HANDLE_ENABLED = 0x8000_0000;
@@ -29,6 +30,12 @@ export function enabledHandle(fh: number): number {
   const instance = (Math.floor(fh / INSTANCE_UNIT) + 1) % INSTANCES;
   return HANDLE_ENABLED + instance * INSTANCE_UNIT + fh % INSTANCE_UNIT;
 }
+
+/** Handles that an enable gives, by the choice of `machine.handleInstance` (zPCI sheet 13, point 26). */
+export const ENABLED_HANDLE: Readonly<Record<MachineOptions["handleInstance"], (fh: number) => number>> = {
+  bump: enabledHandle,
+  keep: (fh) => HANDLE_ENABLED + fh % HANDLE_ENABLED,
+};
 
 /** The handle after a disable: the same without the enable bit. */
 export function disabledHandle(fh: number): number {

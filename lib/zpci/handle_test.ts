@@ -43,6 +43,22 @@ Deno.test("enable() gives another handle each time, 127 times in a row (1.2, 1.3
   assertEquals(seen.size, 127);
 });
 
+Deno.test("enable() gives the same handle again by choice, and an old one is good then (1.2, 13 #26)", () => {
+  const machine = Machine.enabled({}, {}, { handleInstance: "keep" });
+  const { fn, processor } = machine;
+  const before = fn.fh;
+  assertEquals(before, 0x8000_0001);
+  fn.disable();
+  assertEquals(fn.fh, 0x0000_0001);
+  assertEquals(
+    outcome(processor, () => processor.pcilg(before, 2, 0, 8)),
+    "cc 3",
+    "not while it is disabled",
+  );
+  fn.enable();
+  assertEquals([fn.fh, outcome(processor, () => processor.pcilg(before, 2, 0, 8))], [before, "cc 0"]);
+});
+
 Deno.test("disable() drops interrupts, translation and the device's state (1.3)", () => {
   const machine = Machine.enabled();
   const { fn, device } = machine;

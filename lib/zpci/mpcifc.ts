@@ -28,6 +28,7 @@ export const MPCIFC = {
   REREGISTER_IOAT: 6,
   RESET_ERROR: 7,
   RESET_BLOCK: 9,
+  SET_MEASUREMENT_BLOCK: 10,
 } as const;
 
 /** Answer of an operation: 0, or the status code of condition code 1. */
@@ -69,6 +70,11 @@ const OPERATIONS: Readonly<Record<number, Operation>> = {
     fn.state = "blocked";
     return 0;
   },
+  // Address 0 ends the measurement. The low four bits are a storage key, which nothing looks at here.
+  [MPCIFC.SET_MEASUREMENT_BLOCK]: (fn, fib) => {
+    fn.measurementBlock = fib.fmba === 0 ? undefined : fib.fmba;
+    return 0;
+  },
 };
 
 /** Registers DMA translation; the range, in whole pages, must lie within the function's usable DMA addresses. */
@@ -93,21 +99,33 @@ function registerIoat(fn: ZpciFunction, fib: ReturnType<typeof FIB.decode>): num
 }
 
 /**
- * MPCIFC with an operation code and a FIB.
+ * MPCIFC with an operation code and a FIB; `dmaSpace` is the request's DMA address-space number.
  *
  * @returns the condition code; the status is in `processor.status`
  * @throws {ProgramException} operand: unknown operation, FIB format not 0, DMA range; specification: short FIB
  */
-export function mpcifc(processor: Processor, fh: number, operation: number, fib: Uint8Array): number {
+export function mpcifc(
+  processor: Processor,
+  fh: number,
+  operation: number,
+  fib: Uint8Array,
+  dmaSpace = 0,
+): number {
   const { partition } = processor;
   const sink = partition.tracer.sink;
   const event = { layer: "insn", op: "MPCIFC", fh, space: operation, length: fib.length, offset: 0 } as const;
-  const cc = modify(processor, fh, operation, fib);
+  const cc = modify(processor, fh, operation, fib, dmaSpace);
   if (sink !== undefined) partition.tracer.point({ ...event, cc, status: processor.status });
   return cc;
 }
 
-function modify(processor: Processor, fh: number, operation: number, fib: Uint8Array): number {
+function modify(
+  processor: Processor,
+  fh: number,
+  operation: number,
+  fib: Uint8Array,
+  dmaSpace: number,
+): number {
   processor.status = 0;
   if (fib.length < FIB.size) throw new ProgramException("specification", "MPCIFC with a short FIB");
   const fn = processor.partition.byHandle(fh);
@@ -118,7 +136,8 @@ function modify(processor: Processor, fh: number, operation: number, fib: Uint8A
   if (injected !== undefined) return processor.answerInjected(injected);
   const perform = OPERATIONS[operation];
   if (perform === undefined) throw new ProgramException("operand", `MPCIFC operation ${operation}`);
-  processor.status = perform(fn, values);
+  // There is one DMA address space. Differs from QEMU, which looks at its number for operations 4, 5 and 6 only.
+  processor.status = dmaSpace === 0 ? perform(fn, values) : MPCIFC_STATUS.DMA_SPACE_INVALID;
   return processor.status === 0 ? CC.OK : CC.ERROR;
 }
 
@@ -136,7 +155,8 @@ export function stpcifc(processor: Processor, fh: number, fib: Uint8Array): numb
   if (fn.state === "blocked" || fn.state === "error") controls |= FUNCTION_CONTROLS.ERROR;
   if (fn.state === "error") controls |= FUNCTION_CONTROLS.BLOCKED;
   if (fn.ioat !== undefined) controls |= FUNCTION_CONTROLS.DMA_REGISTERED;
-  FIB.encode({ controls, pba: fn.ioat?.pba ?? 0, pal: fn.ioat?.pal ?? 0 }, fib);
+  const { ioat, measurementBlock } = fn;
+  FIB.encode({ controls, pba: ioat?.pba ?? 0, pal: ioat?.pal ?? 0, fmba: measurementBlock ?? 0 }, fib);
   return CC.OK;
 }
 

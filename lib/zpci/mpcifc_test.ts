@@ -13,13 +13,19 @@ const DEREGISTER_IOAT = 5;
 const REREGISTER_IOAT = 6;
 const RESET_ERROR = 7;
 const RESET_BLOCK = 9;
+const SET_MEASUREMENT_BLOCK = 10;
 
 const SDMA = 0x1_0000_0000;
 const EDMA = 0x1_ffff_ffff;
 
-function modify(machine: Machine, operation: number, fib: Parameters<typeof FIB.encode>[0] = {}): string {
+function modify(
+  machine: Machine,
+  operation: number,
+  fib: Parameters<typeof FIB.encode>[0] = {},
+  dmaSpace = 0,
+): string {
   const { processor, fn } = machine;
-  return outcome(processor, () => mpcifc(processor, fn.fh, operation, FIB.encode(fib)));
+  return outcome(processor, () => mpcifc(processor, fn.fh, operation, FIB.encode(fib), dmaSpace));
 }
 
 Deno.test("MPCIFC 2 registers interrupts once, 3 takes them back once (3.6, 11)", () => {
@@ -107,6 +113,42 @@ Deno.test("MPCIFC 7 and 9 lead out of the error state, and are sequence errors e
     "error: cc 0, blocked",
     "permanent-error: cc 3, permanent-error",
   ]);
+});
+
+Deno.test("MPCIFC 10 sets the measurement block, shown by STPCIFC, until address 0 or a disable (2, 11)", () => {
+  const machine = Machine.enabled();
+  const { processor, fn } = machine;
+  const shown = () => {
+    const fib = new Uint8Array(80);
+    stpcifc(processor, fn.fh, fib);
+    return fib.slice(64, 72).toHex();
+  };
+  assertEquals(shown(), "0000000000000000");
+  assertEquals(modify(machine, SET_MEASUREMENT_BLOCK, { fmba: 0x12_3400 }), "cc 0");
+  assertEquals([fn.measurementBlock, shown()], [0x12_3400, "0000000000123400"]);
+  assertEquals(modify(machine, SET_MEASUREMENT_BLOCK, { fmba: 0x56_7800 }), "cc 0", "again and again");
+  const other = Machine.enabled();
+  other.fn.restore(JSON.parse(JSON.stringify(fn.save())));
+  assertEquals(other.fn.measurementBlock, 0x56_7800);
+  assertEquals(modify(machine, SET_MEASUREMENT_BLOCK, { fmba: 0 }), "cc 0");
+  assertEquals(fn.measurementBlock, undefined);
+  modify(machine, SET_MEASUREMENT_BLOCK, { fmba: 0x12_3400 });
+  fn.disable();
+  assertEquals(fn.measurementBlock, undefined);
+});
+
+Deno.test("MPCIFC with another DMA address space than 0 is status 28 and does nothing (2, 3.6)", () => {
+  const machine = Machine.enabled();
+  const { iota } = machine.tables();
+  const fib = { pba: SDMA, pal: EDMA + 4096, iota, interrupts: 0x2001_0000, fmba: 4096 };
+  for (const dmaSpace of [1, 255]) {
+    for (const operation of [2, 3, 4, 5, 6, 7, 9, 10]) {
+      assertEquals(modify(machine, operation, fib, dmaSpace), "cc 1 status 28");
+    }
+  }
+  const { interrupts, ioat, measurementBlock } = machine.fn;
+  assertEquals([interrupts, ioat, measurementBlock], [undefined, undefined, undefined]);
+  assertEquals(modify(machine, REGISTER_IOAT, fib, 0), "cc 0");
 });
 
 Deno.test("MPCIFC answers each state as zPCI sheet 1.5 says", () => {

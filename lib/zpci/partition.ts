@@ -5,6 +5,7 @@ import type { Tracer } from "../base/trace.ts";
 import type { Clock } from "./clock.ts";
 import { handleIndex } from "./handle.ts";
 import { type FunctionGroup, type FunctionIdentity, ZpciFunction } from "./function.ts";
+import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from "./options.ts";
 import type { MainStorage } from "./storage.ts";
 import type { TranslationTables } from "./translation.ts";
 
@@ -43,6 +44,7 @@ export class Partition {
   readonly storage: MainStorage;
   readonly tracer: Tracer;
   readonly clock: Clock;
+  readonly options: MachineOptions;
   readonly groups = new Map<number, FunctionGroup>();
   /** Translation tables by the storage address of their origin, as an iota designates them. */
   readonly translationTables = new Map<number, TranslationTables>();
@@ -50,11 +52,18 @@ export class Partition {
   readonly #functions: (ZpciFunction | undefined)[] = [undefined];
   kernel: PartitionKernel | undefined = undefined;
 
-  constructor(name: string, storage: MainStorage, tracer: Tracer, clock: Clock) {
+  constructor(
+    name: string,
+    storage: MainStorage,
+    tracer: Tracer,
+    clock: Clock,
+    options: MachineOptions = DEFAULT_MACHINE_OPTIONS,
+  ) {
     this.name = name;
     this.storage = storage;
     this.tracer = tracer;
     this.clock = clock;
+    this.options = options;
   }
 
   /** All functions, in table order. */

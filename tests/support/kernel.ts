@@ -6,6 +6,7 @@ import { assertEquals } from "@std/assert";
 import type { TraceEvent } from "../../lib/base/trace.ts";
 import { Host, type HostFunction } from "../../lib/host/host.ts";
 import { parseTopology } from "../../lib/host/topology.ts";
+import type { FaultKind, FaultMatch } from "../../lib/zpci/faults.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
 import type { Offset, Process } from "../../lib/vfio/process.ts";
 
@@ -103,6 +104,8 @@ export interface Choices {
   readonly vfn?: number;
   /** Functions of the guest; 1 by default. */
   readonly functions?: number;
+  /** Driver that holds the function; ism_vfio_pci by default. */
+  readonly driver?: "ism_vfio_pci" | "vfio-pci";
 }
 
 /** Says that a refused call has an effect all the same, as the facts want it. */
@@ -125,7 +128,7 @@ export class Rig {
   devid = -1;
   ioas = -1;
 
-  constructor({ vfn = 1, functions = 1, ...choices }: Choices = {}) {
+  constructor({ vfn = 1, functions = 1, driver, ...choices }: Choices = {}) {
     const each = Array.from({ length: functions }, (_, i) => ({
       fid: 0x10 + i,
       uid: 1 + i,
@@ -136,6 +139,14 @@ export class Rig {
     this.target = this.host.functions[0]!;
     this.process = this.target.guest.kernel.process;
     this.name = this.target.zdev.name;
+    if (driver !== undefined) this.#bind(driver);
+  }
+
+  #bind(driver: string): void {
+    const binding = this.target.guest.kernel.binding(this.target.zdev);
+    binding.unbind();
+    binding.override = driver;
+    binding.probe();
   }
 
   /** A rig whose function is open. */
@@ -261,6 +272,13 @@ export class Rig {
     return vaddr;
   }
 
+  /** Lets the `at`-th access that matches answer as `fault` says, and no other. */
+  inject(fault: FaultKind, match: FaultMatch, at = 1): void {
+    this.host.faults.clear();
+    this.host.faults.add(fault, match, at);
+    this.host.applyFaults();
+  }
+
   /** Instructions on BARs and config space while `act` runs: `PCILG 2 0x8 8`, operation, space, offset, length. */
   instructions(act: () => unknown, spaces = [0, 1, 2, 3, 4, 5]): string[] {
     const lines: string[] = [];
@@ -277,9 +295,9 @@ export class Rig {
     return lines;
   }
 
-  /** The whole saved state but the clock, as text. */
+  /** The whole saved state but the clock and what a test injected, as text. */
   state(): string {
-    return JSON.stringify([...this.host.save()].filter(([key]) => key !== "clock"));
+    return JSON.stringify([...this.host.save()].filter(([key]) => key !== "clock" && key !== "faults"));
   }
 }
 

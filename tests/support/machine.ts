@@ -5,6 +5,7 @@ import { Clock } from "../../lib/zpci/clock.ts";
 import { ConfigRegisters } from "../../lib/zpci/config_registers.ts";
 import type { FunctionGroup, FunctionIdentity, PciFunctionModel } from "../../lib/zpci/function.ts";
 import { Processor } from "../../lib/zpci/instruction.ts";
+import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from "../../lib/zpci/options.ts";
 import { type ErrorEvent, Partition } from "../../lib/zpci/partition.ts";
 import { MainStorage } from "../../lib/zpci/storage.ts";
 import { TranslationTables } from "../../lib/zpci/translation.ts";
@@ -82,15 +83,23 @@ export class FakeDevice implements PciFunctionModel {
 export class Machine {
   readonly tracer = new Tracer();
   readonly clock = new Clock(0);
-  readonly partition = new Partition("test", new MainStorage(2 ** 26), this.tracer, this.clock);
-  readonly processor = new Processor(this.partition);
+  readonly partition: Partition;
+  readonly processor: Processor;
   readonly device = new FakeDevice();
   readonly fn;
   /** Interruption subclasses of the adapter interruptions so far, and the error events. */
   readonly interruptions: number[] = [];
   readonly errors: ErrorEvent[] = [];
 
-  constructor(group: Partial<FunctionGroup> = {}, identity: Partial<FunctionIdentity> = {}) {
+  constructor(
+    group: Partial<FunctionGroup> = {},
+    identity: Partial<FunctionIdentity> = {},
+    options: Partial<MachineOptions> = {},
+  ) {
+    const storage = new MainStorage(2 ** 26);
+    const machineOptions = { ...DEFAULT_MACHINE_OPTIONS, ...options };
+    this.partition = new Partition("test", storage, this.tracer, this.clock, machineOptions);
+    this.processor = new Processor(this.partition);
     this.fn = this.partition.addFunction({ ...IDENTITY, ...identity }, { ...GROUP, ...group });
     this.fn.attach(this.device);
     this.partition.kernel = {
@@ -101,8 +110,12 @@ export class Machine {
   }
 
   /** A machine whose function is enabled, with nothing in the device's log yet. */
-  static enabled(group: Partial<FunctionGroup> = {}, identity: Partial<FunctionIdentity> = {}): Machine {
-    const machine = new Machine(group, identity);
+  static enabled(
+    group: Partial<FunctionGroup> = {},
+    identity: Partial<FunctionIdentity> = {},
+    options: Partial<MachineOptions> = {},
+  ): Machine {
+    const machine = new Machine(group, identity, options);
     machine.fn.enable();
     return machine;
   }

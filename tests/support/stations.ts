@@ -10,6 +10,7 @@ import { Clock } from "../../lib/zpci/clock.ts";
 import { FIB } from "../../lib/zpci/fib.ts";
 import { Processor } from "../../lib/zpci/instruction.ts";
 import { mpcifc } from "../../lib/zpci/mpcifc.ts";
+import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from "../../lib/zpci/options.ts";
 import { Partition } from "../../lib/zpci/partition.ts";
 import { MainStorage, type StorageBuffer } from "../../lib/zpci/storage.ts";
 import { TranslationTables } from "../../lib/zpci/translation.ts";
@@ -38,8 +39,8 @@ export class Station {
   /** Called in an adapter interruption. */
   onInterruption: () => void = () => {};
 
-  constructor(fabric: IsmFabric, gid: bigint, options: IsmOptions, clock: Clock) {
-    this.partition = new Partition(`${gid}`, new MainStorage(2 ** 26), new Tracer(), clock);
+  constructor(fabric: IsmFabric, gid: bigint, options: IsmOptions, machine: MachineOptions, clock: Clock) {
+    this.partition = new Partition(`${gid}`, new MainStorage(2 ** 26), new Tracer(), clock, machine);
     this.processor = new Processor(this.partition);
     const bar2 = Math.log2(options.bar2Size);
     const identity = { ...IDENTITY, edma: EDMA, barExponents: [48, 0, bar2, 0, 0, 0] };
@@ -174,8 +175,20 @@ export function stations(
   count = 2,
   options: Partial<IsmOptions> = {},
   fabric = new IsmFabric(0x7e1, 1),
+  machine: Partial<MachineOptions> = {},
 ): Station[] {
   const clock = new Clock(1000);
   const gids = Array.from({ length: count }, (_, i) => 0xa1n + BigInt(fabric.adapters.length + i));
-  return gids.map((gid) => new Station(fabric, gid, { ...DEFAULT_ISM_OPTIONS, ...options }, clock).start());
+  const ismOptions = { ...DEFAULT_ISM_OPTIONS, ...options };
+  const machineOptions = { ...DEFAULT_MACHINE_OPTIONS, ...machine };
+  return gids.map((gid) => new Station(fabric, gid, ismOptions, machineOptions, clock).start());
+}
+
+/** Three functions: the first and the second own DMBs for each other, the third shares nothing. */
+export function sharingStations(options: Partial<IsmOptions> = {}) {
+  const [first, second, third] = stations(3, options);
+  const owned = first!.dmb(0xa2n);
+  const alsoOwned = first!.dmb(0xa2n, { iova: DMB_AT + 4096, index: 33 });
+  const used = second!.dmb(0xa1n);
+  return { first: first!, second: second!, third: third!, owned, alsoOwned, used };
 }

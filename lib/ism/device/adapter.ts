@@ -1,29 +1,39 @@
 /**
- * One ISM function: what stands behind the platform's device boundary. BAR 0 is in data_path.ts, the commands of
- * BAR 2 in commands.ts, SBA and IEQ in notify.ts; here is the state they share. Facts: zPCI sheet sections 6 to 10.
+ * One ISM function: what stands behind the platform's device boundary. BAR 0 is in data_path.ts, BAR 2 in
+ * command_bar.ts and commands.ts, SBA and IEQ in notify.ts; here is the state they share. Facts: zPCI sheet sections
+ * 6 to 10.
  */
 import type { TraceValue } from "../../base/trace.ts";
 import type { ConfigRegisters } from "../../zpci/config_registers.ts";
 import { MODEL, type PciFunctionModel, type ZpciFunction } from "../../zpci/function.ts";
 import { STATUS } from "../../zpci/answer.ts";
-import { COMMAND_BAR, DATA_BAR, EVENT_CODE, EVENT_TYPE, HEADER_BYTES, IEQ, SBA } from "../protocol.ts";
-import { COMMAND_AREA_BYTES, executeCommand } from "./commands.ts";
+import { COMMAND_BAR, DATA_BAR, IEQ, SBA } from "../protocol.ts";
+import { CommandBar, type CommandBarState } from "./command_bar.ts";
 import { ismConfigRegisters } from "./config_image.ts";
 import { storeData } from "./data_path.ts";
 import type { Dmb, DmbState } from "./dmb.ts";
 import type { IsmFabric } from "./fabric.ts";
-import { postEvent } from "./notify.ts";
+import { ELEMENT_MASKS } from "./notify.ts";
 import type { IsmOptions } from "./options.ts";
+import { type ResetCause, tellReset } from "./peer_events.ts";
+
+/** What a simulator can count and hardware does not show. A reset does not touch it. */
+export interface AdapterStatistics {
+  /** Events that found 15 others in the IEQ since the driver last cleared `e` (zPCI sheet 13, point 14). */
+  ieqOverflows: number;
+}
 
 /** Changing part of an adapter, for the host file. */
 export interface AdapterState {
-  readonly commandArea: string;
+  readonly commandBar: CommandBarState;
   readonly sba: number | null;
   readonly ieq: number | null;
   readonly ieqSlot: number;
+  readonly ieqUnread: number;
   readonly vlanRequired: boolean;
   readonly vlans: readonly number[];
   readonly dmbs: readonly DmbState[];
+  readonly statistics: Readonly<AdapterStatistics>;
 }
 
 /** An ISM function on a fabric. */
@@ -33,17 +43,23 @@ export class IsmAdapter implements PciFunctionModel {
   readonly gid: bigint;
   readonly options: IsmOptions;
   readonly config: ConfigRegisters;
-  /** Request and response of the command channel share these bytes (zPCI sheet 7.1). */
-  readonly commandArea = new Uint8Array(COMMAND_AREA_BYTES);
+  readonly commandBar: CommandBar;
+  /** Element masks by idx. */
+  readonly elementMasks: readonly number[];
+  /** The one function that this one may not talk to: itself, if the topology says so. */
+  readonly barred: IsmAdapter | undefined;
   /** DMA addresses of the registered SBA and IEQ. */
   sba: number | undefined = undefined;
   ieq: number | undefined = undefined;
   /** IEQ slot that the next event goes to. */
   ieqSlot = 0;
+  /** Events in the IEQ since the driver last cleared `e`, at most 15. */
+  ieqUnread = 0;
   vlanRequired = false;
   readonly vlans = new Set<number>();
   /** Registered DMBs by SBA index. */
   readonly dmbs = new Map<number, Dmb>();
+  readonly statistics: AdapterStatistics = { ieqOverflows: 0 };
 
   constructor(fn: ZpciFunction, fabric: IsmFabric, gid: bigint, options: IsmOptions) {
     this.fn = fn;
@@ -51,9 +67,17 @@ export class IsmAdapter implements PciFunctionModel {
     this.gid = gid;
     this.options = options;
     this.config = ismConfigRegisters(fn.identity.barExponents, fn.identity.barFlags);
+    this.commandBar = new CommandBar(this);
+    this.elementMasks = ELEMENT_MASKS[options.elementMask];
+    this.barred = options.selfCommunication === "refuse" ? this : undefined;
     fn.dma.enforceBusMaster = options.busMaster === "enforced";
     fn.attach(this);
     fabric.adapters.push(this);
+  }
+
+  /** The bytes in which request and response of a command lie. */
+  get commandArea(): Uint8Array {
+    return this.commandBar.area;
   }
 
   /** True while a trace is taken. */
@@ -72,34 +96,29 @@ export class IsmAdapter implements PciFunctionModel {
     return this.fn.state === "enabled";
   }
 
+  /** The function is in an error state: it answers nothing and everything registered is gone. */
+  get failed(): boolean {
+    return this.fn.state === "error" || this.fn.state === "permanent-error";
+  }
+
   load(space: number, offset: number, length: number, into: Uint8Array, at: number): number {
     if (space === DATA_BAR) {
       if (this.options.bar0Loads === "refuse") return STATUS.INVALID_SPACE;
       into.fill(0, at, at + length);
       return MODEL.OK;
     }
-    for (let i = 0; i < length; i++) into[at + i] = this.commandArea[offset + i] ?? 0;
-    return MODEL.OK;
+    return this.commandBar.load(offset, length, into, at);
   }
 
   store(space: number, offset: number, length: number, from: Uint8Array, at: number): number {
     if (space !== COMMAND_BAR || this.options.bar2Stores === "refuse") return STATUS.INVALID_SPACE;
-    return this.#storeCommand(offset, from.subarray(at, at + length), length);
+    return this.commandBar.store(offset, from.subarray(at, at + length), length);
   }
 
   storeBlock(space: number, offset: number, source: Uint8Array, length: number): number {
     return space === DATA_BAR
       ? storeData(this, offset, source, length)
-      : this.#storeCommand(offset, source, length);
-  }
-
-  /** A store that covers all of the header starts the command; any other only leaves its bytes. */
-  #storeCommand(offset: number, source: Uint8Array, length: number): number {
-    for (let i = 0; i < length && offset + i < COMMAND_AREA_BYTES; i++) {
-      this.commandArea[offset + i] = source[i]!;
-    }
-    if (offset === 0 && length >= HEADER_BYTES) executeCommand(this);
-    return MODEL.OK;
+      : this.commandBar.store(offset, source, length);
   }
 
   usesDma(iova: number, length: number): boolean {
@@ -111,31 +130,17 @@ export class IsmAdapter implements PciFunctionModel {
   }
 
   /** Everything registered is gone; peers that share a DMB are told (zPCI sheet 13, points 17 and 18). */
-  reset(cause: "disable" | "error"): void {
-    const peers = new Set<IsmAdapter>();
-    for (const dmb of [...this.dmbs.values()]) {
-      this.removeDmb(dmb);
-      const writer = this.fabric.byGid(dmb.rgid);
-      if (writer === undefined || writer === this) continue;
-      peers.add(writer);
-      const code = cause === "error" ? EVENT_CODE.OWNER_ERROR : EVENT_CODE.UNREGISTERED;
-      postEvent(writer, { type: EVENT_TYPE.BUFFER, code, tok: BigInt(dmb.token), info: 0n }, true);
-    }
-    for (const dmb of this.fabric.writableBy(this.gid)) {
-      peers.add(dmb.owner);
-      const code = cause === "error" ? EVENT_CODE.USER_ERROR : EVENT_CODE.USER_DISABLED;
-      postEvent(dmb.owner, { type: EVENT_TYPE.BUFFER, code, tok: BigInt(dmb.token), info: 0n }, true);
-    }
+  reset(cause: ResetCause): void {
+    const owned = [...this.dmbs.values()];
+    for (const dmb of owned) this.removeDmb(dmb);
     this.sba = undefined;
     this.ieq = undefined;
     this.ieqSlot = 0;
+    this.ieqUnread = 0;
     this.vlanRequired = false;
     this.vlans.clear();
-    this.commandArea.fill(0);
-    const code = cause === "error" ? EVENT_CODE.GID_ERROR : EVENT_CODE.GID_DISABLED;
-    for (const peer of peers) {
-      postEvent(peer, { type: EVENT_TYPE.DEVICE, code, tok: this.gid, info: 0n }, true);
-    }
+    this.commandBar.reset();
+    tellReset(this, cause, owned, this.fabric.writableBy(this.gid));
     this.trace("reset", () => ({ cause }));
   }
 
@@ -151,10 +156,11 @@ export class IsmAdapter implements PciFunctionModel {
 
   save(): AdapterState {
     return {
-      commandArea: this.commandArea.toHex().replace(/(00)+$/, ""),
+      commandBar: this.commandBar.save(),
       sba: this.sba ?? null,
       ieq: this.ieq ?? null,
       ieqSlot: this.ieqSlot,
+      ieqUnread: this.ieqUnread,
       vlanRequired: this.vlanRequired,
       vlans: [...this.vlans],
       dmbs: [...this.dmbs.values()].map(({ token, iova, length, sbaIndex, vlanId, rgid }) => ({
@@ -165,18 +171,21 @@ export class IsmAdapter implements PciFunctionModel {
         vlanId: vlanId ?? null,
         rgid: `0x${rgid.toString(16)}`,
       })),
+      statistics: { ...this.statistics },
     };
   }
 
   restore(state: AdapterState): void {
-    this.commandArea.set(Uint8Array.fromHex(state.commandArea));
+    this.commandBar.restore(state.commandBar);
     this.sba = state.sba ?? undefined;
     this.ieq = state.ieq ?? undefined;
     this.ieqSlot = state.ieqSlot;
+    this.ieqUnread = state.ieqUnread;
     this.vlanRequired = state.vlanRequired;
     state.vlans.forEach((id) => this.vlans.add(id));
     for (const { vlanId, rgid, ...dmb } of state.dmbs) {
       this.addDmb({ ...dmb, owner: this, vlanId: vlanId ?? undefined, rgid: BigInt(rgid) });
     }
+    Object.assign(this.statistics, state.statistics);
   }
 }

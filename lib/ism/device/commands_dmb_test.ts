@@ -1,7 +1,7 @@
 /** Facts, zPCI sheet 7.3, 9.1, section 10 and 13: REG_DMB and UNREG_DMB, a row on each side of each limit. */
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { be, bytes, fromBe } from "../../../tests/support/bytes.ts";
-import { DMB_AT, regDmb, stations } from "../../../tests/support/stations.ts";
+import { DMB_AT, regDmb, SBA_AT, stations } from "../../../tests/support/stations.ts";
 
 const MIB = 2 ** 20;
 
@@ -58,6 +58,36 @@ Deno.test("REG_DMB needs an SBA, and UNREG_SBA waits for the last DMB (13 #15, #
   station!.command(0x0b, be(token, 8));
   assertEquals(station!.ret(0x11), "0000");
   assertEquals(station!.ret(0x0a, regDmb({ rgid: 0xa2n })), "0004");
+});
+
+Deno.test("REG_DMB works without an SBA by choice; its signals go nowhere (13 #15)", () => {
+  const [station, peer] = stations(2, { dmbNeedsSba: false });
+  station!.command(0x11);
+  const token = station!.dmb(0xa2n);
+  assertNotEquals(token, 0);
+  assertEquals(peer!.store(0, token + 2 ** 23, Uint8Array.of(7)), "cc 0");
+  assertEquals([station!.at(DMB_AT, 1)[0], station!.interruptions], [7, 0]);
+});
+
+Deno.test("UNREG_SBA works with DMBs registered by choice; the DMBs stay (13 #16)", () => {
+  const [station, peer] = stations(2, { unregSbaWithDmbs: "allow" });
+  const token = station!.dmb(0xa2n);
+  assertEquals([station!.ret(0x11), station!.ret(0x11)], ["0000", "0004"]);
+  assertEquals(peer!.store(0, token + 2 ** 23, Uint8Array.of(7)), "cc 0");
+  assertEquals([station!.at(DMB_AT, 1)[0], station!.interruptions], [7, 0]);
+  assertEquals(station!.ret(0x01, be(SBA_AT, 8)), "0000");
+  peer!.store(0, token + 2 ** 23, Uint8Array.of(8));
+  assertEquals(station!.interruptions, 1);
+});
+
+Deno.test("REG_DMB refuses a writer that does not exist by choice, and no other (13 #20)", () => {
+  const [station, peer] = stations(2, { unknownWriter: "refuse" });
+  station!.map(DMB_AT, 4096);
+  peer!.fn.disable();
+  assertEquals(station!.ret(0x0a, regDmb({ rgid: 0xdeadn })), "0006");
+  assertEquals(station!.adapter.dmbs.size, 0);
+  assertEquals(station!.ret(0x0a, regDmb({ rgid: 0xa2n })), "0000", "a disabled function exists");
+  assertEquals(station!.ret(0x0a, regDmb({ rgid: 0xa1n, index: 33 })), "0000");
 });
 
 Deno.test("REG_DMB accepts a writer that does not exist yet, and the function itself (13 #20, #21)", () => {

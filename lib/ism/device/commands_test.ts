@@ -51,12 +51,12 @@ Deno.test.each([...REQUESTS])(
   (row) => {
     const [station] = stations();
     row.before?.(station!);
-    const { commandArea: _, ...before } = station!.adapter.save();
+    const { commandBar: _, ...before } = station!.adapter.save();
     const right = 8 + row.payload.length / 2;
     for (const length of [right - 1, right + 1, 0, 4097, 0xffff]) {
       assertEquals(station!.command(row.code, row.payload, length), be(row.code, 4) + "0002" + "0008");
     }
-    const { commandArea: _area, ...after } = station!.adapter.save();
+    const { commandBar: _area, ...after } = station!.adapter.save();
     assertEquals(after, before);
     assertEquals(
       station!.ret(row.code, row.payload),
@@ -65,6 +65,68 @@ Deno.test.each([...REQUESTS])(
     );
   },
 );
+
+Deno.test.each([...REQUESTS])("command $code of other lengths is executed by choice (13 #3)", (row) => {
+  for (const length of [8, 9, 8 + row.payload.length / 2 + 1, 4096]) {
+    const [station] = stations(2, { headerLength: "any" });
+    row.before?.(station!);
+    const header = station!.command(row.code, row.payload, length);
+    assertEquals(header, be(row.code, 4) + "0000" + be(row.response, 2), `length ${length}`);
+  }
+  const [station] = stations(2, { headerLength: "any" });
+  row.before?.(station!);
+  for (const length of [0, 7, 4097, 0xffff]) {
+    assertEquals(station!.command(row.code, row.payload, length), be(row.code, 4) + "0002" + "0008");
+  }
+});
+
+Deno.test("a length over maxLength is 0x0002, whatever headerLength says (13 #3, #24)", () => {
+  for (const headerLength of ["documented", "any"] as const) {
+    const rets = (maxLength: number) => {
+      const [station] = stations(2, { headerLength, maxLength });
+      station!.map(DMB_AT, 4096);
+      return [
+        station!.ret(0x0a, regDmb({ rgid: 0xa2n })),
+        station!.ret(0x0a, regDmb({ rgid: 0xa2n, index: 33 }), 41),
+      ];
+    };
+    assertEquals(rets(40), ["0000", "0002"]);
+    assertEquals(rets(4096), ["0000", headerLength === "any" ? "0000" : "0002"]);
+  }
+});
+
+/** A failure of each kind that 13 #2 names, and the code of the private set. */
+const FAILURES: readonly {
+  readonly what: string;
+  readonly ret: string;
+  readonly fail: (station: Station) => string;
+}[] = [
+  { what: "an unknown command", ret: "0001", fail: (station) => station.ret(0x0c) },
+  { what: "a bad length", ret: "0002", fail: (station) => station.ret(0x03, be(0, 8)) },
+  { what: "a bad address", ret: "0003", fail: (station) => station.ret(0x0a, regDmb({ iova: DMB_AT + 1 })) },
+  { what: "a wrong state", ret: "0004", fail: (station) => station.ret(0x01, be(SBA_AT, 8)) },
+  { what: "an unknown token", ret: "0005", fail: (station) => station.ret(0x0b, be(7, 8)) },
+  { what: "an unknown GID", ret: "0006", fail: (station) => station.ret(0x09, be(0xa9, 8) + be(0, 8)) },
+  { what: "a bad index", ret: "0007", fail: (station) => station.ret(0x0a, regDmb({ index: 1920 })) },
+  { what: "a bad VLAN", ret: "0008", fail: (station) => station.ret(0x04, be(0, 8)) },
+  {
+    what: "no room",
+    ret: "0009",
+    fail(station) {
+      for (let id = 1; id <= 64; id++) station.command(0x04, be(id, 8));
+      return station.ret(0x04, be(65, 8));
+    },
+  },
+];
+
+Deno.test.each([...FAILURES])("$what answers $ret of the private set, or 0x0001 by choice (13 #2)", (row) => {
+  const answers = (["private", "one"] as const).map((returnCodes) => {
+    const [station] = stations(1, { returnCodes });
+    assertEquals(station!.ret(0x03), "0000");
+    return row.fail(station!);
+  });
+  assertEquals(answers, [row.ret, "0001"]);
+});
 
 Deno.test("unknown command codes are 0x0001, answered with a bare header (7.3, 13 #2)", () => {
   const [station] = stations();
@@ -102,6 +164,12 @@ Deno.test("QUERY_INFO shows nothing registered after a reset, and the version of
   station!.command(0x08);
   const expected = "00000008" + "0000" + "00c8" + "00000001" + "00001000" + "00".repeat(8) + be(0xa1, 8);
   assertEquals(station!.response(200), expected + "00".repeat(168));
+});
+
+Deno.test("QUERY_INFO tells version, maxLength and ismState of the topology (7.4, 13 #24)", () => {
+  const [station] = stations(1, { version: 1, maxLength: 200, ismState: 0x1_0000_0002 });
+  station!.command(0x08);
+  assertEquals(station!.response(24).slice(16), "00000001" + "000000c8" + "0000000100000002");
 });
 
 Deno.test("REG_SBA and UNREG_SBA alternate; twice is 0x0004 (13 #2, #16)", () => {
@@ -156,6 +224,25 @@ Deno.test("QUERY_RGID answers 0 to reachable GIDs, the own one included (7.3, 13
   assertEquals([query(0xa1), query(0xa2), query(0xa3), query(0)], ["0000", "0000", "0006", "0006"]);
   peer!.fn.disable();
   assertEquals(query(0xa2), "0006", "a disabled function is not reachable");
+});
+
+Deno.test("QUERY_RGID and SIGNAL_IEQ answer 0x0006 to the own GID by choice (10, 13 #21)", () => {
+  const signal = be(1, 4) + be(0x80, 4) + be(0, 8);
+  for (const [selfCommunication, ret] of [["allow", "0000"], ["refuse", "0006"]] as const) {
+    const [station] = stations(2, { selfCommunication });
+    const rets = [station!.ret(0x09, be(0xa1, 8) + be(0, 8)), station!.ret(0x0e, be(0xa1, 8) + signal)];
+    assertEquals(rets, [ret, ret]);
+    assertEquals(station!.takeEvents().length, selfCommunication === "allow" ? 1 : 0);
+    assertEquals(station!.ret(0x09, be(0xa2, 8) + be(0, 8)), "0000", "others are reachable all the same");
+  }
+});
+
+Deno.test("a function in the blocked state answers commands again (1.5)", () => {
+  const [station] = stations(1);
+  station!.fn.fail(2, 0, true);
+  assertEquals(station!.ret(0x03), "cc 1 status 12");
+  station!.fn.state = "blocked";
+  assertEquals(station!.ret(0x03), "0000");
 });
 
 Deno.test("READ_GID, QUERY_INFO, QUERY_RGID and VLAN commands work before REG_SBA and REG_IEQ (13 #15)", () => {

@@ -72,6 +72,17 @@ Deno.test("SET_VLAN makes QUERY_RGID and REG_DMB want a VLAN, RESET_VLAN lifts i
   assertEquals(untagged(), ["0000", "0000"]);
 });
 
+Deno.test("SET_VLAN only shows in QUERY_INFO by choice; a foreign VLAN stays refused (13 #22)", () => {
+  const [station] = stations(2, { vlanRequired: "ignored" });
+  station!.map(DMB_AT, 4096);
+  station!.command(SET_VLAN);
+  assertEquals(station!.ret(QUERY_RGID, be(0xa2, 8) + be(0, 8)), "0000");
+  assertEquals(station!.ret(REG_DMB, regDmb({ rgid: 0xa2n })), "0000");
+  assertEquals(station!.ret(REG_DMB, regDmb({ rgid: 0xa2n, index: 40, vlan: 7, vlanValid: 1 })), "0008");
+  station!.command(0x08);
+  assertEquals(bytes(station!.response(200)).slice(64, 68).toHex(), "00000001");
+});
+
 Deno.test("a tagged DMB is written by members of its VLAN only (8.3, 10)", () => {
   const [owner, writer] = stations();
   owner!.command(ADD, be(7, 8));

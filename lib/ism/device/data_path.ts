@@ -1,13 +1,10 @@
 /**
  * BAR 0: one store block is one store into a peer's DMB. Facts: zPCI sheet 8.1 and 8.3.
  */
-import { DMA } from "../../zpci/dma.ts";
+import { DMA, PEC } from "../../zpci/dma.ts";
 import { DATA_OFFSET } from "../protocol.ts";
 import type { IsmAdapter } from "./adapter.ts";
 import { signalDmb } from "./notify.ts";
-
-/** Event code of a refused store where the topology wants an error state: DMA address out of range. */
-const PEC_OUT_OF_RANGE = 0x02;
 
 /** Stores the first `length` bytes of `source`; 0, or the status code of condition code 1. */
 export function storeData(writer: IsmAdapter, offset: number, source: Uint8Array, length: number): number {
@@ -19,12 +16,14 @@ export function storeData(writer: IsmAdapter, offset: number, source: Uint8Array
 
   const dmb = writer.fabric.dmbAt(offset);
   if (dmb === undefined || dmb.rgid !== writer.gid) return refuse(writer, offset);
+  if (dmb.owner === writer.barred) return refuse(writer, offset);
   if (dmb.vlanId !== undefined && !writer.vlans.has(dmb.vlanId)) return refuse(writer, offset);
   if (at + length > dmb.length) return refuse(writer, offset);
 
   const { dma } = dmb.owner.fn;
-  if (dma.resolve(dmb.iova + at, length) !== DMA.OK) return refuse(writer, offset);
-  copy(source, length, dma.bytes, dma.offset);
+  const outcome = dma.resolve(dmb.iova + at, length);
+  if (outcome === DMA.OK) copy(source, length, dma.bytes, dma.offset);
+  else if (outcome !== DMA.DISCARDED) return refuse(writer, offset);
   if (writer.tracing) {
     writer.trace("dmb-store", () => ({ token: dmb.token, offset: at, length, idx, signal }));
   }
@@ -33,7 +32,7 @@ export function storeData(writer: IsmAdapter, offset: number, source: Uint8Array
 }
 
 function refuse(writer: IsmAdapter, offset: number): number {
-  if (writer.options.bar0Failure === "error-state") writer.fn.fail(PEC_OUT_OF_RANGE, offset, true);
+  if (writer.options.bar0Failure === "error-state") writer.fn.fail(PEC.OUT_OF_RANGE, offset, true);
   return writer.options.bar0Status;
 }
 

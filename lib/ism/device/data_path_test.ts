@@ -96,6 +96,14 @@ Deno.test("a function writes its own DMB when it is the GID given at registratio
   assertEquals(station!.interruptions, 1);
 });
 
+Deno.test("a function's stores into its own DMBs are refused by choice (10, 13 #21)", () => {
+  const [station, peer] = stations(2, { selfCommunication: "refuse" });
+  const token = station!.dmb(0xa1n);
+  assertEquals(station!.store(0, token + SIGNAL, pattern(8)), REFUSED);
+  assertEquals([station!.at(DMB_AT, 8), station!.interruptions], [new Uint8Array(8), 0]);
+  assertEquals(station!.store(0, peer!.dmb(0xa1n), pattern(8)), "cc 0", "into those of others they go");
+});
+
 Deno.test("a writer that comes later may write (13 #20)", () => {
   const fabric = new IsmFabric(0x7e1, 1);
   const [owner] = stations(1, {}, fabric);
@@ -132,12 +140,16 @@ Deno.test("loads of BAR 0 are status 20, or zeros by choice; PCISTG to BAR 0 is 
   assertEquals(zeros.writer.load(0, zeros.token, 8), "00".repeat(8));
 });
 
-Deno.test("an owner without bus master gets no data (VFIO 13 #10)", () => {
-  const { owner, writer, token, memory } = pair();
-  owner.busMaster = false;
-  writer.store(0, token + SIGNAL, pattern(8));
-  assertEquals([memory().every((byte) => byte === 0), owner.interruptions], [true, 0]);
-  assertEquals([owner.fn.state, writer.fn.state], ["enabled", "enabled"]);
+Deno.test("an owner without bus master gets no data, or gets it by choice (VFIO 13 #10)", () => {
+  const store = (busMaster: "enforced" | "ignored") => {
+    const { owner, writer, token, memory } = pair(8192, { busMaster });
+    owner.busMaster = false;
+    const answer = writer.store(0, token + SIGNAL, pattern(8));
+    assertEquals([owner.fn.state, writer.fn.state], ["enabled", "enabled"]);
+    return [answer, memory().some((byte) => byte !== 0), owner.interruptions];
+  };
+  assertEquals(store("enforced"), [REFUSED, false, 0]);
+  assertEquals(store("ignored"), ["cc 0", true, 1]);
 });
 
 Deno.test("a DMB that lost its mapping puts its owner into the error state, not the writer (VFIO 9.2)", () => {
@@ -145,6 +157,16 @@ Deno.test("a DMB that lost its mapping puts its owner into the error state, not 
   owner.tables.remove(DMB_AT);
   assertEquals(writer.store(0, token, pattern(8)), REFUSED);
   assertEquals([owner.fn.state, owner.errors.length, writer.fn.state], ["error", 1, "enabled"]);
+});
+
+Deno.test("a store into a DMB that lost its mapping is lost by choice, the signal is not (13 #27)", () => {
+  const [owner, writer] = stations(2, {}, new IsmFabric(0x7e1, 1), { unmappedDma: "discard" });
+  const token = owner!.dmb(0xa2n);
+  const buffer = owner!.at(DMB_AT, 8);
+  owner!.tables.remove(DMB_AT);
+  assertEquals(writer!.store(0, token + SIGNAL, pattern(8)), "cc 0");
+  assertEquals([owner!.fn.state, owner!.errors, owner!.interruptions], ["enabled", [], 1]);
+  assertEquals(buffer, new Uint8Array(8));
 });
 
 Deno.test("stores of any length from one buffer copy its first bytes, as they are at that time (3.8, 8.3)", () => {

@@ -5,12 +5,11 @@
 import { DATA_OFFSET } from "../protocol.ts";
 import type { Dmb } from "./dmb.ts";
 import type { IsmAdapter } from "./adapter.ts";
-
-/** Token numbers are 20 bits; 0 is never used. */
-const TOKEN_NUMBERS = 2 ** 20;
+import { TOKEN_NUMBERS, TOKEN_ORDERS, type TokenOrder } from "./tokens.ts";
 
 /** State of a fabric, for the host file. */
 export interface FabricState {
+  /** Position in the order of tokens. */
   readonly nextToken: number;
 }
 
@@ -19,11 +18,13 @@ export class IsmFabric {
   readonly chid: number;
   readonly adapters: IsmAdapter[] = [];
   readonly #dmbs = new Map<number, Dmb>();
+  readonly #order: TokenOrder;
   #nextToken: number;
 
-  /** `firstToken` (1 to 2^20 - 1) comes from the host's seed. */
-  constructor(chid: number, firstToken: number) {
+  /** `firstToken` (1 to 2^20 - 1), a position in `order`, comes from the host's seed. */
+  constructor(chid: number, firstToken: number, order: TokenOrder = TOKEN_ORDERS.sequential(0)) {
     this.chid = chid;
+    this.#order = order;
     this.#nextToken = firstToken;
   }
 
@@ -45,8 +46,8 @@ export class IsmFabric {
   /** Takes the next free token: a multiple of 2^28, not used again before all others were. 0 if none is free. */
   takeToken(): number {
     for (let tries = 1; tries < TOKEN_NUMBERS; tries++) {
-      const number = this.#nextToken;
-      this.#nextToken = number % (TOKEN_NUMBERS - 1) + 1;
+      const number = this.#order(this.#nextToken);
+      this.#nextToken = this.#nextToken % (TOKEN_NUMBERS - 1) + 1;
       if (!this.#dmbs.has(number)) return number * DATA_OFFSET.TOKEN_UNIT;
     }
     return 0;

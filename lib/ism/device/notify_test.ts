@@ -40,6 +40,23 @@ Deno.test("signals of several elements and DMBs add up in the masks (8.3, 8.4)",
   assertEquals(set(owner!.sba), "0=80 8=a0 320=92 324=20");
 });
 
+Deno.test.each(
+  [
+    { elementMask: "rotate", masks: "1000 0800 0001 8000 4000 2000" },
+    { elementMask: "msb-first", masks: "8000 4000 0008 0004 0002 0001" },
+  ] as const,
+)("idx becomes a bit of the element mask: $elementMask (8.4, 13 #10)", ({ elementMask, masks }) => {
+  const [owner, writer] = stations(2, { elementMask });
+  const token = owner!.dmb(0xa2n);
+  const set = [0, 1, 12, 13, 14, 15].map((idx) => {
+    writer!.store(0, token + idx * IDX + SIGNAL, Uint8Array.of(1));
+    const mask = owner!.sba.slice(320, 322).toHex();
+    owner!.sba.fill(0);
+    return mask;
+  });
+  assertEquals(set.join(" "), masks);
+});
+
 Deno.test("the MSI comes when a signal sets s from 0 to 1, and only then (11, 13 #12)", () => {
   const [owner, writer] = stations();
   const token = owner!.dmb(0xa2n);
@@ -95,6 +112,67 @@ Deno.test("SIGNAL_IEQ without trigger waits for the next one that has it (9.3, 1
   signal(from!, 0xa2, 2, { trigger: 0x8000_0000 });
   assertEquals([set(to!.sba), to!.interruptions], ["0=c0", 1]);
   assertEquals(to!.takeEvents(), ["2 0x1 0xa1", "2 0x2 0xa1"]);
+});
+
+Deno.test("SIGNAL_IEQ without trigger notifies at once by choice (9.3, 13 #13)", () => {
+  const [from, to] = stations(2, { untriggeredEvents: "notify" });
+  signal(from!, 0xa2, 1, { trigger: 0 });
+  assertEquals([set(to!.sba), to!.interruptions], ["0=c0", 1]);
+});
+
+Deno.test("events carry no time by choice (13 #23)", () => {
+  const [from, to] = stations(2, { eventTime: "zero" });
+  signal(from!, 0xa2, 0x83, { info: 5n });
+  assertEquals(to!.ieq.slice(32, 64).toHex(), "00000002" + "00000083" + be(0xa1, 8) + be(0, 8) + be(5, 8));
+});
+
+/** The codes in the IEQ's slots. */
+function codes(station: Station): number[] {
+  return Array.from({ length: 15 }, (_, slot) => Number(fromBe(station.ieq, 36 + slot * 32, 4)));
+}
+const ONE_TO_15 = Array.from({ length: 15 }, (_, i) => i + 1);
+
+Deno.test.each(
+  [
+    { ieqOverflow: "overwrite", then: [16, 17, ...ONE_TO_15.slice(2)], idx: 2n },
+    { ieqOverflow: "drop", then: ONE_TO_15, idx: 15n },
+  ] as const,
+)(
+  "events behind 15 unread ones: $ieqOverflow, and they are counted (13 #14)",
+  ({ ieqOverflow, then, idx }) => {
+    const [from, to] = stations(2, { ieqOverflow });
+    const overflows = () => to!.adapter.statistics.ieqOverflows;
+    for (const code of ONE_TO_15) signal(from!, 0xa2, code);
+    assertEquals([codes(to!), overflows()], [ONE_TO_15, 0], "15 fit");
+    for (const code of [16, 17]) assertEquals(signal(from!, 0xa2, code), "0000");
+    assertEquals([codes(to!), fromBe(to!.ieq, 0, 8), overflows()], [then, idx, 2]);
+    assertEquals(to!.interruptions, 1);
+    to!.fn.disable();
+    to!.enable();
+    to!.start();
+    assertEquals([overflows(), to!.adapter.ieqUnread], [2, 0], "a reset empties the queue, the count stays");
+  },
+);
+
+Deno.test("the driver's clearing of e makes room for 15 events again (13 #14)", () => {
+  const [from, to] = stations(2, { ieqOverflow: "drop" });
+  for (let round = 0; round < 3; round++) {
+    for (const code of ONE_TO_15) signal(from!, 0xa2, code);
+    to!.sba[0] = 0;
+  }
+  assertEquals([to!.adapter.statistics.ieqOverflows, codes(to!)], [0, ONE_TO_15]);
+  for (const code of [...ONE_TO_15, 16]) signal(from!, 0xa2, code);
+  assertEquals(to!.adapter.statistics.ieqOverflows, 1);
+});
+
+Deno.test("save() and restore() carry unread events and overflows (13 #14)", () => {
+  const [from, to] = stations(2, { ieqOverflow: "drop" });
+  for (const code of [...ONE_TO_15, 16]) signal(from!, 0xa2, code);
+  const saved = to!.adapter.save();
+  assertEquals([saved.ieqUnread, saved.statistics], [15, { ieqOverflows: 1 }]);
+  const [other] = stations(1);
+  other!.adapter.restore(saved);
+  assertEquals(other!.adapter.save(), saved);
 });
 
 Deno.test("SIGNAL_IEQ reaches the own GID, and unknown GIDs are 0x0006 (10, 13 #2)", () => {

@@ -3,6 +3,9 @@
  * its start holds the cursors, the ring of data lies behind it. Data moves with sf 0, then the control message with
  * sf 1; the reader answers with its own control message, which gives the writer room again.
  * Facts: zPCI sheet 8.5 (net/smc/smc_cdc.h, net/smc/smc_tx.c).
+ *
+ * The two ends know each other by tokens only, so they can live in two processes. They hold no driver, because a
+ * process that waits gets a new one whenever the host file has changed.
  */
 import { defineStruct } from "../../base/struct.ts";
 import type { DriverDmb, IsmDriver } from "./driver.ts";
@@ -22,7 +25,7 @@ const CONTROL_TYPE = 0xfe;
 const DONE_WRITING = 0x20;
 const WRAPS = 0x1_0000;
 /** Size in bytes of the DMB that only takes the reader's cursors. */
-const CURSOR_DMB_BYTES = 4096;
+export const CURSOR_DMB_BYTES = 4096;
 
 /** Total bytes so far, as a cursor of a ring shows them. */
 class Cursor {
@@ -48,61 +51,32 @@ class Cursor {
   }
 }
 
-/** Both ends of one stream: `from` writes, `to` reads. */
-export class Stream {
-  readonly #from: IsmDriver;
-  readonly #to: IsmDriver;
-  readonly #ringDmb: DriverDmb;
-  readonly #cursorDmb: DriverDmb;
+/** Bytes of data that a DMB has room for. */
+function ringOf(size: number): number {
+  return size - CONTROL.size;
+}
+
+/** The end that writes. */
+export class StreamWriter {
+  /** The writer's own DMB, which takes the reader's cursors. */
+  readonly dmb: DriverDmb;
+  readonly #ringToken: number;
   readonly #ring: number;
   readonly #produced: Cursor;
   readonly #acknowledged: Cursor;
-  readonly #arrived: Cursor;
-  readonly #consumed: Cursor;
   readonly #message = new Uint8Array(CONTROL.size);
   #finished = false;
-  /** The reader has everything and knows it. */
-  complete = false;
-  /** Store blocks and signals that the writer issued. */
+  /** Store blocks and signals issued. */
   stores = 0;
   signals = 0;
 
-  private constructor(from: IsmDriver, to: IsmDriver, ringDmb: DriverDmb, cursorDmb: DriverDmb) {
-    this.#from = from;
-    this.#to = to;
-    this.#ringDmb = ringDmb;
-    this.#cursorDmb = cursorDmb;
-    this.#ring = ringDmb.size - CONTROL.size;
+  /** `ringToken` and `ringSize` (bytes) are those of the reader's DMB. */
+  constructor(dmb: DriverDmb, ringToken: number, ringSize: number) {
+    this.dmb = dmb;
+    this.#ringToken = ringToken;
+    this.#ring = ringOf(ringSize);
     this.#produced = new Cursor(this.#ring);
     this.#acknowledged = new Cursor(this.#ring);
-    this.#arrived = new Cursor(this.#ring);
-    this.#consumed = new Cursor(this.#ring);
-  }
-
-  /**
-   * Registers the DMBs of both sides.
-   *
-   * @param size bytes of the reader's DMB, a multiple of 4096 up to 1 MiB
-   * @throws {ErrnoError} @throws {CommandError} if the sides cannot reach each other, nothing left registered
-   */
-  static connect(from: IsmDriver, to: IsmDriver, size: number): Stream {
-    from.start();
-    to.start();
-    const fromGid = BigInt(from.registrations!.gid);
-    const toGid = BigInt(to.registrations!.gid);
-    from.channel.send("QUERY_RGID", { rgid: toGid, vlanValid: 0, vlanId: 0 });
-    const ring = to.registerDmb({ size, rgid: fromGid });
-    try {
-      return new Stream(from, to, ring, from.registerDmb({ size: CURSOR_DMB_BYTES, rgid: toGid }));
-    } catch (error) {
-      to.unregisterDmb(ring.token);
-      throw error;
-    }
-  }
-
-  /** SBA indices of the writer's and the reader's DMB. */
-  get indices(): { readonly from: number; readonly to: number } {
-    return { from: this.#cursorDmb.index, to: this.#ringDmb.index };
   }
 
   /** Bytes that fit now. */
@@ -110,14 +84,24 @@ export class Stream {
     return this.#ring - (this.#produced.total - this.#acknowledged.total);
   }
 
+  /** Bytes written so far. */
+  get produced(): number {
+    return this.#produced.total;
+  }
+
+  /** The reader has taken everything, the end included. */
+  get drained(): boolean {
+    return this.#finished && this.#produced.total === this.#acknowledged.total;
+  }
+
   /** Moves as much of `data` (from `start`) as fits into the ring. @returns bytes taken @throws {ErrnoError} */
-  write(data: Uint8Array, start: number, length: number): number {
+  write(driver: IsmDriver, data: Uint8Array, start: number, length: number): number {
     const taken = Math.min(length, this.room);
     let done = 0;
     while (done < taken) {
       const { position } = this.#produced;
       const piece = Math.min(taken - done, this.#ring - position);
-      this.stores += this.#from.move(this.#ringDmb.token, CONTROL.size + position, data, {
+      this.stores += driver.move(this.#ringToken, CONTROL.size + position, data, {
         start: start + done,
         length: piece,
       });
@@ -128,7 +112,7 @@ export class Stream {
   }
 
   /** Tells the reader what was written since; `end` that nothing will follow. @throws {ErrnoError} */
-  publish(end: boolean): void {
+  publish(driver: IsmDriver, end: boolean): void {
     this.#finished ||= end;
     CONTROL.encode({
       type: CONTROL_TYPE,
@@ -136,19 +120,47 @@ export class Stream {
       producerCount: this.#produced.position,
       state: this.#finished ? DONE_WRITING : 0,
     }, this.#message);
-    this.stores += this.#from.move(this.#ringDmb.token, 0, this.#message, { signal: true });
+    this.stores += driver.move(this.#ringToken, 0, this.#message, { signal: true });
     this.signals++;
   }
 
-  /** The reader's half: hands every new piece of the ring to `sink` and acknowledges it. @throws {ErrnoError} */
-  read(sink: (piece: Uint8Array) => void): void {
-    const control = CONTROL.decode(this.#to.view(this.#ringDmb, 0, CONTROL.size));
+  /** Takes the reader's cursor over. */
+  acknowledge(driver: IsmDriver): void {
+    const control = CONTROL.decode(driver.view(this.dmb, 0, CONTROL.size));
+    if (control.type === CONTROL_TYPE) this.#acknowledged.follow(control.consumerWrap, control.consumerCount);
+  }
+}
+
+/** The end that reads. */
+export class StreamReader {
+  /** The reader's own DMB: control message and ring. */
+  readonly dmb: DriverDmb;
+  readonly #cursorToken: number;
+  readonly #ring: number;
+  readonly #arrived: Cursor;
+  readonly #consumed: Cursor;
+  readonly #message = new Uint8Array(CONTROL.size);
+  /** Everything was read, the end included. */
+  complete = false;
+
+  /** `cursorToken` is that of the writer's DMB. */
+  constructor(dmb: DriverDmb, cursorToken: number) {
+    this.dmb = dmb;
+    this.#cursorToken = cursorToken;
+    this.#ring = ringOf(dmb.size);
+    this.#arrived = new Cursor(this.#ring);
+    this.#consumed = new Cursor(this.#ring);
+  }
+
+  /** Hands every new piece of the ring to `sink` and acknowledges it. @throws {ErrnoError} */
+  read(driver: IsmDriver, sink: (piece: Uint8Array) => void): void {
+    const control = CONTROL.decode(driver.view(this.dmb, 0, CONTROL.size));
     if (control.type !== CONTROL_TYPE) return;
     this.#arrived.follow(control.producerWrap, control.producerCount);
     while (this.#consumed.total < this.#arrived.total) {
       const { position } = this.#consumed;
       const piece = Math.min(this.#arrived.total - this.#consumed.total, this.#ring - position);
-      sink(this.#to.view(this.#ringDmb, CONTROL.size + position, piece));
+      sink(driver.view(this.dmb, CONTROL.size + position, piece));
       this.#consumed.total += piece;
     }
     this.complete = (control.state & DONE_WRITING) !== 0;
@@ -156,22 +168,38 @@ export class Stream {
       type: CONTROL_TYPE,
       consumerWrap: this.#consumed.wrap,
       consumerCount: this.#consumed.position,
-      producerWrap: 0,
-      producerCount: 0,
-      state: 0,
     }, this.#message);
-    this.#to.move(this.#cursorDmb.token, 0, this.#message, { signal: true });
+    driver.move(this.#cursorToken, 0, this.#message, { signal: true });
   }
+}
 
-  /** The writer's half of the acknowledgement. */
-  acknowledge(): void {
-    const control = CONTROL.decode(this.#from.view(this.#cursorDmb, 0, CONTROL.size));
-    if (control.type === CONTROL_TYPE) this.#acknowledged.follow(control.consumerWrap, control.consumerCount);
-  }
+/** Both ends of a stream, for those who hold both drivers. */
+export interface Stream {
+  readonly writer: StreamWriter;
+  readonly reader: StreamReader;
+}
 
-  /** Unregisters the DMBs of both sides. */
-  disconnect(): void {
-    this.#to.unregisterDmb(this.#ringDmb.token);
-    this.#from.unregisterDmb(this.#cursorDmb.token);
+/**
+ * Registers the DMBs of both sides.
+ *
+ * @param size bytes of the reader's DMB, a multiple of 4096 up to 1 MiB
+ * @throws {ErrnoError} @throws {CommandError} if the sides cannot reach each other, nothing left registered
+ */
+export function connect(from: IsmDriver, to: IsmDriver, size: number): Stream {
+  from.start();
+  to.start();
+  const fromGid = BigInt(from.registrations!.gid);
+  const toGid = BigInt(to.registrations!.gid);
+  from.channel.send("QUERY_RGID", { rgid: toGid, vlanValid: 0, vlanId: 0 });
+  const ring = to.registerDmb({ size, rgid: fromGid });
+  try {
+    const cursors = from.registerDmb({ size: CURSOR_DMB_BYTES, rgid: toGid });
+    return {
+      writer: new StreamWriter(cursors, ring.token, ring.size),
+      reader: new StreamReader(ring, cursors.token),
+    };
+  } catch (error) {
+    to.unregisterDmb(ring.token);
+    throw error;
   }
 }

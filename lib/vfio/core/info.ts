@@ -2,6 +2,7 @@
  * GET_INFO with its capability chain, and GET_REGION_INFO. Facts: VFIO sheet sections 2 and 3
  * (drivers/vfio/pci/vfio_pci_core.c, drivers/vfio/pci/vfio_pci_zdev.c, drivers/vfio/vfio_main.c).
  */
+import { copyInfo, linkCapabilities } from "../capability_chain.ts";
 import type { VfioDevice } from "../device.ts";
 import {
   CAP_HEADER,
@@ -17,7 +18,7 @@ import {
   ZPCI_PFIP,
   ZPCI_UTIL,
 } from "../uapi.ts";
-import { checkArgsz, copyToUser } from "../user_memory.ts";
+import { checkArgsz } from "../user_memory.ts";
 
 /** The generic fragment limit that the group capability reports as maxstbl, whatever the hardware takes. */
 const REPORTED_MAXSTBL = 128;
@@ -29,19 +30,10 @@ const PFIP_BYTES = 4;
 export function getDeviceInfo(device: VfioDevice, arg: Uint8Array): number {
   const argsz = checkArgsz(arg, DEVICE_INFO_MIN, "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_ioctl_get_info");
   const chain = device.kernel.options.capabilityChain ? capabilityChain(device) : new Uint8Array(0);
-  const needed = DEVICE_INFO.size + chain.length;
-  const fits = argsz >= needed;
-  const info = DEVICE_INFO.encode({
-    argsz: fits ? argsz : needed,
-    flags: DEVICE_FLAGS.PCI | (device.resetWorks ? DEVICE_FLAGS.RESET : 0) |
-      (chain.length > 0 ? DEVICE_FLAGS.CAPS : 0),
-    numRegions: REGION.COUNT,
-    numIrqs: IRQ.COUNT,
-    capOffset: fits && chain.length > 0 ? DEVICE_INFO.size : 0,
-  });
-  if (chain.length === 0) DEVICE_INFO.encode({ argsz }, info);
-  if (fits) copyToUser(arg, DEVICE_INFO.size, chain, 0, chain.length);
-  copyToUser(arg, 0, info, 0, Math.min(argsz, DEVICE_INFO.size));
+  const flags = DEVICE_FLAGS.PCI | (device.resetWorks ? DEVICE_FLAGS.RESET : 0) |
+    (chain.length > 0 ? DEVICE_FLAGS.CAPS : 0);
+  const fields = { flags, numRegions: REGION.COUNT, numIrqs: IRQ.COUNT };
+  copyInfo(arg, argsz, DEVICE_INFO.size, chain, (more) => DEVICE_INFO.encode({ ...fields, ...more }));
   return 0;
 }
 
@@ -82,16 +74,7 @@ export function capabilityChain({ zdev }: VfioDevice): Uint8Array {
   }
   const pfip = ZPCI_PFIP.encode({ size: PFIP_BYTES, pfip: facts.pfip });
   parts.push(CAP_HEADER.encode({ id: CAP_ID.ZPCI_PFIP, version: 1 }, pfip));
-
-  const chain = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    const next = at + part.length;
-    if (next < chain.length) CAP_HEADER.encode({ next: DEVICE_INFO.size + next }, part);
-    chain.set(part, at);
-    at = next;
-  }
-  return chain;
+  return linkCapabilities(parts, DEVICE_INFO.size);
 }
 
 /** VFIO_DEVICE_GET_REGION_INFO: on an error nothing is copied back. */

@@ -1,0 +1,100 @@
+/** The receiving half of a send, as a process of its own. */
+import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { StreamReader } from "../../lib/ism/driver/stream.ts";
+import { type Context, defaulted, defineCommand, optional } from "../command.ts";
+import { FILE, number } from "../kinds.ts";
+import { DMB_SIZE, progressBar, secondsSince, Sink } from "../transfer.ts";
+import { roundSize } from "../units.ts";
+import { waitFor } from "../waiting.ts";
+
+/** Offers the function to a writer; what an earlier recv left behind that was killed is cleared away. */
+function offer(context: Context, size: number): void {
+  context.transact(({ driver, zdev }, { rendezvous }) => {
+    driver.start();
+    const { fid } = zdev.facts;
+    const left = rendezvous.of(fid)?.accepted ?? undefined;
+    if (left !== undefined && driver.dmbs.some(({ token }) => token === left.token)) {
+      driver.unregisterDmb(left.token);
+    }
+    rendezvous.set({ reader: fid, size, request: null, accepted: null, result: null });
+  });
+}
+
+/** Answers the writer that has come, if one has. */
+function accept(context: Context): StreamReader | undefined {
+  return context.transact(({ driver, zdev }, { rendezvous }) => {
+    const meeting = rendezvous.of(zdev.facts.fid);
+    if (meeting === undefined) throw new DriverError("Another process has taken this offer away");
+    if (meeting.request === null) return undefined;
+    const dmb = driver.registerDmb({ size: meeting.size, rgid: BigInt(meeting.request.gid) });
+    rendezvous.set({ ...meeting, accepted: { token: dmb.token } });
+    return new StreamReader(dmb, meeting.request.token);
+  });
+}
+
+export const recv = defineCommand({
+  name: "recv",
+  group: "ism",
+  summary: 'Receive a file that "ism send" sends in another process on the same host file',
+  details:
+    `Registers a DMB for the sender that comes, and reads its ring whenever an interrupt arrives. The two
+processes find each other through the host file; the data goes through DMBs, signals and interrupts.`,
+  args: {},
+  options: {
+    out: optional(FILE, "where to write what arrived; - for standard output", "o"),
+    dmb: defaulted(DMB_SIZE, 1024 * 1024, "size of the DMB, 4k to 1M"),
+    timeout: optional(number("SECONDS", { max: 86_400 }), "give up when nothing happens for so long"),
+  },
+  access: "wait",
+  examples: ["expect DRIVER recv -d 1 --timeout 1"],
+  async run(context, { out, dmb, timeout }) {
+    const patienceMs = timeout === undefined ? Infinity : timeout * 1000;
+    const sink = new Sink(context, out);
+    offer(context, dmb);
+    let reader: StreamReader | undefined;
+    try {
+      reader = await waitFor(context, "A sender", patienceMs, () => accept(context));
+      const stream = reader;
+      const started = performance.now();
+      sink.open();
+      const progress = progressBar(context, 0, () => sink.bytes);
+      const own = new Set([stream.dmb.index]);
+      await waitFor(context, "Data", patienceMs, () => {
+        context.transact(({ driver }) => {
+          if (driver.handleInterrupt(own).dmbs.length > 0) stream.read(driver, sink.take);
+        });
+        progress();
+        return stream.complete ? true : undefined;
+      });
+      const result = { bytes: sink.bytes, sha256: sink.digest() };
+      const to = context.transact(({ driver, zdev }, { rendezvous }) => {
+        driver.unregisterDmb(stream.dmb.token);
+        const meeting = rendezvous.of(zdev.facts.fid);
+        if (meeting !== undefined) rendezvous.set({ ...meeting, result });
+        return zdev.name;
+      });
+      return { to, ...result, seconds: secondsSince(started), out: out ?? null };
+    } catch (error) {
+      withdraw(context, reader);
+      throw error;
+    } finally {
+      context.terminal.progress("");
+      sink.close();
+    }
+  },
+  text({ to, bytes, sha256, seconds, out }) {
+    if (out === "-") return "";
+    const rate = seconds > 0 ? `, ${roundSize(bytes / seconds)}/s` : "";
+    return `${to}: ${bytes} bytes in ${seconds} s${rate}\nsha256 ${sha256}`;
+  },
+});
+
+/** Takes everything back after a failure. */
+function withdraw(context: Context, reader: StreamReader | undefined): void {
+  context.transact(({ driver, zdev }, { rendezvous }) => {
+    rendezvous.remove(zdev.facts.fid);
+    if (reader !== undefined && driver.dmbs.some(({ token }) => token === reader.dmb.token)) {
+      driver.unregisterDmb(reader.dmb.token);
+    }
+  });
+}

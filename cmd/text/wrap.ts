@@ -1,0 +1,45 @@
+/** Text that fits a terminal. */
+
+/** No line of help is longer than this, however wide the terminal is. */
+const WIDEST = 100;
+/** A column of explanations is not narrower than this; on a narrow terminal it goes below the terms. */
+const NARROWEST = 24;
+
+/** Breaks text at spaces into lines of at most `width` columns; a longer word stands alone. */
+export function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = "";
+  for (const word of text.split(/\s+/).filter((each) => each !== "")) {
+    if (line !== "" && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === "" ? word : `${line} ${word}`;
+  }
+  if (line !== "") lines.push(line);
+  return lines;
+}
+
+/** Terms and what they mean, in two columns, indented by two; one below the other where two do not fit. */
+export function definitions(
+  rows: readonly (readonly [term: string, meaning: string])[],
+  columns: number,
+): string {
+  const termWidth = Math.max(...rows.map(([term]) => term.length));
+  const room = Math.min(columns, WIDEST) - termWidth - 4;
+  if (room < NARROWEST) {
+    return rows.map(([term, meaning]) => `  ${term}\n${indented(wrap(meaning, columns - 6), 6)}`).join("");
+  }
+  return rows.map(([term, meaning]) => {
+    const [first = "", ...more] = wrap(meaning, room);
+    return `  ${term.padEnd(termWidth)}  ${first}\n${indented(more, termWidth + 4)}`;
+  }).join("");
+}
+
+/** A paragraph, indented by two. */
+export function paragraph(text: string, columns: number): string {
+  return indented(wrap(text, Math.min(columns, WIDEST) - 2), 2);
+}
+
+function indented(lines: readonly string[], by: number): string {
+  return lines.map((line) => `${" ".repeat(by)}${line}\n`).join("");
+}

@@ -1,0 +1,142 @@
+/** VFIO sheet 3.2 and 4.8: what breaks when the generic vfio-pci driver holds an ISM function. */
+import { assertEquals } from "@std/assert";
+import { IOCTL, type Outcome, region, Rig, WAYS, words } from "../support/kernel.ts";
+
+/** First byte of region `index` for the generic driver. */
+const at = (index: number): number => index * 2 ** 40;
+const generic = (choices = {}) => Rig.opened("group", { ...choices, driver: "vfio-pci" });
+const both = (rig: Rig, position: number | bigint, count: number) => [
+  rig.pread(position, count),
+  rig.pwrite(position, count),
+];
+
+/** Instructions of any kind on a BAR during a call. */
+const instructionsOf = (rig: Rig, act: () => Outcome) => {
+  let result: Outcome = "";
+  const lines = rig.instructions(() => result = act());
+  return { result, lines: lines.map((line) => line.replace(/ 2 0x/, " ")) };
+};
+
+Deno.test.each([
+  { what: "BAR 0", position: 0, errno: "ENOMEM" },
+  { what: "the end of what decodes to BAR 0", position: 2 ** 40 - 1, errno: "ENOMEM" },
+  { what: "BAR 0 at 2^40, which is BAR 1", position: at(1), errno: "EINVAL" },
+  { what: "BAR 3", position: at(3), errno: "EINVAL" },
+  { what: "the end of BAR 2", position: at(2) + 0x10000, errno: "EINVAL" },
+  { what: "the ROM", position: at(6), errno: "EINVAL" },
+  { what: "config space behind its end", position: at(7) + 0x100, errno: "EFAULT" },
+  { what: "VGA", position: at(8), errno: "EINVAL" },
+  { what: "index 9", position: at(9), errno: "EINVAL" },
+  { what: "BAR 2 of ism_vfio_pci", position: region(2), errno: "EINVAL" },
+  { what: "config space of ism_vfio_pci", position: region(7), errno: "EINVAL" },
+  { what: "index 0x7fffff", position: 0x7fff_ff00_0000_0000n, errno: "EINVAL" },
+])("$what: $errno (3.2)", ({ position, errno }) => {
+  assertEquals(both(generic(), position, 1), [errno, errno]);
+});
+
+Deno.test("offset 7 << 40 of BAR 0 reads config space, and writes it (3.2)", () => {
+  const rig = generic();
+  const buffer = new Uint8Array(4);
+  assertEquals([rig.pread(at(7), 4, { buffer }), buffer.toHex()], [4, "1410ed04"]);
+  assertEquals(rig.pwrite(at(7) + 4, 2, { buffer: words(0x0006) }), 2);
+  assertEquals(rig.target.fn.model.config.busMaster, true);
+});
+
+Deno.test.each([0, 1, 2, 6, 7, 8, 9, 100, 32767].map((index) => ({ index })))(
+  "count 0 at index $index is 0 (4.8: errors are for a count above 0)",
+  ({ index }) => {
+    assertEquals(both(generic(), at(index), 0), [0, 0]);
+  },
+);
+
+Deno.test("a BAR is reached by MIO instructions, which the function does not take: all ones, nothing stored (3.2)", () => {
+  const rig = generic();
+  rig.target.adapter.commandArea.fill(0x5a);
+  const buffer = new Uint8Array(16);
+  const { result, lines } = instructionsOf(rig, () => rig.pread(at(2) + 3, 16, { buffer }));
+  assertEquals([result, buffer.toHex()], [16, "ff".repeat(16)]);
+  assertEquals(lines, ["PCILGI 3 1", "PCILGI 4 4", "PCILGI 8 8", "PCILGI 10 2", "PCILGI 12 1"]);
+  assertEquals(rig.pwrite(at(2) + 8, 8), 8);
+  assertEquals(rig.target.adapter.commandArea.every((byte) => byte === 0x5a), true);
+});
+
+Deno.test("a write of 5000 bytes is cut into stores of 8, 4, 2 and 1 bytes, across 4 KiB (4.8)", () => {
+  const rig = generic();
+  const { result, lines } = instructionsOf(rig, () => rig.pwrite(at(2) + 4, 5000));
+  assertEquals([result, lines.length], [5000, 626]);
+  assertEquals([lines[0], lines[1], lines.at(-1)], ["PCISTGI 4 4", "PCISTGI 8 8", "PCISTGI 1388 4"]);
+  const ism = Rig.opened();
+  assertEquals(ism.pwrite(region(2) + 4, 5000), "EINVAL", "ism_vfio_pci refuses it");
+});
+
+Deno.test("a write behind the end of BAR 2 is shortened, as with ism_vfio_pci (4.2)", () => {
+  assertEquals(both(generic(), at(2) + 0xfff8, 100), [8, 8]);
+});
+
+Deno.test("a buffer that faults in the middle: EFAULT, by both drivers (4.8)", () => {
+  const short = () => ({ buffer: new Uint8Array(12), effect: true });
+  for (const [rig, position] of [[generic(), at(2)], [Rig.opened(), region(2)]] as const) {
+    assertEquals([rig.pread(position, 16, short()), rig.pwrite(position, 16, short())], ["EFAULT", "EFAULT"]);
+  }
+});
+
+Deno.test.each([
+  { vfn: 0, memory: false, result: "EIO" },
+  { vfn: 0, memory: true, result: 8 },
+  { vfn: 1, memory: false, result: 8 },
+])(
+  "memory decode $memory with vfn $vfn: $result, where ism_vfio_pci goes on (4.8)",
+  ({ vfn, memory, result }) => {
+    const rig = generic({ vfn });
+    rig.process.pwrite(rig.device, words(memory ? 2 : 0), 2, at(7) + 4);
+    assertEquals<unknown>(both(rig, at(2), 8), [result, result]);
+    assertEquals(both(rig, at(7), 4), [4, 4], "config accesses ignore COMMAND");
+    const ism = Rig.opened("group", { vfn });
+    ism.setConfig(4, 2, memory ? 2 : 0);
+    assertEquals(both(ism, region(2), 8), [8, 8]);
+  },
+);
+
+Deno.test("the mapping of BAR 0 fails before memory decode is looked at (3.2)", () => {
+  const rig = generic({ vfn: 0 });
+  rig.process.pwrite(rig.device, words(0), 2, at(7) + 4);
+  assertEquals(both(rig, 0, 8), ["ENOMEM", "ENOMEM"]);
+});
+
+Deno.test.each(WAYS.map((way) => ({ way })))(
+  "everything but regions is the core's, so the same ($way)",
+  ({ way }) => {
+    const outcomes = (["ism_vfio_pci", "vfio-pci"] as const).map((driver) => {
+      const rig = Rig.opened(way, { driver });
+      const call = (request: number, ...fields: (number | bigint)[]) =>
+        rig.ioctl(rig.device, request, words(...fields), { effect: true });
+      return [
+        call(IOCTL.GET_INFO, 24, 0, 0, 0, 0, 0),
+        call(IOCTL.GET_IRQ_INFO, 16, 0, 3, 0),
+        call(IOCTL.GET_IRQ_INFO, 16, 0, 1, 0),
+        call(IOCTL.SET_IRQS, 20, 0x21, 1, 0, 0),
+        call(IOCTL.RESET),
+        call(IOCTL.GET_PCI_HOT_RESET_INFO, 12, 0, 0),
+        call(IOCTL.FEATURE, 8, 0x10000),
+        call(IOCTL.FEATURE, 8, 0x20003),
+        call(0x3bff),
+        rig.call(() => rig.process.mmap(rig.device, 4096, 0)),
+        rig.call(() => rig.process.lseek(rig.device, 0, "SEEK_SET")),
+      ];
+    });
+    assertEquals(outcomes[0], [
+      0,
+      "EINVAL",
+      0,
+      "EINVAL",
+      0,
+      "ENOSPC",
+      "ENOTTY",
+      0,
+      "ENOTTY",
+      "EINVAL",
+      "ESPIPE",
+    ]);
+    assertEquals(outcomes[1], outcomes[0]);
+  },
+);
