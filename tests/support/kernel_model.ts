@@ -127,9 +127,6 @@ export class KernelModel {
     if (position < 0n || position > SSIZE_MAX) return "EINVAL"; // 4.1, before the descriptor
     const file = this.file(call.slot);
     if (file === undefined) return "EBADF";
-    if (call.op === "close") return this.#close(this.fd(call.slot));
-    if (call.op === "mmap") return "EINVAL";
-    if (call.op === "lseek") return "ESPIPE";
     const isDevice = file.kind === "device" || file.kind === "cdev";
     if (call.op === "ioctl") {
       if (isDevice && !file.bound && call.call !== "BIND_IOMMUFD") return "EINVAL"; // 1.5
@@ -140,6 +137,8 @@ export class KernelModel {
         ? "EINVAL"
         : "ENOTTY";
     }
+    if (call.op === "close") return this.#close(this.fd(call.slot));
+    if (!("count" in call)) return call.op === "mmap" ? "EINVAL" : "ESPIPE";
     const isWrite = call.op === "pwrite" || call.op === "write";
     if ("position" in call) return isDevice ? this.#transfer(file, isWrite, position, call) : "ESPIPE";
     const prediction = this.#transfer(file, isWrite, file.position, call);

@@ -1,0 +1,249 @@
+/**
+ * Thousands of random system calls over several descriptors, both ways in, all regions and corner positions, against a
+ * model written from the VFIO sheet alone. A failure is shrunk and printed as an `ism` script.
+ */
+import { assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { IOCTL, type Outcome, outcome, Rig, words } from "../support/kernel.ts";
+import { KernelModel } from "../support/kernel_model.ts";
+import {
+  type Call,
+  CALLS,
+  CEREMONIES,
+  NODES,
+  type Operation,
+  type Prediction,
+} from "../support/kernel_operations.ts";
+import { type Run, scriptOf, TOPOLOGY } from "../support/kernel_script.ts";
+import { Program } from "../support/program.ts";
+
+const SEED = 0x15a;
+const RUNS = 600;
+
+/** Positions at and around every corner of every region, and of the file. */
+const CORNERS = [
+  0n,
+  1n,
+  2n,
+  3n,
+  6n,
+  8n,
+  0x40n,
+  0xfcn,
+  0xffn,
+  0x100n,
+  0xff8n,
+  0xfffn,
+  0x1000n,
+  0x1ff0n,
+  0xfff0n,
+]
+  .concat([
+    0xfff9n,
+    0xffffn,
+    0x1_0000n,
+    2n ** 40n,
+    7n * 2n ** 40n,
+    2n ** 47n,
+    2n ** 48n - 9n,
+    2n ** 48n - 1n,
+  ]);
+const POSITION = fc.oneof(
+  {
+    weight: 9,
+    arbitrary: fc.tuple(
+      fc.constantFrom(0n, 2n, 2n, 7n, 7n, 1n, 3n, 6n, 8n, 31n, 32767n),
+      fc.constantFrom(...CORNERS),
+    )
+      .map(([index, offset]) => index * 2n ** 48n + offset),
+  },
+  { weight: 2, arbitrary: fc.bigInt(2n * 2n ** 48n, 2n * 2n ** 48n + 0x1_0010n) },
+  { weight: 1, arbitrary: fc.constantFrom(-1n, -(2n ** 63n), 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n) },
+);
+const COUNT = fc.oneof(
+  { weight: 8, arbitrary: fc.bigInt(0n, 24n) },
+  { weight: 3, arbitrary: fc.constantFrom(0xf7n, 0x100n, 0x101n, 4095n, 4096n, 4097n) },
+  { weight: 1, arbitrary: fc.constantFrom(2n ** 31n, 2n ** 32n, 2n ** 63n - 1n, 2n ** 63n, 2n ** 64n - 1n) },
+);
+/** As long as the count, or shorter. */
+const SPAN = fc.record({ count: COUNT, short: fc.option(fc.nat(40), { freq: 4 }) }).map((
+  { count, short },
+) => ({
+  count,
+  accessible: Math.min(Number(count), short ?? 8192),
+}));
+const SLOT = fc.nat(12);
+/** Values that mean something to a call; feature 4 has a payload and is not among them. */
+const VALUE: Readonly<Record<Call, fc.Arbitrary<number>>> = {
+  GET_API_VERSION: fc.constant(0),
+  CHECK_EXTENSION: fc.constantFrom(0, 1, 2, 3, 8, 9),
+  SET_IOMMU: fc.constantFrom(1, 3, 3, 0, 8),
+  GROUP_GET_STATUS: fc.constant(0),
+  GROUP_SET_CONTAINER: SLOT,
+  GROUP_UNSET_CONTAINER: fc.constant(0),
+  GROUP_GET_DEVICE_FD: fc.constantFrom(0, 0, 0, 1),
+  GET_INFO: fc.constantFrom(0, 15, 16, 24, 208),
+  GET_REGION_INFO: fc.oneof(fc.nat(10), fc.constantFrom(0x7fff, 0x8000, 0xffff_ffff)),
+  GET_IRQ_INFO: fc.oneof(fc.nat(6), fc.constant(0xffff_ffff)),
+  RESET: fc.constant(0),
+  FEATURE: fc.tuple(fc.constantFrom(0, 1, 2, 3, 3, 3, 5, 6, 9, 10, 11, 12, 13, 0xffff), fc.nat(15)).map((
+    [n, bits],
+  ) => n + bits * 0x1_0000),
+  BIND_IOMMUFD: SLOT,
+  UNKNOWN: fc.constant(0),
+};
+const OPERATION: fc.Arbitrary<Operation> = fc.oneof(
+  { weight: 2, arbitrary: fc.record({ op: fc.constant("open" as const), node: fc.constantFrom(...NODES) }) },
+  { weight: 2, arbitrary: fc.record({ op: fc.constant("close" as const), slot: SLOT }) },
+  { weight: 1, arbitrary: fc.record({ op: fc.constantFrom("mmap" as const, "lseek" as const), slot: SLOT }) },
+  {
+    weight: 8,
+    arbitrary: fc.constantFrom(...CALLS).chain((call) =>
+      fc.record({
+        op: fc.constant("ioctl" as const),
+        slot: SLOT,
+        call: fc.constant(call),
+        value: VALUE[call],
+      })
+    ),
+  },
+  {
+    weight: 10,
+    arbitrary: fc.tuple(fc.constantFrom("pread" as const, "pwrite" as const), SLOT, POSITION, SPAN).map((
+      [op, slot, position, span],
+    ) => ({ op, slot, position, ...span })),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.tuple(fc.constantFrom("read" as const, "write" as const), SLOT, SPAN).map((
+      [op, slot, span],
+    ) => ({
+      op,
+      slot,
+      ...span,
+    })),
+  },
+);
+const RUN: fc.Arbitrary<Run> = fc.tuple(
+  fc.constantFrom("group" as const, "group" as const, "cdev" as const, "cdev" as const, "none" as const),
+  fc.array(OPERATION, { minLength: 20, maxLength: 60 }),
+).map(([way, operations]) => ({ way, operations }));
+
+/** The argument of an ioctl; `fd` is what a slot in the value picks. */
+function argument({ name }: Rig, call: Call, value: number, fd: number): Uint8Array | number {
+  const arg = new Uint8Array(256);
+  switch (call) {
+    case "GROUP_SET_CONTAINER":
+      return words(fd);
+    case "BIND_IOMMUFD":
+      return words(24, 0, fd, 0, 0n);
+    case "GROUP_GET_DEVICE_FD":
+      return new TextEncoder().encode(value % 2 === 1 ? "0002:00:00.0\0" : `${name}\0`);
+    case "GET_INFO":
+      arg.set(words(value));
+      return arg;
+    case "FEATURE":
+      return words(8, value);
+    case "CHECK_EXTENSION":
+    case "SET_IOMMU":
+      return value;
+  }
+  arg.set(words(call === "GROUP_GET_STATUS" ? 8 : 32, 0, value));
+  return arg;
+}
+
+/** Bytes that are no command and no config value that matters: all ones. */
+const ONES = new Uint8Array(2 ** 16).fill(0xff);
+const PATHS = {
+  container: "/dev/vfio/vfio",
+  group: "/dev/vfio/0",
+  iommu: "/dev/iommu",
+  cdev: "/dev/vfio/devices/vfio0",
+};
+
+/** Performs a call on the real kernel. */
+function perform(rig: Rig, model: KernelModel, call: Operation): number {
+  const { process } = rig;
+  if (call.op === "open") return process.open(PATHS[call.node]);
+  const fd = model.fd(call.slot);
+  switch (call.op) {
+    case "close":
+      return process.close(fd);
+    case "mmap":
+      return process.mmap(fd, 4096, 0);
+    case "lseek":
+      return process.lseek(fd, 0, "SEEK_SET");
+    case "ioctl": {
+      const request = call.call === "UNKNOWN" ? 0x3bff : IOCTL[call.call];
+      return process.ioctl(fd, request, argument(rig, call.call, call.value, model.fd(call.value)));
+    }
+  }
+  const buffer = ONES.slice(0, call.accessible);
+  // Small numbers go as numbers, so that both kinds of arguments are tried.
+  const exact = (value: bigint) =>
+    value >= 0n && value < 2n ** 53n && call.accessible % 2 === 0 ? Number(value) : value;
+  if (call.op === "pread") return process.pread(fd, buffer, exact(call.count), exact(call.position));
+  if (call.op === "pwrite") return process.pwrite(fd, buffer, exact(call.count), exact(call.position));
+  return call.op === "read"
+    ? process.read(fd, buffer, exact(call.count))
+    : process.write(fd, buffer, exact(call.count));
+}
+
+/** Runs a sequence on a fresh host and a fresh model; calls on which the sheet is silent are left out. */
+function agree({ way, operations }: Run, maxstbl = 4096n): void {
+  const rig = new Rig(TOPOLOGY);
+  const model = new KernelModel(maxstbl);
+  for (const call of [...CEREMONIES[way], ...operations]) {
+    const before = rig.state();
+    let result: Outcome = "";
+    // The descriptor is picked before the model closes or opens one.
+    const act = picked(rig, model, call);
+    const expected = model.perform(call);
+    if (expected === undefined) continue;
+    const instructions = rig.instructions(() => result = outcome(act));
+    assertEquals<Prediction>({ result, instructions }, { ...expected });
+    if (typeof result === "string") {
+      assertEquals(rig.state() === before, true, "a refused call changed the host");
+    }
+    assertEquals([...rig.process.files()].map(([fd]) => fd), openNumbers(model));
+  }
+}
+
+function picked(rig: Rig, model: KernelModel, call: Operation): () => number {
+  const numbers = [openNumbers(model)].flat();
+  const fd = (slot: number) => numbers[slot % (numbers.length + 1)] ?? 99;
+  return () => perform(rig, { fd } as KernelModel, call);
+}
+
+function openNumbers({ files }: KernelModel): number[] {
+  return [...files.keys()].filter((fd) => files[fd] !== undefined);
+}
+
+/** Checks a property; a failure is an `ism` script, shrunk, with the seed that leads to it. */
+function check(property: (run: Run) => void, runs: number): void {
+  const details = fc.check(fc.property(RUN, property), { seed: SEED, numRuns: runs });
+  if (!details.failed) return;
+  const [run] = details.counterexample!;
+  const why = details.errorInstance instanceof Error ? details.errorInstance.message : "";
+  throw new Error(`${why}\nseed ${details.seed}, path "${details.counterexamplePath}"\n\n${scriptOf(run)}`);
+}
+
+Deno.test("the kernel answers as the tables say, whatever is called in whatever order (1, 3, 4, 7.1, 8.4)", () => {
+  check((run) => agree(run), RUNS);
+});
+
+Deno.test("a model with a wrong limit is found out, and the failure is a short script", () => {
+  const error = assertThrows(() => check((run) => agree(run, 4095n), RUNS), Error);
+  const script = error.message.slice(error.message.indexOf("# topology"));
+  assertStringIncludes(script, "expect EINVAL pwrite 0x");
+  assertEquals(script.split("\n").filter((line) => /^[a-z]/.test(line)).length <= 3, true, script);
+});
+
+Deno.test("a sequence printed as a script holds under `ism run`", async () => {
+  using program = new Program();
+  const topology = program.write("topology.json", JSON.stringify(TOPOLOGY));
+  assertEquals((await program.run(["host", "create", "--from", topology])).code, 0);
+  const script = fc.sample(RUN, { seed: SEED, numRuns: 40 }).map(scriptOf).join("\nclose\n");
+  const { code, stderr } = await program.script(script.split("\n"), "--quiet");
+  assertEquals([code, stderr], [0, ""]);
+});
