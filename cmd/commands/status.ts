@@ -30,6 +30,7 @@ function describe({ guest, fn, adapter, driver, zdev }: HostFunction) {
     })),
     sba: adapter.sba === undefined ? null : { iova: hex(adapter.sba) },
     ieq: adapter.ieq === undefined ? null : { iova: hex(adapter.ieq), slot: adapter.ieqSlot },
+    ieq_overflows: adapter.statistics.ieqOverflows,
     dmbs: [...adapter.dmbs.values()].map(({ token, sbaIndex, iova, length, rgid }) => ({
       token: hex(token),
       index: sbaIndex,

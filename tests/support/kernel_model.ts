@@ -2,7 +2,14 @@
  * A second opinion on what the kernel answers: tables of the VFIO sheet, for a guest with one ISM function whose BAR 0
  * loads give zeros and for which nobody has a DMB. Written from the sheet alone; it imports nothing from lib.
  */
-import type { Call, Node, Operation, Prediction, Span } from "./kernel_operations.ts";
+import {
+  type Call,
+  DEVICE_SLOT,
+  type Node,
+  type Operation,
+  type Prediction,
+  type Span,
+} from "./kernel_operations.ts";
 
 type Result = number | string | undefined; // undefined: the sheet is silent
 type File = { kind: Node | "device"; box: { type: number }; position: bigint; bound: boolean };
@@ -85,6 +92,7 @@ export class KernelModel {
 
   /** The number of the descriptor that a slot picks. */
   fd(slot: number): number {
+    if (slot === DEVICE_SLOT) return this.files.findLastIndex((file) => file?.bound);
     const open = [...this.files.keys()].filter((fd) => this.files[fd]);
     return open[slot % (open.length + 1)] ?? 99;
   }

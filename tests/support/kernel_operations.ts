@@ -26,6 +26,9 @@ export interface Span {
   readonly accessible: number;
 }
 
+/** The slot of the newest descriptor of the device that works. */
+export const DEVICE_SLOT = -1;
+
 /** A system call. `slot` picks a descriptor: one of the open ones by its place, or one that is not open. */
 export type Operation =
   | { readonly op: "open"; readonly node: Node }

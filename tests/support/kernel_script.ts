@@ -22,9 +22,9 @@ const DATA_LIMIT = 2n ** 20n;
  * The script. The program has one descriptor of the device, opened by `open`; what is called on another descriptor of
  * the device is printed as if it were that one, and what no command does is a comment.
  */
-export function scriptOf({ way, operations }: Run): string {
+export function scriptOf({ way, operations }: Run, maxstbl = 4096n): string {
   const lines = [`# topology: ${JSON.stringify(TOPOLOGY)}`];
-  const model = new KernelModel();
+  const model = new KernelModel(maxstbl);
   for (const call of [...CEREMONIES[way], ...operations]) {
     const before = usable(model);
     const target = "slot" in call ? model.file(call.slot) : undefined;
