@@ -136,7 +136,7 @@ export function renderReasons(
   if (verbose && failure.hint !== undefined) text += style.dim(`  hint: ${escapeText(failure.hint)}`) + "\n";
   if (failure.stack !== undefined) {
     text += escapeText(failure.stack, { keepNewline: true }) +
-      "\nPlease report it with the command line and the host file (CONTRIBUTING.md says where).\n";
+      "\nPlease report it with the command line and the host file (CONTRIBUTING.md says what to add).\n";
   }
   return text;
 }

@@ -49,23 +49,22 @@ export const DATA: Kind<DataSource> = { placeholder: "DATA", parse: (value) => p
 /** A region as the user named it. */
 export interface RegionName {
   readonly index: number;
-  /** `bar0`, `config`, or `region 9` for an index without a name. */
+  /** `bar0`, `config`, or `region 9` for an index without a name; `rom` and `vga` have names, but no region. */
   readonly name: string;
 }
 
-const CONFIG_INDEX = 7;
-const REGION_NAMES = ["bar0", "bar1", "bar2", "bar3", "bar4", "bar5"];
+const REGION_NAMES = ["bar0", "bar1", "bar2", "bar3", "bar4", "bar5", "rom", "config", "vga"];
 
 /** The name of a region index. */
 export function regionName(index: number): string {
-  return REGION_NAMES[index] ?? (index === CONFIG_INDEX ? "config" : `region ${index}`);
+  return REGION_NAMES[index] ?? `region ${index}`;
 }
 
 export const REGION: Kind<RegionName> = {
   placeholder: "REGION",
-  choices: [...REGION_NAMES, "config"],
+  choices: REGION_NAMES,
   parse(value, what) {
-    const named = value === "config" ? CONFIG_INDEX : REGION_NAMES.indexOf(value);
+    const named = REGION_NAMES.indexOf(value);
     if (named >= 0) return { index: named, name: value };
     if (!/^[0-9]/.test(value)) {
       throw new UsageError(

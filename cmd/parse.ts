@@ -158,6 +158,9 @@ function parseInner(
   const line = parseLine(words, table, { inScript: !onCommandLine });
   const inner = line.globals.has("help") ? helpLine(line, table) : line;
   if (inner.command === undefined) throw new UsageError(`${command.name} needs a command behind it`);
+  if (command.name === "explain" && contains(inner, "explain")) {
+    throw new UsageError('"explain" cannot stand behind itself', { token: "explain" });
+  }
   if (inner.command.access === "file" || inner.command.name === "run") {
     throw new UsageError(`"${inner.command.name}" cannot stand behind "${command.name}"`, {
       token: inner.command.name,
@@ -204,6 +207,12 @@ function findCommand(
     token: first.text,
     hint: near === undefined ? 'see "ism help"' : `did you mean "${near}"? See "ism help"`,
   });
+}
+
+/** True if a command stands anywhere in a line and what it prefixes. */
+function contains(invocation: Invocation, name: string): boolean {
+  return invocation.command?.name === name ||
+    (invocation.inner !== undefined && contains(invocation.inner, name));
 }
 
 /** Puts positional words under the names of their arguments. */

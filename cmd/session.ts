@@ -171,8 +171,11 @@ export class Session {
    * Opens the function before a command whose trace people read: what opening it takes is one line then, and not a
    * hundred. `open --trace` shows it all.
    */
-  #openFirst({ access, group }: AnyCommand, { target }: Context, trace: TraceCollector): void {
-    if (this.#host === undefined || access !== "write" || group === "host" || target.driver.isOpen) return;
+  #openFirst({ access, group }: AnyCommand, context: Context, trace: TraceCollector): void {
+    // The context knows a function only where the command has a transaction.
+    if (this.#host === undefined || access !== "write" || group === "host") return;
+    const { target } = context;
+    if (target.driver.isOpen) return;
     const opening = new TraceCollector(TRACE_LAYERS);
     this.#host.tracer.sink = opening;
     try {

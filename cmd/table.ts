@@ -30,6 +30,7 @@ import {
   reset,
   unbind,
 } from "./commands/life.ts";
+import { ioctl } from "./commands/ioctl.ts";
 import { list } from "./commands/list.ts";
 import { expect, explain, let_, repeat, run } from "./commands/script.ts";
 import { recv } from "./commands/recv.ts";
@@ -60,6 +61,7 @@ const ALL: readonly AnyCommand[] = [
   write,
   pread,
   pwrite,
+  ioctl,
   send,
   recv,
   cmd,

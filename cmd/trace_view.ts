@@ -174,11 +174,13 @@ function eventJson(event: TraceEvent): Record<string, unknown> & { op: string; l
   }
   const args = jsonFields(event.args);
   if (event.layer === "syscall") {
-    const { layer, op, error } = event;
+    const { layer, op, error, input, output } = event;
     return {
       layer,
       op,
       ...args,
+      ...(input === undefined || Object.keys(input).length === 0 ? {} : { in: jsonFields(input) }),
+      ...(output === undefined ? {} : { out: jsonFields(output) }),
       ...(error === undefined ? { result: returned(event) } : { result: -1, error }),
     };
   }

@@ -79,12 +79,20 @@ export class Source {
   }
 }
 
-/** Where bytes go: a file, standard output, or nowhere; the hash is taken of what arrived. */
+/** What a sink keeps in memory before it writes; beyond that, an interrupted transfer leaves a part of the file. */
+const KEPT_BYTES = 256 * 1024 * 1024;
+
+/**
+ * Where bytes go: a file, standard output, or nowhere; the hash is taken of what arrived. A file is written when
+ * everything has arrived, so that an interrupted transfer leaves an old one alone.
+ */
 export class Sink {
   readonly #hash: Hash = createHash("sha256");
   readonly #path: string | undefined;
   readonly #context: Context;
   #file: Deno.FsFile | undefined = undefined;
+  #kept: Uint8Array[] = [];
+  #keptBytes = 0;
   bytes = 0;
 
   constructor(context: Context, path: string | undefined) {
@@ -92,11 +100,11 @@ export class Sink {
     this.#path = context.dryRun ? undefined : path;
   }
 
-  /** Opens the file. Not before the connection stands: a refused transfer leaves an old file alone. */
+  /** Makes sure that the file can be written, without touching what is in it. @throws {FileError} */
   open(): void {
     if (this.#path === undefined || this.#path === "-") return;
     try {
-      this.#file = Deno.openSync(this.#path, { write: true, create: true, truncate: true });
+      this.#file = Deno.openSync(this.#path, { write: true, create: true });
     } catch (error) {
       throw fileError(this.#path, error);
     }
@@ -107,14 +115,19 @@ export class Sink {
     this.bytes += piece.length;
     this.#hash.update(piece);
     if (this.#path === "-") return this.#context.terminal.outBytes(piece);
-    try {
-      for (let at = 0; this.#file !== undefined && at < piece.length;) {
-        at += this.#file.writeSync(piece.subarray(at));
-      }
-    } catch (error) {
-      throw fileError(this.#path!, error);
-    }
+    if (this.#file === undefined) return;
+    this.#kept.push(piece.slice());
+    this.#keptBytes += piece.length;
+    if (this.#keptBytes > KEPT_BYTES) this.#write(this.#path!, this.#file);
   };
+
+  /** Writes what is still kept; the file has exactly what arrived then. @throws {FileError} */
+  finish(): void {
+    if (this.#file === undefined) return;
+    this.#write(this.#path!, this.#file);
+    // A pipe or a device has no length.
+    if (this.#file.statSync().isFile) this.#file.truncateSync(this.bytes);
+  }
 
   /** SHA-256 of everything that arrived, in hexadecimal. Once. */
   digest(): string {
@@ -123,6 +136,18 @@ export class Sink {
 
   close(): void {
     this.#file?.close();
+  }
+
+  #write(path: string, file: Deno.FsFile): void {
+    try {
+      for (const piece of this.#kept) {
+        for (let at = 0; at < piece.length;) at += file.writeSync(piece.subarray(at));
+      }
+    } catch (error) {
+      throw fileError(path, error);
+    }
+    this.#kept = [];
+    this.#keptBytes = 0;
   }
 }
 

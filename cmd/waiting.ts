@@ -1,6 +1,7 @@
 /** Waiting for other processes that use the same host file. */
 import { DriverError } from "../lib/ism/driver/descriptor.ts";
 import type { Context } from "./command.ts";
+import { plural } from "./units.ts";
 
 /** Pauses between two looks: short at first, for a peer that is at work, then longer. */
 const FIRST_PAUSE_MS = 1;
@@ -27,7 +28,7 @@ export async function waitFor<Of>(
     let pause = FIRST_PAUSE_MS;
     while (context.store.version === seen) {
       if (Date.now() >= until) {
-        throw new DriverError(`${what} did not come within ${timeoutMs / 1000} seconds`);
+        throw new DriverError(`${what} did not come within ${plural(timeoutMs / 1000, "second")}`);
       }
       await new Promise((resolve) => setTimeout(resolve, pause));
       pause = Math.min(pause * 2, LONGEST_PAUSE_MS);

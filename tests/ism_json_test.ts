@@ -44,6 +44,11 @@ const ROWS: Readonly<Record<string, Row>> = {
     refused: "pwrite 0x6000000000000 hex:00",
     fields: ["ret", "position"],
   },
+  "ioctl": {
+    done: "ioctl device VFIO_DEVICE_GET_IRQ_INFO argsz=16 index=1",
+    refused: "ioctl device VFIO_DEVICE_GET_IRQ_INFO argsz=16 index=3",
+    fields: ["fd", "ret", "data"],
+  },
   "send": {
     done: "send file",
     refused: "send missing",

@@ -146,3 +146,20 @@ Deno.test("ism send that cannot be done leaves an old output file and the host a
   assertEquals(refused.code, 1, refused.stderr);
   assertEquals(new TextDecoder().decode(program.read("old")), "old content");
 });
+
+Deno.test("ism send that is interrupted leaves an old output file and the host alone", async () => {
+  using program = new Program();
+  program.write("big", new Uint8Array(48 * 1024 * 1024));
+  program.write("copy", "what was there before");
+  await program.run(["list"]);
+  const before = program.state();
+  const child = program.spawn(["send", "big", "-o", "copy", "--dmb", "4k"]);
+  // Long enough for the transfer to have begun, too short for it to end; if it has ended, nothing was interrupted.
+  await new Promise((resolve) => setTimeout(resolve, 220));
+  child.kill("SIGINT");
+  await child.stdin.close();
+  const { signal } = await child.output();
+  if (signal === null) return;
+  assertEquals(new TextDecoder().decode(program.read("copy")), "what was there before");
+  assertEquals(program.state(), before);
+});

@@ -1,6 +1,6 @@
 /** `--trace`, `--trace-file`, `--dry-run` and `--raw`. */
 import { assert, assertEquals, assertGreater, assertMatch } from "@std/assert";
-import { type Document, documentsOf, exists, inParallel, Program } from "./support/program.ts";
+import { assertNoStack, type Document, documentsOf, exists, inParallel, Program } from "./support/program.ts";
 
 /** Lines that together touch every layer. */
 const LINES = [
@@ -165,4 +165,20 @@ Deno.test("ism --raw gives bytes and nothing else", async () => {
   assertEquals([answer.length, answer.slice(0, 8).toHex()], [16, "0000000300000010"]);
   const script = await program.script(["peek config 0 2", "peek config 2 2"], "--raw");
   assertEquals(script.bytes, config.slice(0, 4));
+});
+
+Deno.test("ism traces and dry-runs any kind of command, those without a transaction included", async () => {
+  using program = new Program();
+  program.write("file", "some bytes");
+  const lines = [
+    ...["version", "help stb", "list", "gid", "send file", "host reset", "host create --force", "host show"],
+    ...["irq wait --timeout 1", "recv --timeout 1", "expect ok send file", "repeat 2 gid", "explain gid"],
+  ];
+  for (const line of lines) {
+    for (const option of ["--trace", "-n"]) {
+      const outcome = await program.run([...line.split(" "), option]);
+      assertNoStack(outcome);
+      assert(outcome.code <= 1, `${line} ${option}: ${outcome.stderr}`);
+    }
+  }
 });

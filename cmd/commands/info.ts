@@ -18,11 +18,7 @@ const IRQ_NAMES = ["INTx", "MSI", "MSI-X", "ERR", "REQ"];
 
 function regionRow({ driver }: HostFunction, index: number): RegionRow {
   const { offset, size, flags } = driver.descriptor.regionInfo(index);
-  return { index, name: nameOf(index), offset: hex(offset), size, flags };
-}
-
-function nameOf(index: number): string {
-  return index === 6 ? "rom" : index === 8 ? "vga" : regionName(index);
+  return { index, name: regionName(index), offset: hex(offset), size, flags };
 }
 
 function orError<Row>(row: () => Row, failed: (error: ErrnoName) => Row): Row {
@@ -91,7 +87,10 @@ function describeDevice(target: HostFunction) {
   const regions: RegionRow[] = [];
   for (let index = 0; index < device.numRegions; index++) {
     regions.push(
-      orError<RegionRow>(() => regionRow(target, index), (error) => ({ index, name: nameOf(index), error })),
+      orError<RegionRow>(
+        () => regionRow(target, index),
+        (error) => ({ index, name: regionName(index), error }),
+      ),
     );
   }
   const irqs = Array.from({ length: device.numIrqs }, (_, index) => {

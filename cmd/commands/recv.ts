@@ -66,6 +66,7 @@ processes find each other through the host file; the data goes through DMBs, sig
         progress();
         return stream.complete ? true : undefined;
       });
+      sink.finish();
       const result = { bytes: sink.bytes, sha256: sink.digest() };
       const to = context.transact(({ driver, zdev }, { rendezvous }) => {
         driver.unregisterDmb(stream.dmb.token);

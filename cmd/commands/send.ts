@@ -208,6 +208,7 @@ function checkFiles(inputs: readonly string[], outputs: readonly string[], hostP
 function report({ from, to, source, sink, stream }: Direction) {
   const sha256 = sink.digest();
   if (source.digest() !== sha256) throw new Error("What arrived is not what was sent");
+  sink.finish();
   return {
     from: from.zdev.name,
     to: to.zdev.name,
@@ -281,6 +282,13 @@ If "ism recv" waits on the receiving function in another process, it receives; -
         const total = directions.reduce((sum, { source }) => sum + (source.size ?? 0), 0);
         const done = () => directions.reduce((sum, { sink }) => sum + sink.bytes, 0);
         carry(directions, progressBar(context, total, done));
+        const [there, otherWay] = directions.map(report);
+        return {
+          ...there!,
+          seconds: secondsSince(started),
+          ...(otherWay === undefined ? {} : { back: otherWay }),
+          out: out ?? null,
+        };
       } finally {
         context.terminal.progress("");
         for (const { source, sink, stream, from, to } of directions) {
@@ -290,13 +298,6 @@ If "ism recv" waits on the receiving function in another process, it receives; -
           from.driver.unregisterDmb(stream.writer.dmb.token);
         }
       }
-      const [there, otherWay] = directions.map(report);
-      return {
-        ...there!,
-        seconds: secondsSince(started),
-        ...(otherWay === undefined ? {} : { back: otherWay }),
-        out: out ?? null,
-      };
     });
   },
   text({ from, to, bytes, sha256, stores, signals, seconds, out, back }) {

@@ -2,7 +2,7 @@
  * The host file: one SQLite database with a host's topology, its state as JSON by key, and its memory by page.
  * This is the only place that knows SQLite. docs/host-file.md describes the format.
  */
-import { closeSync, existsSync, openSync, rmSync, statSync } from "node:fs";
+import { closeSync, openSync, rmSync, statSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import type { Json } from "../base/json.ts";
@@ -67,7 +67,7 @@ export class HostStore implements Disposable {
 
   /** Opens a host file that exists. @throws {HostFileError} */
   static open(path: string): HostStore {
-    if (path !== MEMORY_HOST && !existsSync(path)) {
+    if (path !== MEMORY_HOST && fileSize(path) === undefined) {
       throw new HostFileError(`There is no host file ${path}; create one with "ism host create"`);
     }
     return HostStore.#using(path, (store) => store.#checkFormat());
@@ -80,7 +80,7 @@ export class HostStore implements Disposable {
    * @throws {HostFileError}
    */
   static openOrCreate(path: string, topology: Topology): HostStore {
-    if (path !== MEMORY_HOST && !existsSync(path)) createFile(path, "a");
+    if (path !== MEMORY_HOST && fileSize(path) === undefined) createFile(path, "a");
     return HostStore.#using(path, (store) => {
       if (store.#isEmpty()) store.#initialize(topology);
       store.#checkFormat();
@@ -103,7 +103,7 @@ export class HostStore implements Disposable {
 
   /** Removes a host file and what SQLite keeps beside it. @throws {HostFileError} */
   static delete(path: string, { missing = "refuse" }: { missing?: "refuse" | "ignore" } = {}): void {
-    if (!existsSync(path)) {
+    if (fileSize(path) === undefined) {
       if (missing === "ignore") return;
       throw new HostFileError(`There is no host file ${path}`);
     }
@@ -413,8 +413,9 @@ function fileSize(path: string): number | undefined {
   try {
     return statSync(path).size;
   } catch (error) {
-    if (errorCode(error) === "ENOENT") return undefined;
-    throw new HostFileError(`${path} cannot be used: ${errorCode(error)}`);
+    const code = errorCode(error);
+    if (code === "ENOENT") return undefined;
+    throw new HostFileError(`${path} cannot be used: ${CODE_TEXT[code] ?? code}`);
   }
 }
 
@@ -478,5 +479,6 @@ function explain(path: string, message: string): string {
 }
 
 function errorCode(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "unknown error";
+  if (!(error instanceof Error)) return "unknown error";
+  return "code" in error ? String(error.code) : error.message;
 }

@@ -53,7 +53,8 @@ const RET_TEXT: Readonly<Record<number, string>> = {
   [RET.BAD_INDEX]: "index in use or out of range",
   [RET.BAD_VLAN]: "VLAN not allowed",
   [RET.NO_RESOURCES]: "no resources",
-  [NO_ANSWER]: "no answer: the function is gone or in the error state",
+  [NO_ANSWER]:
+    "no answer, all ones came back: the function is gone, or the driver that holds it cannot reach it",
 };
 
 /** A return code in words. */

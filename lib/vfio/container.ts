@@ -182,7 +182,7 @@ export class ContainerFile extends OpenFile {
       case CONTAINER_IOCTL.VFIO_IOMMU_UNMAP_DMA:
         return unmapDma(container.type!, container.domain, structArgument(arg));
     }
-    throw notATty();
+    throw notATty(this.kind);
   }
 
   override release(): void {

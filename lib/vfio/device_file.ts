@@ -99,7 +99,7 @@ export class DeviceFile extends OpenFile {
     if (this.#viaCdev && request === DEVICE_IOCTL.VFIO_DEVICE_ATTACH_IOMMUFD_PT) return this.#attach(bytes);
     if (this.#viaCdev && request === DEVICE_IOCTL.VFIO_DEVICE_DETACH_IOMMUFD_PT) return this.#detach(bytes);
     const handler = IOCTLS.get(request);
-    if (handler === undefined) throw notATty();
+    if (handler === undefined) throw notATty(this.kind);
     return handler(this.device, bytes, this.#kernel, this.#bound?.devid);
   }
 

@@ -31,7 +31,7 @@ export const ERRNO = {
 /** The name of an errno, such as `"EINVAL"`. */
 export type ErrnoName = keyof typeof ERRNO;
 
-/** Who refused: the layers of docs/architecture, from the top down. */
+/** Who refused, from the top down: the layers of CONTRIBUTING.md. */
 export type RefusalLayer = "vfs" | "vfio-core" | "variant" | "instruction" | "device";
 
 /** Why a system call was refused. */

@@ -43,7 +43,7 @@ export abstract class OpenFile {
   }
 
   ioctl(_request: number, _arg: IoctlArg): number {
-    throw notATty();
+    throw notATty(this.kind);
   }
 
   /** Maps the file; no kind can be mapped (VFIO sheet section 6). */
@@ -75,13 +75,22 @@ function noOperation(op: string): ErrnoError {
   );
 }
 
+/** Where the kernel answers an ioctl that a kind of descriptor does not know. */
+const ENOTTY_SOURCES: Readonly<Record<FileKind, string>> = {
+  container: "drivers/vfio/container.c: vfio_fops_unl_ioctl",
+  group: "drivers/vfio/group.c: vfio_group_fops_unl_ioctl",
+  device: "drivers/vfio/vfio_main.c: vfio_device_fops_unl_ioctl",
+  iommufd: "drivers/iommu/iommufd/main.c: iommufd_fops_ioctl",
+  eventfd: "fs/ioctl.c: vfs_ioctl",
+};
+
 /** ENOTTY for an ioctl that this kind of descriptor does not know. */
-export function notATty(): ErrnoError {
+export function notATty(kind: FileKind): ErrnoError {
   return new ErrnoError("ENOTTY", {
     layer: "vfio-core",
     rule: "unknown ioctl",
-    source: "drivers/vfio/vfio_main.c: vfio_device_fops_unl_ioctl",
-    message: "This kind of descriptor does not know the ioctl",
+    source: ENOTTY_SOURCES[kind],
+    message: `A descriptor of the kind "${kind}" does not know the ioctl`,
   });
 }
 

@@ -84,7 +84,7 @@ export class GroupFile extends OpenFile {
       case GROUP_IOCTL.VFIO_GROUP_GET_DEVICE_FD:
         return this.#deviceFd(structArgument(arg));
     }
-    throw notATty();
+    throw notATty(this.kind);
   }
 
   override release(): void {

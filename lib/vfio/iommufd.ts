@@ -173,7 +173,7 @@ export class IommufdFile extends OpenFile {
       case IOMMUFD_IOCTL.IOMMU_IOAS_UNMAP:
         return this.#unmap(bytes);
     }
-    throw notATty();
+    throw notATty(this.kind);
   }
 
   override release(): void {
@@ -309,7 +309,7 @@ function containerIoctl(request: number, arg: IoctlArg): number {
         "The iommufd has no IOAS for VFIO container ioctls",
       );
   }
-  throw notATty();
+  throw notATty("iommufd");
 }
 
 function ioasError(code: ErrnoName, rule: string, symbol: string, message: string) {

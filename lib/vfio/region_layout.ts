@@ -5,7 +5,6 @@
 
 /** A way to place regions. All positions are bytes; a position up to 2^53 is exact. */
 export interface RegionLayout {
-  readonly name: string;
   /** File position of a region's first byte. */
   positionOf(index: number): number;
   /** Index of the region that a position decodes to. */
@@ -15,21 +14,19 @@ export interface RegionLayout {
 }
 
 /** Regions at multiples of a power of two. Division instead of shifts: positions have more than 32 bits. */
-function shifted(name: string, shift: number): RegionLayout {
+function shifted(shift: number): RegionLayout {
   const spacing = 2 ** shift;
   return {
-    name,
     positionOf: (index) => index * spacing,
     indexAt: (position) => Math.floor(position / spacing),
     offsetAt: (position) => position % spacing,
   };
 }
 
-/** The layouts that a topology can choose from. */
+/** The layouts of the drivers. */
 export const REGION_LAYOUTS = {
   /** The ISM variant driver: index << 48, because BAR 0 spans 2^48 bytes. */
-  ism48: shifted("ism48", 48),
+  ism48: shifted(48),
   /** Every other vfio-pci driver: index << 40. */
-  legacy40: shifted("legacy40", 40),
+  legacy40: shifted(40),
 } as const;
-export type RegionLayoutName = keyof typeof REGION_LAYOUTS;

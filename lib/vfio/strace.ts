@@ -7,7 +7,8 @@ import type { TraceValue } from "../base/trace.ts";
 import type { FileKind, IoctlArg } from "./file.ts";
 import * as uapi from "./uapi.ts";
 
-type AnyStruct = Struct<Record<string, FieldRow>>;
+/** Any struct of the ABI. */
+export type AnyStruct = Struct<Record<string, FieldRow>>;
 
 /** How the argument of an ioctl is shown: its struct, and which fields the kernel writes. */
 interface IoctlShape {
@@ -129,6 +130,22 @@ const TABLES: Readonly<Record<FileKind, ReadonlyMap<number, IoctlShape>>> = {
   iommufd: IOMMUFD,
   eventfd: new Map(),
 };
+
+/** An ioctl by name on a kind of descriptor: its number, and the struct that it takes. */
+export function findIoctl(
+  kind: FileKind,
+  name: string,
+): { readonly request: number; readonly struct: AnyStruct | undefined; readonly text: boolean } | undefined {
+  for (const [request, shape] of TABLES[kind]) {
+    if (shape.name === name) return { request, struct: shape.struct, text: shape.text === true };
+  }
+  return undefined;
+}
+
+/** Names of the ioctls of a kind of descriptor. */
+export function ioctlNames(kind: FileKind): string[] {
+  return [...TABLES[kind].values()].map(({ name }) => name);
+}
 
 /** The name of an ioctl on a kind of descriptor, or its number. */
 export function ioctlName(kind: FileKind | undefined, request: number): string {

@@ -404,7 +404,8 @@ export class Zdev {
         rule: "function handle",
         source: `arch/s390/pci/pci_insn.c: ${symbol}`,
         message: `${op} answered condition code 3: the function handle ${hex(this.fh, 8)} is not valid`,
-        hint: "the function is disabled or gone; close and open it again",
+        hint:
+          'the function is disabled, gone, or has another handle by now; "ism zpci recover" makes the kernel look',
       });
     }
     return new ErrnoError("EIO", {

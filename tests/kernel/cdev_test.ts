@@ -162,6 +162,7 @@ Deno.test.each([
   { what: "an unknown flag", fields: [16, 2, 0, 0], errno: "EINVAL" },
   { what: "PASID and an unknown flag", fields: [16, 3, 0, 0], errno: "EINVAL" },
   { what: "PASID", fields: [16, 1, 0, 1], errno: "EOPNOTSUPP" },
+  { what: "PASID without room for one", fields: [12, 1, 0], errno: "EINVAL" },
   { what: "PASID and a bad id", fields: [16, 1, 99, 1], errno: "EOPNOTSUPP" },
   { what: "id 2^32-1", fields: [16, 0, 0xffff_ffff, 0], errno: "ENOENT" },
   { what: "id 99", fields: [16, 0, 99, 0], errno: "ENOENT" },
@@ -177,6 +178,7 @@ Deno.test.each([
   { what: "argsz 12", fields: [12, 0, 0xffff], errno: 0 },
   { what: "an unknown flag", fields: [12, 2, 0], errno: "EINVAL" },
   { what: "PASID", fields: [12, 1, 1], errno: "EOPNOTSUPP" },
+  { what: "PASID without room for one", fields: [8, 1], errno: "EINVAL" },
 ])("DETACH_IOMMUFD_PT with $what: $errno, attached or not (1.5)", ({ fields, errno }) => {
   const rig = bound();
   assertEquals(detach(rig, ...fields), errno);

@@ -150,6 +150,19 @@ Deno.test("COMMAND: bus master toggles, memory is shown from the start if vfn is
   assertEquals(rig.config(4, 2), 0, "memory written 0 is shown as the hardware has it");
 });
 
+Deno.test.each([
+  { vfn: 1, shown: 0x0002 },
+  { vfn: 0, shown: 0x0000 },
+])(
+  "COMMAND with vfn $vfn: memory that only the hardware has lost is shown as $shown (5.2)",
+  ({ vfn, shown }) => {
+    const rig = Rig.opened("group", { vfn });
+    assertEquals(rig.config(4, 2), 0x0002);
+    rig.target.fn.model.config.write(4, 0);
+    assertEquals(rig.config(4, 2), shown);
+  },
+);
+
 Deno.test("MSI cannot be switched on through config space; its address never reaches the device (5.4)", () => {
   const rig = Rig.opened();
   const hardware = () => Array.from({ length: 14 }, (_, i) => rig.target.fn.model.config.read(0x40 + i));

@@ -89,6 +89,7 @@ Deno.test.each<Mapping & { what: string; result: bigint | string }>([
   { what: "a misaligned length", length: 4097n, result: "EINVAL" },
   { what: "a wrap of iova", iova: MAX - 4095n, length: 8192n, result: "EOVERFLOW" },
   { what: "a wrap of the address", va: MAX - 4095n, length: 8192n, result: "EOVERFLOW" },
+  { what: "an address that just does not wrap", va: MAX - 4095n, result: "EFAULT" },
   { what: "a reserved range below", iova: IOVA - 4096n, result: "EINVAL" },
   { what: "a reserved range above", iova: 0x200_0000_0000n, result: "EINVAL" },
   { what: "the last page", iova: 0x1ff_ffff_f000n, result: 0x1ff_ffff_f000n },
@@ -149,6 +150,8 @@ Deno.test("before ATTACH alignment is 1 and nothing is reserved: anything goes (
     "EINVAL",
   ]);
   assertEquals(iommufd.unmap(0x1_0001n, 3n), 3n);
+  assertEquals(iommufd.map({ iova: MAX - 4095n, length: 4096n }), MAX - 4095n, "the last page of all");
+  assertEquals([iommufd.unmap(MAX - 4095n, 4096n), iommufd.unmap(MAX - 4095n, 4096n)], [4096n, "ENOENT"]);
 });
 
 Deno.test("after ATTACH alignment is 4096 and what the function cannot reach is reserved (9.1, 9.3)", () => {

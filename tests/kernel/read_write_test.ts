@@ -65,6 +65,15 @@ Deno.test.each<{ position: bigint; count: bigint; result: Outcome }>([
   assertEquals(both(rig, position, count), twice(result));
 });
 
+Deno.test("a count of SSIZE_MAX is one that the driver sees (4.1, 4)", () => {
+  const rig = Rig.opened();
+  const buffer = new Uint8Array(8);
+  assertEquals([rig.pread(0n, SSIZE_MAX, { buffer }), rig.pread(1n, SSIZE_MAX, { buffer })], [
+    "EIO",
+    "EINVAL",
+  ]);
+});
+
 Deno.test("a count is clamped to 0x7ffff000, silently (4.1, 6)", () => {
   const rig = Rig.opened("group", { ...ZEROS, ism: { bar0Loads: "zeros", bar2Size: 2 ** 31 } });
   const buffer = new Uint8Array(64);
@@ -169,6 +178,17 @@ Deno.test.each([
     let returned: Outcome = "";
     assertEquals<string[]>(rig.instructions(() => returned = act()), loads.map((load) => `PCILG 2 ${load}`));
     assertEquals<Outcome>(returned, result);
+    const { process, device } = rig;
+    process.file(device).position = region(2) + at;
+    for (
+      const again of [
+        () => process.readv(device, segments(...lengths)),
+        () => process.preadv(device, segments(...lengths), BigInt(region(2) + at)),
+      ]
+    ) {
+      const lines = rig.instructions(() => assertEquals<Outcome>(rig.call(again), result));
+      assertEquals<string[]>(lines, loads.map((load) => `PCILG 2 ${load}`));
+    }
   },
 );
 

@@ -144,10 +144,11 @@ Deno.test("MSI: eventfds are signalled by the device, by loop-back, and count (7
   interrupt();
   interrupt();
   assertEquals([rig.signals(eventfd), rig.signals(eventfd)], [2, 0], "two interrupts, one wake-up with 2");
-  assertEquals(setIrqs(rig, [NONE | TRIGGER, MSI, 0, 1]), 0);
-  assertEquals(setIrqs(rig, [BOOL | TRIGGER, MSI, 0, 1], { data: Uint8Array.of(1) }), 0);
-  assertEquals(setIrqs(rig, [BOOL | TRIGGER, MSI, 0, 1], { data: Uint8Array.of(0) }), 0);
-  assertEquals(rig.signals(eventfd), 2, "NONE and a true BOOL signal, a false BOOL does not");
+  const loop = (kind: number, ...data: number[]) => {
+    const result = setIrqs(rig, [kind | TRIGGER, MSI, 0, 1], { data: Uint8Array.from(data) });
+    return [result, rig.signals(eventfd)];
+  };
+  assertEquals([loop(NONE), loop(BOOL, 1), loop(BOOL, 2), loop(BOOL, 0)], [[0, 1], [0, 1], [0, 1], [0, 0]]);
 });
 
 Deno.test("MSI: NONE with count 0 switches off, and the second time is EINVAL (7.2)", () => {
@@ -220,7 +221,9 @@ Deno.test("REQ: NONE signals or removes, BOOL signals if true; without an eventf
   const { rig, eventfd } = wired({ msi: false, req: true });
   const call = (kind: number, count: number, ...data: number[]) =>
     setIrqs(rig, [kind | TRIGGER, REQ, 0, count], { data: Uint8Array.from(data) });
-  assertEquals([call(NONE, 1), call(BOOL, 1, 1), call(BOOL, 1, 0), rig.signals(eventfd)], [0, 0, 0, 2]);
+  assertEquals([call(NONE, 1), rig.signals(eventfd)], [0, 1]);
+  assertEquals([call(BOOL, 1, 1), rig.signals(eventfd)], [0, 1]);
+  assertEquals([call(BOOL, 1, 0), rig.signals(eventfd)], [0, 0]);
   assertEquals([call(NONE, 0), call(NONE, 0), call(NONE, 1)], [0, "EINVAL", "EINVAL"]);
   assertEquals([call(BOOL, 1, 1), rig.signals(eventfd)], [0, 0]);
   const second = rig.process.eventfd();

@@ -123,6 +123,16 @@ Deno.test.each([
   assertEquals(type1.map({ iova: IOVA + 2n ** 30n }), 0);
 });
 
+Deno.test("a mapping may begin anywhere in the memory of the process, and the device writes there (9.2)", () => {
+  const type1 = new Type1();
+  assertEquals(type1.map({ vaddr: type1.vaddr + 4096n, size: 8192n }), 0);
+  const { fn, zdev } = type1.rig.target;
+  assertEquals(zdev.domain!.mappings()[0]!.vaddr, Number(type1.vaddr) + PAGE);
+  fn.model.config.write(4, 0x06);
+  assertEquals(fn.dma.write(START_DMA + 4097, Uint8Array.of(0x5a)), 0);
+  assertEquals(type1.rig.process.memory(Number(type1.vaddr), MEMORY, false).indexOf(0x5a), 2 * PAGE + 1);
+});
+
 Deno.test("mappings side by side do not overlap, and two may share memory (9.2)", () => {
   const type1 = new Type1();
   for (const page of [0n, 1n, 2n]) assertEquals(type1.map({ iova: IOVA + page * 4096n }), 0);

@@ -54,8 +54,7 @@ interface IrqSet {
 /** VFIO_DEVICE_SET_IRQS, validation in the order of VFIO sheet 7.2, then dispatch by index. */
 export function setIrqs(device: VfioDevice, arg: Uint8Array, kernel: Kernel): number {
   const { index, set } = parseSet(arg);
-  const actions = [IRQ_SET_FLAGS.MASK, IRQ_SET_FLAGS.UNMASK, IRQ_SET_FLAGS.TRIGGER];
-  if (!actions.includes(set.action as typeof actions[number]) || set.action !== IRQ_SET_FLAGS.TRIGGER) {
+  if (set.action !== IRQ_SET_FLAGS.TRIGGER) {
     throw coreError(
       "ENOTTY",
       "irq action",
