@@ -255,11 +255,21 @@ export class Session {
       outcome: failure === undefined ? "done" : "refused",
       error: failure === undefined ? null : failureJson(failure),
       refused_by: failure?.refusedBy ?? null,
-      hint: failure?.hint ?? null,
+      hint: failure?.hint ?? this.#driverNote(globals, real) ?? null,
       instructions: trace.count("insn"),
       lines: trace.text().split("\n").filter((line) => line !== ""),
     };
     return { result, innermost: undefined };
+  }
+
+  /** Why a function in the hands of the generic driver behaves as it does. */
+  #driverNote({ device }: Globals, host: Host | undefined): string | undefined {
+    if (host === undefined) return undefined;
+    const { guest, zdev } = findDevice(host, device ?? this.#defaultDevice ?? "0");
+    if (guest.kernel.binding(zdev).driver !== "vfio-pci") return undefined;
+    return "vfio-pci holds the function: regions are 2^40 apart, BAR 0 cannot be mapped, and other BARs go through " +
+      'MIO instructions, which ISM does not have (loads give all ones, stores are lost); "ism bind" gives the ' +
+      "function to ism_vfio_pci";
   }
 
   /** The open host file; created with the default topology if it is the default one and missing. */

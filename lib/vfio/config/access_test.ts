@@ -1,6 +1,6 @@
 /** Facts 5.1: range, order of effects, errnos. */
 import { assertEquals, assertThrows } from "@std/assert";
-import { Bench, errnoOf, FakeHardware, ISM_FACTS } from "./fake_hardware.ts";
+import { Bench, errnoOf, FakeHardware, ISM_FACTS } from "../../../tests/support/config_hardware.ts";
 import { ConfigSpace } from "./space.ts";
 
 for (

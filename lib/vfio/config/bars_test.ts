@@ -1,6 +1,6 @@
 /** Facts 5.3: BAR sizing. */
 import { assertEquals } from "@std/assert";
-import { Bench } from "./fake_hardware.ts";
+import { Bench } from "../../../tests/support/config_hardware.ts";
 
 const ONES = 0xffffffff;
 

@@ -1,6 +1,6 @@
 /** Facts 5.4: the chain and what each capability does. */
 import { assertEquals } from "@std/assert";
-import { Bench, errnoOf, FakeHardware } from "./fake_hardware.ts";
+import { Bench, errnoOf, FakeHardware } from "../../../tests/support/config_hardware.ts";
 
 /** A machine with capabilities at 0x40, 0x60, 0x80 … in chain order. */
 function chainOf(...capabilities: readonly (readonly number[])[]): FakeHardware {

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { planChunks } from "./chunks.ts";
-import { Bench, FakeHardware } from "./fake_hardware.ts";
+import { Bench, FakeHardware } from "../../../tests/support/config_hardware.ts";
 
 const never = () => Number.POSITIVE_INFINITY;
 

@@ -1,6 +1,6 @@
 /** Facts 5.2: every row of the type 0 header. */
 import { assertEquals } from "@std/assert";
-import { Bench, FakeHardware } from "./fake_hardware.ts";
+import { Bench, FakeHardware } from "../../../tests/support/config_hardware.ts";
 import { findRegister } from "./registers.ts";
 import type { Width } from "./word.ts";
 

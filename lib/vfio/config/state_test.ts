@@ -2,7 +2,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
 import type { Json } from "../../base/json.ts";
-import { Bench, FakeHardware, ISM_FACTS } from "./fake_hardware.ts";
+import { Bench, FakeHardware, ISM_FACTS } from "../../../tests/support/config_hardware.ts";
 import { ConfigSpace, type ConfigSpaceState } from "./space.ts";
 
 /** Bytes whose every bit drops writes on an ISM function: facts 5.2 and 5.4. */

@@ -9,7 +9,7 @@ import { ErrnoError, type Refusal } from "../errno.ts";
 import { REGION_LAYOUTS, type RegionLayout } from "../region_layout.ts";
 import { REGION, REGION_FLAGS } from "../uapi.ts";
 import { copyFromUser, copyToUser } from "../user_memory.ts";
-import { loadWidth } from "./plan_loads.ts";
+import { loadWidth } from "./load_width.ts";
 import type { RegionAnswer, Variant } from "./variant.ts";
 
 const SOURCE = "drivers/vfio/pci/ism/main.c";

@@ -13,14 +13,3 @@ export function loadWidth(offset: number, left: number): LoadWidth {
   if (left >= 2 && offset % 2 === 0) return 2;
   return 1;
 }
-
-/** All loads of a read, in order. */
-export function* planLoads(offset: number, count: number): Generator<{ offset: number; width: LoadWidth }> {
-  let left = count;
-  while (left > 0) {
-    const width = loadWidth(offset, left);
-    yield { offset, width };
-    offset += width;
-    left -= width;
-  }
-}

@@ -1,8 +1,8 @@
 /** Test help: a machine's config space as plain memory that records accesses and can be told to refuse. */
-import { ErrnoError } from "../errno.ts";
-import type { ConfigFacts, ConfigHardware, MsiGrant } from "./hardware.ts";
-import { ConfigSpace } from "./space.ts";
-import { readWord, type Width, writeWord } from "./word.ts";
+import { ErrnoError } from "../../lib/vfio/errno.ts";
+import type { ConfigFacts, ConfigHardware, MsiGrant } from "../../lib/vfio/config/hardware.ts";
+import { ConfigSpace } from "../../lib/vfio/config/space.ts";
+import { readWord, type Width, writeWord } from "../../lib/vfio/config/word.ts";
 
 /** The BARs of an ISM function: 2^48 bytes at 0 and 64 KiB at 2, both 64-bit and not prefetchable. */
 export const ISM_FACTS: ConfigFacts = {
