@@ -18,6 +18,15 @@ export function isKept(exit: number): boolean {
   return exit === EXIT.OK || exit === EXIT.REFUSED || exit === EXIT.EXPECT;
 }
 
+/** Ctrl-C while a command waited; elsewhere the signal ends the process at once, which shells report as 130 too. */
+export class InterruptedError extends Error {
+  override readonly name = "InterruptedError";
+
+  constructor() {
+    super("Interrupted");
+  }
+}
+
 /** An `expect` that did not hold. */
 export class ExpectError extends Error {
   override readonly name = "ExpectError";
@@ -91,6 +100,9 @@ export function describeFailure(error: unknown): Failure {
     const { message, expected, got } = error;
     return { ...base, exit: EXIT.EXPECT, code: "EXPECT", message, fields: { expected, got } };
   }
+  if (error instanceof InterruptedError) {
+    return { ...base, exit: EXIT.INTERRUPTED, code: "INTERRUPTED", message: error.message };
+  }
   if (error instanceof UsageError) {
     return {
       ...base,
@@ -111,16 +123,17 @@ export function describeFailure(error: unknown): Failure {
   return { ...base, exit: EXIT.BUG, code: "BUG", message: "This is a bug in ism", stack };
 }
 
+/** Codes of our own that say nothing which the sentence does not say. */
+const SILENT_CODES: ReadonlySet<string> = new Set(
+  ["USAGE", "FILE", "EXPECT", "DRIVER", "RET", "BUG", "INTERRUPTED"],
+);
+
 /** The failure for people, without the place. */
 export function renderFailure(
   failure: Failure,
   { style, verbose }: { style: Style; verbose: boolean },
 ): string {
-  const code = failure.code === "USAGE" || failure.code === "FILE" || failure.code === "EXPECT" ||
-      failure.code === "DRIVER" || failure.code === "RET" || failure.code === "BUG"
-    ? ""
-    : ` (${failure.code})`;
-  const shown = code === "" ? "" : style.bold(code);
+  const shown = SILENT_CODES.has(failure.code) ? "" : style.bold(` (${failure.code})`);
   return escapeText(failure.message) + shown + "\n" + renderReasons(failure, { style, verbose });
 }
 

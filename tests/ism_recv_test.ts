@@ -66,3 +66,17 @@ Deno.test("ism send goes on alone after an ism recv that was killed", async () =
   assertEquals([second.code, second.stderr], [0, ""]);
   assertEquals(new TextDecoder().decode(program.read("copy")), "after the end");
 });
+
+Deno.test("ism recv takes its offer back on Ctrl-C and ends with exit code 130", async () => {
+  using program = new Program();
+  await program.run(["list"]);
+  const child = program.spawn(["recv", "-d", "1"]);
+  for (let tries = 0; tries < 100 && !program.state().includes('\\"reader\\":17'); tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  child.kill("SIGINT");
+  await child.stdin.close();
+  const { code, stderr } = await child.output();
+  assertEquals([code, new TextDecoder().decode(stderr)], [130, "ism: recv: Interrupted\n"]);
+  assert(!program.state().includes('\\"reader\\":17'), "the offer is gone");
+});
