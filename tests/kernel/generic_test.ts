@@ -65,6 +65,8 @@ Deno.test("a write of 5000 bytes is cut into stores of 8, 4, 2 and 1 bytes, acro
   const { result, lines } = instructionsOf(rig, () => rig.pwrite(at(2) + 4, 5000));
   assertEquals([result, lines.length], [5000, 626]);
   assertEquals([lines[0], lines[1], lines.at(-1)], ["PCISTGI 4 4", "PCISTGI 8 8", "PCISTGI 1388 4"]);
+  const odd = instructionsOf(rig, () => rig.pwrite(at(2) + 3, 16));
+  assertEquals(odd.lines, ["PCISTGI 3 1", "PCISTGI 4 4", "PCISTGI 8 8", "PCISTGI 10 2", "PCISTGI 12 1"]);
   const ism = Rig.opened();
   assertEquals(ism.pwrite(region(2) + 4, 5000), "EINVAL", "ism_vfio_pci refuses it");
 });

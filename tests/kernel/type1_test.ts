@@ -68,6 +68,7 @@ Deno.test.each<Mapping & { what: string; result: Outcome }>([
   { what: "an IOVA that wraps", iova: TOP - 4096n, size: 8192n, result: "EOVERFLOW" },
   { what: "an IOVA that just does not wrap", iova: TOP - 4096n, result: "EINVAL" },
   { what: "an address that wraps", vaddr: TOP - 4096n, size: 8192n, result: "EOVERFLOW" },
+  { what: "an address that just does not wrap", vaddr: TOP - 4096n, result: "EFAULT" },
   { what: "a wrap and no READ or WRITE", flags: 0, iova: TOP - 1n, size: 2n, result: "EOVERFLOW" },
   { what: "neither READ nor WRITE", flags: 0, result: "EINVAL" },
   { what: "VADDR and READ", flags: VADDR | READ, result: "EINVAL" },
