@@ -138,7 +138,7 @@ export function renderFailure(
 }
 
 /** Who refused and what to do: shown with --verbose or on a terminal; a bug always shows its stack. */
-export function renderReasons(
+function renderReasons(
   failure: Failure,
   { style, verbose }: { style: Style; verbose: boolean },
 ): string {

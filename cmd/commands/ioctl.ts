@@ -1,10 +1,11 @@
 /** Raw ioctls on the descriptors of the driver process: what a driver that gets something wrong would be told. */
-import { hex } from "../../lib/base/hex.ts";
+import { snakeCase } from "../../lib/base/names.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import type { FileKind, IoctlArg, OpenFile } from "../../lib/vfio/file.ts";
 import { type AnyStruct, findIoctl, ioctlNames } from "../../lib/vfio/strace.ts";
 import { argument, type Context, defineCommand, optional, rest } from "../command.ts";
 import { number, text } from "../kinds.ts";
+import { structFields } from "../struct_fields.ts";
 import { hexdump } from "../text/hexdump.ts";
 import { parseData } from "../text/data.ts";
 import { quoteText } from "../text/diagnostic.ts";
@@ -66,10 +67,6 @@ function buildArgument(
   return struct.encode(fields as unknown as Parameters<AnyStruct["encode"]>[0]);
 }
 
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
-
 /** An ioctl's number and struct. @throws {UsageError} */
 function findRequest(kind: FileKind, word: string) {
   if (/^[0-9]/.test(word)) {
@@ -116,12 +113,7 @@ NAME=VALUE (fields that are left out are 0). What the kernel wrote back is shown
     }
     const ret = target.guest.kernel.process.ioctl(fd, request, arg);
     const data = typeof arg === "number" ? "" : arg.toHex();
-    const fields: Record<string, string> = {};
-    if (struct !== undefined && typeof arg !== "number") {
-      for (const [name, value] of Object.entries(struct.decode(arg))) {
-        fields[snakeCase(name)] = value instanceof Uint8Array ? value.toHex() : hex(value);
-      }
-    }
+    const fields = struct === undefined || typeof arg === "number" ? {} : structFields(struct, arg);
     return { fd, ret, fields, data };
   },
   text({ ret, fields, data }) {

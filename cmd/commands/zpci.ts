@@ -13,26 +13,10 @@ import {
 } from "../../lib/zpci/service_processor.ts";
 import { argument, defineCommand, flag, optional } from "../command.ts";
 import { choice, number } from "../kinds.ts";
+import { structFields } from "../struct_fields.ts";
 import { UsageError } from "../text/usage_error.ts";
 
 const REQUEST_BYTES = 32;
-
-/** A block's fields in words: numbers as hexadecimal text, bytes as they are. */
-function fields(
-  struct: Struct<Record<string, FieldRow>>,
-  block: Uint8Array,
-  at: number,
-): Record<string, string> {
-  const shown = Object.entries(struct.decode(block, at)).map(([name, value]) => {
-    return [snakeCase(name), value instanceof Uint8Array ? value.toHex() : hex(value)];
-  });
-  return Object.fromEntries(shown);
-}
-
-/** Field names of JSON and text have underscores. */
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
-}
 
 /** Executes a CLP command and shows what came back. */
 function execute(target: HostFunction, code: number, request: Uint8Array, responseLength: number) {
@@ -48,10 +32,10 @@ const NO_REQUEST = new Uint8Array(REQUEST_BYTES);
 
 function listFunctions(target: HostFunction) {
   const { bytes, ...answer } = execute(target, clp.CLP.LIST_PCI, NO_REQUEST, 4064);
-  const header = fields(clp.LIST_RESPONSE as unknown as Struct<Record<string, FieldRow>>, bytes, 0);
+  const header = structFields(clp.LIST_RESPONSE as unknown as Struct<Record<string, FieldRow>>, bytes, 0);
   const entries: Record<string, string>[] = [];
   for (let at = clp.LIST_RESPONSE.size; at < bytes.length; at += clp.LIST_ENTRY.size) {
-    entries.push(fields(clp.LIST_ENTRY as unknown as Struct<Record<string, FieldRow>>, bytes, at));
+    entries.push(structFields(clp.LIST_ENTRY as unknown as Struct<Record<string, FieldRow>>, bytes, at));
   }
   return { ...answer, fields: header, entries, data: bytes.toHex() };
 }
@@ -69,7 +53,7 @@ function query(target: HostFunction, what: "function" | "group") {
       clp.QUERY_GROUP_RESPONSE,
     ];
   const { bytes, ...answer } = execute(target, code, request, struct.size);
-  const decoded = fields(struct as unknown as Struct<Record<string, FieldRow>>, bytes, 0);
+  const decoded = structFields(struct as unknown as Struct<Record<string, FieldRow>>, bytes, 0);
   return { ...answer, fields: decoded, entries: [], data: bytes.toHex() };
 }
 

@@ -2,8 +2,3 @@
 export function hex(value: number | bigint, digits = 0): string {
   return "0x" + value.toString(16).padStart(digits, "0");
 }
-
-/** Parses the `0x…` form that {@linkcode hex} writes into a number. */
-export function unhex(text: string): number {
-  return Number(BigInt(text));
-}

@@ -2,6 +2,7 @@
  * ioctls by name and their arguments by field, as strace shows them. One table per kind of descriptor, because the
  * same number means different things on different kinds (VFIO sheet 1.3).
  */
+import { snakeCase } from "../base/names.ts";
 import type { FieldRow, Struct } from "../base/struct.ts";
 import type { TraceValue } from "../base/trace.ts";
 import type { FileKind, IoctlArg } from "./file.ts";
@@ -190,14 +191,9 @@ function fields(
   const shown: Record<string, TraceValue> = {};
   for (const [name, value] of Object.entries(struct!.decode(arg))) {
     if (!wanted(name) || value instanceof Uint8Array) continue;
-    shown[kernelName(name)] = name === "flags" ? flagText(Number(value), flags ?? {}) : value;
+    shown[snakeCase(name)] = name === "flags" ? flagText(Number(value), flags ?? {}) : value;
   }
   return shown;
-}
-
-/** Our field names are camel case; the kernel's have underscores. */
-function kernelName(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
 function flagText(value: number, names: Readonly<Record<string, number>>): string {
