@@ -1,14 +1,13 @@
 /** Traces as text, as JSON and as Chrome Trace Event JSON. */
 import {
   HEX_FIELDS,
-  type SyscallEvent,
   type TraceEvent,
   type TraceLayer,
   type TraceSink,
   type TraceValue,
 } from "../lib/base/trace.ts";
 import { hex } from "../lib/base/hex.ts";
-import { escapeText } from "./text/diagnostic.ts";
+import { returned, straceText, valueText } from "./strace_text.ts";
 
 /** Most events that are kept for JSON; what comes later is counted. */
 const KEPT_EVENTS = 1_000_000;
@@ -100,36 +99,14 @@ export class TraceCollector implements TraceSink {
   }
 }
 
-/** Fields whose text is a symbol, not a string. */
-const BARE_WORDS: ReadonlySet<string> = new Set(["request", "op", "flags", "whence", "command", "cause"]);
-
-function valueText(name: string, value: TraceValue): string {
-  if (typeof value === "string") return BARE_WORDS.has(name) ? value : `"${escapeText(value)}"`;
-  if (typeof value === "boolean") return String(value);
-  return HEX_FIELDS.has(name) ? hex(value) : String(value);
-}
-
 function argsText(args: Readonly<Record<string, TraceValue>>): string {
   return Object.entries(args).map(([name, value]) => `${name}=${valueText(name, value)}`).join(", ");
 }
 
-/** Arguments as strace shows them: structs in braces, what the kernel wrote behind an arrow. */
-function syscallText({ op, args, input, output }: SyscallEvent): string {
-  if (op !== "ioctl") return argsText(args);
-  const parts = [String(args["fd"]), String(args["request"])];
-  if (input !== undefined && Object.keys(input).length > 0) {
-    const written = output === undefined ? "" : ` => {${argsText(output)}}`;
-    parts.push("arg" in input ? String(input["arg"]) : `{${argsText(input)}}${written}`);
-  }
-  return parts.join(", ");
-}
-
 function eventText(event: TraceEvent): string {
   switch (event.layer) {
-    case "syscall": {
-      const result = event.error === undefined ? String(returned(event) ?? "?") : `-1 ${event.error}`;
-      return `${event.op}(${syscallText(event)}) = ${result}`;
-    }
+    case "syscall":
+      return straceText(event);
     case "insn": {
       const answer = event.exception !== undefined
         ? `${event.exception} exception`
@@ -146,21 +123,15 @@ function eventText(event: TraceEvent): string {
   }
 }
 
-/** Calls that return an address. */
-const RETURNS_ADDRESS: ReadonlySet<string> = new Set(["mmap"]);
-
-/** What a system call returned; a number but for addresses. */
-function returned({ op, result }: SyscallEvent): number | string | null {
-  return result !== undefined && RETURNS_ADDRESS.has(op) ? hex(result) : result ?? null;
-}
-
 function jsonFields(fields: Readonly<Record<string, TraceValue>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, jsonValue(name, value)]));
 }
 
 /** Counts are numbers, as long as a number holds them; anything else of 64 bits is text. */
-function jsonValue(name: string, value: TraceValue): string | number | boolean {
+function jsonValue(name: string, value: TraceValue): string | number | boolean | readonly number[] {
   if (typeof value === "string" || typeof value === "boolean") return value;
+  if (value instanceof Uint8Array) return value.toHex();
+  if (typeof value === "object") return "value" in value ? value.value : value;
   if (HEX_FIELDS.has(name)) return hex(value);
   if (typeof value === "number") return value;
   return name === "count" && value <= Number.MAX_SAFE_INTEGER ? Number(value) : hex(value);
@@ -174,13 +145,14 @@ function eventJson(event: TraceEvent): Record<string, unknown> & { op: string; l
   }
   const args = jsonFields(event.args);
   if (event.layer === "syscall") {
-    const { layer, op, error, input, output } = event;
+    const { layer, op, error, input, output, data } = event;
     return {
       layer,
       op,
       ...args,
       ...(input === undefined || Object.keys(input).length === 0 ? {} : { in: jsonFields(input) }),
       ...(output === undefined ? {} : { out: jsonFields(output) }),
+      ...(data === undefined ? {} : { data: data.toHex() }),
       ...(error === undefined ? { result: returned(event) } : { result: -1, error }),
     };
   }

@@ -3,7 +3,7 @@ import { hex } from "../../lib/base/hex.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { PAGE_SIZE } from "../../lib/zpci/storage.ts";
 import { REGION as REGION_INDEX } from "../../lib/vfio/uapi.ts";
-import { MAX_RW_COUNT } from "../../lib/vfio/process.ts";
+import { MAX_RW_COUNT } from "../../lib/vfio/vfs_checks.ts";
 import { argument, defaulted, defineCommand, optional, required } from "../command.ts";
 import { bigNumber, choice, COUNT, DATA, OFFSET, REGION } from "../kinds.ts";
 import { type ByteOrder, hexdump, wordDump, type WordWidth } from "../text/hexdump.ts";

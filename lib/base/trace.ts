@@ -14,6 +14,8 @@ export interface SyscallEvent {
   /** Fields of a struct argument that the kernel reads, and those that it wrote. */
   readonly input?: Readonly<Record<string, TraceValue>>;
   output?: Readonly<Record<string, TraceValue>>;
+  /** The first bytes that the call moved, at most {@linkcode SHOWN_BYTES}. */
+  data?: Uint8Array;
   result?: number;
   /** The errno's name, when the call failed. */
   error?: string;
@@ -50,8 +52,17 @@ export interface InterruptEvent {
   readonly args: Readonly<Record<string, TraceValue>>;
 }
 
+/** Bytes of a buffer that a system call's event keeps, as many as strace shows. */
+export const SHOWN_BYTES = 32;
+
+/** A number that the headers have a name for. */
+export interface NamedNumber {
+  readonly value: number;
+  readonly name: string;
+}
+
 /** Values of event fields; `bigint` for what must keep 64 bits. */
-export type TraceValue = number | bigint | string | boolean;
+export type TraceValue = number | bigint | string | boolean | NamedNumber | Uint8Array | readonly number[];
 
 /** Any traced event. */
 export type TraceEvent = SyscallEvent | InstructionEvent | DeviceEvent | InterruptEvent;

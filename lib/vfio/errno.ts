@@ -31,6 +31,34 @@ export const ERRNO = {
 /** The name of an errno, such as `"EINVAL"`. */
 export type ErrnoName = keyof typeof ERRNO;
 
+/** What strerror(3) says, as strace prints it behind the name (glibc, C locale). */
+export const ERRNO_TEXT: Readonly<Record<ErrnoName, string>> = {
+  EPERM: "Operation not permitted",
+  ENOENT: "No such file or directory",
+  EIO: "Input/output error",
+  ENXIO: "No such device or address",
+  E2BIG: "Argument list too long",
+  EBADF: "Bad file descriptor",
+  EAGAIN: "Resource temporarily unavailable",
+  ENOMEM: "Cannot allocate memory",
+  EACCES: "Permission denied",
+  EFAULT: "Bad address",
+  EBUSY: "Device or resource busy",
+  EEXIST: "File exists",
+  ENODEV: "No such device",
+  EINVAL: "Invalid argument",
+  EMFILE: "Too many open files",
+  ENOTTY: "Inappropriate ioctl for device",
+  ENOSPC: "No space left on device",
+  ESPIPE: "Illegal seek",
+  ERANGE: "Numerical result out of range",
+  EOVERFLOW: "Value too large for defined data type",
+  EBADFD: "File descriptor in bad state",
+  EMSGSIZE: "Message too long",
+  EOPNOTSUPP: "Operation not supported",
+  EADDRINUSE: "Address already in use",
+};
+
 /** Who refused, from the top down: the layers of CONTRIBUTING.md. */
 export type RefusalLayer = "vfs" | "vfio-core" | "variant" | "instruction" | "device";
 

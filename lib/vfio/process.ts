@@ -2,7 +2,7 @@
  * The system calls of a guest's driver process, and what the kernel checks before any driver is asked.
  * Facts: VFIO sheet 4.1 (fs/read_write.c, fs/open.c).
  */
-import type { SyscallEvent, Tracer, TraceValue } from "../base/trace.ts";
+import { SHOWN_BYTES, type SyscallEvent, type Tracer, type TraceValue } from "../base/trace.ts";
 import { ErrnoError } from "./errno.ts";
 import { EventFdFile } from "./eventfd.ts";
 import { type FileState, type IoctlArg, type OpenFile, vfsError } from "./file.ts";
@@ -10,18 +10,11 @@ import type { Kernel } from "./kernel.ts";
 import { openNode, readDirectory, readLink } from "./nodes.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
 import { ioctlInput, ioctlName, ioctlOutput } from "./strace.ts";
+import { checkPosition, checkRange, mmapError, notPositioned, type Offset } from "./vfs_checks.ts";
 
-/** MAX_RW_COUNT: INT_MAX rounded down to a page; longer counts are clamped to it (include/linux/fs.h). */
-export const MAX_RW_COUNT = 0x7fff_f000;
-const SSIZE_MAX = 2n ** 63n - 1n;
-const TWO_53 = 2 ** 53;
-const TWO_63 = 2 ** 63;
 /** Descriptors below this are stdin, stdout and stderr. */
 const FIRST_FD = 3;
 const MAX_FDS = 1024;
-
-/** A file position or count; `bigint` where it may pass 2^53. */
-export type Offset = number | bigint;
 
 /** What a user-space driver needs of its operating system; the simulated process is one implementation. */
 export type SystemCalls = Pick<
@@ -72,8 +65,10 @@ export class Process {
   /** readlink(2), for the links of sysfs. @returns the link's target; ENOENT */
   readlink(path: string): string {
     let target = "";
-    this.#call("readlink", () => ({ path }), () => {
+    const event: SyscallEvent = { layer: "syscall", op: "readlink", args: { path } };
+    this.#record(event, () => {
       target = readLink(this.#kernel, path);
+      event.output = { target };
       return target.length;
     });
     return target;
@@ -82,9 +77,11 @@ export class Process {
   /** Names in a directory of sysfs. @throws {ErrnoError} ENOENT */
   readdir(path: string): readonly string[] {
     let names: readonly string[] = [];
-    this.#call("getdents64", () => ({ path }), () => {
+    const event: SyscallEvent = { layer: "syscall", op: "getdents64", args: { path } };
+    this.#record(event, () => {
       names = readDirectory(this.#kernel, path);
-      return names.length;
+      event.output = { entries: names.length };
+      return names.reduce((bytes, name) => bytes + direntBytes(name), direntBytes(".") + direntBytes(".."));
     });
     return names;
   }
@@ -143,18 +140,21 @@ export class Process {
 
   /** read(2) at the descriptor's own position, which advances by the result. */
   read(fd: number, buffer: Uint8Array, count: Offset): number {
-    return this.#call("read", () => ({ fd, count }), () => {
+    const event: SyscallEvent = { layer: "syscall", op: "read", args: { fd, count } };
+    return this.#record(event, () => {
       const file = this.file(fd);
       const clamped = checkRange(file.position, count);
       const result = file.read(buffer, clamped, file.position, 0);
       file.position += result;
+      event.data = shown(buffer, 0, result);
       return result;
     });
   }
 
   /** write(2) at the descriptor's own position, which advances by the result. */
   write(fd: number, buffer: Uint8Array, count: Offset): number {
-    return this.#call("write", () => ({ fd, count }), () => {
+    const data = shown(buffer, 0, count);
+    return this.#record({ layer: "syscall", op: "write", args: { fd, count }, data }, () => {
       const file = this.file(fd);
       const clamped = checkRange(file.position, count);
       const result = file.write(buffer, clamped, file.position, 0);
@@ -195,7 +195,7 @@ export class Process {
   preadv(fd: number, segments: readonly Uint8Array[], position: Offset): number {
     return this.#call(
       "preadv",
-      () => ({ fd, segments: segments.length, position }),
+      () => ({ fd, iov: segments.map(({ length }) => length), position }),
       () => {
         this.#positioned(fd, position, "preadv");
         return this.#vector(
@@ -210,7 +210,7 @@ export class Process {
   pwritev(fd: number, segments: readonly Uint8Array[], position: Offset): number {
     return this.#call(
       "pwritev",
-      () => ({ fd, segments: segments.length, position }),
+      () => ({ fd, iov: segments.map(({ length }) => length), position }),
       () => {
         this.#positioned(fd, position, "pwritev");
         return this.#vector(
@@ -223,7 +223,7 @@ export class Process {
 
   /** readv(2) at the descriptor's own position. @returns bytes read */
   readv(fd: number, segments: readonly Uint8Array[]): number {
-    return this.#call("readv", () => ({ fd, segments: segments.length }), () => {
+    return this.#call("readv", () => ({ fd, iov: segments.map(({ length }) => length) }), () => {
       const file = this.file(fd);
       const total = this.#vector(segments, (buffer, done) => {
         const at = file.position + done;
@@ -236,7 +236,7 @@ export class Process {
 
   /** writev(2) at the descriptor's own position. @returns bytes written */
   writev(fd: number, segments: readonly Uint8Array[]): number {
-    return this.#call("writev", () => ({ fd, segments: segments.length }), () => {
+    return this.#call("writev", () => ({ fd, iov: segments.map(({ length }) => length) }), () => {
       const file = this.file(fd);
       const total = this.#vector(segments, (buffer, done) => {
         const at = file.position + done;
@@ -277,7 +277,8 @@ export class Process {
 
   /** munmap(2) of memory that {@linkcode mmapAnonymous} gave. @throws {ErrnoError} EINVAL */
   munmap(address: number): number {
-    return this.#call("munmap", () => ({ address }), () => {
+    const length = () => this.#kernel.partition.storage.find(address, 1)?.size ?? 0;
+    return this.#call("munmap", () => ({ address, length: length() }), () => {
       if (!this.#kernel.partition.storage.free(address)) {
         throw vfsError(
           "EINVAL",
@@ -345,13 +346,18 @@ export class Process {
 
   // Apart from the calls themselves: a closure over their parameters would cost an allocation with every call.
   #tracedPread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
-    const args = () => ({ fd, count, position });
-    return this.#call("pread64", args, () => this.#pread(fd, buffer, count, position, start));
+    const event: SyscallEvent = { layer: "syscall", op: "pread64", args: { fd, count, position } };
+    return this.#record(event, () => {
+      const result = this.#pread(fd, buffer, count, position, start);
+      event.data = shown(buffer, start, result);
+      return result;
+    });
   }
 
   #tracedPwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
-    const args = () => ({ fd, count, position });
-    return this.#call("pwrite64", args, () => this.#pwrite(fd, buffer, count, position, start));
+    const data = shown(buffer, start, count);
+    const event: SyscallEvent = { layer: "syscall", op: "pwrite64", args: { fd, count, position }, data };
+    return this.#record(event, () => this.#pwrite(fd, buffer, count, position, start));
   }
 
   /** Checks 1 and 2 of VFIO sheet 4.1: the position comes before the descriptor. */
@@ -381,7 +387,8 @@ export class Process {
   }
 
   #record(event: SyscallEvent, run: () => number): number {
-    const sink = this.#tracer.sink!;
+    const { sink } = this.#tracer;
+    if (sink === undefined) return run();
     sink.enter(event);
     try {
       return event.result = run();
@@ -394,53 +401,16 @@ export class Process {
   }
 }
 
+/** A copy of what an event shows of a buffer. */
+function shown(buffer: Uint8Array, start: number, count: Offset): Uint8Array {
+  return buffer.slice(start, start + (count < SHOWN_BYTES ? Number(count) : SHOWN_BYTES));
+}
+
+/** Bytes of a directory entry: a header of 19, the name, NUL, rounded up to 8 (struct linux_dirent64). */
+function direntBytes(name: string): number {
+  return Math.ceil((19 + name.length + 1) / 8) * 8;
+}
+
 function plus(position: Offset, done: number): Offset {
   return typeof position === "bigint" ? position + BigInt(done) : position + done;
-}
-
-function mmapError(code: "EINVAL" | "EOVERFLOW", message: string): ErrnoError {
-  return vfsError(code, "mmap", "mm/mmap.c: do_mmap", message);
-}
-
-/** Check 1: a negative position, which is what 2^63 and above is to the kernel. Comes before the descriptor. */
-function checkPosition(position: Offset): void {
-  // A number is compared with numbers: comparing it with a bigint allocates.
-  if (
-    typeof position === "number" ? position < 0 || position >= TWO_63 : position < 0n || position > SSIZE_MAX
-  ) {
-    throw vfsError(
-      "EINVAL",
-      "position",
-      "fs/read_write.c: ksys_pread64",
-      "The position is negative as a signed 64-bit number",
-    );
-  }
-}
-
-/**
- * Checks 4 to 6: a count over SSIZE_MAX, a sum that overflows; then the count is clamped to MAX_RW_COUNT.
- * A position above 2^53 loses low bits here, but not the region index that decides its fate (VFIO sheet 4.1).
- */
-function checkRange(position: Offset, count: Offset): number {
-  if (typeof position === "number" && typeof count === "number" && position + count < TWO_53) {
-    return count > MAX_RW_COUNT ? MAX_RW_COUNT : count;
-  }
-  if (count > SSIZE_MAX || BigInt(position) + BigInt(count) > SSIZE_MAX) {
-    throw vfsError(
-      "EINVAL",
-      "position and count",
-      "fs/read_write.c: rw_verify_area",
-      "Position plus count overflows a signed 64-bit number",
-    );
-  }
-  return count > MAX_RW_COUNT ? MAX_RW_COUNT : Number(count);
-}
-
-function notPositioned(op: string): ErrnoError {
-  return vfsError(
-    "ESPIPE",
-    "not seekable",
-    op.endsWith("v") ? `fs/read_write.c: do_${op}` : `fs/read_write.c: ksys_${op}64`,
-    "This descriptor has no positions",
-  );
 }

@@ -4,8 +4,9 @@
  */
 import { snakeCase } from "../base/names.ts";
 import type { FieldRow, Struct } from "../base/struct.ts";
-import type { TraceValue } from "../base/trace.ts";
+import { SHOWN_BYTES, type TraceValue } from "../base/trace.ts";
 import type { FileKind, IoctlArg } from "./file.ts";
+import { symbolOf } from "./symbols.ts";
 import * as uapi from "./uapi.ts";
 
 /** Any struct of the ABI. */
@@ -154,22 +155,52 @@ export function ioctlName(kind: FileKind | undefined, request: number): string {
   return known?.name ?? `0x${request.toString(16)}`;
 }
 
-/** What the caller passes: a value, a text, or the fields that the kernel reads. */
+/** What the caller passes: a value, a text, or the fields that the kernel reads and what lies behind them. */
 export function ioctlInput(
   kind: FileKind | undefined,
   request: number,
   arg: IoctlArg,
 ): Record<string, TraceValue> {
-  if (typeof arg === "number") return arg === 0 ? {} : { arg };
   const known = kind === undefined ? undefined : TABLES[kind].get(request);
+  if (typeof arg === "number") {
+    const name = known === undefined ? undefined : symbolOf(known.name, "arg", arg);
+    return name !== undefined ? { arg: { value: arg, name } } : arg === 0 ? {} : { arg };
+  }
   if (known?.text === true) {
     const end = arg.indexOf(0);
     return { name: new TextDecoder().decode(end < 0 ? arg : arg.subarray(0, end)) };
   }
   if (known?.struct === undefined) return { length: arg.length };
-  return fields(known, arg, (name) => {
+  const read = fields(known, arg, (name) => {
     return name === "argsz" || !known.out!.includes(name) || known.both!.includes(name);
   });
+  return { ...read, ...behind(known, arg) };
+}
+
+/** The variable part of an argument, behind its struct. */
+function behind({ name, struct }: IoctlShape, arg: Uint8Array): Record<string, TraceValue> {
+  const rest = arg.subarray(struct!.size);
+  if (rest.length === 0) return {};
+  switch (name) {
+    case "VFIO_DEVICE_SET_IRQS": {
+      const isDescriptors = (uapi.IRQ_SET.decode(arg).flags & uapi.IRQ_SET_FLAGS.DATA_EVENTFD) !== 0;
+      return { data: isDescriptors ? words(rest) : [...rest.subarray(0, SHOWN_BYTES)] };
+    }
+    case "VFIO_DEVICE_PCI_HOT_RESET":
+      return { group_fds: words(rest) };
+    case "VFIO_DEVICE_FEATURE":
+      return { data: rest.slice(0, SHOWN_BYTES) };
+  }
+  return {};
+}
+
+/** s32 values, as many as are shown. */
+function words(bytes: Uint8Array): number[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return Array.from(
+    { length: Math.min(SHOWN_BYTES, bytes.length >> 2) },
+    (_, i) => view.getInt32(i * 4, true),
+  );
 }
 
 /** What the kernel wrote into the caller's struct; nothing after a failure. */
@@ -184,22 +215,15 @@ export function ioctlOutput(
 }
 
 function fields(
-  { struct, flags }: IoctlShape,
+  { name: ioctl, struct }: IoctlShape,
   arg: Uint8Array,
   wanted: (name: string) => boolean,
 ): Record<string, TraceValue> {
   const shown: Record<string, TraceValue> = {};
-  for (const [name, value] of Object.entries(struct!.decode(arg))) {
-    if (!wanted(name) || value instanceof Uint8Array) continue;
-    shown[snakeCase(name)] = name === "flags" ? flagText(Number(value), flags ?? {}) : value;
+  for (const [field, value] of Object.entries(struct!.decode(arg))) {
+    if (!wanted(field) || value instanceof Uint8Array) continue;
+    const symbol = typeof value === "number" ? symbolOf(ioctl, field, value) : undefined;
+    shown[snakeCase(field)] = symbol === undefined ? value : { value: Number(value), name: symbol };
   }
   return shown;
-}
-
-function flagText(value: number, names: Readonly<Record<string, number>>): string {
-  const set = Object.entries(names).filter(([, bit]) => (value & bit) !== 0);
-  const rest = set.reduce((left, [, bit]) => left & ~bit, value) >>> 0;
-  const parts = set.map(([name]) => name);
-  if (rest !== 0 || parts.length === 0) parts.push(rest === 0 ? "0" : `0x${rest.toString(16)}`);
-  return parts.join("|");
 }

@@ -35,7 +35,8 @@ import {
   ZPCI_PFIP,
   ZPCI_UTIL,
 } from "../../vfio/uapi.ts";
-import type { Offset, SystemCalls } from "../../vfio/process.ts";
+import type { SystemCalls } from "../../vfio/process.ts";
+import type { Offset } from "../../vfio/vfs_checks.ts";
 
 /** A driver cannot work with what the kernel offers; no errno, because no call failed. */
 export class DriverError extends Error {
