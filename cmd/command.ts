@@ -84,7 +84,7 @@ export function flag(help: string, short?: string): Flag {
 }
 
 /** Groups of the command list, in the order of help. */
-export const GROUPS = ["look", "access", "ism", "host", "script", "help"] as const;
+export const GROUPS = ["look", "access", "ism", "host", "sys", "script", "help"] as const;
 export type Group = (typeof GROUPS)[number];
 
 /**

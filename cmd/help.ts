@@ -16,6 +16,7 @@ const GROUP_TITLES: Readonly<Record<(typeof GROUPS)[number], string>> = {
   access: "Access a region",
   ism: "ISM",
   host: "Host",
+  sys: "System calls",
   script: "Scripts",
   help: "Help",
 };

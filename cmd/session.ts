@@ -171,9 +171,9 @@ export class Session {
    * Opens the function before a command whose trace people read: what opening it takes is one line then, and not a
    * hundred. `open --trace` shows it all.
    */
-  #openFirst({ access, group }: AnyCommand, context: Context, trace: TraceCollector): void {
+  #openFirst(command: AnyCommand, context: Context, trace: TraceCollector): void {
     // The context knows a function only where the command has a transaction.
-    if (this.#host === undefined || access !== "write" || group === "host") return;
+    if (this.#host === undefined || !opensFunction(command)) return;
     const { target } = context;
     if (target.driver.isOpen) return;
     const opening = new TraceCollector(TRACE_LAYERS);
@@ -239,8 +239,7 @@ export class Session {
     try {
       this.#host = real?.fork();
       // Opening is a matter of its own; what the command does with an open function is what is asked.
-      const { access, group } = innermost(inner).command!;
-      if (access === "write" && group !== "host") {
+      if (opensFunction(innermost(inner).command!)) {
         void this.#context(globals, undefined).target.driver.descriptor;
       }
       await this.#perform(inner, { ...globals, dryRun: true, quiet: true, json: false }, trace);
@@ -390,6 +389,11 @@ export class Session {
     const where = place === undefined ? {} : { file: place.file, line: place.line };
     this.terminal.out(JSON.stringify({ ...document, ...where }) + "\n");
   }
+}
+
+/** The command acts on an open function, which is opened for it. */
+function opensFunction({ access, group }: AnyCommand): boolean {
+  return access === "write" && (group === "access" || group === "ism");
 }
 
 /** The failure as it goes to stderr: `ism: COMMAND: sentence (ERRNO)`, or with the place of a script line. */

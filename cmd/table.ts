@@ -5,6 +5,7 @@ import { config, configDump, configGet, configSet } from "./commands/config.ts";
 import { dmbList, dmbRead, dmbRegister, dmbUnregister, move } from "./commands/dmb.ts";
 import { events, irq, irqWait, signal } from "./commands/events.ts";
 import { faultAdd, faultClear, faultList } from "./commands/fault.ts";
+import { fdClose, fdEventfd, fdList, fdLseek, fdMmap, fdOpen, fdRead, fdWrite } from "./commands/fd.ts";
 import { help, version } from "./commands/help.ts";
 import {
   hostCheck,
@@ -35,6 +36,7 @@ import { list } from "./commands/list.ts";
 import { expect, explain, let_, repeat, run } from "./commands/script.ts";
 import { recv } from "./commands/recv.ts";
 import { send } from "./commands/send.ts";
+import { sysfs } from "./commands/sysfs.ts";
 import { status } from "./commands/status.ts";
 
 import {
@@ -51,6 +53,7 @@ const ALL: readonly AnyCommand[] = [
   list,
   info,
   status,
+  sysfs,
   config,
   configGet,
   configSet,
@@ -61,7 +64,6 @@ const ALL: readonly AnyCommand[] = [
   write,
   pread,
   pwrite,
-  ioctl,
   send,
   recv,
   cmd,
@@ -99,6 +101,15 @@ const ALL: readonly AnyCommand[] = [
   dmaList,
   dmaRead,
   dmaWrite,
+  fdList,
+  fdOpen,
+  fdEventfd,
+  ioctl,
+  fdRead,
+  fdWrite,
+  fdLseek,
+  fdMmap,
+  fdClose,
   zpciClp,
   zpciConfigure,
   zpciDeconfigure,

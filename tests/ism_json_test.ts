@@ -24,12 +24,32 @@ const SETUP = [
   "let i dma map --size 4k",
   "let j dma map --size 4k",
   "vlan add 7",
+  "let d ioctl group VFIO_GROUP_GET_DEVICE_FD 0001:00:00.0",
+  "let e fd eventfd",
 ];
 
 const ROWS: Readonly<Record<string, Row>> = {
   "list": { done: "list", refused: "", fields: ["functions"] },
   "info": { done: "info", refused: "info 6", fields: ["flags", "regions", "irqs", "capabilities"] },
   "status": { done: "status", refused: `status ${NOBODY}`, fields: ["dmbs", "mappings", "sba", "ieq"] },
+  "sysfs": { done: "sysfs uid", refused: "sysfs nothing", fields: ["path", "entries"] },
+  "fd list": { done: "fd list", refused: `fd list ${NOBODY}`, fields: ["descriptors"] },
+  "fd open": { done: "fd open /dev/iommu", refused: "fd open /dev/null", fields: ["fd"] },
+  "fd eventfd": { done: "fd eventfd", refused: `fd eventfd ${NOBODY}`, fields: ["fd"] },
+  "fd read": {
+    done: "fd read $d 4 --at 0x7000000000000",
+    refused: "fd read 99 4",
+    fields: ["fd", "ret", "position", "data"],
+  },
+  "fd write": {
+    done: "fd write $d hex:0600 --at 0x7000000000004",
+    refused: "fd write 99 hex:",
+    fields: ["fd", "ret", "position"],
+  },
+  // No descriptor here can seek or be mapped.
+  "fd lseek": { done: "", refused: "fd lseek $d 0", fields: [] },
+  "fd mmap": { done: "", refused: "fd mmap $d 4k", fields: [] },
+  "fd close": { done: "fd close $e", refused: "fd close 99", fields: ["fd"] },
   "config": { done: "config", refused: `config ${NOBODY}`, fields: ["registers"] },
   "config get": { done: "config get COMMAND", refused: "config get X", fields: ["registers"] },
   "config set": { done: "config set COMMAND=6", refused: "config set X=6", fields: [] },

@@ -83,7 +83,7 @@ function findRequest(kind: FileKind, word: string) {
 
 export const ioctl = defineCommand({
   name: "ioctl",
-  group: "access",
+  group: "sys",
   summary: "Call any ioctl on a descriptor of the driver process",
   details: `WHICH is a descriptor number or a kind: ${KINDS.join(", ")}. REQUEST is a name such as
 VFIO_DEVICE_GET_REGION_INFO, or a number. The argument is a number, the struct's bytes as DATA, or its fields as
@@ -102,7 +102,8 @@ NAME=VALUE (fields that are left out are 0). What the kernel wrote back is shown
   ],
   run(context, { which, request: word, argument: words, size }) {
     const { target } = context;
-    void target.driver.descriptor;
+    // A number is what the user opened; a kind is a descriptor of the function, which is opened for it.
+    if (!/^[0-9]/.test(which)) void target.driver.descriptor;
     const [fd, file] = findDescriptor(target, which);
     const { request, struct, text: isText } = findRequest(file.kind, word);
     let arg = buildArgument(context, struct, isText, words);

@@ -155,6 +155,10 @@ export class ContainerFile extends OpenFile {
     return this.container.id;
   }
 
+  override get path(): string {
+    return "/dev/vfio/vfio";
+  }
+
   override ioctl(request: number, arg: IoctlArg): number {
     const { container } = this;
     switch (request) {

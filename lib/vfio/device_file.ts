@@ -67,6 +67,11 @@ export class DeviceFile extends OpenFile {
     return this.device.zdev.facts.fid;
   }
 
+  override get path(): string {
+    if (!this.#viaCdev) return "anon_inode:[vfio-device]";
+    return `/dev/vfio/devices/vfio${this.#kernel.zdevs.indexOf(this.device.zdev)}`;
+  }
+
   /** The iommufd that the descriptor is bound to. */
   get iommufd(): Iommufd | undefined {
     return this.#bound?.iommufd;

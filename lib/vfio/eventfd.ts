@@ -38,6 +38,10 @@ export class EventFdFile extends OpenFile {
     return this.context.id;
   }
 
+  override get path(): string {
+    return "anon_inode:[eventfd]";
+  }
+
   /** Reads the counter as 8 little-endian bytes and clears it; EAGAIN while it is 0, EINVAL below 8 bytes. */
   override read(buffer: Uint8Array, count: number, _position: number, start: number): number {
     if (count < COUNTER_BYTES) {

@@ -27,6 +27,8 @@ export abstract class OpenFile {
   abstract readonly kind: FileKind;
   /** What the descriptor refers to, for the host file and for people. */
   abstract readonly id: number;
+  /** Where the link of the descriptor in /proc/PID/fd leads. */
+  abstract readonly path: string;
   /** File position of read() and write(). */
   position = 0;
   /** pread() and pwrite() work (FMODE_PREAD, FMODE_PWRITE). */

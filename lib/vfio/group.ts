@@ -73,6 +73,10 @@ export class GroupFile extends OpenFile {
     return this.group.number;
   }
 
+  override get path(): string {
+    return `/dev/vfio/${this.group.number}`;
+  }
+
   override ioctl(request: number, arg: IoctlArg): number {
     switch (request) {
       case GROUP_IOCTL.VFIO_GROUP_GET_STATUS:

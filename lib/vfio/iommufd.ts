@@ -158,6 +158,10 @@ export class IommufdFile extends OpenFile {
     return this.iommufd.id;
   }
 
+  override get path(): string {
+    return "/dev/iommu";
+  }
+
   override ioctl(request: number, arg: IoctlArg): number {
     if (request < FIRST_COMMAND) return containerIoctl(request, arg);
     const bytes = structArgument(arg);

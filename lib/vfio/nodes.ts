@@ -1,4 +1,4 @@
-/** Device nodes and sysfs links of a guest. Facts: VFIO sheet 1.1 and 1.2. */
+/** Device nodes of a guest. Facts: VFIO sheet 1.2. */
 import { Container, ContainerFile } from "./container.ts";
 import { DeviceFile } from "./device_file.ts";
 import { type OpenFile, vfsError } from "./file.ts";
@@ -55,27 +55,7 @@ function openGroup(kernel: Kernel, number: number, path: string): OpenFile {
   return new GroupFile(kernel, group);
 }
 
-/** The target of a sysfs link. @throws {ErrnoError} ENOENT */
-export function readLink(kernel: Kernel, path: string): string {
-  const [, address, link] = /^\/sys\/bus\/pci\/devices\/([^/]+)\/(iommu_group|driver)$/.exec(path) ?? [];
-  const binding = kernel.bindings.find(({ zdev }) => zdev.name === address);
-  if (binding !== undefined && link === "iommu_group") {
-    return `../../../kernel/iommu_groups/${kernel.group(binding.zdev).number}`;
-  }
-  if (binding?.driver !== undefined && link === "driver") return `../../../bus/pci/drivers/${binding.driver}`;
-  throw noEntry(path);
-}
-
-/** Entries of a sysfs directory. @throws {ErrnoError} ENOENT */
-export function readDirectory(kernel: Kernel, path: string): readonly string[] {
-  const address = /^\/sys\/bus\/pci\/devices\/([^/]+)\/vfio-dev$/.exec(path)?.[1];
-  const number = kernel.bindings.findIndex(({ zdev, device }) =>
-    zdev.name === address && device !== undefined
-  );
-  if (number < 0) throw noEntry(path);
-  return [`vfio${number}`];
-}
-
-function noEntry(path: string) {
+/** The refusal of a path that leads nowhere. */
+export function noEntry(path: string) {
   return vfsError("ENOENT", "no such file", "fs/namei.c: path_openat", `${path} does not exist`);
 }

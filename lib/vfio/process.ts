@@ -7,8 +7,9 @@ import { ErrnoError } from "./errno.ts";
 import { EventFdFile } from "./eventfd.ts";
 import { type FileState, type IoctlArg, type OpenFile, vfsError } from "./file.ts";
 import type { Kernel } from "./kernel.ts";
-import { openNode, readDirectory, readLink } from "./nodes.ts";
+import { openNode } from "./nodes.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
+import { readDirectory, readLink } from "./sysfs.ts";
 import { ioctlInput, ioctlName, ioctlOutput } from "./strace.ts";
 import { checkPosition, checkRange, mmapError, notPositioned, type Offset } from "./vfs_checks.ts";
 

@@ -468,9 +468,17 @@ function queryFacts(processor: Processor, fh: number): ZdevFacts {
   };
 }
 
+/** A configured function as List PCI reports it. */
+export interface ListedFunction {
+  readonly fid: number;
+  readonly fh: number;
+  readonly vendorId: number;
+  readonly deviceId: number;
+}
+
 /** All configured functions with their handles, from List PCI (arch/s390/pci/pci_clp.c: clp_list_pci). */
-export function listFunctions(partition: Partition): { readonly fid: number; readonly fh: number }[] {
-  const functions: { fid: number; fh: number }[] = [];
+export function listFunctions(partition: Partition): ListedFunction[] {
+  const functions: ListedFunction[] = [];
   let resumeToken = 0;
   do {
     const block = clpBlock(CLP.LIST_PCI, CLP_BLOCK_BYTES - LIST_REQUEST.size);
@@ -478,8 +486,8 @@ export function listFunctions(partition: Partition): { readonly fid: number; rea
     clp(partition, block);
     const end = LIST_REQUEST.size + CLP_HEADER.decode(block, LIST_REQUEST.size).length;
     for (let at = LIST_REQUEST.size + LIST_RESPONSE.size; at < end; at += LIST_ENTRY.size) {
-      const { vendorId, configured, fid, fh } = LIST_ENTRY.decode(block, at);
-      if (vendorId !== 0 && configured === HANDLE_ENABLED) functions.push({ fid, fh });
+      const { vendorId, deviceId, configured, fid, fh } = LIST_ENTRY.decode(block, at);
+      if (vendorId !== 0 && configured === HANDLE_ENABLED) functions.push({ fid, fh, vendorId, deviceId });
     }
     resumeToken = LIST_RESPONSE.decode(block, LIST_REQUEST.size).resumeToken;
   } while (resumeToken !== 0);

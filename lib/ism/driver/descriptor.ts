@@ -35,6 +35,7 @@ import {
   ZPCI_PFIP,
   ZPCI_UTIL,
 } from "../../vfio/uapi.ts";
+import { ErrnoError } from "../../vfio/errno.ts";
 import type { SystemCalls } from "../../vfio/process.ts";
 import type { Offset } from "../../vfio/vfs_checks.ts";
 
@@ -87,6 +88,15 @@ const ASSUMED_STORE_BLOCK = 4096;
 /** Start of IOVA space to assume without a capability chain. */
 const ASSUMED_START_DMA = 2 ** 32;
 const ASSUMED_END_DMA = 2 ** 40 - 1;
+
+/** Does what may have been done behind the driver's back: a descriptor that is closed already is no failure. */
+export function unlessClosed(work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if (!(error instanceof ErrnoError && error.code === "EBADF")) throw error;
+  }
+}
 
 /** An opened function. */
 export class VfioDescriptor {
@@ -159,9 +169,9 @@ export class VfioDescriptor {
     return this.#state.fds;
   }
 
-  /** Closes everything, in reverse; the kernel resets the function. */
+  /** Closes everything that is still open, in reverse; the kernel resets the function. */
   close(): void {
-    for (const fd of [...this.fds].reverse()) this.#sys.close(fd);
+    for (const fd of [...this.fds].reverse()) unlessClosed(() => this.#sys.close(fd));
   }
 
   info(): DeviceInfo {

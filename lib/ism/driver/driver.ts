@@ -7,7 +7,7 @@ import type { SystemCalls } from "../../vfio/process.ts";
 import { ErrnoError } from "../../vfio/errno.ts";
 import { DATA_BAR, dataOffset, IEQ, IEQ_ENTRY, IEQ_HEADER, SBA } from "../protocol.ts";
 import { CommandChannel } from "./command_channel.ts";
-import { type DescriptorState, DriverError, VfioDescriptor, type WayIn } from "./descriptor.ts";
+import { type DescriptorState, DriverError, unlessClosed, VfioDescriptor, type WayIn } from "./descriptor.ts";
 import { firstFit } from "./iova.ts";
 
 /** Region index of config space, COMMAND register and its bus-master bit. */
@@ -389,7 +389,7 @@ export class IsmDriver {
       this.channel.unregister("UNREG_SBA", {});
     }
     this.#forget();
-    for (const { iova, size } of [...this.#memory]) this.unmapMemory(iova, size);
+    for (const memory of this.#memory.splice(0)) this.#release(memory);
     descriptor.close();
     this.#descriptor = undefined;
     this.#channel = undefined;
@@ -414,8 +414,8 @@ export class IsmDriver {
     const registered = this.#registrations;
     if (registered === undefined) return;
     this.#registrations = undefined;
-    this.descriptor.disableMsi();
-    this.#sys.close(registered.eventfd);
+    unlessClosed(() => this.descriptor.disableMsi());
+    unlessClosed(() => this.#sys.close(registered.eventfd));
     this.#release(registered.sba);
     this.#release(registered.ieq);
   }
@@ -451,7 +451,7 @@ export class IsmDriver {
   }
 
   #release({ iova, size, vaddr }: MappedMemory): void {
-    this.descriptor.unmapDma(iova, size);
+    unlessClosed(() => this.descriptor.unmapDma(iova, size));
     this.#sys.munmap(vaddr);
   }
 

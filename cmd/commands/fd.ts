@@ -1,0 +1,193 @@
+/** System calls on the descriptors of the guest's driver process, one command each, opening nothing by themselves. */
+import { hex } from "../../lib/base/hex.ts";
+import { EventFdFile } from "../../lib/vfio/eventfd.ts";
+import type { HostFunction } from "../../lib/host/host.ts";
+import { argument, defaulted, defineCommand, optional, rest } from "../command.ts";
+import { bigNumber, choice, COUNT, DATA, number, text } from "../kinds.ts";
+import { renderTable } from "../terminal.ts";
+import { readBuffer } from "../transfer_buffer.ts";
+import { hexdump } from "../text/hexdump.ts";
+import { UsageError } from "../text/usage_error.ts";
+
+const FD = number("FD", { max: 0x7fff_ffff });
+const AT = optional(
+  bigNumber("POSITION"),
+  "at this position, as pread and pwrite do, and not at the descriptor's own",
+);
+const ACCESSIBLE = optional(COUNT, "let the caller's buffer fault behind this many bytes");
+const NODES = ["/dev/vfio/vfio", "/dev/vfio/0", "/dev/vfio/devices/vfio0", "/dev/iommu"];
+
+/** The driver process of the guest that --device chooses. */
+const processOf = ({ guest }: HostFunction) => guest.kernel.process;
+
+export const fdList = defineCommand({
+  name: "fd list",
+  group: "sys",
+  summary: "List the open descriptors of the guest's driver process",
+  args: {},
+  options: {},
+  access: "read",
+  examples: ["fd list"],
+  run: ({ target }) => ({
+    descriptors: [...processOf(target).files()].map(([fd, file]) => ({
+      fd,
+      kind: file.kind,
+      path: file.path,
+      position: hex(file.position),
+      ...(file instanceof EventFdFile ? { counter: file.context.count } : {}),
+    })),
+  }),
+  text({ descriptors }, { terminal }) {
+    if (descriptors.length === 0) return "no descriptor is open";
+    const rows = descriptors.map(({ fd, kind, path, position, counter }) => [
+      String(fd),
+      kind,
+      path,
+      counter === undefined ? `position ${position}` : `counter ${counter}`,
+    ]);
+    return renderTable([["FD", "KIND", "PATH", "STATE"], ...rows], terminal.style);
+  },
+});
+
+export const fdOpen = defineCommand({
+  name: "fd open",
+  group: "sys",
+  summary: "Open a device node",
+  details: `Nodes are ${
+    NODES.join(", ")
+  } and the like; the numbers are in "ism sysfs iommu_group" and under vfio-dev. With
+"ism ioctl FD …" this is the whole way in, step by step.`,
+  args: { path: argument(text("PATH", NODES), "node of the guest") },
+  options: {},
+  access: "write",
+  examples: ["fd open /dev/vfio/vfio", "expect ENOENT fd open /dev/vfio/99"],
+  run({ target }, { path }) {
+    return { fd: processOf(target).open(path) };
+  },
+  text: ({ fd }) => String(fd),
+  value: ({ fd }) => String(fd),
+});
+
+export const fdEventfd = defineCommand({
+  name: "fd eventfd",
+  group: "sys",
+  summary: "Create an eventfd",
+  args: {},
+  options: {},
+  access: "write",
+  examples: ["fd eventfd"],
+  run: ({ target }) => ({ fd: processOf(target).eventfd() }),
+  text: ({ fd }) => String(fd),
+  value: ({ fd }) => String(fd),
+});
+
+export const fdClose = defineCommand({
+  name: "fd close",
+  group: "sys",
+  summary: "Close a descriptor",
+  details: `A function whose last descriptor is closed is reset by the kernel.`,
+  args: { fd: argument(FD, "descriptor") },
+  options: {},
+  access: "write",
+  examples: ["expect EBADF fd close 99"],
+  run({ target }, { fd }) {
+    processOf(target).close(fd);
+    return { fd };
+  },
+});
+
+export const fdRead = defineCommand({
+  name: "fd read",
+  group: "sys",
+  summary: "Read from a descriptor: read, readv, pread or preadv",
+  details: `One COUNT is one buffer; several are a vector, one call of the driver each.`,
+  args: { fd: argument(FD, "descriptor"), count: rest(COUNT, "bytes of each buffer") },
+  options: { at: AT, accessible: ACCESSIBLE },
+  access: "write",
+  examples: ["expect EBADF fd read 99 8"],
+  run({ target }, { fd, count: counts, at, accessible }) {
+    const process = processOf(target);
+    const [count = 0n, ...more] = counts;
+    const segments = counts.map((each) => readBuffer(each, accessible));
+    if (more.length > 0 && accessible !== undefined) {
+      throw new UsageError("--accessible goes with one buffer");
+    }
+    const [buffer = new Uint8Array()] = segments;
+    const ret = more.length === 0
+      ? at === undefined ? process.read(fd, buffer, count) : process.pread(fd, buffer, count, at)
+      : at === undefined
+      ? process.readv(fd, segments)
+      : process.preadv(fd, segments, at);
+    const data = segments.map((each) => each.toHex()).join("").slice(0, ret * 2);
+    return { fd, ret, position: positionAfter(target, fd, at, ret), data };
+  },
+  text: ({ data, position, ret }) =>
+    hexdump(Uint8Array.fromHex(data), BigInt(position) < BigInt(ret) ? 0 : BigInt(position) - BigInt(ret))
+      .join("\n"),
+  raw: ({ data }) => Uint8Array.fromHex(data),
+  value: ({ data }) => `hex:${data}`,
+});
+
+export const fdWrite = defineCommand({
+  name: "fd write",
+  group: "sys",
+  summary: "Write to a descriptor: write, writev, pwrite or pwritev",
+  details:
+    `One DATA is one buffer; several are a vector: on a BAR one store block each. With a --count that is longer than
+DATA the caller's buffer faults where DATA ends.`,
+  args: { fd: argument(FD, "descriptor"), data: rest(DATA, "the bytes of each buffer") },
+  options: {
+    at: AT,
+    count: optional(COUNT, "the count that the call passes; the length of DATA by default"),
+  },
+  access: "write",
+  examples: ["expect EBADF fd write 99 hex:00"],
+  run(context, { fd, data, at, count }) {
+    const process = processOf(context.target);
+    const segments = data.map((each) => context.load(each));
+    const [buffer = new Uint8Array(), ...more] = segments;
+    if (more.length > 0 && count !== undefined) throw new UsageError("--count goes with one buffer");
+    const bytes = count ?? buffer.length;
+    const ret = more.length === 0
+      ? at === undefined ? process.write(fd, buffer, bytes) : process.pwrite(fd, buffer, bytes, at)
+      : at === undefined
+      ? process.writev(fd, segments)
+      : process.pwritev(fd, segments, at);
+    return { fd, ret, position: positionAfter(context.target, fd, at, ret) };
+  },
+  text: ({ ret }) => String(ret),
+  value: ({ ret }) => String(ret),
+});
+
+export const fdLseek = defineCommand({
+  name: "fd lseek",
+  group: "sys",
+  summary: "Move the position of a descriptor: no vfio descriptor can (ESPIPE)",
+  args: { fd: argument(FD, "descriptor"), offset: argument(bigNumber("OFFSET"), "bytes") },
+  options: {
+    whence: defaulted(choice("WHENCE", ["set", "cur", "end"]), "set", "from where: set, cur or end"),
+  },
+  access: "write",
+  examples: ["expect EBADF fd lseek 99 0"],
+  run({ target }, { fd, offset, whence }) {
+    const whences = { set: "SEEK_SET", cur: "SEEK_CUR", end: "SEEK_END" } as const;
+    return { fd, position: hex(processOf(target).lseek(fd, offset, whences[whence])) };
+  },
+});
+
+export const fdMmap = defineCommand({
+  name: "fd mmap",
+  group: "sys",
+  summary: "Map a descriptor into memory: no region of ISM can be (EINVAL)",
+  args: { fd: argument(FD, "descriptor"), length: argument(bigNumber("LENGTH"), "bytes") },
+  options: { offset: defaulted(bigNumber("OFFSET"), 0n, "position in the file") },
+  access: "write",
+  examples: ["expect EBADF fd mmap 99 4k"],
+  run({ target }, { fd, length, offset }) {
+    return { fd, address: hex(processOf(target).mmap(fd, length, offset)) };
+  },
+});
+
+function positionAfter(target: HostFunction, fd: number, at: bigint | undefined, ret: number): string {
+  return hex(at === undefined ? processOf(target).file(fd).position : at + BigInt(ret));
+}

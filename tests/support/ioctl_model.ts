@@ -1,0 +1,78 @@
+/** What ioctls give, a table per kind of descriptor, from the VFIO sheet alone. Imports nothing from lib. */
+import type { Call, Node } from "./kernel_operations.ts";
+import type { KernelModel } from "./kernel_model.ts";
+
+/** An open descriptor. */
+export interface File {
+  readonly kind: Node | "device";
+  readonly box: { type: number };
+  position: bigint;
+  bound: boolean;
+}
+
+/** A return value, the name of an errno, or undefined where the sheet is silent. */
+export type Result = number | string | undefined;
+type Rule = (model: KernelModel, file: File, value: number) => Result;
+
+/** The errno of the first condition that holds. */
+const refuse = (...rows: [boolean, string][]) => rows.find(([holds]) => holds)?.[1];
+const extension = (...silent: number[]): Rule => (_, __, value) =>
+  silent.includes(value) ? undefined : +[1, 3, 9].includes(value);
+
+/** ioctls by kind of descriptor (1.3); a call that is not in the table is unknown to the kind. */
+export const IOCTLS: Record<File["kind"], Partial<Record<Call, Rule>>> = {
+  container: {
+    GET_API_VERSION: () => 0,
+    CHECK_EXTENSION: extension(4, 10),
+    SET_IOMMU: (model, { box }, type) =>
+      refuse([model.box !== box || box.type !== 0, "EINVAL"], [type !== 1 && type !== 3, "ENODEV"]) ??
+        ((box.type = type) && 0),
+    FEATURE: () => undefined,
+  },
+  group: {
+    GROUP_GET_STATUS: () => 0,
+    GROUP_SET_CONTAINER(model, _, slot) {
+      const file = model.file(slot);
+      if (file?.kind === "iommu" && model.box === undefined) return undefined;
+      const no = refuse([!file, "EBADF"], [!!model.box, "EINVAL"], [file?.kind !== "container", "EBADFD"]);
+      if (no === undefined) model.box = file!.box;
+      return no ?? 0;
+    },
+    GROUP_UNSET_CONTAINER: (model) =>
+      refuse([!model.box, "EINVAL"], [model.open("device") > 0, "EBUSY"]) ?? model.leave(),
+    GROUP_GET_DEVICE_FD: (model, _, name) =>
+      refuse([name % 2 === 1, "ENODEV"], [!model.box?.type, "EINVAL"]) ?? model.install("device", true),
+  },
+  iommu: { GET_API_VERSION: () => 0, CHECK_EXTENSION: extension(4), SET_IOMMU: () => undefined },
+  cdev: {
+    BIND_IOMMUFD(model, file, slot) { // The row of 1.5, in its order.
+      const iommu = model.file(slot);
+      const no = refuse(
+        [file.kind === "device", "EINVAL"],
+        [model.groupInUse, "EBUSY"],
+        [file.bound, "EINVAL"],
+        [!iommu, "EBADF"],
+        [iommu?.kind !== "iommu", "EBADFD"],
+        [model.open("cdev") > 0, "EINVAL"],
+      );
+      if (no === undefined) file.bound = true;
+      return no ?? 0;
+    },
+    GET_INFO: (_, __, argsz) => argsz < 16 ? "EINVAL" : 0,
+    GET_REGION_INFO: (_, __, index) => index > 5 && index !== 7 ? "EINVAL" : 0,
+    GET_IRQ_INFO: (_, __, index) => index > 4 || index === 3 ? "EINVAL" : 0,
+    RESET: () => 0,
+    FEATURE(model, _, flags) { // 8.4
+      const n = flags & 0xffff;
+      const [get, set, probe] = [0x1_0000, 0x2_0000, 0x4_0000].map((bit) => (flags & bit) !== 0);
+      const no = refuse([flags > 0x7_ffff || !!(get && set && !probe), "EINVAL"], [n === 11, "EOPNOTSUPP"], [
+        ![3, 5, 12].includes(n),
+        "ENOTTY",
+      ], [n === 12 || !!get || (!set && !probe) || (n === 3 && !probe && model.lowPower), "EINVAL"]);
+      if (no === undefined && !probe) model.lowPower = n === 3;
+      return no ?? 0;
+    },
+  },
+  device: {},
+};
+IOCTLS.device = IOCTLS.cdev;
