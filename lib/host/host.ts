@@ -103,16 +103,15 @@ export class Host {
       }
     }
 
+    const options = { ...topology.kernel, seed: topology.seed };
     this.guests = partitions.map((partition, index) => {
       const processor = new Processor(partition);
-      const kernel = source === undefined
-        ? Kernel.boot(partition, processor, topology.kernel)
-        : Kernel.restore(
-          partition,
-          processor,
-          topology.kernel,
-          read<KernelState>(source, `guest/${index}/kernel`),
-        );
+      const kernel = source === undefined ? Kernel.boot(partition, processor, options) : Kernel.restore(
+        partition,
+        processor,
+        options,
+        read<KernelState>(source, `guest/${index}/kernel`),
+      );
       return { index, name: partition.name, partition, processor, kernel };
     });
     if (source !== undefined) {

@@ -10,6 +10,7 @@ import { DEFAULT_ISM_OPTIONS, ISM_CHOICES } from "../ism/device/options.ts";
 import { COMMANDS } from "../ism/protocol.ts";
 import { DEFAULT_KERNEL_OPTIONS } from "../vfio/kernel.ts";
 import { microsecondsSince1900 } from "../zpci/clock.ts";
+import { REGION_LAYOUTS } from "../vfio/region_layout.ts";
 import { MACHINE_CHOICES } from "../zpci/options.ts";
 
 /** Version of the topology's format. */
@@ -108,6 +109,7 @@ const TopologySchema = v.strictObject({
       busyRetryLimit: v.optional(whole(1, 2 ** 31), DEFAULT_KERNEL_OPTIONS.busyRetryLimit),
       capabilityChain: v.optional(v.boolean(), DEFAULT_KERNEL_OPTIONS.capabilityChain),
       driverRevision: v.optional(v.picklist(["merged", "posted-v4"]), DEFAULT_KERNEL_OPTIONS.driverRevision),
+      regionLayout: v.optional(v.picklist(REGION_LAYOUTS), DEFAULT_KERNEL_OPTIONS.regionLayout),
       dmaEntryLimit: v.optional(whole(1, 65_535), DEFAULT_KERNEL_OPTIONS.dmaEntryLimit),
     }),
     {},

@@ -180,7 +180,7 @@ export class Binding {
     if (driver === "ism") return;
     const variant = driver === "vfio-pci"
       ? new GenericVariant()
-      : new IsmVariant(this.#kernel.options.driverRevision);
+      : new IsmVariant(this.#kernel.options.driverRevision, this.#kernel.options.regionLayout);
     this.device = new VfioDevice(this.#kernel, this.zdev, variant);
   }
 

@@ -8,6 +8,7 @@ import type { EventFd } from "./eventfd.ts";
 import type { Kernel } from "./kernel.ts";
 import { restorePciState, savePciState, setCommandBits } from "./pci_state.ts";
 import { coreError } from "./refusal.ts";
+import type { RegionLayout } from "./region_layout.ts";
 import type { Variant } from "./variant/variant.ts";
 import type { Zdev } from "./zdev.ts";
 
@@ -25,6 +26,8 @@ export interface DeviceState {
   readonly msi: readonly (number | null)[] | null;
   readonly req: number | null;
   readonly lowPower: boolean;
+  /** How often the device was opened for the first time; a layout may differ from open to open. */
+  readonly opens: number;
 }
 
 /** The vfio-pci device. */
@@ -47,6 +50,8 @@ export class VfioDevice {
   req: EventFd | undefined = undefined;
   #config: ConfigSpace | undefined = undefined;
   #slab: Uint8Array | undefined = undefined;
+  #opens = 0;
+  #layout: RegionLayout | undefined = undefined;
 
   constructor(kernel: Kernel, zdev: Zdev, variant: Variant) {
     this.kernel = kernel;
@@ -58,6 +63,11 @@ export class VfioDevice {
   get config(): ConfigSpace {
     if (this.#config === undefined) throw new Error(`Device ${this.zdev.name} is not open`);
     return this.#config;
+  }
+
+  /** Where the regions lie while the device is open. */
+  get layout(): RegionLayout {
+    return this.#layout ??= this.variant.layout(this, this.#opens);
   }
 
   /** The bounce buffer of writes: an object of maxstbl bytes, as the driver's slab cache hands out. */
@@ -105,6 +115,8 @@ export class VfioDevice {
     quietly(() => setCommandBits(this.zdev, COMMAND_MASTER, COMMAND_MEMORY));
     this.resetWorks = this.#resetAtOpen();
     this.#config = ConfigSpace.build(this.#hardware(), this.#facts(), () => this.#msiGrant());
+    this.#opens++;
+    this.#layout = undefined;
   }
 
   /** Only a taken lock aborts the open; any other failure withdraws the RESET capability. */
@@ -166,6 +178,7 @@ export class VfioDevice {
       msi: this.msi?.map((eventfd) => eventfd?.id ?? null) ?? null,
       req: this.req?.id ?? null,
       lowPower: this.lowPower,
+      opens: this.#opens,
     };
   }
 
@@ -173,6 +186,7 @@ export class VfioDevice {
     this.openCount = state.openCount;
     this.resetWorks = state.resetWorks;
     this.lowPower = state.lowPower;
+    this.#opens = state.opens;
     this.msi = state.msi?.map((id) => id === null ? undefined : this.kernel.eventFd(id)) ?? undefined;
     this.req = state.req === null ? undefined : this.kernel.eventFd(state.req);
     if (state.config === null) return;

@@ -8,6 +8,7 @@ import { getDeviceInfo, getRegionInfo } from "./core/info.ts";
 import { getIrqInfo, setIrqs } from "./core/irqs.ts";
 import { hotReset, hotResetInfo, ioeventfd, resetDevice } from "./core/resets.ts";
 import type { VfioDevice } from "./device.ts";
+import { ErrnoError } from "./errno.ts";
 import { type FileState, type IoctlArg, notATty, OpenFile } from "./file.ts";
 import { type Iommufd, IommufdFile } from "./iommufd.ts";
 import type { Kernel } from "./kernel.ts";
@@ -84,12 +85,29 @@ export class DeviceFile extends OpenFile {
 
   override read(buffer: Uint8Array, count: number, position: number, start: number): number {
     this.#checkAccess("vfio_device_fops_read");
-    return this.device.variant.read(this.device, buffer, count, position, start);
+    try {
+      return this.device.variant.read(this.device, buffer, count, position, start);
+    } catch (error) {
+      throw this.#hinted(error, position);
+    }
   }
 
   override write(buffer: Uint8Array, count: number, position: number, start: number): number {
     this.#checkAccess("vfio_device_fops_write");
-    return this.device.variant.write(this.device, buffer, count, position, start);
+    try {
+      return this.device.variant.write(this.device, buffer, count, position, start);
+    } catch (error) {
+      throw this.#hinted(error, position);
+    }
+  }
+
+  /** A refusal with what its position may have been meant for. */
+  #hinted(error: unknown, position: number): unknown {
+    if (!(error instanceof ErrnoError)) return error;
+    const hint = this.device.variant.hint(this.device, position);
+    if (hint === undefined) return error;
+    const { code, layer, rule, source, message } = error;
+    return new ErrnoError(code, { layer, rule, source, message, hint });
   }
 
   override mmap(): number {

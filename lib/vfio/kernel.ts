@@ -18,6 +18,7 @@ import { IommuDomain } from "./iommu_domain.ts";
 import { Iommufd, IommufdFile, type IommufdState } from "./iommufd.ts";
 import { Process } from "./process.ts";
 import { coreError } from "./refusal.ts";
+import type { RegionLayoutName } from "./region_layout.ts";
 import type { DriverRevision } from "./variant/ism.ts";
 import { type InterruptBits, listFunctions, Zdev, type ZdevState } from "./zdev.ts";
 
@@ -31,6 +32,10 @@ export interface KernelOptions {
   readonly dmaEntryLimit: number;
   /** Revision of the variant driver. */
   readonly driverRevision: DriverRevision;
+  /** Where the variant driver puts regions. */
+  readonly regionLayout: RegionLayoutName;
+  /** What random choices follow from. */
+  readonly seed: number;
 }
 
 export const DEFAULT_KERNEL_OPTIONS: KernelOptions = {
@@ -38,6 +43,8 @@ export const DEFAULT_KERNEL_OPTIONS: KernelOptions = {
   capabilityChain: true,
   dmaEntryLimit: 65_535,
   driverRevision: "merged",
+  regionLayout: "ism48",
+  seed: 1,
 };
 
 /** State of a kernel and its driver process, for the host file. */

@@ -101,6 +101,7 @@ export interface Choices {
   readonly machine?: Record<string, unknown>;
   readonly ism?: Record<string, unknown>;
   readonly kernel?: Record<string, unknown>;
+  readonly seed?: number;
   /** vfn of the function; 1 by default. */
   readonly vfn?: number;
   /** Functions of the guest; 1 by default. */

@@ -6,7 +6,7 @@
 import { hex } from "../../base/hex.ts";
 import type { VfioDevice } from "../device.ts";
 import { ErrnoError, type ErrnoName } from "../errno.ts";
-import { REGION_LAYOUTS, type RegionLayout } from "../region_layout.ts";
+import { LEGACY_LAYOUT, type RegionLayout } from "../region_layout.ts";
 import { REGION, REGION_FLAGS } from "../uapi.ts";
 import { copyFromUser, copyToUser } from "../user_memory.ts";
 import { loadWidth } from "./load_width.ts";
@@ -26,10 +26,13 @@ function refuse(code: ErrnoName, symbol: string, rule: string, message: string, 
 /** vfio-pci. */
 export class GenericVariant implements Variant {
   readonly driver = "vfio-pci";
-  readonly layout: RegionLayout = REGION_LAYOUTS.legacy40;
 
-  regionInfo({ zdev, config }: VfioDevice, index: number): RegionAnswer {
-    const offset = this.layout.positionOf(index);
+  layout(): RegionLayout {
+    return LEGACY_LAYOUT;
+  }
+
+  regionInfo({ zdev, config, layout }: VfioDevice, index: number): RegionAnswer {
+    const offset = layout.positionOf(index);
     const access = REGION_FLAGS.READ | REGION_FLAGS.WRITE;
     if (index === REGION.CONFIG) return { size: config.size, offset, flags: access };
     if (index === REGION.ROM) return { size: 0, offset, flags: 0 };
@@ -45,10 +48,13 @@ export class GenericVariant implements Variant {
     return { size, offset, flags: size === 0 ? 0 : access };
   }
 
+  /** Its refusals say themselves that BAR 0 lies over everything. */
+  hint(): undefined {}
+
   read(device: VfioDevice, buffer: Uint8Array, count: number, position: number, start: number): number {
     if (count === 0) return 0;
-    const index = this.#checkIndex(position);
-    const offset = this.layout.offsetAt(position);
+    const index = checkIndex(device, position);
+    const offset = device.layout.offsetAt(position);
     if (index === REGION.CONFIG) return device.config.read(offset, buffer, count, start);
     const clamped = checkBar(device, index, offset, count);
     for (let done = 0; done < clamped;) {
@@ -63,8 +69,8 @@ export class GenericVariant implements Variant {
 
   write(device: VfioDevice, buffer: Uint8Array, count: number, position: number, start: number): number {
     if (count === 0) return 0;
-    const index = this.#checkIndex(position);
-    const offset = this.layout.offsetAt(position);
+    const index = checkIndex(device, position);
+    const offset = device.layout.offsetAt(position);
     if (index === REGION.CONFIG) return device.config.write(offset, buffer, count, start);
     const clamped = checkBar(device, index, offset, count);
     const value = new Uint8Array(8);
@@ -76,19 +82,19 @@ export class GenericVariant implements Variant {
     }
     return clamped;
   }
+}
 
-  /** Regions beyond the nine of PCI do not exist. */
-  #checkIndex(position: number): number {
-    const index = this.layout.indexAt(position);
-    if (index < REGION.COUNT) return index;
-    throw new ErrnoError("EINVAL", {
-      layer: "vfio-core",
-      rule: "region index",
-      source: "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_rw",
-      message: `The position decodes to region index ${index}, which does not exist`,
-      hint: "regions are 2^40 bytes apart here, and BAR 0 of ISM is larger than that",
-    });
-  }
+/** Regions beyond the nine of PCI do not exist. */
+function checkIndex({ layout }: VfioDevice, position: number): number {
+  const index = layout.indexAt(position);
+  if (index < REGION.COUNT) return index;
+  throw new ErrnoError("EINVAL", {
+    layer: "vfio-core",
+    rule: "region index",
+    source: "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_rw",
+    message: `The position decodes to region index ${index}, which does not exist`,
+    hint: "regions are 2^40 bytes apart here, and BAR 0 of ISM is larger than that",
+  });
 }
 
 const ALL_ONES = new Uint8Array(8).fill(0xff);

@@ -6,7 +6,8 @@ import { hex } from "../../base/hex.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import type { VfioDevice } from "../device.ts";
 import { ErrnoError, type Refusal } from "../errno.ts";
-import { REGION_LAYOUTS, type RegionLayout } from "../region_layout.ts";
+import { createLayout, hardCodedHint, type RegionLayout, type RegionLayoutName } from "../region_layout.ts";
+import { splitMix64 } from "../../base/random.ts";
 import { REGION, REGION_FLAGS } from "../uapi.ts";
 import { copyFromUser, copyToUser } from "../user_memory.ts";
 import { loadWidth } from "./load_width.ts";
@@ -26,15 +27,24 @@ export type DriverRevision = "merged" | "posted-v4";
 /** The variant driver. */
 export class IsmVariant implements Variant {
   readonly driver = "ism_vfio_pci";
-  readonly layout: RegionLayout = REGION_LAYOUTS.ism48;
   readonly #checkRead: (offset: number, count: number) => void;
 
-  constructor(revision: DriverRevision) {
+  readonly #layout: RegionLayoutName;
+
+  /** `layout` is where the driver puts regions; the real one uses `ism48`. */
+  constructor(revision: DriverRevision, layout: RegionLayoutName) {
+    this.#layout = layout;
     this.#checkRead = revision === "merged" ? () => {} : checkDoublewords;
   }
 
-  regionInfo({ zdev, config }: VfioDevice, index: number): RegionAnswer {
-    const offset = this.layout.positionOf(index);
+  layout(device: VfioDevice, opens: number): RegionLayout {
+    const { seed } = device.kernel.options;
+    const random = splitMix64(BigInt(seed) ^ splitMix64(BigInt(device.zdev.facts.fid)));
+    return createLayout(this.#layout, regionSizes(device), random + BigInt(opens));
+  }
+
+  regionInfo({ zdev, config, layout }: VfioDevice, index: number): RegionAnswer {
+    const offset = layout.positionOf(index);
     if (index === REGION.CONFIG) {
       return { size: config.size, offset, flags: REGION_FLAGS.READ | REGION_FLAGS.WRITE };
     }
@@ -51,9 +61,10 @@ export class IsmVariant implements Variant {
   }
 
   read(device: VfioDevice, buffer: Uint8Array, count: number, position: number, start: number): number {
-    const index = this.layout.indexAt(position);
     if (count === 0) return 0;
-    const offset = this.layout.offsetAt(position);
+    const { layout } = device;
+    const index = layout.indexAt(position);
+    const offset = layout.offsetAt(position);
     if (index === REGION.CONFIG) return device.config.read(offset, buffer, count, start);
     const clamped = checkBar(device, index, offset, count);
     this.#checkRead(offset, clamped);
@@ -61,9 +72,10 @@ export class IsmVariant implements Variant {
   }
 
   write(device: VfioDevice, buffer: Uint8Array, count: number, position: number, start: number): number {
-    const index = this.layout.indexAt(position);
     if (count === 0) return 0;
-    const offset = this.layout.offsetAt(position);
+    const { layout } = device;
+    const index = layout.indexAt(position);
+    const offset = layout.offsetAt(position);
     if (index === REGION.CONFIG) return device.config.write(offset, buffer, count, start);
     const clamped = checkBar(device, index, offset, count);
     checkStoreBlock(device.zdev.facts.maxstbl, offset, clamped);
@@ -71,6 +83,17 @@ export class IsmVariant implements Variant {
     device.zdev.storeBlock(index, offset, clamped, device.slab);
     return clamped;
   }
+
+  hint(device: VfioDevice, position: number): string | undefined {
+    return hardCodedHint(device.layout, regionSizes(device), position);
+  }
+}
+
+/** Bytes of each region, by index. */
+function regionSizes({ zdev, config }: VfioDevice): number[] {
+  const sizes = zdev.facts.bars.map(({ size }) => size);
+  sizes[REGION.CONFIG] = config.size;
+  return Array.from({ length: REGION.COUNT }, (_, index) => sizes[index] ?? 0);
 }
 
 /** Version 4 of the series: reads are whole doublewords. @throws {ErrnoError} EINVAL */
@@ -86,11 +109,13 @@ function checkDoublewords(offset: number, count: number): void {
 
 /** The prologue of both directions; returns the count clamped to the end of the BAR. */
 function checkBar(device: VfioDevice, index: number, offset: number, count: number): number {
-  if (index > REGION.BAR5) {
+  if (index > REGION.BAR5 || index < 0) {
     throw refuse(
       "ism_vfio_pci_rw",
       "region index",
-      `The position decodes to region index ${index}, which does not exist`,
+      index < 0
+        ? "No region lies at the position"
+        : `The position decodes to region index ${index}, which does not exist`,
       "take offsets from VFIO_DEVICE_GET_REGION_INFO",
     );
   }
