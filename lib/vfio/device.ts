@@ -5,7 +5,9 @@
 import { ConfigSpace, type ConfigSpaceState } from "./config/space.ts";
 import { ErrnoError } from "./errno.ts";
 import type { EventFd } from "./eventfd.ts";
+import type { Iommufd } from "./iommufd.ts";
 import type { Kernel } from "./kernel.ts";
+import type { LockOp } from "./lock_plan.ts";
 import { restorePciState, savePciState, setCommandBits } from "./pci_state.ts";
 import { coreError } from "./refusal.ts";
 import type { Variant } from "./variant/variant.ts";
@@ -25,6 +27,16 @@ export interface DeviceState {
   readonly msi: readonly (number | null)[] | null;
   readonly req: number | null;
   readonly lowPower: boolean;
+  /** What a device that was opened through its group is bound to if the group's container is an iommufd. */
+  readonly compat: { readonly iommufd: number; readonly devid: number; readonly ioas: number } | null;
+}
+
+/** A device that is open through its group is bound to the iommufd that the group has for a container. */
+export interface CompatBinding {
+  readonly iommufd: Iommufd;
+  readonly devid: number;
+  /** Id of the compatibility IOAS when it was attached. */
+  readonly ioas: number;
 }
 
 /** The vfio-pci device. */
@@ -37,14 +49,13 @@ export class VfioDevice {
   descriptors = 0;
   /** The reset at open worked, so that VFIO_DEVICE_FLAGS_RESET is offered. */
   resetWorks = false;
-  /** Somebody else holds the function's device lock: what tries the lock is refused. */
-  contended = false;
   /** Eventfd per MSI vector while MSI is on. */
   msi: (EventFd | undefined)[] | undefined = undefined;
   /** LOW_POWER_ENTRY was asked for; it has no visible effect. */
   lowPower = false;
   /** Eventfd that asks the process to give the device back. */
   req: EventFd | undefined = undefined;
+  #compat: CompatBinding | undefined = undefined;
   #config: ConfigSpace | undefined = undefined;
   #slab: Uint8Array | undefined = undefined;
 
@@ -71,10 +82,45 @@ export class VfioDevice {
     this.openCount++;
   }
 
+  /**
+   * As {@linkcode open}, through a group whose container is an iommufd: the first descriptor binds the device and
+   * attaches it to the compatibility IOAS, after the function was enabled (drivers/vfio/group.c: vfio_df_group_open).
+   *
+   * @throws {ErrnoError} EAGAIN, ENODEV; ENODEV without a compatibility IOAS, EADDRINUSE
+   */
+  openThrough(iommufd: Iommufd): void {
+    this.open();
+    if (this.openCount > 1) return;
+    try {
+      const ioas = iommufd.compatIoas();
+      ioas.attach(this.zdev);
+      this.#compat = { iommufd, devid: iommufd.bindDevice(), ioas: ioas.id };
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
   /** One descriptor less; the last one takes everything back. */
   close(): void {
     this.openCount--;
-    if (this.openCount === 0) this.#disable();
+    if (this.openCount > 0) return;
+    this.#disable();
+    const compat = this.#compat;
+    if (compat === undefined) return;
+    this.#compat = undefined;
+    this.zdev.attach(undefined);
+    compat.iommufd.unbindDevice(compat.devid);
+  }
+
+  /** The iommufd that the device was bound to through its group. */
+  get compat(): CompatBinding | undefined {
+    return this.#compat;
+  }
+
+  /** An attempt to take the device lock. @returns false if somebody else holds it */
+  tryLock(op: LockOp): boolean {
+    return !this.kernel.locks.taken(op, this.zdev.facts.fid);
   }
 
   /**
@@ -83,11 +129,16 @@ export class VfioDevice {
    *
    * @throws {ErrnoError} EAGAIN if the device lock is taken, EIO if the machine does not reset
    */
-  reset(): void {
-    if (this.contended) {
+  reset(op: "open" | "reset" = "reset"): void {
+    if (!this.tryLock(op)) {
       const source = "drivers/pci/pci.c: pci_try_reset_function";
       throw coreError("EAGAIN", "device lock", source, "Somebody else holds the device lock", "try again");
     }
+    this.resetLocked();
+  }
+
+  /** The reset, with the device lock held. @throws {ErrnoError} EIO if the machine does not reset */
+  resetLocked(): void {
     const state = quietly(() => savePciState(this.zdev));
     this.zdev.hotReset();
     if (state === undefined) setCommandBits(this.zdev, 0, COMMAND_MEMORY);
@@ -110,7 +161,7 @@ export class VfioDevice {
   /** Only a taken lock aborts the open; any other failure withdraws the RESET capability. */
   #resetAtOpen(): boolean {
     try {
-      this.reset();
+      this.reset("open");
       return true;
     } catch (error) {
       if (error instanceof ErrnoError && error.code !== "EAGAIN") return false;
@@ -166,7 +217,16 @@ export class VfioDevice {
       msi: this.msi?.map((eventfd) => eventfd?.id ?? null) ?? null,
       req: this.req?.id ?? null,
       lowPower: this.lowPower,
+      compat: this.#compat === undefined ? null : { ...this.#compat, iommufd: this.#compat.iommufd.id },
     };
+  }
+
+  #restoreCompat({ iommufd: id, devid, ioas }: NonNullable<DeviceState["compat"]>): void {
+    const iommufd = this.kernel.iommufds.get(id)!;
+    iommufd.devices.add(devid);
+    this.#compat = { iommufd, devid, ioas };
+    const domain = iommufd.ioases.get(ioas)?.domain;
+    if (domain !== undefined) domain.adopt(this.zdev);
   }
 
   restore(state: DeviceState): void {
@@ -175,6 +235,7 @@ export class VfioDevice {
     this.lowPower = state.lowPower;
     this.msi = state.msi?.map((id) => id === null ? undefined : this.kernel.eventFd(id)) ?? undefined;
     this.req = state.req === null ? undefined : this.kernel.eventFd(state.req);
+    if (state.compat !== null) this.#restoreCompat(state.compat);
     if (state.config === null) return;
     this.#config = ConfigSpace.restore(state.config, this.#hardware(), this.#facts(), () => this.#msiGrant());
   }

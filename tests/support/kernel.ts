@@ -31,14 +31,20 @@ export const IOCTL = {
   UNMAP_DMA: 0x3b72,
   IOEVENTFD: 0x3b74,
   FEATURE: 0x3b75,
+  DIRTY_PAGES: 0x3b75,
   BIND_IOMMUFD: 0x3b76,
   ATTACH_PT: 0x3b77,
   DETACH_PT: 0x3b78,
   DESTROY: 0x3b80,
   IOAS_ALLOC: 0x3b81,
+  IOAS_ALLOW_IOVAS: 0x3b82,
+  IOAS_COPY: 0x3b83,
   IOAS_IOVA_RANGES: 0x3b84,
   IOAS_MAP: 0x3b85,
   IOAS_UNMAP: 0x3b86,
+  OPTION: 0x3b87,
+  VFIO_IOAS: 0x3b88,
+  IOAS_MAP_FILE: 0x3b8f,
 } as const;
 
 /** First byte of region `index` in an ISM device descriptor (VFIO sheet 3.1). */
@@ -279,6 +285,11 @@ export class Rig {
     this.host.applyFaults();
   }
 
+  /** Somebody else holds the device lock for the next `times` attempts. */
+  takeLock(times = 1): void {
+    this.host.locks.add({ id: this.host.faults.takeId(), at: 1, times });
+  }
+
   /** Instructions on BARs and config space while `act` runs: `PCILG 2 0x8 8`, operation, space, offset, length. */
   instructions(act: () => unknown, spaces = [0, 1, 2, 3, 4, 5]): string[] {
     const lines: string[] = [];
@@ -297,7 +308,8 @@ export class Rig {
 
   /** The whole saved state but the clock and what a test injected, as text. */
   state(): string {
-    return JSON.stringify([...this.host.save()].filter(([key]) => key !== "clock" && key !== "faults"));
+    const injected = ["clock", "faults", "locks"];
+    return JSON.stringify([...this.host.save()].filter(([key]) => !injected.includes(key)));
   }
 }
 

@@ -27,6 +27,9 @@ export type DriverRevision = "merged" | "posted-v4";
 export class IsmVariant implements Variant {
   readonly driver = "ism_vfio_pci";
   readonly layout: RegionLayout = REGION_LAYOUTS.ism48;
+  // The driver provides neither of the two (VFIO sheet section 10).
+  readonly pasid = undefined;
+  readonly dmaBuf = undefined;
   readonly #checkRead: (offset: number, count: number) => void;
 
   constructor(revision: DriverRevision) {
