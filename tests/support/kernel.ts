@@ -97,8 +97,8 @@ export function outcome(act: () => number): Outcome {
   }
 }
 
-/** How a function is opened: through its group, or through its character device. */
-export const WAYS = ["group", "cdev"] as const;
+/** How a function is opened: through its group, with a container or an iommufd, or through its character device. */
+export const WAYS = ["group", "compat", "cdev"] as const;
 export type Way = (typeof WAYS)[number];
 
 /** Parts of a topology that a test chooses. */
@@ -158,14 +158,14 @@ export class Rig {
   /** A rig whose function is open. */
   static opened(way: Way = "group", choices: Choices = {}): Rig {
     const rig = new Rig(choices);
-    if (way === "group") rig.openGroup();
-    else rig.openCdev();
+    if (way === "cdev") rig.openCdev();
+    else rig.openGroup(way);
     return rig;
   }
 
-  /** Group and container, step by step (VFIO sheet 1.4). */
-  openGroup(): this {
-    this.container = this.process.open("/dev/vfio/vfio");
+  /** Group and container, step by step (VFIO sheet 1.4); with "compat" the container is an iommufd. */
+  openGroup(way: "group" | "compat" = "group"): this {
+    this.container = this.process.open(way === "group" ? "/dev/vfio/vfio" : "/dev/iommu");
     this.group = this.process.open("/dev/vfio/0");
     this.process.ioctl(this.group, IOCTL.GROUP_SET_CONTAINER, words(this.container));
     this.process.ioctl(this.container, IOCTL.SET_IOMMU, 3);
