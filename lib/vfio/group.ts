@@ -121,7 +121,9 @@ export class GroupFile extends OpenFile {
   #status(arg: Uint8Array): number {
     const argsz = checkArgsz(arg, GROUP_STATUS.size, `${SOURCE}: vfio_group_ioctl_get_status`);
     this.#checkDissolved("vfio_group_ioctl_get_status");
-    const flags = GROUP_FLAGS.VIABLE | (this.#hasIommu ? GROUP_FLAGS.CONTAINER_SET : 0);
+    // A device that stayed open when its group left an iommufd still owns the group's DMA.
+    const viable = this.#hasIommu || !this.#ownedByIommufd() ? GROUP_FLAGS.VIABLE : 0;
+    const flags = viable | (this.#hasIommu ? GROUP_FLAGS.CONTAINER_SET : 0);
     GROUP_STATUS.encode({ argsz, flags }, arg);
     return 0;
   }
@@ -138,6 +140,15 @@ export class GroupFile extends OpenFile {
     }
     this.#checkDissolved("vfio_group_ioctl_set_container");
     if (file instanceof ContainerFile) {
+      if (this.#ownedByIommufd()) {
+        throw coreError(
+          "EBUSY",
+          "DMA owner",
+          "drivers/vfio/container.c: vfio_container_attach_group",
+          "The group's device is bound to an iommufd",
+          "close the device first",
+        );
+      }
       file.container.addGroup(this.group);
       this.group.container = file.container;
       return 0;
@@ -199,6 +210,10 @@ export class GroupFile extends OpenFile {
     if (iommufd === undefined) device.open();
     else device.openThrough(iommufd);
     return this.#kernel.process.install(new DeviceFile(this.#kernel, device));
+  }
+
+  #ownedByIommufd(): boolean {
+    return this.#kernel.device(this.group.zdev)?.compat !== undefined;
   }
 
   #deviceOpen(): boolean {

@@ -211,7 +211,9 @@ Deno.test("SET_CONTAINER of a group that has an iommufd, or a container: EINVAL 
 Deno.test("UNSET_CONTAINER of an iommufd does not mind an open device, which keeps its IOAS (group.c)", () => {
   const compat = new Compat({ open: true });
   const { rig } = compat;
-  assertEquals([compat.map(), compat.unset(), compat.status], [0, 0, 1]);
+  assertEquals([compat.map(), compat.unset(), compat.status], [0, 0, 0], "the device owns the group's DMA");
+  const container = rig.process.open("/dev/vfio/vfio");
+  assertEquals(rig.ioctl(rig.group, IOCTL.GROUP_SET_CONTAINER, words(container)), "EBUSY");
   assertEquals(rig.pread(region(2), 8), 8);
   assertEquals(rig.target.zdev.domain?.mappings().length, 1);
   assertEquals(compat.deviceFd(), "EINVAL", "the group has no IOMMU any more");
@@ -220,7 +222,8 @@ Deno.test("UNSET_CONTAINER of an iommufd does not mind an open device, which kee
   rig.process.close(rig.device);
   assertEquals(rig.target.zdev.domain?.mappings().length, 1, "the second descriptor keeps the device open");
   rig.process.close(second);
-  assertEquals(rig.target.zdev.domain, undefined);
+  assertEquals([rig.target.zdev.domain, compat.unset(), compat.status], [undefined, 0, 1]);
+  assertEquals(rig.ioctl(rig.group, IOCTL.GROUP_SET_CONTAINER, words(container)), 0);
 });
 
 Deno.test("the group may be closed and opened again while its device is open (group.c: no container user)", () => {
@@ -232,7 +235,7 @@ Deno.test("the group may be closed and opened again while its device is open (gr
   assertEquals(compat.rig.ioctl(cdev, IOCTL.BIND_IOMMUFD, bind), "EINVAL", "the device is open");
   process.close(cdev);
   compat.rig.group = process.open("/dev/vfio/0");
-  assertEquals(compat.status, 1, "it came without its iommufd");
+  assertEquals(compat.status, 0, "it came without its iommufd, which its device is still bound to");
   assertEquals(compat.rig.pread(region(2), 8), 8);
   process.close(device);
   assertEquals(compat.rig.target.zdev.domain, undefined);

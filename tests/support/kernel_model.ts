@@ -12,7 +12,9 @@ import {
 } from "./kernel_operations.ts";
 
 type Result = number | string | undefined; // undefined: the sheet is silent
-type File = { kind: Node | "device"; box: { type: number }; position: bigint; bound: boolean };
+/** A container, or an iommufd in its place: `compat` once a group was in it. */
+type Box = { type: number; iommu: boolean; compat: boolean };
+type File = { kind: Node | "device"; box: Box; position: bigint; bound: boolean };
 type Rule = (model: KernelModel, file: File, value: number) => Result;
 
 const SSIZE_MAX = 2n ** 63n - 1n;
@@ -37,17 +39,29 @@ const IOCTLS: Record<File["kind"], Partial<Record<Call, Rule>>> = {
     GROUP_GET_STATUS: () => 0,
     GROUP_SET_CONTAINER(model, _, slot) {
       const file = model.file(slot);
-      if (file?.kind === "iommu" && model.box === undefined) return undefined;
-      const no = refuse([!file, "EBADF"], [!!model.box, "EINVAL"], [file?.kind !== "container", "EBADFD"]);
-      if (no === undefined) model.box = file!.box;
+      const box = file?.kind === "container" || file?.kind === "iommu" ? file.box : undefined;
+      const no = refuse([!file, "EBADF"], [!!model.box, "EINVAL"], [!box, "EBADFD"], [
+        !box?.iommu && model.owned,
+        "EBUSY",
+      ]);
+      if (no === undefined) (model.box = box!).compat = true;
       return no ?? 0;
     },
     GROUP_UNSET_CONTAINER: (model) =>
-      refuse([!model.box, "EINVAL"], [model.open("device") > 0, "EBUSY"]) ?? model.leave(),
-    GROUP_GET_DEVICE_FD: (model, _, name) =>
-      refuse([name % 2 === 1, "ENODEV"], [!model.box?.type, "EINVAL"]) ?? model.install("device", true),
+      refuse([!model.box, "EINVAL"], [!model.box?.iommu && model.open("device") > 0, "EBUSY"]) ??
+        model.leave(),
+    GROUP_GET_DEVICE_FD(model, _, name) {
+      const no = refuse([name % 2 === 1, "ENODEV"], [!model.box?.iommu && !model.box?.type, "EINVAL"]);
+      if (no === undefined && model.open("device") === 0) model.owned = model.box!.iommu;
+      return no ?? model.install("device", true);
+    },
   },
-  iommu: { GET_API_VERSION: () => 0, CHECK_EXTENSION: extension(4), SET_IOMMU: () => undefined },
+  iommu: {
+    GET_API_VERSION: () => 0,
+    CHECK_EXTENSION: extension(4),
+    SET_IOMMU: (_, { box }, type) =>
+      refuse([type !== 1 && type !== 3, "EINVAL"], [!box.compat, "ENODEV"]) ?? 0,
+  },
   cdev: {
     BIND_IOMMUFD(model, file, slot) { // The row of 1.5, in its order.
       const iommu = model.file(slot);
@@ -57,7 +71,7 @@ const IOCTLS: Record<File["kind"], Partial<Record<Call, Rule>>> = {
         [file.bound, "EINVAL"],
         [!iommu, "EBADF"],
         [iommu?.kind !== "iommu", "EBADFD"],
-        [model.open("cdev") > 0, "EINVAL"],
+        [model.open("cdev") + model.open("device") > 0, "EINVAL"],
       );
       if (no === undefined) file.bound = true;
       return no ?? 0;
@@ -86,6 +100,8 @@ export class KernelModel {
   readonly files: (File | undefined)[] = [undefined, undefined, undefined];
   box: File["box"] | undefined;
   lowPower = false;
+  /** The device was opened through an iommufd of its group, and still is open. */
+  owned = false;
   #groupOpen = false;
 
   constructor(readonly maxstbl = 4096n) {}
@@ -113,7 +129,8 @@ export class KernelModel {
   install(kind: File["kind"], bound = false): number {
     const free = this.files.findIndex((file, fd) => fd >= 3 && file === undefined);
     const fd = free < 0 ? this.files.length : free;
-    this.files[fd] = { kind, box: { type: 0 }, position: 0n, bound };
+    const box = { type: 0, iommu: kind === "iommu", compat: false };
+    this.files[fd] = { kind, box, position: 0n, bound };
     return fd;
   }
 
@@ -164,7 +181,9 @@ export class KernelModel {
   #close(fd: number): number {
     if (this.files[fd]!.kind === "group") this.#groupOpen = false;
     this.files[fd] = undefined;
-    if (!this.#groupOpen && this.open("device") === 0) this.leave();
+    // With an iommufd the device does not keep its group open.
+    if (!this.#groupOpen && (this.open("device") === 0 || this.box?.iommu)) this.leave();
+    if (this.open("device") === 0) this.owned = false;
     if (this.open("device") + this.open("cdev") === 0) this.lowPower = false;
     return 0;
   }

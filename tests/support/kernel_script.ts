@@ -39,8 +39,12 @@ export function scriptOf({ way, operations }: Run, maxstbl = 4096n): string {
 }
 
 /** How the device is open. */
-function usable(model: KernelModel): "group" | "cdev" | undefined {
-  return model.open("device") > 0 ? "group" : model.open("cdev") > 0 ? "cdev" : undefined;
+function usable(model: KernelModel): "group" | "compat" | "cdev" | undefined {
+  return model.open("device") > 0
+    ? (model.owned ? "compat" : "group")
+    : model.open("cdev") > 0
+    ? "cdev"
+    : undefined;
 }
 
 function comment(call: Operation, { result }: Prediction): string {
