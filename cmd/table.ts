@@ -35,6 +35,7 @@ import { list } from "./commands/list.ts";
 import { expect, explain, let_, repeat, run } from "./commands/script.ts";
 import { recv } from "./commands/recv.ts";
 import { send } from "./commands/send.ts";
+import { sleep } from "./commands/sleep.ts";
 import { status } from "./commands/status.ts";
 
 import {
@@ -109,6 +110,7 @@ const ALL: readonly AnyCommand[] = [
   faultAdd,
   faultList,
   faultClear,
+  sleep,
   run,
   expect,
   let_,

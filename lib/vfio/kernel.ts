@@ -162,6 +162,17 @@ export class Kernel implements PartitionKernel {
     this.binding(device.zdev).closed();
   }
 
+  /** Does what is due by the machine's clock: a removal that waits asks for its device again. */
+  tick(): void {
+    for (const binding of this.bindings) binding.tick();
+  }
+
+  /** When {@linkcode tick} next has something to do; undefined if never. Microseconds since 1900. */
+  get nextTick(): number | undefined {
+    const times = this.bindings.map(({ nextRequest }) => nextRequest).filter((time) => time !== undefined);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
   /** Forgets an iommufd to which neither a descriptor nor a bound device nor a group refers. */
   releaseIommufd(iommufd: Iommufd): void {
     if (iommufd.open || iommufd.devices.size > 0) return;

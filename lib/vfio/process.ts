@@ -100,6 +100,7 @@ export class Process {
 
   /** close(2). @throws {ErrnoError} EBADF */
   close(fd: number): number {
+    this.#kernel.tick();
     return this.#call("close", () => ({ fd }), () => {
       const file = this.file(fd);
       this.#files[fd] = undefined;
@@ -110,6 +111,7 @@ export class Process {
 
   /** ioctl(2). @throws {ErrnoError} EBADF, ENOTTY, and what the ioctl refuses with */
   ioctl(fd: number, request: number, arg: IoctlArg = 0): number {
+    this.#kernel.tick();
     const { sink } = this.#tracer;
     if (sink === undefined) return this.file(fd).ioctl(request, arg);
     const kind = this.#files[fd]?.kind;
@@ -143,6 +145,7 @@ export class Process {
 
   /** read(2) at the descriptor's own position, which advances by the result. */
   read(fd: number, buffer: Uint8Array, count: Offset): number {
+    this.#kernel.tick();
     return this.#call("read", () => ({ fd, count }), () => {
       const file = this.file(fd);
       const clamped = checkRange(file.position, count);
@@ -223,6 +226,7 @@ export class Process {
 
   /** readv(2) at the descriptor's own position. @returns bytes read */
   readv(fd: number, segments: readonly Uint8Array[]): number {
+    this.#kernel.tick();
     return this.#call("readv", () => ({ fd, segments: segments.length }), () => {
       const file = this.file(fd);
       const total = this.#vector(segments, (buffer, done) => {

@@ -245,11 +245,20 @@ export class VfioDescriptor {
 
   /** Switches MSI vector 0 on with an eventfd. */
   enableMsi(eventfd: number): void {
+    this.#installEventFd(IRQ.MSI, eventfd);
+  }
+
+  /** Lets the kernel ask for the device with an eventfd. */
+  enableRequests(eventfd: number): void {
+    this.#installEventFd(IRQ.REQ, eventfd);
+  }
+
+  #installEventFd(index: number, eventfd: number): void {
     const arg = new Uint8Array(IRQ_SET.size + 4);
     IRQ_SET.encode({
       argsz: arg.length,
       flags: IRQ_SET_FLAGS.DATA_EVENTFD | IRQ_SET_FLAGS.TRIGGER,
-      index: IRQ.MSI,
+      index,
       start: 0,
       count: 1,
     }, arg);
