@@ -114,8 +114,8 @@ Deno.test("ism ioctl shows what the kernel wrote back under the names of the fie
   assert(Number(joined!.result.fields.ioas_id) > 0, "the compatibility IOAS");
   const alloc = await program.result("ioctl", "iommufd", "IOMMU_IOAS_ALLOC", "size=12");
   const ioas = Number(alloc.fields.out_id);
-  // The driver's own IOAS is the object before; its device has the id before that.
-  const copy = `size=40 flags=6 src_ioas_id=${ioas - 1} dst_ioas_id=${ioas} length=4096 src_iova=${iova}`;
+  // The driver's own IOAS came before: its page table lies between.
+  const copy = `size=40 flags=6 src_ioas_id=${ioas - 2} dst_ioas_id=${ioas} length=4096 src_iova=${iova}`;
   const { fields, ret } = await program.result("ioctl", "iommufd", "IOMMU_IOAS_COPY", ...copy.split(" "));
   assertEquals([ret, fields.src_iova], [0, iova]);
   assertEquals([Number(fields.dst_iova) > 0, Number(fields.dst_iova) % 4096], [true, 0]);

@@ -91,11 +91,13 @@ export class VfioDevice {
   openThrough(iommufd: Iommufd): void {
     this.open();
     if (this.openCount > 1) return;
+    const devid = iommufd.bindDevice();
     try {
       const ioas = iommufd.compatIoas();
       ioas.attach(this.zdev);
-      this.#compat = { iommufd, devid: iommufd.bindDevice(), ioas: ioas.id };
+      this.#compat = { iommufd, devid, ioas: ioas.id };
     } catch (error) {
+      iommufd.unbindDevice(devid);
       this.close();
       throw error;
     }

@@ -172,7 +172,7 @@ export class DeviceFile extends OpenFile {
     this.device.open();
     const devid = file.iommufd.bindDevice();
     this.#bound = { iommufd: file.iommufd, devid };
-    new DataView(arg.buffer, arg.byteOffset).setUint32(BIND_IOMMUFD.offsetOf("devid"), devid, true);
+    writeWord(arg, BIND_IOMMUFD.offsetOf("devid"), devid);
     return 0;
   }
 
@@ -185,8 +185,10 @@ export class DeviceFile extends OpenFile {
       this.device.variant.pasid!.attach(this.#bound!.iommufd, pasid, ptId);
       return 0;
     }
-    this.#bound!.iommufd.pageTable(ptId).attach(this.device.zdev);
-    this.#ioas = ptId;
+    const ioas = this.#bound!.iommufd.pageTable(ptId);
+    const pageTable = ioas.attach(this.device.zdev);
+    this.#ioas = ioas.id;
+    writeWord(arg, ATTACH_PT.offsetOf("ptId"), pageTable);
     return 0;
   }
 
@@ -220,4 +222,9 @@ export class DeviceFile extends OpenFile {
     if (arg.length < size) throw coreError("EFAULT", "user memory", source, "The PASID is not accessible");
     return true;
   }
+}
+
+/** Writes one word of a struct that the caller may have left shorter than the whole. */
+function writeWord(arg: Uint8Array, at: number, value: number): void {
+  new DataView(arg.buffer, arg.byteOffset).setUint32(at, value, true);
 }

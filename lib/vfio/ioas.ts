@@ -53,6 +53,8 @@ export interface IoasState {
   readonly allowed: readonly (readonly [first: string, last: string])[];
   /** IOVAs of mappings that are read-only although their pages may be written. */
   readonly writablePages: readonly number[];
+  /** Object id of the page table that the last first ATTACH made, null before. */
+  readonly pageTable: number | null;
 }
 
 /** An I/O address space. */
@@ -64,8 +66,11 @@ export class Ioas {
   /** Where the kernel places mappings (ALLOW_IOVAS); empty for anywhere. By rising address. */
   #allowed: readonly IovaRange[] = [];
   readonly #writablePages = new Set<number>();
+  readonly #kernel: Kernel;
+  #pageTable: number | undefined = undefined;
 
-  constructor(id: number, domain: IommuDomain) {
+  constructor(kernel: Kernel, id: number, domain: IommuDomain) {
+    this.#kernel = kernel;
     this.id = id;
     this.domain = domain;
   }
@@ -90,8 +95,19 @@ export class Ioas {
     return [first, last];
   }
 
-  /** ATTACH of a function. @throws {ErrnoError} EADDRINUSE if a mapping or an allowed range is out of its reach */
-  attach(zdev: Zdev): void {
+  /** Object id of the page table that the attached functions share; undefined while there are none. */
+  get pageTable(): number | undefined {
+    return this.domain.zdevs.size === 0 ? undefined : this.#pageTable;
+  }
+
+  /**
+   * ATTACH of a function: the first one gets a page table, which lives until the last one is detached
+   * (drivers/iommu/iommufd/device.c: iommufd_device_auto_get_domain).
+   *
+   * @returns the page table's object id
+   * @throws {ErrnoError} EADDRINUSE if a mapping or an allowed range is out of its reach
+   */
+  attach(zdev: Zdev): number {
     const { startDma, endDma } = zdev.facts;
     const conflict = (what: string) =>
       refuse(
@@ -109,7 +125,9 @@ export class Ioas {
       if (first >= BigInt(startDma) && last <= BigInt(endDma)) continue;
       throw conflict(`The allowed range from ${hex(first)} to ${hex(last)}`);
     }
+    const made = this.pageTable;
     zdev.attach(this.domain);
+    return this.#pageTable = made ?? this.#kernel.newId();
   }
 
   /** Says where the kernel may place mappings. @throws {ErrnoError} EADDRINUSE if a range is reserved */
@@ -334,14 +352,16 @@ export class Ioas {
       hugePages: this.#hugePages,
       allowed: this.#allowed.map(([first, last]) => [hex(first), hex(last)]),
       writablePages: [...this.#writablePages],
+      pageTable: this.#pageTable ?? null,
     };
   }
 
   /** An IOAS of a saved iommufd. */
   static restore(kernel: Kernel, state: IoasState): Ioas {
-    const ioas = new Ioas(state.id, IommuDomain.restore(kernel.partition, state.domain));
+    const ioas = new Ioas(kernel, state.id, IommuDomain.restore(kernel.partition, state.domain));
     ioas.#hugePages = state.hugePages;
     ioas.#allowed = state.allowed.map(([first, last]) => [BigInt(first), BigInt(last)]);
+    ioas.#pageTable = state.pageTable ?? undefined;
     for (const iova of state.writablePages) ioas.#writablePages.add(iova);
     return ioas;
   }

@@ -70,13 +70,13 @@ export class Iommufd {
     throw noObject(id, "IOAS");
   }
 
-  /** What a device can be attached to. @throws {ErrnoError} ENOENT, EINVAL for an object of another kind */
+  /** What a device can be attached to: an IOAS, by its own id or that of its page table. @throws {ErrnoError} ENOENT, EINVAL for an object of another kind */
   pageTable(id: number): Ioas {
     if (this.devices.has(id)) {
       const source = `${SOURCE}/device.c: iommufd_device_change_pt`;
       throw coreError("EINVAL", "object kind", source, `Object ${id} is a device, not an IOAS`);
     }
-    return this.ioas(id);
+    return [...this.ioases.values()].find(({ pageTable }) => pageTable === id) ?? this.ioas(id);
   }
 
   /** The compatibility IOAS. @throws {ErrnoError} ENODEV if there is none */
@@ -99,7 +99,7 @@ export class Iommufd {
   }
 
   allocate(): Ioas {
-    const ioas = new Ioas(this.#kernel.newId(), this.#kernel.newDomain());
+    const ioas = new Ioas(this.#kernel, this.#kernel.newId(), this.#kernel.newDomain());
     this.ioases.set(ioas.id, ioas);
     return ioas;
   }
@@ -126,7 +126,8 @@ export class Iommufd {
   destroy(id: number): void {
     const busy = () =>
       coreError("EBUSY", "object in use", `${SOURCE}/main.c: iommufd_destroy`, `Object ${id} is in use`);
-    if (this.devices.has(id)) throw busy();
+    const isPageTable = [...this.ioases.values()].some(({ pageTable }) => pageTable === id);
+    if (this.devices.has(id) || isPageTable) throw busy();
     const ioas = this.ioas(id);
     if (ioas.domain.zdevs.size > 0) throw busy();
     ioas.dispose();

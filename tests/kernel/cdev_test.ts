@@ -214,3 +214,25 @@ Deno.test("a bound device keeps its iommufd's mappings when that descriptor is c
   rig.process.close(rig.device);
   assertEquals([rig.target.zdev.domain, rig.target.guest.kernel.iommufds.size], [undefined, 0]);
 });
+
+Deno.test("ATTACH writes back the id of a page table, which ATTACH takes too, until the last detach (1.5)", () => {
+  const rig = bound();
+  const attached = (id: number): [unknown, number] => {
+    const arg = words(16, 0, id, 0);
+    return [rig.ioctl(rig.device, IOCTL.ATTACH_PT, arg), u32(arg, 8)];
+  };
+  const destroy = (id: number) => rig.ioctl(rig.iommufd, IOCTL.DESTROY, words(8, id));
+  const [result, table] = attached(rig.ioas);
+  assertEquals([result, table === rig.ioas], [0, false]);
+  assertEquals([attached(rig.ioas), attached(table)], [[0, table], [0, table]], "one for the IOAS");
+  assertEquals([destroy(table), destroy(rig.ioas)], ["EBUSY", "EBUSY"]);
+  const unmap = words(24, table, 0n, 4096n);
+  assertEquals(rig.ioctl(rig.iommufd, IOCTL.IOAS_UNMAP, unmap), "ENOENT", "it is no IOAS");
+  const copy = rig.host.fork().functions[0]!.guest.kernel.process;
+  const again = words(16, 0, table, 0);
+  assertEquals([copy.ioctl(rig.device, IOCTL.ATTACH_PT, again), u32(again, 8)], [0, table]);
+  assertEquals(detach(rig, 8, 0), 0);
+  assertEquals([destroy(table), attached(table)], ["ENOENT", ["ENOENT", table]]);
+  const [, second] = attached(rig.ioas);
+  assertEquals([second === table, second === rig.ioas], [false, false], "a new one");
+});
