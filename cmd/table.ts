@@ -36,6 +36,7 @@ import { list } from "./commands/list.ts";
 import { expect, explain, let_, repeat, run } from "./commands/script.ts";
 import { recv } from "./commands/recv.ts";
 import { send } from "./commands/send.ts";
+import { sleep } from "./commands/sleep.ts";
 import { sysfs } from "./commands/sysfs.ts";
 import { status } from "./commands/status.ts";
 
@@ -120,6 +121,7 @@ const ALL: readonly AnyCommand[] = [
   faultAdd,
   faultList,
   faultClear,
+  sleep,
   run,
   expect,
   let_,

@@ -134,6 +134,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   "fault add": { done: "fault add busy:1 --at 1000000", refused: `fault add cc3 ${NOBODY}`, fields: ["id"] },
   "fault list": { done: "fault list", refused: "", fields: ["faults"] },
   "fault clear": { done: "fault clear", refused: "fault clear 99", fields: [] },
+  "sleep": { done: "sleep 1", refused: "", fields: ["seconds", "clock"] },
   "run": { done: "", refused: "", fields: [] },
   "expect": { done: "expect EINVAL info 6", refused: "expect EINVAL gid", fields: ["expected", "got"] },
   "let": { done: "let x gid", refused: `let x gid ${NOBODY}`, fields: ["name", "value"] },

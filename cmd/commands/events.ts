@@ -3,9 +3,10 @@ import { hex } from "../../lib/base/hex.ts";
 import type { DriverEvent, InterruptWalk } from "../../lib/ism/driver/driver.ts";
 import { EVENT_CODE, EVENT_TYPE } from "../../lib/ism/protocol.ts";
 import { argument, type Context, defaulted, defineCommand, flag, optional, required } from "../command.ts";
-import { bigNumber, GID, number } from "../kinds.ts";
+import type { HostFunction } from "../../lib/host/host.ts";
+import { bigNumber, choice, GID, number } from "../kinds.ts";
 import { renderTable, type Style } from "../terminal.ts";
-import { waitFor } from "../waiting.ts";
+import { type Timer, waitFor } from "../waiting.ts";
 import { plural } from "../units.ts";
 
 /** What the codes of buffer and device events mean (zPCI sheet 9.3). */
@@ -66,6 +67,15 @@ export const events = defineCommand({
   text: ({ events }, { terminal }) => events.length === 0 ? "" : eventsText(events, terminal.style),
 });
 
+/** Interrupts that a driver can listen to: MSI for DMBs and events, REQ by which the kernel asks for the device. */
+const INDEX = choice("INDEX", ["MSI", "REQ"]);
+const INDEX_HELP = "MSI: signals and events; REQ: the kernel asks for the device, as an unbind does";
+
+/** Interrupts of index REQ as a walk that finds nothing else. */
+function takeRequests({ driver }: HostFunction): InterruptWalk {
+  return { interrupts: driver.takeRequests(), dmbs: [], events: [] };
+}
+
 function walkText({ interrupts, dmbs, events }: InterruptWalk, style: Style): string {
   const lines = [plural(interrupts, "interrupt")];
   for (const { index, token, mask } of dmbs) {
@@ -103,11 +113,15 @@ export const irq = defineCommand({
   name: "irq",
   group: "ism",
   summary: "Handle interrupts: take the eventfd's count, DMB signals and events",
+  details:
+    `With --index REQ the eventfd of the REQ interrupt is installed at the first call, and its count taken: the
+kernel signals it when it wants the device back, at once and then every 10 seconds of the machine's clock.`,
   args: {},
-  options: {},
+  options: { index: defaulted(INDEX, "MSI", INDEX_HELP) },
   access: "write",
-  examples: ["irq", "irq -d 1 --json"],
-  run({ target }) {
+  examples: ["irq", "irq -d 1 --json", "irq --index REQ"],
+  run({ target }, { index }) {
+    if (index === "REQ") return walkJson(takeRequests(target));
     target.driver.start();
     return walkJson(target.driver.handleInterrupt());
   },
@@ -123,17 +137,60 @@ function takeInterrupts(context: Context): InterruptWalk | undefined {
   return walk.interrupts > 0 ? walk : undefined;
 }
 
+/** Looks for requests, and for when the kernel will make the next one. */
+class RequestWatch implements Timer {
+  readonly #context: Context;
+  #dueMs: number | undefined = undefined;
+  #fired = false;
+
+  constructor(context: Context) {
+    this.#context = context;
+  }
+
+  /** One look, in a transaction of its own; the machine's clock goes on to the time that was waited for. */
+  look(): InterruptWalk | undefined {
+    return this.#context.transact((target, { clock }) => {
+      const { kernel } = target.guest;
+      const due = kernel.nextTick;
+      if (this.#fired && due !== undefined && due > clock.microseconds) clock.microseconds = due;
+      this.#fired = false;
+      const walk = takeRequests(target);
+      const next = kernel.nextTick;
+      this.#dueMs = next === undefined ? undefined : (next - clock.microseconds) / 1000;
+      return walk.interrupts > 0 ? walk : undefined;
+    });
+  }
+
+  dueMs(): number | undefined {
+    return this.#dueMs;
+  }
+
+  fire(): void {
+    this.#fired = true;
+  }
+}
+
 export const irqWait = defineCommand({
   name: "irq wait",
   group: "ism",
   summary: "Wait for an interrupt, then handle it",
-  details: `Inside a script that is one transaction nobody else can send anything, so there is no wait then.`,
+  details:
+    `Inside a script that is one transaction nobody else can send anything, so there is no wait then. With
+--index REQ the wait is for the kernel to ask for the device: while an unbind waits it does so every 10 seconds; these
+pass at once where nobody else can act.`,
   args: {},
-  options: { timeout: optional(number("SECONDS", { max: 86_400 }), "give up after this many seconds") },
+  options: {
+    index: defaulted(INDEX, "MSI", INDEX_HELP),
+    timeout: optional(number("SECONDS", { max: 86_400 }), "give up after this many seconds"),
+  },
   access: "wait",
-  examples: ["expect DRIVER irq wait --timeout 1"],
-  run: async (context, { timeout }) => {
+  examples: ["expect DRIVER irq wait --timeout 1", "expect DRIVER irq wait --index REQ --timeout 1"],
+  run: async (context, { index, timeout }) => {
     const timeoutMs = timeout === undefined ? Infinity : timeout * 1000;
+    if (index === "REQ") {
+      const watch = new RequestWatch(context);
+      return walkJson(await waitFor(context, "A request", timeoutMs, () => watch.look(), watch));
+    }
     return walkJson(await waitFor(context, "An interrupt", timeoutMs, () => takeInterrupts(context)));
   },
   text: (result, { terminal }) => walkText(fromJson(result), terminal.style),

@@ -1,6 +1,13 @@
 /** Faults: what a scenario wants to go wrong, and when. */
 import { hex } from "../../lib/base/hex.ts";
-import { EXCEPTION_NAMES, type Fault, FAULT_OPS, type FaultKind } from "../../lib/zpci/faults.ts";
+import { LOCK_OPS, type LockFault, type LockOp } from "../../lib/vfio/lock_plan.ts";
+import {
+  EXCEPTION_NAMES,
+  type Fault,
+  FAULT_OPS,
+  type FaultKind,
+  type FaultOp,
+} from "../../lib/zpci/faults.ts";
 import type { ProgramExceptionName } from "../../lib/zpci/answer.ts";
 import { argument, defaulted, defineCommand, flag, type Kind, optional } from "../command.ts";
 import { choice, number } from "../kinds.ts";
@@ -9,12 +16,15 @@ import { quoteText } from "../text/diagnostic.ts";
 import { parseNumber } from "../text/number.ts";
 import { UsageError } from "../text/usage_error.ts";
 
-const FORMS = "busy:COUNT, cc1:STATUS, cc3, exception:NAME, event:PEC or flip:BIT";
+const FORMS = "busy:COUNT, cc1:STATUS, cc3, exception:NAME, event:PEC, flip:BIT or lock:COUNT";
+
+/** A fault of the machine, or a device lock that somebody else holds. */
+type AnyFault = FaultKind | { readonly kind: "lock"; readonly times: number };
 
 /** What is to happen: a word, and behind a colon its number or name. */
-const KIND: Kind<FaultKind> = {
+const KIND: Kind<AnyFault> = {
   placeholder: "KIND",
-  choices: ["busy:", "cc1:", "cc3", "exception:", "event:", "flip:"],
+  choices: ["busy:", "cc1:", "cc3", "exception:", "event:", "flip:", "lock:"],
   parse(text) {
     const [word = "", value = ""] = text.split(":", 2);
     switch (word) {
@@ -36,12 +46,14 @@ const KIND: Kind<FaultKind> = {
         return { kind: "event", pec: parseNumber(value, "event", { max: 0xffff }) };
       case "flip":
         return { kind: "flip", bit: parseNumber(value, "flip", { max: 8 * 8192 }) };
+      case "lock":
+        return { kind: "lock", times: parseNumber(value, "lock", { min: 1, max: 2 ** 31 }) };
     }
     throw new UsageError(`${quoteText(text)} is no fault; faults are ${FORMS}`, { token: text });
   },
 };
 
-function kindText(fault: FaultKind): string {
+function kindText(fault: AnyFault): string {
   switch (fault.kind) {
     case "busy":
       return `busy:${fault.times}`;
@@ -55,10 +67,25 @@ function kindText(fault: FaultKind): string {
       return `event:${hex(fault.pec)}`;
     case "flip":
       return `flip:${fault.bit}`;
+    case "lock":
+      return `lock:${fault.times}`;
   }
 }
 
-function describe({ id, fault, match, at, seen }: Fault) {
+/** A fault as `fault list` shows it; null is "any". */
+interface Listed {
+  readonly id: number;
+  readonly fault: string;
+  readonly op: FaultOp | LockOp | null;
+  readonly fid: string | null;
+  readonly space: number | null;
+  readonly from: string | null;
+  readonly to: string | null;
+  readonly at: number;
+  readonly seen: number;
+}
+
+function describe({ id, fault, match, at, seen }: Fault): Listed {
   return {
     id,
     fault: kindText(fault),
@@ -72,16 +99,34 @@ function describe({ id, fault, match, at, seen }: Fault) {
   };
 }
 
+function describeLock({ id, op, fid, at, times, seen }: LockFault): Listed {
+  return {
+    id,
+    fault: kindText({ kind: "lock", times }),
+    op: op ?? null,
+    fid: fid === undefined ? null : hex(fid),
+    space: null,
+    from: null,
+    to: null,
+    at,
+    seen,
+  };
+}
+
+const isLockOp = (op: FaultOp | LockOp): op is LockOp => LOCK_OPS.some((each) => each === op);
+
 export const faultAdd = defineCommand({
   name: "fault add",
   group: "host",
   summary: "Let the n-th matching access go wrong",
   details: `KIND is ${FORMS}.
 busy answers condition code 2 that often; cc1 answers condition code 1 with a status; event puts the function into the
-error state with an event code; flip inverts a bit of the data. Without options any access of the function counts.`,
+error state with an event code; flip inverts a bit of the data. Without options any access of the function counts.
+lock lets somebody else hold the function's device lock for that many attempts of the kernel to take it: open and reset
+answer EAGAIN, a hot reset EBUSY. Its --op is ${LOCK_OPS.join(", ")}; that of the others is an instruction.`,
   args: { kind: argument(KIND, FORMS) },
   options: {
-    op: optional(choice("OP", FAULT_OPS), "only this instruction"),
+    op: optional(choice("OP", [...FAULT_OPS, ...LOCK_OPS]), "only this instruction, or this call with lock"),
     space: optional(number("SPACE", { max: 15 }), "only this address space: a BAR, or 15 for config space"),
     from: optional(number("OFFSET"), "only accesses that touch this offset or what is behind it"),
     to: optional(number("OFFSET"), "only accesses that begin at or before this offset"),
@@ -89,10 +134,25 @@ error state with an event code; flip inverts a bit of the data. Without options 
     any: flag("accesses of any function, not only of the one that --device names"),
   },
   access: "write",
-  examples: ["fault add busy:3 --op PCISTB --space 2", "fault add cc3 --op PCILG --at 2"],
+  examples: [
+    "fault add busy:3 --op PCISTB --space 2",
+    "fault add cc3 --op PCILG --at 2",
+    "fault add lock:1 --op reset",
+  ],
   run({ host, target }, { kind, op, space, from, to, at, any }) {
+    const where = any ? {} : { fid: target.zdev.facts.fid };
+    if (kind.kind === "lock") {
+      if (space !== undefined || from !== undefined || to !== undefined) {
+        throw new UsageError("A lock has no address space and no offset: leave --space, --from and --to out");
+      }
+      if (op !== undefined && !isLockOp(op)) throw wrongOp(op, LOCK_OPS);
+      const id = host.faults.takeId();
+      host.locks.add({ ...where, ...(op === undefined ? {} : { op }), id, at, times: kind.times });
+      return { id };
+    }
+    if (op !== undefined && isLockOp(op)) throw wrongOp(op, FAULT_OPS);
     const match = {
-      ...(any ? {} : { fid: target.zdev.facts.fid }),
+      ...where,
       ...(op === undefined ? {} : { op }),
       ...(space === undefined ? {} : { space }),
       ...(from === undefined ? {} : { from }),
@@ -106,6 +166,15 @@ error state with an event code; flip inverts a bit of the data. Without options 
   value: ({ id }) => String(id),
 });
 
+function wrongOp(op: string, ops: readonly string[]): UsageError {
+  return new UsageError(
+    `op: ${quoteText(op)} is not one of ${ops.join(", ")}, which this fault can be put on`,
+    {
+      token: op,
+    },
+  );
+}
+
 export const faultList = defineCommand({
   name: "fault list",
   group: "host",
@@ -114,7 +183,10 @@ export const faultList = defineCommand({
   options: {},
   access: "read",
   examples: ["fault list"],
-  run: ({ host }) => ({ faults: host.faults.faults.map(describe) }),
+  run: ({ host }) => ({
+    faults: [...host.faults.faults.map(describe), ...host.locks.faults.map(describeLock)]
+      .sort((a, b) => a.id - b.id),
+  }),
   text({ faults }, { terminal }) {
     if (faults.length === 0) return "";
     const cell = (value: string | number | null) => value === null ? "any" : String(value);
@@ -144,7 +216,7 @@ export const faultClear = defineCommand({
   access: "write",
   examples: ["fault clear"],
   run({ host }, { id }) {
-    const removed = host.faults.clear(id);
+    const removed = host.faults.clear(id) + host.locks.clear(id);
     if (removed === 0 && id !== undefined) throw new UsageError(`There is no fault ${id}; see "fault list"`);
     host.applyFaults();
     return { removed };

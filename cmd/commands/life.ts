@@ -2,7 +2,7 @@
 import { hex } from "../../lib/base/hex.ts";
 import { DRIVERS } from "../../lib/vfio/binding.ts";
 import { DEVICE_IOCTL, FEATURE, FEATURE_FLAGS } from "../../lib/vfio/uapi.ts";
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { DriverError, WAYS_IN } from "../../lib/ism/driver/descriptor.ts";
 import { argument, defaulted, defineCommand, flag, optional, required } from "../command.ts";
 import { choice, DATA, number, SIZE } from "../kinds.ts";
 import { renderTable } from "../terminal.ts";
@@ -17,14 +17,19 @@ export const open = defineCommand({
   group: "host",
   summary: "Open the function: container, group, IOMMU, device; the kernel resets it",
   details:
-    `Other commands open the function by themselves, through its group. With --via cdev the way in is the
-character device and an iommufd. Does nothing if the function is open already in the same way.`,
+    `Other commands open the function by themselves, through its group and a container. With --via compat an iommufd
+serves as the container; with --via cdev the way in is the character device and an iommufd. Does nothing if the function
+is open already in the same way.`,
   args: {},
   options: {
-    via: defaulted(choice("WAY", ["group", "cdev"]), "group", "group (container) or cdev (iommufd)"),
+    via: defaulted(
+      choice("WAY", WAYS_IN),
+      "group",
+      "group (container), compat (group, iommufd) or cdev (iommufd)",
+    ),
   },
   access: "write",
-  examples: ["open", "open -d 1 --via cdev --trace=syscall"],
+  examples: ["open", "open -d 1 --via cdev --trace=syscall", "open -d 1 --via compat"],
   run({ target }, { via }) {
     const { driver } = target;
     const descriptor = driver.isOpen && driver.descriptor.way === via ? driver.descriptor : driver.open(via);

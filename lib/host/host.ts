@@ -10,6 +10,7 @@ import { TOKEN_ORDERS } from "../ism/device/tokens.ts";
 import { type DriverState, IsmDriver } from "../ism/driver/driver.ts";
 import { PFT_ISM } from "../ism/protocol.ts";
 import { Kernel, type KernelState } from "../vfio/kernel.ts";
+import { LockPlan, type LockPlanState } from "../vfio/lock_plan.ts";
 import type { Zdev } from "../vfio/zdev.ts";
 import { Clock, microsecondsSince1900 } from "../zpci/clock.ts";
 import { FaultPlan, type FaultPlanState } from "../zpci/faults.ts";
@@ -70,6 +71,8 @@ export class Host {
   readonly rendezvous = new Rendezvous();
   /** Faults to inject; {@linkcode applyFaults} makes changes count. */
   readonly faults = new FaultPlan();
+  /** Times at which a device lock is taken. */
+  readonly locks = new LockPlan();
 
   private constructor(topology: Topology, source: StateSource | undefined) {
     this.topology = topology;
@@ -132,10 +135,12 @@ export class Host {
       }
     }
     this.functions = functions;
+    for (const { kernel } of this.guests) kernel.locks = this.locks;
     if (source === undefined) return;
     this.clock.microseconds = read<number>(source, "clock");
     this.faults.restore(read<FaultPlanState>(source, "faults"));
     this.applyFaults();
+    this.locks.restore(read<LockPlanState>(source, "locks"));
     this.rendezvous.restore(read<RendezvousState>(source, "rendezvous"));
   }
 
@@ -177,6 +182,7 @@ export class Host {
     const state = new Map<string, unknown>([
       ["clock", this.clock.microseconds],
       ["faults", this.faults.save()],
+      ["locks", this.locks.save()],
       ["rendezvous", this.rendezvous.save()],
     ]);
     for (const [chid, fabric] of this.fabrics) state.set(`fabric/${chid}`, fabric.save());

@@ -17,11 +17,16 @@ export type DriverName = (typeof DRIVERS)[number];
 /** Most error events that the kernel keeps for a function (zPCI sheet 12.4). */
 const ERROR_QUEUE = 4;
 
+/** While a removal waits, the process is asked for the device again and again after this time. Microseconds. */
+const REQUEST_PERIOD = 10_000_000;
+
 /** State of a binding, for the host file. */
 export interface BindingState {
   readonly driver: DriverName | null;
   readonly override: string | null;
   readonly removing: boolean;
+  /** When REQ is signalled again, by the machine's clock (microseconds since 1900); null while nothing waits. */
+  readonly nextRequest: number | null;
   readonly probeAfter: boolean;
   readonly leaving: boolean;
   readonly recovering: boolean;
@@ -40,6 +45,7 @@ export class Binding {
   device: VfioDevice | undefined = undefined;
   /** An unbind waits for the last descriptor to be closed. */
   removing = false;
+  #nextRequest: number | undefined = undefined;
   #probeAfter = false;
   /** The function goes back to the machine once the driver has let go of it. */
   #leaving = false;
@@ -73,8 +79,8 @@ export class Binding {
   }
 
   /**
-   * A write to the driver's `unbind`. While descriptors are open it waits: REQ is signalled, no new descriptor is
-   * handed out, the ones that are open go on working.
+   * A write to the driver's `unbind`. While descriptors are open it waits: REQ is signalled at once and then every
+   * 10 seconds, no new descriptor is handed out, the ones that are open go on working.
    *
    * @returns true if it is done, false if it waits @throws {ErrnoError} ENODEV if no driver holds the function
    */
@@ -87,13 +93,29 @@ export class Binding {
         "No driver holds the function",
       );
     }
+    if (this.removing) return false;
     if (this.device !== undefined && this.device.descriptors > 0) {
       this.removing = true;
-      this.device.req?.signal(this.#kernel.partition.tracer, this.zdev.facts.fid);
+      this.#nextRequest = this.#kernel.partition.clock.microseconds;
+      this.tick();
       return false;
     }
     this.#detach();
     return true;
+  }
+
+  /** When REQ is signalled again, by the machine's clock; undefined while nothing waits. Microseconds since 1900. */
+  get nextRequest(): number | undefined {
+    return this.#nextRequest;
+  }
+
+  /** Signals REQ for every time that has come; without an eventfd the kernel would only log it (VFIO sheet 8.5). */
+  tick(): void {
+    const { clock, tracer } = this.#kernel.partition;
+    while (this.#nextRequest !== undefined && clock.microseconds >= this.#nextRequest) {
+      this.device?.req?.signal(tracer, this.zdev.facts.fid);
+      this.#nextRequest += REQUEST_PERIOD;
+    }
   }
 
   /** A write to `drivers_probe`: the driver that driver_override names, else the kernel's own. */
@@ -189,6 +211,7 @@ export class Binding {
     this.driver = undefined;
     this.device = undefined;
     this.removing = false;
+    this.#nextRequest = undefined;
   }
 
   save(): BindingState {
@@ -196,6 +219,7 @@ export class Binding {
       driver: this.driver ?? null,
       override: this.override ?? null,
       removing: this.removing,
+      nextRequest: this.#nextRequest ?? null,
       probeAfter: this.#probeAfter,
       leaving: this.#leaving,
       recovering: this.#recovering,
@@ -205,7 +229,8 @@ export class Binding {
   }
 
   restore(
-    { driver, override, removing, probeAfter, leaving, recovering, errors, droppedErrors }: BindingState,
+    { driver, override, removing, nextRequest, probeAfter, leaving, recovering, errors, droppedErrors }:
+      BindingState,
   ): void {
     this.#leaving = leaving;
     this.#recovering = recovering;
@@ -214,6 +239,7 @@ export class Binding {
     this.override = override ?? undefined;
     if (driver !== null) this.#attach(driver);
     this.removing = removing;
+    this.#nextRequest = nextRequest ?? undefined;
     this.#probeAfter = probeAfter;
   }
 }

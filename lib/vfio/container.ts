@@ -1,39 +1,17 @@
 /**
- * /dev/vfio/vfio: a container with a type1 IOMMU. Facts: VFIO sheet 1.4 and 9.2
- * (drivers/vfio/container.c, drivers/vfio/vfio_iommu_type1.c).
+ * /dev/vfio/vfio: a container of groups; what its type1 IOMMU does is in type1.ts. Facts: VFIO sheet 1.4
+ * (drivers/vfio/container.c).
  */
-import { PAGE_SIZE } from "../zpci/storage.ts";
-import { hex } from "../base/hex.ts";
-import { copyInfo, linkCapabilities } from "./capability_chain.ts";
 import { type FileState, type IoctlArg, notATty, OpenFile } from "./file.ts";
 import { type DomainState, IommuDomain } from "./iommu_domain.ts";
 import type { Group } from "./group.ts";
 import type { Kernel } from "./kernel.ts";
 import { coreError, structArgument } from "./refusal.ts";
-import {
-  CAP_HEADER,
-  CONTAINER_IOCTL,
-  DMA_MAP,
-  DMA_MAP_FLAGS,
-  DMA_UNMAP,
-  DMA_UNMAP_FLAGS,
-  EXTENSION,
-  IOMMU_CAP_DMA_AVAIL,
-  IOMMU_CAP_ID,
-  IOMMU_CAP_IOVA_RANGE,
-  IOMMU_CAP_MIGRATION,
-  IOMMU_INFO,
-  IOMMU_INFO_FLAGS,
-  IOMMU_INFO_MIN,
-  VFIO_API_VERSION,
-} from "./uapi.ts";
-import { checkArgsz } from "./user_memory.ts";
+import { dirtyPages } from "./type1_dirty.ts";
+import { iommuInfo, mapDma, unmapDma } from "./type1.ts";
+import { CONTAINER_IOCTL, EXTENSION, VFIO_API_VERSION } from "./uapi.ts";
 
-const TYPE1_SOURCE = "drivers/vfio/vfio_iommu_type1.c";
 const CONTAINER_SOURCE = "drivers/vfio/container.c";
-const TWO_64 = 2n ** 64n;
-/** Largest dirty bitmap: one bit for each of 2^31 pages (DIRTY_BITMAP_SIZE_MAX). */
-const DIRTY_BITMAP_BYTES = 2 ** 28;
 
 /** State of a container, for the host file. */
 export interface ContainerState {
@@ -41,6 +19,10 @@ export interface ContainerState {
   readonly open: boolean;
   readonly type: number | null;
   readonly domain: DomainState | null;
+  /** IOVAs of mappings whose address was taken away (UNMAP_DMA with VADDR) and that wait for a new one. */
+  readonly withoutAddress: readonly number[];
+  /** Dirty pages are logged. */
+  readonly dirtyLog: boolean;
 }
 
 /** A container: groups attached to it share its mappings. */
@@ -51,6 +33,10 @@ export class Container {
   /** IOMMU type that SET_IOMMU chose. */
   type: number | undefined = undefined;
   domain: IommuDomain | undefined = undefined;
+  /** IOVAs of mappings that wait for a new address of their memory. */
+  readonly withoutAddress = new Set<number>();
+  /** Dirty pages are logged (VFIO_IOMMU_DIRTY_PAGES). */
+  dirtyLog = false;
   /** A descriptor refers to it. */
   open = true;
 
@@ -59,8 +45,16 @@ export class Container {
     this.id = id;
   }
 
-  /** GROUP_SET_CONTAINER: a container that has a type attaches the group's device at once. @throws {ErrnoError} */
+  /**
+   * GROUP_SET_CONTAINER: a container that has a type attaches the group's device at once.
+   *
+   * @throws {ErrnoError} EBUSY while a mapping has no address
+   */
   addGroup(group: Group): void {
+    if (this.withoutAddress.size > 0) {
+      const source = "drivers/vfio/vfio_iommu_type1.c: vfio_iommu_type1_attach_group";
+      throw coreError("EBUSY", "VADDR", source, "A mapping of the container waits for a new address");
+    }
     if (this.domain !== undefined) group.zdev.attach(this.domain);
     this.groups.add(group);
   }
@@ -84,6 +78,8 @@ export class Container {
     this.domain?.dispose();
     this.domain = undefined;
     this.type = undefined;
+    this.withoutAddress.clear();
+    this.dirtyLog = false;
   }
 
   /** SET_IOMMU. */
@@ -127,6 +123,8 @@ export class Container {
       open: this.open,
       type: this.type ?? null,
       domain: this.domain?.save() ?? null,
+      withoutAddress: [...this.withoutAddress],
+      dirtyLog: this.dirtyLog,
     };
   }
 
@@ -134,6 +132,8 @@ export class Container {
     const container = new Container(kernel, state.id);
     container.open = state.open;
     container.type = state.type ?? undefined;
+    for (const iova of state.withoutAddress) container.withoutAddress.add(iova);
+    container.dirtyLog = state.dirtyLog;
     if (state.domain !== null) container.domain = IommuDomain.restore(kernel.partition, state.domain);
     return container;
   }
@@ -165,7 +165,7 @@ export class ContainerFile extends OpenFile {
       case CONTAINER_IOCTL.VFIO_GET_API_VERSION:
         return VFIO_API_VERSION;
       case CONTAINER_IOCTL.VFIO_CHECK_EXTENSION:
-        return checkExtension(Number(arg));
+        return checkExtension(container, Number(arg));
       case CONTAINER_IOCTL.VFIO_SET_IOMMU:
         return container.setIommu(Number(arg));
     }
@@ -184,7 +184,9 @@ export class ContainerFile extends OpenFile {
       case CONTAINER_IOCTL.VFIO_IOMMU_MAP_DMA:
         return mapDma(this.#kernel, container, container.domain, structArgument(arg));
       case CONTAINER_IOCTL.VFIO_IOMMU_UNMAP_DMA:
-        return unmapDma(container.type!, container.domain, structArgument(arg));
+        return unmapDma(this.#kernel, container, container.domain, structArgument(arg));
+      case CONTAINER_IOCTL.VFIO_IOMMU_DIRTY_PAGES:
+        return dirtyPages(this.#kernel, container, container.domain, structArgument(arg));
     }
     throw notATty(this.kind);
   }
@@ -199,128 +201,12 @@ export class ContainerFile extends OpenFile {
   }
 }
 
-function checkExtension(value: number): number {
-  const supported: readonly number[] = [
-    EXTENSION.TYPE1,
-    EXTENSION.TYPE1V2,
-    EXTENSION.UNMAP_ALL,
-    EXTENSION.UPDATE_VADDR,
-  ];
+/**
+ * UPDATE_VADDR is a matter of an IOMMU in use, so only a container with a type has it (drivers/vfio/
+ * vfio_iommu_type1.c: vfio_iommu_type1_check_extension). s390 enforces no coherency for a function: no DMA_CC.
+ */
+function checkExtension({ domain }: Container, value: number): number {
+  if (value === EXTENSION.UPDATE_VADDR) return domain === undefined ? 0 : 1;
+  const supported: readonly number[] = [EXTENSION.TYPE1, EXTENSION.TYPE1V2, EXTENSION.UNMAP_ALL];
   return supported.includes(value) ? 1 : 0;
-}
-
-/** IOMMU_GET_INFO: page sizes, and the chain MIGRATION, DMA_AVAIL, IOVA_RANGE. */
-function iommuInfo({ options }: Kernel, container: Container, domain: IommuDomain, arg: Uint8Array): number {
-  const argsz = checkArgsz(arg, IOMMU_INFO_MIN, `${TYPE1_SOURCE}: vfio_iommu_type1_get_info`);
-  const [start, end] = usableRange(container);
-  const chain = linkCapabilities([
-    CAP_HEADER.encode(
-      { id: IOMMU_CAP_ID.MIGRATION, version: 1 },
-      IOMMU_CAP_MIGRATION.encode({ pageSizes: PAGE_SIZE, maxBitmap: DIRTY_BITMAP_BYTES }),
-    ),
-    CAP_HEADER.encode(
-      { id: IOMMU_CAP_ID.DMA_AVAIL, version: 1 },
-      IOMMU_CAP_DMA_AVAIL.encode({ available: options.dmaEntryLimit - domain.tables.entries.length }),
-    ),
-    CAP_HEADER.encode(
-      { id: IOMMU_CAP_ID.IOVA_RANGE, version: 1 },
-      IOMMU_CAP_IOVA_RANGE.encode({ count: 1, start: BigInt(start), end: BigInt(end) }),
-    ),
-  ], IOMMU_INFO.size);
-  const fields = { flags: IOMMU_INFO_FLAGS.PGSIZES | IOMMU_INFO_FLAGS.CAPS, pageSizes: PAGE_SIZE };
-  copyInfo(arg, argsz, IOMMU_INFO.size, chain, (more) => IOMMU_INFO.encode({ ...fields, ...more }));
-  return 0;
-}
-
-/** First and last DMA address that all functions of the container can use. */
-function usableRange({ groups }: Container): readonly [start: number, end: number] {
-  const facts = [...groups].map(({ zdev }) => zdev.facts);
-  return [Math.max(...facts.map(({ startDma }) => startDma)), Math.min(...facts.map(({ endDma }) => endDma))];
-}
-
-/** MAP_DMA, checks in the order of VFIO sheet 9.2. */
-function mapDma(kernel: Kernel, container: Container, domain: IommuDomain, arg: Uint8Array): number {
-  const source = `${TYPE1_SOURCE}: vfio_dma_do_map`;
-  checkArgsz(arg, DMA_MAP.size, `${TYPE1_SOURCE}: vfio_iommu_type1_map_dma`);
-  const { flags, vaddr, iova, size } = DMA_MAP.decode(arg);
-  const read = (flags & DMA_MAP_FLAGS.READ) !== 0;
-  const write = (flags & DMA_MAP_FLAGS.WRITE) !== 0;
-  if (flags > 7) throw coreError("EINVAL", "flags", source, `Unknown flags in ${hex(flags)}`);
-  if (size === 0n) throw coreError("EINVAL", "size 0", source, "A mapping needs a size");
-  if (iova + size > TWO_64 || vaddr + size > TWO_64) {
-    throw coreError("EOVERFLOW", "address wrap", source, "Address plus size passes 2^64");
-  }
-  const moved = (flags & DMA_MAP_FLAGS.VADDR) !== 0;
-  if (moved === (read || write)) {
-    throw coreError("EINVAL", "flags", source, "A mapping needs READ or WRITE, or VADDR alone");
-  }
-  const page = BigInt(PAGE_SIZE);
-  if (size % page !== 0n || iova % page !== 0n || vaddr % page !== 0n) {
-    throw coreError("EINVAL", "alignment", source, "Address, IOVA and size must be multiples of 4096");
-  }
-  const at = Number(iova);
-  const length = Number(size);
-  const overlaps = domain.tables.overlapping(at, length).length > 0;
-  if (moved) {
-    // An address waits for a new one only after an unmap with VADDR, which is not there.
-    throw coreError(overlaps ? "EINVAL" : "ENOENT", "VADDR", source, "No mapping waits for a new address");
-  }
-  if (overlaps) {
-    throw coreError("EEXIST", "overlap", source, `${hex(iova)} is mapped already`, "unmap it first");
-  }
-  if (domain.tables.entries.length >= kernel.options.dmaEntryLimit) {
-    throw coreError("ENOSPC", "mapping limit", source, "No mapping entries are left");
-  }
-  const [start, end] = usableRange(container);
-  if (at < start || at + length - 1 > end) {
-    throw coreError(
-      "EINVAL",
-      "IOVA range",
-      source,
-      `${hex(iova)} is outside the DMA addresses ${hex(start)} to ${hex(end)}`,
-      "the range is in the IOVA_RANGE capability of VFIO_IOMMU_GET_INFO",
-    );
-  }
-  if (!domain.map(at, Number(vaddr), length, read, write)) {
-    throw coreError("EFAULT", "pinning", source, `${hex(vaddr)} is not memory of the process`);
-  }
-  return 0;
-}
-
-/** UNMAP_DMA; the caller's size becomes the bytes unmapped. */
-function unmapDma(type: number, domain: IommuDomain, arg: Uint8Array): number {
-  const source = `${TYPE1_SOURCE}: vfio_dma_do_unmap`;
-  checkArgsz(arg, DMA_UNMAP.size, `${TYPE1_SOURCE}: vfio_iommu_type1_unmap_dma`);
-  const { flags, iova, size } = DMA_UNMAP.decode(arg);
-  const all = (flags & DMA_UNMAP_FLAGS.ALL) !== 0;
-  if ((flags & ~DMA_UNMAP_FLAGS.ALL) !== 0) {
-    throw coreError("EINVAL", "flags", source, `Flags ${hex(flags)} are not supported`);
-  }
-  const page = BigInt(PAGE_SIZE);
-  if (all ? iova !== 0n || size !== 0n : size === 0n || size % page !== 0n || iova % page !== 0n) {
-    throw coreError(
-      "EINVAL",
-      "alignment",
-      source,
-      all ? "With ALL, IOVA and size must be 0" : "IOVA and size must be multiples of 4096, and size not 0",
-    );
-  }
-  if (iova + size > TWO_64) {
-    throw coreError("EOVERFLOW", "address wrap", source, "IOVA plus size passes 2^64");
-  }
-  const from = Number(iova);
-  const to = from + Number(size);
-  const hit = all ? [...domain.tables.entries] : domain.tables.overlapping(from, to - from);
-  const cut = all ? [] : hit.filter((mapping) => mapping.iova < from || mapping.iova + mapping.size > to);
-  let unmapped = hit;
-  if (cut.length > 0) {
-    if (type === EXTENSION.TYPE1V2) {
-      throw coreError("EINVAL", "partial unmap", source, "The range cuts a mapping", "unmap whole mappings");
-    }
-    // Version 1 stops at a mapping that begins before the range, and takes one that ends behind it whole.
-    if (hit[0]!.iova < from) unmapped = [];
-  }
-  for (const mapping of unmapped) domain.unmap(mapping);
-  DMA_UNMAP.encode({ size: BigInt(unmapped.reduce((sum, mapping) => sum + mapping.size, 0)) }, arg);
-  return 0;
 }

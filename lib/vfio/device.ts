@@ -5,7 +5,9 @@
 import { ConfigSpace, type ConfigSpaceState } from "./config/space.ts";
 import { ErrnoError } from "./errno.ts";
 import type { EventFd } from "./eventfd.ts";
+import type { Iommufd } from "./iommufd.ts";
 import type { Kernel } from "./kernel.ts";
+import type { LockOp } from "./lock_plan.ts";
 import { restorePciState, savePciState, setCommandBits } from "./pci_state.ts";
 import { coreError } from "./refusal.ts";
 import type { RegionLayout } from "./region_layout.ts";
@@ -28,6 +30,16 @@ export interface DeviceState {
   readonly lowPower: boolean;
   /** How often the device was opened for the first time; a layout may differ from open to open. */
   readonly opens: number;
+  /** What a device that was opened through its group is bound to if the group's container is an iommufd. */
+  readonly compat: { readonly iommufd: number; readonly devid: number; readonly ioas: number } | null;
+}
+
+/** A device that is open through its group is bound to the iommufd that the group has for a container. */
+export interface CompatBinding {
+  readonly iommufd: Iommufd;
+  readonly devid: number;
+  /** Id of the compatibility IOAS when it was attached. */
+  readonly ioas: number;
 }
 
 /** The vfio-pci device. */
@@ -40,14 +52,13 @@ export class VfioDevice {
   descriptors = 0;
   /** The reset at open worked, so that VFIO_DEVICE_FLAGS_RESET is offered. */
   resetWorks = false;
-  /** Somebody else holds the function's device lock: what tries the lock is refused. */
-  contended = false;
   /** Eventfd per MSI vector while MSI is on. */
   msi: (EventFd | undefined)[] | undefined = undefined;
   /** LOW_POWER_ENTRY was asked for; it has no visible effect. */
   lowPower = false;
   /** Eventfd that asks the process to give the device back. */
   req: EventFd | undefined = undefined;
+  #compat: CompatBinding | undefined = undefined;
   #config: ConfigSpace | undefined = undefined;
   #slab: Uint8Array | undefined = undefined;
   #opens = 0;
@@ -81,10 +92,47 @@ export class VfioDevice {
     this.openCount++;
   }
 
+  /**
+   * As {@linkcode open}, through a group whose container is an iommufd: the first descriptor binds the device and
+   * attaches it to the compatibility IOAS, after the function was enabled (drivers/vfio/group.c: vfio_df_group_open).
+   *
+   * @throws {ErrnoError} EAGAIN, ENODEV; ENODEV without a compatibility IOAS, EADDRINUSE
+   */
+  openThrough(iommufd: Iommufd): void {
+    this.open();
+    if (this.openCount > 1) return;
+    const devid = iommufd.bindDevice();
+    try {
+      const ioas = iommufd.compatIoas();
+      ioas.attach(this.zdev);
+      this.#compat = { iommufd, devid, ioas: ioas.id };
+    } catch (error) {
+      iommufd.unbindDevice(devid);
+      this.close();
+      throw error;
+    }
+  }
+
   /** One descriptor less; the last one takes everything back. */
   close(): void {
     this.openCount--;
-    if (this.openCount === 0) this.#disable();
+    if (this.openCount > 0) return;
+    this.#disable();
+    const compat = this.#compat;
+    if (compat === undefined) return;
+    this.#compat = undefined;
+    this.zdev.attach(undefined);
+    compat.iommufd.unbindDevice(compat.devid);
+  }
+
+  /** The iommufd that the device was bound to through its group. */
+  get compat(): CompatBinding | undefined {
+    return this.#compat;
+  }
+
+  /** An attempt to take the device lock. @returns false if somebody else holds it */
+  tryLock(op: LockOp): boolean {
+    return !this.kernel.locks.taken(op, this.zdev.facts.fid);
   }
 
   /**
@@ -93,11 +141,16 @@ export class VfioDevice {
    *
    * @throws {ErrnoError} EAGAIN if the device lock is taken, EIO if the machine does not reset
    */
-  reset(): void {
-    if (this.contended) {
+  reset(op: "open" | "reset" = "reset"): void {
+    if (!this.tryLock(op)) {
       const source = "drivers/pci/pci.c: pci_try_reset_function";
       throw coreError("EAGAIN", "device lock", source, "Somebody else holds the device lock", "try again");
     }
+    this.resetLocked();
+  }
+
+  /** The reset, with the device lock held. @throws {ErrnoError} EIO if the machine does not reset */
+  resetLocked(): void {
     const state = quietly(() => savePciState(this.zdev));
     this.zdev.hotReset();
     if (state === undefined) setCommandBits(this.zdev, 0, COMMAND_MEMORY);
@@ -122,7 +175,7 @@ export class VfioDevice {
   /** Only a taken lock aborts the open; any other failure withdraws the RESET capability. */
   #resetAtOpen(): boolean {
     try {
-      this.reset();
+      this.reset("open");
       return true;
     } catch (error) {
       if (error instanceof ErrnoError && error.code !== "EAGAIN") return false;
@@ -179,7 +232,16 @@ export class VfioDevice {
       req: this.req?.id ?? null,
       lowPower: this.lowPower,
       opens: this.#opens,
+      compat: this.#compat === undefined ? null : { ...this.#compat, iommufd: this.#compat.iommufd.id },
     };
+  }
+
+  #restoreCompat({ iommufd: id, devid, ioas }: NonNullable<DeviceState["compat"]>): void {
+    const iommufd = this.kernel.iommufds.get(id)!;
+    iommufd.devices.add(devid);
+    this.#compat = { iommufd, devid, ioas };
+    const domain = iommufd.ioases.get(ioas)?.domain;
+    if (domain !== undefined) domain.adopt(this.zdev);
   }
 
   restore(state: DeviceState): void {
@@ -189,6 +251,7 @@ export class VfioDevice {
     this.#opens = state.opens;
     this.msi = state.msi?.map((id) => id === null ? undefined : this.kernel.eventFd(id)) ?? undefined;
     this.req = state.req === null ? undefined : this.kernel.eventFd(state.req);
+    if (state.compat !== null) this.#restoreCompat(state.compat);
     if (state.config === null) return;
     this.#config = ConfigSpace.restore(state.config, this.#hardware(), this.#facts(), () => this.#msiGrant());
   }

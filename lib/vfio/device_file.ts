@@ -136,7 +136,9 @@ export class DeviceFile extends OpenFile {
     const { zdev } = this.device;
     this.device.close();
     if (this.#ioas !== undefined) zdev.attach(undefined);
-    if (this.#bound !== undefined) this.#kernel.releaseIommufd(this.#bound.iommufd);
+    const bound = this.#bound;
+    this.#bound = undefined;
+    if (bound !== undefined) bound.iommufd.unbindDevice(bound.devid);
     else if (this.device.openCount === 0) this.#kernel.group(zdev).deviceClosed();
   }
 
@@ -148,6 +150,7 @@ export class DeviceFile extends OpenFile {
 
   /** Takes over what a saved descriptor was bound to. */
   restoreBinding(iommufd: Iommufd, devid: number, ioas: number | null): void {
+    iommufd.devices.add(devid);
     this.#bound = { iommufd, devid };
     this.#ioas = ioas ?? undefined;
   }
@@ -190,9 +193,9 @@ export class DeviceFile extends OpenFile {
       throw invalid("open elsewhere", "The device is open through another descriptor");
     }
     this.device.open();
-    const devid = this.#kernel.newId();
+    const devid = file.iommufd.bindDevice();
     this.#bound = { iommufd: file.iommufd, devid };
-    new DataView(arg.buffer, arg.byteOffset).setUint32(BIND_IOMMUFD.offsetOf("devid"), devid, true);
+    writeWord(arg, BIND_IOMMUFD.offsetOf("devid"), devid);
     return 0;
   }
 
@@ -200,10 +203,15 @@ export class DeviceFile extends OpenFile {
   #attach(arg: Uint8Array): number {
     const source = `${CDEV}: vfio_df_ioctl_attach_pt`;
     checkArgsz(arg, ATTACH_PT_MIN, source);
-    const { argsz, flags, ptId } = ATTACH_PT.decode(arg);
-    checkPasid(flags, argsz, ATTACH_PT.size, source);
-    this.#bound!.iommufd.ioas(ptId).attach(this.device.zdev);
-    this.#ioas = ptId;
+    const { argsz, flags, ptId, pasid } = ATTACH_PT.decode(arg);
+    if (this.#wantsPasid(flags, argsz, arg, ATTACH_PT.size, source)) {
+      this.device.variant.pasid!.attach(this.#bound!.iommufd, pasid, ptId);
+      return 0;
+    }
+    const ioas = this.#bound!.iommufd.pageTable(ptId);
+    const pageTable = ioas.attach(this.device.zdev);
+    this.#ioas = ioas.id;
+    writeWord(arg, ATTACH_PT.offsetOf("ptId"), pageTable);
     return 0;
   }
 
@@ -212,23 +220,34 @@ export class DeviceFile extends OpenFile {
     const source = `${CDEV}: vfio_df_ioctl_detach_pt`;
     checkArgsz(arg, DETACH_PT_MIN, source);
     const { argsz, flags } = DETACH_PT.decode(arg);
-    checkPasid(flags, argsz, DETACH_PT.size, source);
+    // A PASID that was never attached, as none can be here, is fine to detach.
+    if (this.#wantsPasid(flags, argsz, arg, DETACH_PT.size, source)) return 0;
     if (this.#ioas !== undefined) this.device.zdev.attach(undefined);
     this.#ioas = undefined;
     return 0;
   }
+
+  /**
+   * The flags of ATTACH and DETACH; `size` is the length of the struct with the PASID in it. The kernel asks whether
+   * the driver knows PASIDs before it looks for one.
+   *
+   * @returns true if a PASID is meant @throws {ErrnoError} EINVAL, EFAULT, EOPNOTSUPP by a driver without PASIDs
+   */
+  #wantsPasid(flags: number, argsz: number, arg: Uint8Array, size: number, source: string): boolean {
+    if ((flags & ~PT_FLAGS.PASID) !== 0) {
+      throw coreError("EINVAL", "flags", source, `Unknown flags in ${flags}`);
+    }
+    if (flags === 0) return false;
+    if (this.device.variant.pasid === undefined) {
+      throw coreError("EOPNOTSUPP", "PASID", source, "The driver has no PASID operations");
+    }
+    if (argsz < size) throw coreError("EINVAL", "argsz", source, `argsz ${argsz} has no room for a PASID`);
+    if (arg.length < size) throw coreError("EFAULT", "user memory", source, "The PASID is not accessible");
+    return true;
+  }
 }
 
-/**
- * `size` is the length of the struct with the PASID in it.
- *
- * @throws {ErrnoError} EINVAL for unknown flags or no room for a PASID, EOPNOTSUPP: ISM has no PASID operations
- */
-function checkPasid(flags: number, argsz: number, size: number, source: string): void {
-  if ((flags & ~PT_FLAGS.PASID) !== 0) {
-    throw coreError("EINVAL", "flags", source, `Unknown flags in ${flags}`);
-  }
-  if (flags === 0) return;
-  if (argsz < size) throw coreError("EINVAL", "argsz", source, `argsz ${argsz} has no room for a PASID`);
-  throw coreError("EOPNOTSUPP", "PASID", source, "The driver has no PASID operations");
+/** Writes one word of a struct that the caller may have left shorter than the whole. */
+function writeWord(arg: Uint8Array, at: number, value: number): void {
+  new DataView(arg.buffer, arg.byteOffset).setUint32(at, value, true);
 }

@@ -5,6 +5,7 @@ import type { Container } from "./container.ts";
 import { ContainerFile } from "./container.ts";
 import { DeviceFile } from "./device_file.ts";
 import { type FileState, type IoctlArg, notATty, OpenFile } from "./file.ts";
+import { type Iommufd, IommufdFile } from "./iommufd.ts";
 import type { Kernel } from "./kernel.ts";
 import { coreError, structArgument } from "./refusal.ts";
 import { GROUP_FLAGS, GROUP_IOCTL, GROUP_STATUS } from "./uapi.ts";
@@ -22,13 +23,20 @@ export class Group {
   /** The one open descriptor. */
   file: GroupFile | undefined = undefined;
   container: Container | undefined = undefined;
+  /** The iommufd that it has for a container. */
+  iommufd: Iommufd | undefined = undefined;
 
   constructor(number: number, zdev: Zdev) {
     this.number = number;
     this.zdev = zdev;
   }
 
-  /** Its descriptor is open, or was closed while the device still is. */
+  /** It has a container of one of the two kinds. */
+  get hasIommu(): boolean {
+    return this.container !== undefined || this.iommufd !== undefined;
+  }
+
+  /** Its descriptor is open, or was closed while the device still is; an iommufd does not keep it open for that. */
   get inUse(): boolean {
     return this.file !== undefined || this.container !== undefined;
   }
@@ -45,10 +53,13 @@ export class Group {
     this.file = undefined;
   }
 
+  /** Leaves the container or iommufd; a device that is bound to the iommufd stays bound. */
   leaveContainer(): void {
-    const { container } = this;
+    const { container, iommufd } = this;
     this.container = undefined;
+    this.iommufd = undefined;
     container?.removeGroup(this);
+    iommufd?.releaseIfUnused();
   }
 }
 
@@ -93,17 +104,17 @@ export class GroupFile extends OpenFile {
 
   override release(): void {
     if (this.dissolved) return;
-    if (!this.#deviceOpen()) this.group.leaveContainer();
     this.group.file = undefined;
+    if (this.group.container === undefined || !this.#deviceOpen()) this.group.leaveContainer();
   }
 
   override save(): Partial<FileState> {
     if (this.dissolved) return { container: null, dissolved: true };
-    return { container: this.group.container?.id ?? null };
+    return { container: this.group.container?.id ?? this.group.iommufd?.id ?? null };
   }
 
-  get #container(): Container | undefined {
-    return this.dissolved ? undefined : this.group.container;
+  get #hasIommu(): boolean {
+    return !this.dissolved && this.group.hasIommu;
   }
 
   #checkDissolved(symbol: string): void {
@@ -114,7 +125,9 @@ export class GroupFile extends OpenFile {
   #status(arg: Uint8Array): number {
     const argsz = checkArgsz(arg, GROUP_STATUS.size, `${SOURCE}: vfio_group_ioctl_get_status`);
     this.#checkDissolved("vfio_group_ioctl_get_status");
-    const flags = GROUP_FLAGS.VIABLE | (this.#container === undefined ? 0 : GROUP_FLAGS.CONTAINER_SET);
+    // A device that stayed open when its group left an iommufd still owns the group's DMA.
+    const viable = this.#hasIommu || !this.#ownedByIommufd() ? GROUP_FLAGS.VIABLE : 0;
+    const flags = viable | (this.#hasIommu ? GROUP_FLAGS.CONTAINER_SET : 0);
     GROUP_STATUS.encode({ argsz, flags }, arg);
     return 0;
   }
@@ -126,30 +139,45 @@ export class GroupFile extends OpenFile {
     }
     const fd = new DataView(arg.buffer, arg.byteOffset).getInt32(0, true);
     const file = this.#kernel.process.file(fd);
-    if (this.#container !== undefined) {
+    if (this.#hasIommu) {
       throw coreError("EINVAL", "container set", source, "The group has a container already");
     }
     this.#checkDissolved("vfio_group_ioctl_set_container");
-    if (!(file instanceof ContainerFile)) {
-      throw coreError(
-        "EBADFD",
-        "container",
-        source,
-        `Descriptor ${fd} is not a container`,
-        "open /dev/vfio/vfio",
-      );
+    if (file instanceof ContainerFile) {
+      if (this.#ownedByIommufd()) {
+        throw coreError(
+          "EBUSY",
+          "DMA owner",
+          "drivers/vfio/container.c: vfio_container_attach_group",
+          "The group's device is bound to an iommufd",
+          "close the device first",
+        );
+      }
+      file.container.addGroup(this.group);
+      this.group.container = file.container;
+      return 0;
     }
-    file.container.addGroup(this.group);
-    this.group.container = file.container;
-    return 0;
+    if (file instanceof IommufdFile) {
+      file.iommufd.createCompatIoas();
+      this.group.iommufd = file.iommufd;
+      return 0;
+    }
+    throw coreError(
+      "EBADFD",
+      "container",
+      source,
+      `Descriptor ${fd} is neither a container nor an iommufd`,
+      "open /dev/vfio/vfio or /dev/iommu",
+    );
   }
 
   #unsetContainer(): number {
     const source = `${SOURCE}: vfio_group_ioctl_unset_container`;
-    if (this.#container === undefined) {
+    if (!this.#hasIommu) {
       throw coreError("EINVAL", "no container", source, "The group has no container");
     }
-    if (this.#deviceOpen()) {
+    // With an iommufd nobody counts: the device keeps its own binding to it (vfio_group_ioctl_unset_container).
+    if (this.group.container !== undefined && this.#deviceOpen()) {
       throw coreError("EBUSY", "device open", source, "The group's device is still open");
     }
     this.group.leaveContainer();
@@ -173,7 +201,8 @@ export class GroupFile extends OpenFile {
     if (options.some((option) => option !== "")) {
       throw coreError("EINVAL", "device options", source, "The device takes no options");
     }
-    if (this.group.container?.domain === undefined) {
+    const { iommufd } = this.group;
+    if (iommufd === undefined && this.group.container?.domain === undefined) {
       throw coreError(
         "EINVAL",
         "no IOMMU",
@@ -182,8 +211,13 @@ export class GroupFile extends OpenFile {
         "order: SET_CONTAINER, SET_IOMMU, then GET_DEVICE_FD",
       );
     }
-    device.open();
+    if (iommufd === undefined) device.open();
+    else device.openThrough(iommufd);
     return this.#kernel.process.install(new DeviceFile(this.#kernel, device));
+  }
+
+  #ownedByIommufd(): boolean {
+    return this.#kernel.device(this.group.zdev)?.compat !== undefined;
   }
 
   #deviceOpen(): boolean {

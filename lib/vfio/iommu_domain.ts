@@ -99,6 +99,25 @@ export class IommuDomain {
     }
   }
 
+  /** Takes a function of a saved kernel back; the machine has its translations already. */
+  adopt(zdev: Zdev): void {
+    zdev.domain = this;
+    this.zdevs.add(zdev);
+  }
+
+  /** Cuts a mapping into two at an address inside it; the function's translations stay as they are. */
+  split(mapping: Translation, at: number): void {
+    const size = at - mapping.iova;
+    this.tables.remove(mapping.iova);
+    this.tables.insert({ ...mapping, size });
+    this.tables.insert({
+      ...mapping,
+      iova: at,
+      size: mapping.size - size,
+      bufferOffset: mapping.bufferOffset + size,
+    });
+  }
+
   /** Gives the tables back: the container or IOAS is gone. */
   dispose(): void {
     for (const mapping of [...this.tables.entries]) this.unmap(mapping);

@@ -1,87 +1,48 @@
 /**
  * /dev/iommu: I/O address spaces (IOAS) of the iommufd way in. Facts: VFIO sheet 1.5 and 9.3
- * (drivers/iommu/iommufd/main.c, ioas.c, io_pagetable.c). Other numbers than 0x80 and up would go to the VFIO
- * compatibility layer, which needs a compatibility IOAS; there is none here, so most are answered with ENODEV.
+ * (drivers/iommu/iommufd/main.c, ioas.c). Other numbers than those of its own commands go to the VFIO compatibility
+ * layer, which is in iommufd_compat.ts.
  */
-import { hex } from "../base/hex.ts";
 import type { FieldRow, Struct, StructValue } from "../base/struct.ts";
-import { PAGE_SIZE } from "../zpci/storage.ts";
-import type { ErrnoName } from "./errno.ts";
+import type { ErrnoError, ErrnoName } from "./errno.ts";
 import { type IoctlArg, notATty, OpenFile } from "./file.ts";
-import { type DomainState, IommuDomain } from "./iommu_domain.ts";
+import { Ioas, type IoasState, type IovaRange, MAX_64 } from "./ioas.ts";
+import { iommufdContainerIoctl } from "./iommufd_compat.ts";
 import type { Kernel } from "./kernel.ts";
 import { coreError, structArgument } from "./refusal.ts";
 import {
-  CONTAINER_IOCTL,
-  EXTENSION,
   IOAS_ALLOC,
+  IOAS_ALLOW_IOVAS,
+  IOAS_COPY,
   IOAS_IOVA_RANGES,
   IOAS_MAP,
+  IOAS_MAP_FILE,
   IOAS_MAP_FLAGS,
   IOAS_UNMAP,
   IOMMU_DESTROY,
+  IOMMU_OPTION,
+  IOMMU_OPTION_ID,
+  IOMMU_OPTION_OP,
   IOMMUFD_IOCTL,
   IOVA_RANGE,
-  VFIO_API_VERSION,
+  VFIO_IOAS,
+  VFIO_IOAS_OP,
 } from "./uapi.ts";
 import { copyStructSize, copyToUser } from "./user_memory.ts";
-import type { Zdev } from "./zdev.ts";
 
 const SOURCE = "drivers/iommu/iommufd";
-const MAX_64 = 2n ** 64n - 1n;
-/** What the iommufd as a container can do; UPDATE_VADDR is not among it (VFIO sheet 1.4). */
-const CONTAINER_EXTENSIONS: readonly number[] = [EXTENSION.TYPE1, EXTENSION.TYPE1V2, EXTENSION.UNMAP_ALL];
 /** First command number of iommufd itself. */
 const FIRST_COMMAND = 0x3b80;
-
-/** An I/O address space. */
-export class Ioas {
-  readonly id: number;
-  readonly domain: IommuDomain;
-
-  constructor(id: number, domain: IommuDomain) {
-    this.id = id;
-    this.domain = domain;
-  }
-
-  /** Attached functions raise the alignment to a page and reserve what is outside their DMA addresses. */
-  get alignment(): number {
-    return this.domain.zdevs.size === 0 ? 1 : PAGE_SIZE;
-  }
-
-  /** First and last address that may be mapped. */
-  get range(): readonly [first: bigint, last: bigint] {
-    let first = 0n;
-    let last = MAX_64;
-    for (const { facts } of this.domain.zdevs) {
-      if (BigInt(facts.startDma) > first) first = BigInt(facts.startDma);
-      if (BigInt(facts.endDma) < last) last = BigInt(facts.endDma);
-    }
-    return [first, last];
-  }
-
-  /** ATTACH of a function. @throws {ErrnoError} EADDRINUSE if a mapping is where the function cannot reach */
-  attach(zdev: Zdev): void {
-    const { startDma, endDma } = zdev.facts;
-    for (const { iova, size, vaddr } of this.domain.mappings()) {
-      const aligned = [iova, size, vaddr].every((value) => value % PAGE_SIZE === 0);
-      if (iova >= startDma && iova + size - 1 <= endDma && aligned) continue;
-      throw coreError(
-        "EADDRINUSE",
-        "reserved range",
-        `${SOURCE}/io_pagetable.c: iopt_table_enforce_dev_resv_regions`,
-        `The mapping at ${hex(iova)} is outside the function's DMA addresses or no whole pages`,
-      );
-    }
-    zdev.attach(this.domain);
-  }
-}
 
 /** An iommufd in the host file. */
 export interface IommufdState {
   readonly id: number;
   readonly open: boolean;
-  readonly ioases: readonly { readonly id: number; readonly domain: DomainState }[];
+  /** The compatibility IOAS of container ioctls, null if there is none. */
+  readonly vfioIoas: number | null;
+  /** Option RLIMIT_MODE: locked memory is counted per process, as type1 does, and not per user. */
+  readonly rlimitMode: boolean;
+  readonly ioases: readonly IoasState[];
 }
 
 /** The context behind an iommufd descriptor; object ids are unique in it. */
@@ -89,7 +50,12 @@ export class Iommufd {
   readonly id: number;
   readonly #kernel: Kernel;
   readonly ioases = new Map<number, Ioas>();
-  /** A descriptor refers to it; a bound device keeps it alive too. */
+  /** Object ids of the devices that are bound. */
+  readonly devices = new Set<number>();
+  /** Id of the compatibility IOAS that container ioctls work on. */
+  vfioIoas: number | undefined = undefined;
+  rlimitMode = false;
+  /** A descriptor refers to it; a bound device or a group keeps it alive too. */
   open = true;
 
   constructor(kernel: Kernel, id: number) {
@@ -101,26 +67,77 @@ export class Iommufd {
   ioas(id: number): Ioas {
     const ioas = this.ioases.get(id);
     if (ioas !== undefined) return ioas;
+    throw noObject(id, "IOAS");
+  }
+
+  /** What a device can be attached to: an IOAS, by its own id or that of its page table. @throws {ErrnoError} ENOENT, EINVAL for an object of another kind */
+  pageTable(id: number): Ioas {
+    if (this.devices.has(id)) {
+      const source = `${SOURCE}/device.c: iommufd_device_change_pt`;
+      throw coreError("EINVAL", "object kind", source, `Object ${id} is a device, not an IOAS`);
+    }
+    return [...this.ioases.values()].find(({ pageTable }) => pageTable === id) ?? this.ioas(id);
+  }
+
+  /** The compatibility IOAS. @throws {ErrnoError} ENODEV if there is none */
+  compatIoas(): Ioas {
+    const ioas = this.vfioIoas === undefined ? undefined : this.ioases.get(this.vfioIoas);
+    if (ioas !== undefined) return ioas;
     throw coreError(
-      "ENOENT",
-      "object id",
-      `${SOURCE}/main.c: iommufd_get_object`,
-      `There is no IOAS with id ${id}`,
+      "ENODEV",
+      "no compatibility IOAS",
+      `${SOURCE}/vfio_compat.c: get_compat_ioas`,
+      "The iommufd has no IOAS for VFIO container ioctls",
+      "VFIO_GROUP_SET_CONTAINER makes one, IOMMU_VFIO_IOAS chooses one",
     );
   }
 
+  /** Makes sure that there is a compatibility IOAS. @throws {ErrnoError} ENOMEM */
+  createCompatIoas(): void {
+    if (this.vfioIoas !== undefined) return;
+    this.vfioIoas = this.allocate().id;
+  }
+
   allocate(): Ioas {
-    const ioas = new Ioas(this.#kernel.newId(), this.#kernel.newDomain());
+    const ioas = new Ioas(this.#kernel, this.#kernel.newId(), this.#kernel.newDomain());
     this.ioases.set(ioas.id, ioas);
     return ioas;
   }
 
+  /** A device is bound. @returns its object id */
+  bindDevice(): number {
+    const devid = this.#kernel.newId();
+    this.devices.add(devid);
+    return devid;
+  }
+
+  /** A device is not bound any more. */
+  unbindDevice(devid: number): void {
+    this.devices.delete(devid);
+    this.releaseIfUnused();
+  }
+
+  /** A descriptor or a group does not refer to it any more. */
+  releaseIfUnused(): void {
+    this.#kernel.releaseIommufd(this);
+  }
+
+  /** IOMMU_DESTROY. @throws {ErrnoError} ENOENT, EBUSY */
+  destroy(id: number): void {
+    const busy = () =>
+      coreError("EBUSY", "object in use", `${SOURCE}/main.c: iommufd_destroy`, `Object ${id} is in use`);
+    const isPageTable = [...this.ioases.values()].some(({ pageTable }) => pageTable === id);
+    if (this.devices.has(id) || isPageTable) throw busy();
+    const ioas = this.ioas(id);
+    if (ioas.domain.zdevs.size > 0) throw busy();
+    ioas.dispose();
+    this.ioases.delete(id);
+    if (this.vfioIoas === id) this.vfioIoas = undefined;
+  }
+
   /** Nobody refers to it any more: every IOAS goes, with its mappings. */
   dispose(): void {
-    for (const { domain } of this.ioases.values()) {
-      for (const zdev of [...domain.zdevs]) zdev.attach(undefined);
-      domain.dispose();
-    }
+    for (const ioas of this.ioases.values()) ioas.dispose();
     this.ioases.clear();
   }
 
@@ -128,19 +145,37 @@ export class Iommufd {
     return {
       id: this.id,
       open: this.open,
-      ioases: [...this.ioases.values()].map(({ id, domain }) => ({ id, domain: domain.save() })),
+      vfioIoas: this.vfioIoas ?? null,
+      rlimitMode: this.rlimitMode,
+      ioases: [...this.ioases.values()].map((ioas) => ioas.save()),
     };
   }
 
   static restore(kernel: Kernel, state: IommufdState): Iommufd {
     const iommufd = new Iommufd(kernel, state.id);
     iommufd.open = state.open;
-    for (const { id, domain } of state.ioases) {
-      iommufd.ioases.set(id, new Ioas(id, IommuDomain.restore(kernel.partition, domain)));
-    }
+    iommufd.vfioIoas = state.vfioIoas ?? undefined;
+    iommufd.rlimitMode = state.rlimitMode;
+    for (const ioas of state.ioases) iommufd.ioases.set(ioas.id, Ioas.restore(kernel, ioas));
     return iommufd;
   }
 }
+
+/** What a command gets: the context, the argument, and the kernel for the memory and descriptors of the process. */
+type Command = (iommufd: Iommufd, arg: Uint8Array, kernel: Kernel) => void;
+
+const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
+  [IOMMUFD_IOCTL.IOMMU_DESTROY, destroy],
+  [IOMMUFD_IOCTL.IOMMU_IOAS_ALLOC, alloc],
+  [IOMMUFD_IOCTL.IOMMU_IOAS_ALLOW_IOVAS, allowIovas],
+  [IOMMUFD_IOCTL.IOMMU_IOAS_COPY, copy],
+  [IOMMUFD_IOCTL.IOMMU_IOAS_IOVA_RANGES, iovaRanges],
+  [IOMMUFD_IOCTL.IOMMU_IOAS_MAP, map],
+  [IOMMUFD_IOCTL.IOMMU_IOAS_UNMAP, unmap],
+  [IOMMUFD_IOCTL.IOMMU_OPTION, option],
+  [IOMMUFD_IOCTL.IOMMU_VFIO_IOAS, vfioIoas],
+  [IOMMUFD_IOCTL.IOMMU_IOAS_MAP_FILE, mapFile],
+]);
 
 /** A descriptor of /dev/iommu. */
 export class IommufdFile extends OpenFile {
@@ -163,175 +198,216 @@ export class IommufdFile extends OpenFile {
   }
 
   override ioctl(request: number, arg: IoctlArg): number {
-    if (request < FIRST_COMMAND) return containerIoctl(request, arg);
-    const bytes = structArgument(arg);
-    switch (request) {
-      case IOMMUFD_IOCTL.IOMMU_DESTROY:
-        return this.#destroy(bytes);
-      case IOMMUFD_IOCTL.IOMMU_IOAS_ALLOC:
-        return this.#alloc(bytes);
-      case IOMMUFD_IOCTL.IOMMU_IOAS_IOVA_RANGES:
-        return this.#ranges(bytes);
-      case IOMMUFD_IOCTL.IOMMU_IOAS_MAP:
-        return this.#map(bytes);
-      case IOMMUFD_IOCTL.IOMMU_IOAS_UNMAP:
-        return this.#unmap(bytes);
+    if (request < FIRST_COMMAND) {
+      const result = iommufdContainerIoctl(this.iommufd, request, arg);
+      if (result === undefined) throw notATty(this.kind);
+      return result;
     }
-    throw notATty(this.kind);
+    const command = COMMANDS.get(request);
+    if (command === undefined) throw notATty(this.kind);
+    command(this.iommufd, structArgument(arg), this.#kernel);
+    return 0;
   }
 
   override release(): void {
     this.iommufd.open = false;
-    this.#kernel.releaseIommufd(this.iommufd);
-  }
-
-  #destroy(arg: Uint8Array): number {
-    const { id } = readCommand(arg, IOMMU_DESTROY, "iommufd_destroy");
-    const ioas = this.iommufd.ioas(id);
-    if (ioas.domain.zdevs.size > 0) {
-      throw coreError(
-        "EBUSY",
-        "object in use",
-        `${SOURCE}/main.c: iommufd_destroy`,
-        `IOAS ${id} is attached`,
-      );
-    }
-    ioas.domain.dispose();
-    this.iommufd.ioases.delete(id);
-    return 0;
-  }
-
-  #alloc(arg: Uint8Array): number {
-    const { flags } = readCommand(arg, IOAS_ALLOC, "iommufd_ioas_alloc_ioctl");
-    if (flags !== 0) throw ioasError("EOPNOTSUPP", "flags", "iommufd_ioas_alloc_ioctl", "Flags must be 0");
-    IOAS_ALLOC.encode({ outId: this.iommufd.allocate().id }, arg);
-    return 0;
-  }
-
-  /** One range; a caller with room for none is told how many it needs. */
-  #ranges(arg: Uint8Array): number {
-    const { ioasId, count, reserved, pointer } = readCommand(
-      arg,
-      IOAS_IOVA_RANGES,
-      "iommufd_ioas_iova_ranges",
-    );
-    if (reserved !== 0) {
-      throw ioasError("EOPNOTSUPP", "reserved", "iommufd_ioas_iova_ranges", "Reserved must be 0");
-    }
-    const ioas = this.iommufd.ioas(ioasId);
-    const [start, last] = ioas.range;
-    if (count > 0) {
-      const target = this.#kernel.process.memory(Number(pointer), IOVA_RANGE.size, true);
-      copyToUser(target, 0, IOVA_RANGE.encode({ start, last }), 0, IOVA_RANGE.size);
-    }
-    IOAS_IOVA_RANGES.encode({ count: 1, alignment: BigInt(ioas.alignment) }, arg);
-    if (count < 1) throw ioasError("EMSGSIZE", "range count", "iommufd_ioas_iova_ranges", "There is 1 range");
-    return 0;
-  }
-
-  /** IOAS_MAP, checks in the order of VFIO sheet 9.3. */
-  #map(arg: Uint8Array): number {
-    const symbol = "iommufd_ioas_map";
-    const { flags, ioasId, reserved, userVa, length, iova } = readCommand(arg, IOAS_MAP, symbol);
-    const known = IOAS_MAP_FLAGS.FIXED_IOVA | IOAS_MAP_FLAGS.READABLE | IOAS_MAP_FLAGS.WRITEABLE;
-    if ((flags & ~known) !== 0 || reserved !== 0) {
-      throw ioasError("EOPNOTSUPP", "flags", symbol, "Unknown flags, or reserved is not 0");
-    }
-    if (iova === MAX_64 || length === MAX_64) {
-      throw ioasError("EOVERFLOW", "size", symbol, "2^64 - 1 is no size");
-    }
-    const read = (flags & IOAS_MAP_FLAGS.READABLE) !== 0;
-    const write = (flags & IOAS_MAP_FLAGS.WRITEABLE) !== 0;
-    if (!read && !write) throw ioasError("EINVAL", "flags", symbol, "A mapping needs READABLE or WRITEABLE");
-    const ioas = this.iommufd.ioas(ioasId);
-    const fixed = (flags & IOAS_MAP_FLAGS.FIXED_IOVA) !== 0;
-    const at = fixed ? iova : freeIova(ioas, length);
-    const alignment = BigInt(ioas.alignment);
-    if (length === 0n || at % alignment !== 0n || length % alignment !== 0n || userVa % alignment !== 0n) {
-      throw ioasError("EINVAL", "alignment", symbol, `Address and length must be multiples of ${alignment}`);
-    }
-    if (at + length > MAX_64 + 1n || userVa + length > MAX_64 + 1n) {
-      throw ioasError("EOVERFLOW", "address wrap", symbol, "Address plus length passes 2^64");
-    }
-    const [first, last] = ioas.range;
-    if (at < first || at + length - 1n > last) {
-      throw ioasError(
-        "EINVAL",
-        "reserved range",
-        symbol,
-        `${hex(at)} is outside ${hex(first)} to ${hex(last)}`,
-      );
-    }
-    if (ioas.domain.tables.overlapping(Number(at), Number(length)).length > 0) {
-      throw ioasError("EEXIST", "overlap", symbol, `${hex(at)} is mapped already`);
-    }
-    if (!ioas.domain.map(Number(at), Number(userVa), Number(length), read, write)) {
-      throw ioasError("EFAULT", "pinning", symbol, `${hex(userVa)} is not memory of the process`);
-    }
-    IOAS_MAP.encode({ iova: at }, arg);
-    return 0;
-  }
-
-  #unmap(arg: Uint8Array): number {
-    const symbol = "iommufd_ioas_unmap";
-    const { ioasId, iova, length } = readCommand(arg, IOAS_UNMAP, symbol);
-    const { domain } = this.iommufd.ioas(ioasId);
-    const all = iova === 0n && length === MAX_64;
-    if (!all && length === 0n) throw ioasError("EINVAL", "length 0", symbol, "An unmap needs a length");
-    if (!all && iova + length > MAX_64 + 1n) {
-      throw ioasError("EOVERFLOW", "address wrap", symbol, "Address plus length passes 2^64");
-    }
-    const from = Number(iova);
-    const to = from + Number(length);
-    const hit = all ? [...domain.tables.entries] : domain.tables.overlapping(from, to - from);
-    const cut = !all && hit.some((mapping) => mapping.iova < from || mapping.iova + mapping.size > to);
-    if (cut) throw ioasError("ENOENT", "partial unmap", symbol, "The range cuts a mapping");
-    if (hit.length === 0 && !all) {
-      throw ioasError("ENOENT", "nothing mapped", symbol, "Nothing is mapped there");
-    }
-    for (const mapping of hit) domain.unmap(mapping);
-    IOAS_UNMAP.encode({ length: BigInt(hit.reduce((sum, { size }) => sum + size, 0)) }, arg);
-    return 0;
+    this.iommufd.releaseIfUnused();
   }
 }
 
-/** The compatibility layer, as far as it needs no compatibility IOAS. */
-function containerIoctl(request: number, arg: IoctlArg): number {
-  switch (request) {
-    case CONTAINER_IOCTL.VFIO_GET_API_VERSION:
-      return VFIO_API_VERSION;
-    case CONTAINER_IOCTL.VFIO_CHECK_EXTENSION:
-      return CONTAINER_EXTENSIONS.includes(Number(arg)) ? 1 : 0;
-    case CONTAINER_IOCTL.VFIO_SET_IOMMU:
-    case CONTAINER_IOCTL.VFIO_IOMMU_GET_INFO:
-    case CONTAINER_IOCTL.VFIO_IOMMU_MAP_DMA:
-    case CONTAINER_IOCTL.VFIO_IOMMU_UNMAP_DMA:
-      throw coreError(
-        "ENODEV",
-        "no compatibility IOAS",
-        `${SOURCE}/vfio_compat.c: iommufd_vfio_ioctl`,
-        "The iommufd has no IOAS for VFIO container ioctls",
-      );
-  }
-  throw notATty("iommufd");
+function destroy(iommufd: Iommufd, arg: Uint8Array): void {
+  iommufd.destroy(readCommand(arg, IOMMU_DESTROY, "iommufd_destroy").id);
 }
 
-function ioasError(code: ErrnoName, rule: string, symbol: string, message: string) {
+function alloc(iommufd: Iommufd, arg: Uint8Array): void {
+  const symbol = "iommufd_ioas_alloc_ioctl";
+  const { flags } = readCommand(arg, IOAS_ALLOC, symbol);
+  if (flags !== 0) throw ioasError("EOPNOTSUPP", "flags", symbol, "Flags must be 0");
+  IOAS_ALLOC.encode({ outId: iommufd.allocate().id }, arg);
+}
+
+/** One range; a caller with room for none is told how many it needs. */
+function iovaRanges(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): void {
+  const symbol = "iommufd_ioas_iova_ranges";
+  const { ioasId, count, reserved, pointer } = readCommand(arg, IOAS_IOVA_RANGES, symbol);
+  checkReserved(reserved, symbol);
+  const ioas = iommufd.ioas(ioasId);
+  const [start, last] = ioas.range;
+  if (count > 0) {
+    const target = process.memory(Number(pointer), IOVA_RANGE.size, true);
+    copyToUser(target, 0, IOVA_RANGE.encode({ start, last }), 0, IOVA_RANGE.size);
+  }
+  IOAS_IOVA_RANGES.encode({ count: 1, alignment: BigInt(ioas.alignment) }, arg);
+  if (count < 1) throw ioasError("EMSGSIZE", "range count", symbol, "There is 1 range");
+}
+
+/** ALLOW_IOVAS: all ranges are read before any counts; the old ones go. */
+function allowIovas(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): void {
+  const symbol = "iommufd_ioas_allow_iovas";
+  const { ioasId, count, reserved, pointer } = readCommand(arg, IOAS_ALLOW_IOVAS, symbol);
+  checkReserved(reserved, symbol);
+  const ioas = iommufd.ioas(ioasId);
+  const invalid = (rule: string, message: string) =>
+    ioasError("EINVAL", rule, "iommufd_ioas_load_iovas", message);
+  const ranges: IovaRange[] = [];
+  for (let i = 0; i < count; i++) {
+    const bytes = process.memory(Number(pointer) + i * IOVA_RANGE.size, IOVA_RANGE.size, false);
+    const { start, last } = IOVA_RANGE.decode(bytes);
+    if (start >= last) throw invalid("empty range", `Range ${i} ends before its second byte`);
+    if (ranges.some((other) => start <= other[1] && last >= other[0])) {
+      throw invalid("overlap", `Range ${i} overlaps one before it`);
+    }
+    ranges.push([start, last]);
+  }
+  ioas.allow(ranges);
+}
+
+/** What the three mapping commands check first, in the order of VFIO sheet 9.3. */
+function checkMapping(flags: number, sizes: readonly bigint[], symbol: string, reserved = 0) {
+  const { FIXED_IOVA, READABLE, WRITEABLE } = IOAS_MAP_FLAGS;
+  if ((flags & ~(FIXED_IOVA | READABLE | WRITEABLE)) !== 0 || reserved !== 0) {
+    throw ioasError("EOPNOTSUPP", "flags", symbol, "Unknown flags, or reserved is not 0");
+  }
+  if (sizes.includes(MAX_64)) throw ioasError("EOVERFLOW", "size", symbol, "2^64 - 1 is no size");
+  const read = (flags & READABLE) !== 0;
+  const write = (flags & WRITEABLE) !== 0;
+  if (!read && !write) throw ioasError("EINVAL", "flags", symbol, "A mapping needs READABLE or WRITEABLE");
+  return { read, write, fixed: (flags & FIXED_IOVA) !== 0 };
+}
+
+function map(iommufd: Iommufd, arg: Uint8Array): void {
+  const symbol = "iommufd_ioas_map";
+  const { flags, ioasId, reserved, userVa, length, iova } = readCommand(arg, IOAS_MAP, symbol);
+  const { read, write, fixed } = checkMapping(flags, [iova, length], symbol, reserved);
+  const request = { iova: fixed ? iova : undefined, length, read, write };
+  IOAS_MAP.encode({ iova: iommufd.ioas(ioasId).mapUser(userVa, request) }, arg);
+}
+
+/**
+ * IOAS_MAP_FILE: every check that the kernel makes, up to the kind of file: a guest has neither memfds nor dma-bufs,
+ * so no descriptor passes. The kernel looks at the kind when it takes the pages, so as late as ATTACH; here it is now.
+ */
+function mapFile(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): void {
+  const symbol = "iommufd_ioas_map_file";
+  const { flags, ioasId, fd, start, length, iova } = readCommand(arg, IOAS_MAP_FILE, symbol);
+  const { read, write, fixed } = checkMapping(flags, [iova, length], symbol);
+  const ioas = iommufd.ioas(ioasId);
+  const mapSource = `${SOURCE}/io_pagetable.c: iopt_map_file_pages`;
+  if (length === 0n) throw coreError("EINVAL", "length 0", mapSource, "A mapping needs a length");
+  if (start + length - 1n > MAX_64) {
+    throw coreError("EOVERFLOW", "offset wrap", mapSource, "Start plus length passes 2^64");
+  }
+  process.file(fd);
+  ioas.place({ iova: fixed ? iova : undefined, length, read, write }, start);
+  throw coreError(
+    "EINVAL",
+    "kind of file",
+    "mm/gup.c: memfd_pin_folios",
+    `Descriptor ${fd} is neither a memfd nor a dma-buf`,
+    "map memory of the process with IOMMU_IOAS_MAP",
+  );
+}
+
+/** IOAS_COPY: the same memory again, without taking its pages a second time. */
+function copy(iommufd: Iommufd, arg: Uint8Array): void {
+  const symbol = "iommufd_ioas_copy";
+  const fields = readCommand(arg, IOAS_COPY, symbol);
+  const { flags, dstIoasId, srcIoasId, length, dstIova, srcIova } = fields;
+  const { read, write, fixed } = checkMapping(flags, [length, srcIova, dstIova], symbol);
+  const pieces = iommufd.ioas(srcIoasId).pieces(srcIova, length);
+  const request = { iova: fixed ? dstIova : undefined, length, read, write };
+  IOAS_COPY.encode({ dstIova: iommufd.ioas(dstIoasId).mapPieces(pieces, request) }, arg);
+}
+
+function unmap(iommufd: Iommufd, arg: Uint8Array): void {
+  const symbol = "iommufd_ioas_unmap";
+  const { ioasId, iova, length } = readCommand(arg, IOAS_UNMAP, symbol);
+  const ioas = iommufd.ioas(ioasId);
+  const all = iova === 0n && length === MAX_64;
+  if (!all) checkUnmapRange(iova, length, symbol);
+  const { bytes, cut } = ioas.unmap(iova, all ? MAX_64 : iova + length - 1n);
+  if (cut) throw ioasError("ENOENT", "partial unmap", symbol, "The range cuts a mapping");
+  if (bytes === 0 && !all) throw ioasError("ENOENT", "nothing mapped", symbol, "Nothing is mapped there");
+  IOAS_UNMAP.encode({ length: BigInt(bytes) }, arg);
+}
+
+function checkUnmapRange(iova: bigint, length: bigint, symbol: string): void {
+  if (iova === MAX_64 || length === MAX_64) {
+    throw ioasError("EOVERFLOW", "size", symbol, "2^64 - 1 is no address and no size");
+  }
+  if (length === 0n) throw ioasError("EINVAL", "length 0", symbol, "An unmap needs a length");
+  if (iova + length - 1n > MAX_64) {
+    throw ioasError("EOVERFLOW", "address wrap", symbol, "Address plus length passes 2^64");
+  }
+}
+
+/** OPTION; what it gives back is the value, for SET the caller's own (main.c: iommufd_option). */
+function option(iommufd: Iommufd, arg: Uint8Array): void {
+  const fields = readCommand(arg, IOMMU_OPTION, "iommufd_option");
+  const source = `${SOURCE}/main.c: iommufd_option`;
+  if (fields.reserved !== 0) throw coreError("EOPNOTSUPP", "reserved", source, "Reserved must be 0");
+  if (fields.optionId === IOMMU_OPTION_ID.RLIMIT_MODE) {
+    IOMMU_OPTION.encode({ val64: rlimitMode(iommufd, fields) }, arg);
+  } else if (fields.optionId === IOMMU_OPTION_ID.HUGE_PAGES) {
+    IOMMU_OPTION.encode({ val64: hugePages(iommufd.ioas(fields.objectId), fields) }, arg);
+  } else throw coreError("EOPNOTSUPP", "option", source, `There is no option ${fields.optionId}`);
+}
+
+type OptionFields = ReturnType<typeof IOMMU_OPTION.decode>;
+
+/** RLIMIT_MODE: of the whole context, while it has no object. The process may do that (CAP_SYS_RESOURCE). */
+function rlimitMode(iommufd: Iommufd, { objectId, op, val64 }: OptionFields): bigint {
+  const symbol = "iommufd_option_rlimit_mode";
+  if (objectId !== 0) throw ioasError("EOPNOTSUPP", "object", symbol, "The option belongs to no object");
+  if (op === IOMMU_OPTION_OP.GET) return iommufd.rlimitMode ? 1n : 0n;
+  if (op !== IOMMU_OPTION_OP.SET) throw ioasError("EOPNOTSUPP", "operation", symbol, `No operation ${op}`);
+  if (iommufd.ioases.size + iommufd.devices.size > 0) {
+    throw ioasError("EBUSY", "objects", symbol, "The iommufd has an IOAS or a device already");
+  }
+  if (val64 > 1n) throw ioasError("EINVAL", "value", symbol, `${val64} is neither 0 nor 1`);
+  iommufd.rlimitMode = val64 === 1n;
+  return val64;
+}
+
+function hugePages(ioas: Ioas, { op, val64 }: OptionFields): bigint {
+  const symbol = "iommufd_ioas_option_huge_pages";
+  if (op === IOMMU_OPTION_OP.GET) return ioas.hugePages ? 1n : 0n;
+  if (op !== IOMMU_OPTION_OP.SET) throw ioasError("EOPNOTSUPP", "operation", symbol, `No operation ${op}`);
+  if (val64 > 1n) throw ioasError("EINVAL", "value", symbol, `${val64} is neither 0 nor 1`);
+  ioas.setHugePages(val64 === 1n);
+  return val64;
+}
+
+/** VFIO_IOAS: which IOAS the container ioctls work on (vfio_compat.c: iommufd_vfio_ioas). */
+function vfioIoas(iommufd: Iommufd, arg: Uint8Array): void {
+  const source = `${SOURCE}/vfio_compat.c: iommufd_vfio_ioas`;
+  const { ioasId, op, reserved } = readCommand(arg, VFIO_IOAS, "iommufd_vfio_ioas");
+  if (reserved !== 0) throw coreError("EOPNOTSUPP", "reserved", source, "Reserved must be 0");
+  switch (op) {
+    case VFIO_IOAS_OP.GET:
+      VFIO_IOAS.encode({ ioasId: iommufd.compatIoas().id }, arg);
+      return;
+    case VFIO_IOAS_OP.SET:
+      iommufd.vfioIoas = iommufd.ioas(ioasId).id;
+      return;
+    case VFIO_IOAS_OP.CLEAR:
+      iommufd.vfioIoas = undefined;
+      return;
+  }
+  throw coreError("EOPNOTSUPP", "operation", source, `There is no operation ${op}`);
+}
+
+function ioasError(code: ErrnoName, rule: string, symbol: string, message: string): ErrnoError {
   return coreError(code, rule, `${SOURCE}/ioas.c: ${symbol}`, message);
 }
 
-/** Lowest free address for a length, for a caller that leaves the choice to the kernel. */
-function freeIova({ range: [first, last], domain, alignment }: Ioas, length: bigint): bigint {
-  const step = BigInt(Math.max(alignment, PAGE_SIZE));
-  let at = first === 0n ? step : first;
-  for (const { iova, size } of domain.tables.entries) {
-    if (at + length <= BigInt(iova)) break;
-    at = BigInt(iova + size);
-  }
-  if (at + length - 1n > last) {
-    throw ioasError("ENOSPC", "no free range", "iommufd_ioas_map", "No address range is large enough");
-  }
-  return at;
+function noObject(id: number, what: string): ErrnoError {
+  const source = `${SOURCE}/main.c: iommufd_get_object`;
+  return coreError("ENOENT", "object id", source, `There is no ${what} with id ${id}`);
+}
+
+function checkReserved(reserved: number, symbol: string): void {
+  if (reserved !== 0) throw ioasError("EOPNOTSUPP", "reserved", symbol, "Reserved must be 0");
 }
 
 /** An iommufd struct: all of it is needed, and a larger one must end in zeros (E2BIG). */

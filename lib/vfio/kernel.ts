@@ -16,6 +16,7 @@ import type { FileState, OpenFile } from "./file.ts";
 import { Group, GroupFile } from "./group.ts";
 import { IommuDomain } from "./iommu_domain.ts";
 import { Iommufd, IommufdFile, type IommufdState } from "./iommufd.ts";
+import { LockPlan } from "./lock_plan.ts";
 import { Process } from "./process.ts";
 import { coreError } from "./refusal.ts";
 import type { RegionLayoutName } from "./region_layout.ts";
@@ -56,7 +57,7 @@ export interface KernelState {
   readonly containers: readonly ContainerState[];
   readonly iommufds: readonly IommufdState[];
   readonly bindings: readonly BindingState[];
-  /** Container of each group by number, null where none is set. */
+  /** Container of each group by number, or the iommufd that it has for one; null where none is set. */
   readonly groups: readonly (number | null)[];
   readonly devices: readonly DeviceState[];
   readonly files: readonly FileState[];
@@ -75,6 +76,8 @@ export class Kernel implements PartitionKernel {
   readonly process: Process;
   readonly containers = new Map<number, Container>();
   readonly iommufds = new Map<number, Iommufd>();
+  /** When somebody else holds device locks; a host gives all its kernels the same. */
+  locks = new LockPlan();
   /** One per function, in the order of discovery; the index is the number of group and character device. */
   readonly bindings: Binding[] = [];
   readonly groups: Group[] = [];
@@ -166,12 +169,21 @@ export class Kernel implements PartitionKernel {
     this.binding(device.zdev).closed();
   }
 
-  /** Forgets an iommufd to which neither a descriptor nor a bound device refers. */
+  /** Does what is due by the machine's clock: a removal that waits asks for its device again. */
+  tick(): void {
+    for (const binding of this.bindings) binding.tick();
+  }
+
+  /** When {@linkcode tick} next has something to do; undefined if never. Microseconds since 1900. */
+  get nextTick(): number | undefined {
+    const times = this.bindings.map(({ nextRequest }) => nextRequest).filter((time) => time !== undefined);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  /** Forgets an iommufd to which neither a descriptor nor a bound device nor a group refers. */
   releaseIommufd(iommufd: Iommufd): void {
-    if (iommufd.open) return;
-    for (const [, file] of this.process.files()) {
-      if (file instanceof DeviceFile && file.iommufd === iommufd) return;
-    }
+    if (iommufd.open || iommufd.devices.size > 0) return;
+    if (this.groups.some((group) => group.iommufd === iommufd)) return;
     iommufd.dispose();
     this.iommufds.delete(iommufd.id);
   }
@@ -265,7 +277,7 @@ export class Kernel implements PartitionKernel {
       containers: [...this.containers.values()].map((container) => container.save()),
       iommufds: [...this.iommufds.values()].map((iommufd) => iommufd.save()),
       bindings: this.bindings.map((binding) => binding.save()),
-      groups: this.groups.map((group) => group.container?.id ?? null),
+      groups: this.groups.map(({ container, iommufd }) => container?.id ?? iommufd?.id ?? null),
       devices: this.#devices().map((device) => device.save()),
       files: [...this.process.save().files],
     };
@@ -284,12 +296,14 @@ export class Kernel implements PartitionKernel {
     for (const iommufd of state.iommufds) this.iommufds.set(iommufd.id, Iommufd.restore(this, iommufd));
     state.bindings.forEach((binding, i) => this.bindings[i]!.restore(binding));
     state.groups.forEach((id, i) => {
-      const container = id === null ? undefined : this.containers.get(id);
-      if (container === undefined) return;
+      if (id === null) return;
       const group = this.groups[i]!;
+      group.iommufd = this.iommufds.get(id);
+      const container = this.containers.get(id);
+      if (container === undefined) return;
       group.container = container;
       container.groups.add(group);
-      if (container.domain !== undefined) adoptDomain(group.zdev, container.domain);
+      container.domain?.adopt(group.zdev);
     });
     for (const device of state.devices) this.#byFid(device.fid).restore(device);
     for (const file of state.files) {
@@ -318,7 +332,7 @@ export class Kernel implements PartitionKernel {
     if (cdev === undefined || iommufd === undefined) return file;
     file.restoreBinding(iommufd, cdev.devid, cdev.ioas);
     const domain = cdev.ioas === null ? undefined : iommufd.ioases.get(cdev.ioas)?.domain;
-    if (domain !== undefined) adoptDomain(file.device.zdev, domain);
+    domain?.adopt(file.device.zdev);
     return file;
   }
 
@@ -342,10 +356,4 @@ export class Kernel implements PartitionKernel {
     }
     for (const [id, eventfd] of this.#eventfds) if (!used.has(eventfd)) this.#eventfds.delete(id);
   }
-}
-
-/** Puts a function back into its domain without telling the machine, which knows. */
-function adoptDomain(zdev: Zdev, domain: IommuDomain): void {
-  zdev.domain = domain;
-  domain.zdevs.add(zdev);
 }

@@ -98,6 +98,7 @@ export class Process {
 
   /** close(2). @throws {ErrnoError} EBADF */
   close(fd: number): number {
+    this.#kernel.tick();
     return this.#call("close", () => ({ fd }), () => {
       const file = this.file(fd);
       this.#files[fd] = undefined;
@@ -108,6 +109,7 @@ export class Process {
 
   /** ioctl(2). @throws {ErrnoError} EBADF, ENOTTY, and what the ioctl refuses with */
   ioctl(fd: number, request: number, arg: IoctlArg = 0): number {
+    this.#kernel.tick();
     const { sink } = this.#tracer;
     if (sink === undefined) return this.file(fd).ioctl(request, arg);
     const kind = this.#files[fd]?.kind;
@@ -141,6 +143,7 @@ export class Process {
 
   /** read(2) at the descriptor's own position, which advances by the result. */
   read(fd: number, buffer: Uint8Array, count: Offset): number {
+    this.#kernel.tick();
     const event: SyscallEvent = { layer: "syscall", op: "read", args: { fd, count } };
     return this.#record(event, () => {
       const file = this.file(fd);
@@ -224,6 +227,7 @@ export class Process {
 
   /** readv(2) at the descriptor's own position. @returns bytes read */
   readv(fd: number, segments: readonly Uint8Array[]): number {
+    this.#kernel.tick();
     return this.#call("readv", () => ({ fd, iov: segments.map(({ length }) => length) }), () => {
       const file = this.file(fd);
       const total = this.#vector(segments, (buffer, done) => {

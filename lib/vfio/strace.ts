@@ -50,6 +50,10 @@ const CONTAINER: ReadonlyMap<number, IoctlShape> = new Map([
     CONTAINER_IOCTL.VFIO_IOMMU_UNMAP_DMA,
     shape("VFIO_IOMMU_UNMAP_DMA", uapi.DMA_UNMAP, ["size"], uapi.DMA_UNMAP_FLAGS, ["size"]),
   ],
+  [
+    CONTAINER_IOCTL.VFIO_IOMMU_DIRTY_PAGES,
+    shape("VFIO_IOMMU_DIRTY_PAGES", uapi.DIRTY_PAGES, [], uapi.DIRTY_PAGES_FLAGS),
+  ],
 ]);
 
 const GROUP: ReadonlyMap<number, IoctlShape> = new Map([
@@ -97,6 +101,7 @@ const DEVICE: ReadonlyMap<number, IoctlShape> = new Map([
     ),
   ],
   [DEVICE_IOCTL.VFIO_DEVICE_PCI_HOT_RESET, shape("VFIO_DEVICE_PCI_HOT_RESET", uapi.HOT_RESET)],
+  [DEVICE_IOCTL.VFIO_DEVICE_QUERY_GFX_PLANE, shape("VFIO_DEVICE_QUERY_GFX_PLANE")],
   [DEVICE_IOCTL.VFIO_DEVICE_IOEVENTFD, shape("VFIO_DEVICE_IOEVENTFD", uapi.IOEVENTFD)],
   [DEVICE_IOCTL.VFIO_DEVICE_FEATURE, shape("VFIO_DEVICE_FEATURE", uapi.FEATURE)],
   [DEVICE_IOCTL.VFIO_DEVICE_BIND_IOMMUFD, shape("VFIO_DEVICE_BIND_IOMMUFD", uapi.BIND_IOMMUFD, ["devid"])],
@@ -122,6 +127,17 @@ const IOMMUFD: ReadonlyMap<number, IoctlShape> = new Map([
     shape("IOMMU_IOAS_MAP", uapi.IOAS_MAP, ["iova"], uapi.IOAS_MAP_FLAGS, ["iova"]),
   ],
   [IOMMUFD_IOCTL.IOMMU_IOAS_UNMAP, shape("IOMMU_IOAS_UNMAP", uapi.IOAS_UNMAP, ["length"], {}, ["length"])],
+  [IOMMUFD_IOCTL.IOMMU_IOAS_ALLOW_IOVAS, shape("IOMMU_IOAS_ALLOW_IOVAS", uapi.IOAS_ALLOW_IOVAS)],
+  [
+    IOMMUFD_IOCTL.IOMMU_IOAS_COPY,
+    shape("IOMMU_IOAS_COPY", uapi.IOAS_COPY, ["dstIova"], uapi.IOAS_MAP_FLAGS, ["dstIova"]),
+  ],
+  [IOMMUFD_IOCTL.IOMMU_OPTION, shape("IOMMU_OPTION", uapi.IOMMU_OPTION, ["val64"], {}, ["val64"])],
+  [IOMMUFD_IOCTL.IOMMU_VFIO_IOAS, shape("IOMMU_VFIO_IOAS", uapi.VFIO_IOAS, ["ioasId"], {}, ["ioasId"])],
+  [
+    IOMMUFD_IOCTL.IOMMU_IOAS_MAP_FILE,
+    shape("IOMMU_IOAS_MAP_FILE", uapi.IOAS_MAP_FILE, ["iova"], uapi.IOAS_MAP_FLAGS, ["iova"]),
+  ],
   ...CONTAINER,
 ]);
 

@@ -15,6 +15,7 @@ export const CONTAINER_IOCTL = {
   VFIO_IOMMU_GET_INFO: io(0x70),
   VFIO_IOMMU_MAP_DMA: io(0x71),
   VFIO_IOMMU_UNMAP_DMA: io(0x72),
+  VFIO_IOMMU_DIRTY_PAGES: io(0x75),
 } as const;
 
 /** ioctls of a group descriptor. */
@@ -34,6 +35,8 @@ export const DEVICE_IOCTL = {
   VFIO_DEVICE_RESET: io(0x6f),
   VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: io(0x70),
   VFIO_DEVICE_PCI_HOT_RESET: io(0x71),
+  /** Not for a PCI device: a vfio-pci driver does not know it. */
+  VFIO_DEVICE_QUERY_GFX_PLANE: io(0x72),
   VFIO_DEVICE_IOEVENTFD: io(0x74),
   VFIO_DEVICE_FEATURE: io(0x75),
   VFIO_DEVICE_BIND_IOMMUFD: io(0x76),
@@ -163,6 +166,25 @@ export const DMA_UNMAP = defineStruct("le", 24, {
   size: [16, "big64"],
 });
 export const DMA_UNMAP_FLAGS = { GET_DIRTY: 1, ALL: 2, VADDR: 4 } as const;
+/** Where a dirty bitmap goes; behind DMA_UNMAP with GET_DIRTY, and in DIRTY_PAGES. */
+export const DIRTY_BITMAP = defineStruct("le", 24, {
+  pageSize: [0, "big64"],
+  bitmapSize: [8, "big64"],
+  data: [16, "big64"],
+});
+/** DIRTY_PAGES: START and STOP take the first 8 bytes, GET_BITMAP all. */
+export const DIRTY_PAGES = defineStruct("le", 48, {
+  argsz: [0, "u32"],
+  flags: [4, "u32"],
+  iova: [8, "big64"],
+  size: [16, "big64"],
+  pageSize: [24, "big64"],
+  bitmapSize: [32, "big64"],
+  data: [40, "big64"],
+});
+/** Shortest accepted DIRTY_PAGES argument. */
+export const DIRTY_PAGES_MIN = 8;
+export const DIRTY_PAGES_FLAGS = { START: 1, STOP: 2, GET_BITMAP: 4 } as const;
 export const IOMMU_INFO = defineStruct("le", 24, {
   argsz: [0, "u32"],
   flags: [4, "u32"],
@@ -208,6 +230,16 @@ export const IOEVENTFD = defineStruct("le", 32, {
   data: [16, "big64"],
   fd: [24, "i32"],
 });
+
+/** Payload of feature DMA_BUF; ranges of 16 bytes follow. */
+export const DMA_BUF = defineStruct("le", 16, {
+  regionIndex: [0, "u32"],
+  openFlags: [4, "u32"],
+  flags: [8, "u32"],
+  count: [12, "u32"],
+});
+/** A range of a BAR that feature DMA_BUF is to export. */
+export const DMA_BUF_RANGE = defineStruct("le", 16, { offset: [0, "big64"], length: [8, "big64"] });
 
 /** Header of DEVICE_FEATURE; the payload follows. */
 export const FEATURE = defineStruct("le", 8, { argsz: [0, "u32"], flags: [4, "u32"] });
@@ -259,4 +291,46 @@ export const IOAS_UNMAP = defineStruct("le", 24, {
   ioasId: [4, "u32"],
   iova: [8, "big64"],
   length: [16, "big64"],
+});
+export const IOAS_ALLOW_IOVAS = defineStruct("le", 24, {
+  size: [0, "u32"],
+  ioasId: [4, "u32"],
+  count: [8, "u32"],
+  reserved: [12, "u32"],
+  pointer: [16, "big64"],
+});
+export const IOAS_COPY = defineStruct("le", 40, {
+  size: [0, "u32"],
+  flags: [4, "u32"],
+  dstIoasId: [8, "u32"],
+  srcIoasId: [12, "u32"],
+  length: [16, "big64"],
+  dstIova: [24, "big64"],
+  srcIova: [32, "big64"],
+});
+export const IOMMU_OPTION = defineStruct("le", 24, {
+  size: [0, "u32"],
+  optionId: [4, "u32"],
+  op: [8, "u16"],
+  reserved: [10, "u16"],
+  objectId: [12, "u32"],
+  val64: [16, "big64"],
+});
+export const IOMMU_OPTION_ID = { RLIMIT_MODE: 0, HUGE_PAGES: 1 } as const;
+export const IOMMU_OPTION_OP = { SET: 0, GET: 1 } as const;
+export const VFIO_IOAS = defineStruct("le", 12, {
+  size: [0, "u32"],
+  ioasId: [4, "u32"],
+  op: [8, "u16"],
+  reserved: [10, "u16"],
+});
+export const VFIO_IOAS_OP = { GET: 0, SET: 1, CLEAR: 2 } as const;
+export const IOAS_MAP_FILE = defineStruct("le", 40, {
+  size: [0, "u32"],
+  flags: [4, "u32"],
+  ioasId: [8, "u32"],
+  fd: [12, "i32"],
+  start: [16, "big64"],
+  length: [24, "big64"],
+  iova: [32, "big64"],
 });

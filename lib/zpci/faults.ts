@@ -63,9 +63,14 @@ export class FaultPlan {
     return this.#faults;
   }
 
+  /** A number for a fault of another list, which shares the numbers of this one. */
+  takeId(): number {
+    return this.#nextId++;
+  }
+
   /** Adds a fault that strikes at the `at`-th matching access. @returns its id */
   add(fault: FaultKind, match: FaultMatch, at: number): number {
-    const id = this.#nextId++;
+    const id = this.takeId();
     this.#faults.push({ id, fault, match, at, seen: 0 });
     return id;
   }

@@ -130,7 +130,7 @@ function whileWaiting(rig: Rig, way: Way): void {
   assertEquals(rig.pread(region(2), 8), 8);
   assertEquals(rig.ioctl(rig.device, IOCTL.RESET), 0);
   assertEquals(rig.call(() => rig.process.open("/dev/vfio/devices/vfio0")), "ENODEV");
-  if (way === "group") {
+  if (way !== "cdev") {
     assertEquals(rig.ioctl(rig.group, IOCTL.GROUP_GET_DEVICE_FD, cString(rig.name)), "ENODEV");
   }
 }
@@ -214,4 +214,97 @@ Deno.test("a group whose driver has gone is dissolved: its descriptor leads nowh
   assertEquals(outcome(() => copy.ioctl(second, IOCTL.GROUP_GET_STATUS, words(8, 0))), 0);
   rig.process.close(group);
   assertEquals(rig.call(() => rig.process.open("/dev/vfio/0")), "EBUSY", "the new group is still open");
+});
+
+const SECOND = 1_000_000;
+
+/** A function that is open, with a REQ eventfd, while its unbind waits. */
+function requested(way: Way): { rig: Rig; req: number } {
+  const rig = Rig.opened(way);
+  const req = rig.process.eventfd();
+  rig.process.ioctl(rig.device, IOCTL.SET_IRQS, words(24, 0x24, 4, 0, 1, req));
+  assertEquals([rig.signals(req), bindingOf(rig).unbind()], [0, false]);
+  return { rig, req };
+}
+
+Deno.test.each([
+  { microseconds: 0, signals: 1 },
+  { microseconds: 10 * SECOND - 1, signals: 1 },
+  { microseconds: 10 * SECOND, signals: 2 },
+  { microseconds: 20 * SECOND - 1, signals: 2 },
+  { microseconds: 20 * SECOND, signals: 3 },
+  { microseconds: 3600 * SECOND, signals: 361 },
+])("$microseconds microseconds after an unbind REQ was signalled $signals times (8.5)", (row) => {
+  for (const way of WAYS) {
+    const { rig, req } = requested(way);
+    const { clock } = rig.host;
+    // What the test itself does takes a microsecond an instruction: none since the unbind.
+    clock.advance(row.microseconds);
+    assertEquals(rig.signals(req), row.signals);
+    assertEquals(rig.signals(req), 0);
+  }
+});
+
+Deno.test("every 10 seconds from the unbind on, whenever the kernel is entered (8.5)", () => {
+  const { rig, req } = requested("group");
+  const { clock } = rig.host;
+  assertEquals(rig.signals(req), 1);
+  clock.advance(14 * SECOND);
+  assertEquals(rig.signals(req), 1);
+  clock.advance(6 * SECOND);
+  assertEquals(rig.signals(req), 1, "20 seconds after the unbind, not after the last signal");
+  assertEquals(bindingOf(rig).nextRequest! - clock.microseconds, 10 * SECOND);
+});
+
+Deno.test("a second unbind waits with the first: no signal of its own (8.5)", () => {
+  const { rig, req } = requested("group");
+  assertEquals([bindingOf(rig).unbind(), rig.signals(req)], [false, 1]);
+});
+
+Deno.test("a REQ eventfd that comes late is signalled from its time on, one that goes is not any more (8.5)", () => {
+  const rig = Rig.opened();
+  assertEquals(bindingOf(rig).unbind(), false);
+  rig.host.clock.advance(25 * SECOND);
+  const req = rig.process.eventfd();
+  rig.process.ioctl(rig.device, IOCTL.SET_IRQS, words(24, 0x24, 4, 0, 1, req));
+  assertEquals(rig.signals(req), 0, "what nobody heard is not counted");
+  rig.host.clock.advance(5 * SECOND);
+  assertEquals(rig.signals(req), 1);
+  rig.process.ioctl(rig.device, IOCTL.SET_IRQS, words(20, 0x21, 4, 0, 0));
+  rig.host.clock.advance(60 * SECOND);
+  assertEquals(rig.signals(req), 0);
+});
+
+Deno.test("the last close ends the requests (8.5)", () => {
+  const { rig, req } = requested("group");
+  rig.host.clock.advance(10 * SECOND);
+  rig.process.close(rig.device);
+  assertEquals([rig.signals(req), bindingOf(rig).nextRequest], [2, undefined]);
+  rig.host.clock.advance(60 * SECOND);
+  assertEquals(rig.signals(req), 0);
+});
+
+Deno.test("a saved host goes on asking, by its clock (8.5)", () => {
+  const { rig, req } = requested("cdev");
+  rig.host.clock.advance(9 * SECOND);
+  const copy = rig.host.fork();
+  const read = () => {
+    const bytes = new Uint8Array(8);
+    const result = outcome(() => copy.functions[0]!.guest.kernel.process.read(req, bytes, 8));
+    return result === 8 ? bytes[0] : result;
+  };
+  assertEquals([read(), read()], [1, "EAGAIN"]);
+  copy.clock.advance(SECOND);
+  assertEquals([read(), read()], [1, "EAGAIN"]);
+});
+
+Deno.test("deconfiguration and recovery of an open function ask in the same way (8.5, 8.6)", () => {
+  for (const act of [(binding: Binding) => binding.leave(), (binding: Binding) => binding.recover()]) {
+    const rig = Rig.opened();
+    const req = rig.process.eventfd();
+    rig.process.ioctl(rig.device, IOCTL.SET_IRQS, words(24, 0x24, 4, 0, 1, req));
+    act(bindingOf(rig));
+    rig.host.clock.advance(10 * SECOND);
+    assertEquals(rig.signals(req), 2);
+  }
 });

@@ -132,7 +132,7 @@ const ROWS: readonly Row[] = [
     situation: "offered, lock contended",
     errno: "EAGAIN",
     acts: [(rig) => {
-      rig.target.guest.kernel.device(rig.target.zdev)!.contended = true;
+      rig.takeLock();
       return rig.ioctl(rig.device, IOCTL.RESET);
     }],
   },

@@ -142,3 +142,91 @@ Deno.test.each(WAYS.map((way) => ({ way })))(
     assertEquals(outcomes[1], outcomes[0]);
   },
 );
+
+/** A bound device of a driver, with an IOAS that nothing is attached to. */
+function bound(driver: "ism_vfio_pci" | "vfio-pci"): Rig {
+  const rig = Rig.opened("cdev", { driver });
+  assertEquals(rig.ioctl(rig.device, IOCTL.DETACH_PT, words(8, 0)), 0);
+  return rig;
+}
+
+Deno.test.each([
+  { what: "an unknown flag beside PASID", fields: [16, 3, 0, 1], ism: "EINVAL", generic: "EINVAL" },
+  { what: "no room for a PASID", fields: [15, 1, 0, 1], ism: "EOPNOTSUPP", generic: "EINVAL" },
+  { what: "a PASID out of reach", fields: [16, 1, 0], ism: "EOPNOTSUPP", generic: "EFAULT" },
+  { what: "a PASID of 2^31", fields: [16, 1, 99, 2 ** 31], ism: "EOPNOTSUPP", generic: "ENOSPC" },
+  { what: "a bad id", fields: [16, 1, 99, 1], ism: "EOPNOTSUPP", generic: "ENOENT" },
+  { what: "an IOAS", fields: [16, 1, 0, 1], ism: "EOPNOTSUPP", generic: "EINVAL" },
+  {
+    what: "an IOAS, the largest PASID",
+    fields: [16, 1, 0, 2 ** 31 - 1],
+    ism: "EOPNOTSUPP",
+    generic: "EINVAL",
+  },
+])("ATTACH with PASID, $what: ism_vfio_pci $ism, vfio-pci $generic (1.5)", ({ fields, ism, generic }) => {
+  for (const [driver, expected] of [["ism_vfio_pci", ism], ["vfio-pci", generic]] as const) {
+    const rig = bound(driver);
+    const [argsz, flags, id, ...pasid] = fields as [number, number, number];
+    const arg = words(argsz, flags, id === 0 ? rig.ioas : id, ...pasid);
+    assertEquals(rig.ioctl(rig.device, IOCTL.ATTACH_PT, arg), expected);
+  }
+});
+
+Deno.test("DETACH with PASID: vfio-pci finds nothing attached to it, which is fine (1.5)", () => {
+  const detach = (driver: "ism_vfio_pci" | "vfio-pci", ...fields: number[]) => {
+    const rig = bound(driver);
+    return rig.ioctl(rig.device, IOCTL.DETACH_PT, words(...fields));
+  };
+  assertEquals([detach("vfio-pci", 12, 1, 1), detach("vfio-pci", 12, 3, 1)], [0, "EINVAL"]);
+  assertEquals([detach("vfio-pci", 11, 1, 1), detach("vfio-pci", 12, 1)], ["EINVAL", "EFAULT"]);
+  assertEquals([detach("ism_vfio_pci", 12, 1, 1), detach("ism_vfio_pci", 8, 1)], [
+    "EOPNOTSUPP",
+    "EOPNOTSUPP",
+  ]);
+});
+
+Deno.test("DETACH with PASID leaves what is attached without one (1.5)", () => {
+  const rig = Rig.opened("cdev", { driver: "vfio-pci" });
+  assertEquals(rig.ioctl(rig.device, IOCTL.DETACH_PT, words(12, 1, 1)), 0);
+  assertEquals(rig.target.zdev.domain === undefined, false);
+});
+
+const GET = 0x1_0000;
+const SET = 0x2_0000;
+const PROBE = 0x4_0000;
+const DMA_BUF = 11;
+
+/** One range of a page, in BAR `region`. */
+const oneRange = (region: number, offset = 0n, length = 4096n) => [region, 0, 0, 1, offset, length];
+
+Deno.test.each<
+  { what: string; flags: number; argsz?: number; payload?: (number | bigint)[]; errno: unknown }
+>([
+  { what: "GET and SET", flags: GET | SET, errno: "EINVAL" },
+  { what: "SET", flags: SET, payload: oneRange(2), errno: "EINVAL" },
+  { what: "PROBE and SET", flags: PROBE | SET, errno: "EINVAL" },
+  { what: "PROBE", flags: PROBE, errno: 0 },
+  { what: "PROBE and GET", flags: PROBE | GET, errno: 0 },
+  { what: "nothing", flags: 0, payload: oneRange(2), errno: "EINVAL" },
+  { what: "GET without room", flags: GET, argsz: 23, payload: oneRange(2), errno: "EINVAL" },
+  { what: "GET with an unreadable struct", flags: GET, argsz: 24, payload: [2, 0], errno: "EFAULT" },
+  { what: "GET of no range", flags: GET, payload: [9, 0, 0, 0], errno: "EINVAL" },
+  { what: "GET with flags", flags: GET, payload: [9, 0, 1, 1, 0n, 4096n], errno: "EINVAL" },
+  { what: "GET of the ROM", flags: GET, payload: oneRange(6, 1n), errno: "ENODEV" },
+  { what: "GET of config space", flags: GET, payload: oneRange(7, 1n), errno: "ENODEV" },
+  { what: "GET of unreadable ranges", flags: GET, payload: [2, 0, 0, 2, 0n, 4096n], errno: "EFAULT" },
+  { what: "GET of an empty range", flags: GET, payload: oneRange(2, 0n, 0n), errno: "EINVAL" },
+  { what: "GET of a misaligned range", flags: GET, payload: oneRange(2, 1n), errno: "EINVAL" },
+  { what: "GET of BAR 1, which is empty", flags: GET, payload: oneRange(1), errno: "EINVAL" },
+  { what: "GET of BAR 2, which cannot be mapped", flags: GET, payload: oneRange(2), errno: "EINVAL" },
+])("feature DMA_BUF of vfio-pci with $what: $errno; of ism_vfio_pci never (8.4)", (row) => {
+  const { flags, payload = [], argsz, errno } = row;
+  const call = (driver: "ism_vfio_pci" | "vfio-pci") => {
+    const rig = Rig.opened("group", { driver });
+    const bytes = words(...payload);
+    const arg = words(argsz ?? 8 + bytes.length, flags + DMA_BUF, ...payload);
+    return rig.ioctl(rig.device, IOCTL.FEATURE, arg);
+  };
+  assertEquals(call("vfio-pci"), errno);
+  assertEquals(call("ism_vfio_pci"), flags === (GET | SET) ? "EINVAL" : "EOPNOTSUPP");
+});

@@ -14,6 +14,7 @@ Deno.test("the numbers of all ioctls, by name (1.3)", () => {
     VFIO_IOMMU_GET_INFO: 0x3b70,
     VFIO_IOMMU_MAP_DMA: 0x3b71,
     VFIO_IOMMU_UNMAP_DMA: 0x3b72,
+    VFIO_IOMMU_DIRTY_PAGES: 0x3b75,
   });
   assertEquals<unknown>({ ...GROUP_IOCTL }, {
     VFIO_GROUP_GET_STATUS: 0x3b67,
@@ -29,6 +30,7 @@ Deno.test("the numbers of all ioctls, by name (1.3)", () => {
     VFIO_DEVICE_RESET: 0x3b6f,
     VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: 0x3b70,
     VFIO_DEVICE_PCI_HOT_RESET: 0x3b71,
+    VFIO_DEVICE_QUERY_GFX_PLANE: 0x3b72,
     VFIO_DEVICE_IOEVENTFD: 0x3b74,
     VFIO_DEVICE_FEATURE: 0x3b75,
     VFIO_DEVICE_BIND_IOMMUFD: 0x3b76,
@@ -62,12 +64,16 @@ Deno.test("the numbers of flags, indices and extensions, by name (1.3 to 9.3)", 
     DMA_MAP_FLAGS: { READ: 1, WRITE: 2, VADDR: 4 },
     DMA_UNMAP_FLAGS: { GET_DIRTY: 1, ALL: 2, VADDR: 4 },
     IOMMU_INFO_FLAGS: { PGSIZES: 1, CAPS: 2 },
+    DIRTY_PAGES_FLAGS: { START: 1, STOP: 2, GET_BITMAP: 4 },
+    IOMMU_OPTION_ID: { RLIMIT_MODE: 0, HUGE_PAGES: 1 },
     HOT_RESET_FLAGS: { DEV_ID: 1, DEV_ID_OWNED: 2 },
     FEATURE_FLAGS: { INDEX: 0xffff, GET: 0x1_0000, SET: 0x2_0000, PROBE: 0x4_0000 },
     BIND_FLAGS: { TOKEN: 1 },
     PT_FLAGS: { PASID: 1 },
     IOAS_MAP_FLAGS: { FIXED_IOVA: 1, WRITEABLE: 2, READABLE: 4 },
   });
+  assertEquals<unknown>(uapi.IOMMU_OPTION_OP, { SET: 0, GET: 1 });
+  assertEquals<unknown>(uapi.VFIO_IOAS_OP, { GET: 0, SET: 1, CLEAR: 2 });
   assertEquals<unknown>(uapi.REGION, { BAR0: 0, BAR5: 5, ROM: 6, CONFIG: 7, VGA: 8, COUNT: 9 });
   assertEquals<unknown>(uapi.IRQ, { INTX: 0, MSI: 1, MSIX: 2, ERR: 3, REQ: 4, COUNT: 5 });
 });
@@ -88,6 +94,8 @@ Deno.test("the sizes of all structs, by name (1.4 to 9.3)", () => {
     ZPCI_PFIP: 16,
     DMA_MAP: 32,
     DMA_UNMAP: 24,
+    DIRTY_BITMAP: 24,
+    DIRTY_PAGES: 48,
     IOMMU_INFO: 24,
     IOMMU_CAP_MIGRATION: 32,
     IOMMU_CAP_DMA_AVAIL: 16,
@@ -96,6 +104,8 @@ Deno.test("the sizes of all structs, by name (1.4 to 9.3)", () => {
     HOT_RESET_ENTRY: 8,
     HOT_RESET: 12,
     IOEVENTFD: 32,
+    DMA_BUF: 16,
+    DMA_BUF_RANGE: 16,
     FEATURE: 8,
     BIND_IOMMUFD: 24,
     ATTACH_PT: 16,
@@ -106,6 +116,11 @@ Deno.test("the sizes of all structs, by name (1.4 to 9.3)", () => {
     IOVA_RANGE: 16,
     IOAS_MAP: 40,
     IOAS_UNMAP: 24,
+    IOAS_ALLOW_IOVAS: 24,
+    IOAS_COPY: 40,
+    IOMMU_OPTION: 24,
+    VFIO_IOAS: 12,
+    IOAS_MAP_FILE: 40,
   });
 });
 
@@ -192,6 +207,7 @@ const STRUCTS: readonly StructCall[] = [
   { name: "IOMMU_GET_INFO", fd: "container", minimum: 16, rest: ANY },
   { name: "MAP_DMA", fd: "container", minimum: 32, rest: () => [3, 0n, 0n, 4096n], shortest: "EINVAL" },
   { name: "UNMAP_DMA", fd: "container", minimum: 24, rest: () => [0, 0n, 4096n] },
+  { name: "DIRTY_PAGES", fd: "container", minimum: 8, rest: () => [2] },
   { name: "DETACH_PT", fd: "device", minimum: 8, rest: ANY },
   { name: "ATTACH_PT", fd: "device", minimum: 12, rest: ({ ioas }) => [0, ioas] },
   { name: "BIND_IOMMUFD", fd: "device", minimum: 16, rest: ANY, shortest: "EINVAL", strict: true },
@@ -199,6 +215,11 @@ const STRUCTS: readonly StructCall[] = [
   { name: "DESTROY", fd: "iommufd", minimum: 8, rest: (rig) => [rig.newIoas()], strict: true },
   { name: "IOAS_UNMAP", fd: "iommufd", minimum: 24, rest: ANY, shortest: "ENOENT", strict: true },
   { name: "IOAS_MAP", fd: "iommufd", minimum: 40, rest: ANY, shortest: "EINVAL", strict: true },
+  { name: "IOAS_ALLOW_IOVAS", fd: "iommufd", minimum: 24, rest: ({ ioas }) => [ioas], strict: true },
+  { name: "IOAS_COPY", fd: "iommufd", minimum: 40, rest: ANY, shortest: "EINVAL", strict: true },
+  { name: "OPTION", fd: "iommufd", minimum: 24, rest: () => [0, 1], strict: true },
+  { name: "VFIO_IOAS", fd: "iommufd", minimum: 12, rest: () => [0, 2], strict: true },
+  { name: "IOAS_MAP_FILE", fd: "iommufd", minimum: 40, rest: ANY, shortest: "EINVAL", strict: true },
   {
     name: "IOAS_IOVA_RANGES",
     fd: "iommufd",

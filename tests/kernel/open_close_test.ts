@@ -143,10 +143,9 @@ Deno.test.each(EACH_WAY)(
     const rig = new Rig();
     const device = rig.target.guest.kernel.device(rig.target.zdev)!;
     const { fh } = rig.target.fn;
-    device.contended = true;
+    rig.takeLock();
     assertEquals(tryOpen(rig, way), "EAGAIN");
     assertEquals([device.openCount, rig.target.fn.fh], [0, fh]);
-    device.contended = false;
     rig.close();
     assertEquals(tryOpen(rig, way), 0);
   },

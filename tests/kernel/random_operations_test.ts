@@ -128,7 +128,7 @@ const OPERATION: fc.Arbitrary<Operation> = fc.oneof(
   },
 );
 const RUN: fc.Arbitrary<Run> = fc.tuple(
-  fc.constantFrom("group" as const, "group" as const, "cdev" as const, "cdev" as const, "none" as const),
+  fc.constantFrom("group" as const, "group" as const, "compat" as const, "cdev" as const, "none" as const),
   fc.array(OPERATION, { maxLength: 50, size: "max" }),
 ).map(([way, operations]) => ({ way, operations }));
 

@@ -27,7 +27,7 @@ function busy(way: Way): Rig {
   second.driver.registerDmb({ size: 4096, rgid: first.adapter.gid });
   second.driver.move(token, 0, pattern(5000), { signal: true });
   [rig.device, rig.ioas] = [descriptor.fd, descriptor.save().ioas];
-  if (way === "group") [rig.container = -1, rig.group = -1] = descriptor.fds;
+  if (way !== "cdev") [rig.container = -1, rig.group = -1] = descriptor.fds;
   else [rig.iommufd = -1] = descriptor.fds;
   assertEquals(rig.ioctl(rig.device, IOCTL.FEATURE, words(8, 0x20003)), 0);
   return rig;

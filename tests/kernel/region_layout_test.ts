@@ -8,6 +8,7 @@ import {
   PAGE,
   Rig,
   u64,
+  type Way,
   WAYS,
   words,
 } from "../support/kernel.ts";
@@ -16,7 +17,7 @@ import { ErrnoError } from "../../lib/vfio/errno.ts";
 const BAR0_SIZE = 2 ** 48;
 const SIZES = [BAR0_SIZE, 0, B2, 0, 0, 0, undefined, CONFIG_SIZE];
 
-function opened(regionLayout: string, way: "group" | "cdev" = "group"): Rig {
+function opened(regionLayout: string, way: Way = "group"): Rig {
   return Rig.opened(way, { kernel: { regionLayout } });
 }
 

@@ -2,10 +2,17 @@
 import type { Call, Node } from "./kernel_operations.ts";
 import type { KernelModel } from "./kernel_model.ts";
 
+/** A container, or an iommufd in its place: `compat` once a group was in it. */
+export interface Box {
+  type: number;
+  readonly iommu: boolean;
+  compat: boolean;
+}
+
 /** An open descriptor. */
 export interface File {
   readonly kind: Node | "device";
-  readonly box: { type: number };
+  readonly box: Box;
   position: bigint;
   bound: boolean;
 }
@@ -33,17 +40,29 @@ export const IOCTLS: Record<File["kind"], Partial<Record<Call, Rule>>> = {
     GROUP_GET_STATUS: () => 0,
     GROUP_SET_CONTAINER(model, _, slot) {
       const file = model.file(slot);
-      if (file?.kind === "iommu" && model.box === undefined) return undefined;
-      const no = refuse([!file, "EBADF"], [!!model.box, "EINVAL"], [file?.kind !== "container", "EBADFD"]);
-      if (no === undefined) model.box = file!.box;
+      const box = file?.kind === "container" || file?.kind === "iommu" ? file.box : undefined;
+      const no = refuse([!file, "EBADF"], [!!model.box, "EINVAL"], [!box, "EBADFD"], [
+        !box?.iommu && model.owned,
+        "EBUSY",
+      ]);
+      if (no === undefined) (model.box = box!).compat = true;
       return no ?? 0;
     },
     GROUP_UNSET_CONTAINER: (model) =>
-      refuse([!model.box, "EINVAL"], [model.open("device") > 0, "EBUSY"]) ?? model.leave(),
-    GROUP_GET_DEVICE_FD: (model, _, name) =>
-      refuse([name % 2 === 1, "ENODEV"], [!model.box?.type, "EINVAL"]) ?? model.install("device", true),
+      refuse([!model.box, "EINVAL"], [!model.box?.iommu && model.open("device") > 0, "EBUSY"]) ??
+        model.leave(),
+    GROUP_GET_DEVICE_FD(model, _, name) {
+      const no = refuse([name % 2 === 1, "ENODEV"], [!model.box?.iommu && !model.box?.type, "EINVAL"]);
+      if (no === undefined && model.open("device") === 0) model.owned = model.box!.iommu;
+      return no ?? model.install("device", true);
+    },
   },
-  iommu: { GET_API_VERSION: () => 0, CHECK_EXTENSION: extension(4), SET_IOMMU: () => undefined },
+  iommu: {
+    GET_API_VERSION: () => 0,
+    CHECK_EXTENSION: extension(4),
+    SET_IOMMU: (_, { box }, type) =>
+      refuse([type !== 1 && type !== 3, "EINVAL"], [!box.compat, "ENODEV"]) ?? 0,
+  },
   cdev: {
     BIND_IOMMUFD(model, file, slot) { // The row of 1.5, in its order.
       const iommu = model.file(slot);
@@ -53,7 +72,7 @@ export const IOCTLS: Record<File["kind"], Partial<Record<Call, Rule>>> = {
         [file.bound, "EINVAL"],
         [!iommu, "EBADF"],
         [iommu?.kind !== "iommu", "EBADFD"],
-        [model.open("cdev") > 0, "EINVAL"],
+        [model.open("cdev") + model.open("device") > 0, "EINVAL"],
       );
       if (no === undefined) file.bound = true;
       return no ?? 0;

@@ -32,14 +32,20 @@ export const IOCTL = {
   UNMAP_DMA: 0x3b72,
   IOEVENTFD: 0x3b74,
   FEATURE: 0x3b75,
+  DIRTY_PAGES: 0x3b75,
   BIND_IOMMUFD: 0x3b76,
   ATTACH_PT: 0x3b77,
   DETACH_PT: 0x3b78,
   DESTROY: 0x3b80,
   IOAS_ALLOC: 0x3b81,
+  IOAS_ALLOW_IOVAS: 0x3b82,
+  IOAS_COPY: 0x3b83,
   IOAS_IOVA_RANGES: 0x3b84,
   IOAS_MAP: 0x3b85,
   IOAS_UNMAP: 0x3b86,
+  OPTION: 0x3b87,
+  VFIO_IOAS: 0x3b88,
+  IOAS_MAP_FILE: 0x3b8f,
 } as const;
 
 /** First byte of region `index` in an ISM device descriptor (VFIO sheet 3.1). */
@@ -92,8 +98,8 @@ export function outcome(act: () => number): Outcome {
   }
 }
 
-/** How a function is opened: through its group, or through its character device. */
-export const WAYS = ["group", "cdev"] as const;
+/** How a function is opened: through its group, with a container or an iommufd, or through its character device. */
+export const WAYS = ["group", "compat", "cdev"] as const;
 export type Way = (typeof WAYS)[number];
 
 /** Parts of a topology that a test chooses. */
@@ -154,14 +160,14 @@ export class Rig {
   /** A rig whose function is open. */
   static opened(way: Way = "group", choices: Choices = {}): Rig {
     const rig = new Rig(choices);
-    if (way === "group") rig.openGroup();
-    else rig.openCdev();
+    if (way === "cdev") rig.openCdev();
+    else rig.openGroup(way);
     return rig;
   }
 
-  /** Group and container, step by step (VFIO sheet 1.4). */
-  openGroup(): this {
-    this.container = this.process.open("/dev/vfio/vfio");
+  /** Group and container, step by step (VFIO sheet 1.4); with "compat" the container is an iommufd. */
+  openGroup(way: "group" | "compat" = "group"): this {
+    this.container = this.process.open(way === "group" ? "/dev/vfio/vfio" : "/dev/iommu");
     this.group = this.process.open("/dev/vfio/0");
     this.process.ioctl(this.group, IOCTL.GROUP_SET_CONTAINER, words(this.container));
     this.process.ioctl(this.container, IOCTL.SET_IOMMU, 3);
@@ -281,6 +287,11 @@ export class Rig {
     this.host.applyFaults();
   }
 
+  /** Somebody else holds the device lock for the next `times` attempts. */
+  takeLock(times = 1): void {
+    this.host.locks.add({ id: this.host.faults.takeId(), at: 1, times });
+  }
+
   /** Instructions on BARs and config space while `act` runs: `PCILG 2 0x8 8`, operation, space, offset, length. */
   instructions(act: () => unknown, spaces = [0, 1, 2, 3, 4, 5]): string[] {
     const lines: string[] = [];
@@ -299,7 +310,8 @@ export class Rig {
 
   /** The whole saved state but the clock and what a test injected, as text. */
   state(): string {
-    return JSON.stringify([...this.host.save()].filter(([key]) => key !== "clock" && key !== "faults"));
+    const injected = ["clock", "faults", "locks"];
+    return JSON.stringify([...this.host.save()].filter(([key]) => !injected.includes(key)));
   }
 }
 

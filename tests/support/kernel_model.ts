@@ -13,6 +13,8 @@ export class KernelModel {
   readonly files: (File | undefined)[] = [undefined, undefined, undefined];
   box: File["box"] | undefined;
   lowPower = false;
+  /** The device was opened through an iommufd of its group, and still is open. */
+  owned = false;
   #groupOpen = false;
 
   constructor(readonly maxstbl = 4096n) {}
@@ -40,7 +42,7 @@ export class KernelModel {
   install(kind: File["kind"], bound = false): number {
     const free = this.files.findIndex((file, fd) => fd >= 3 && file === undefined);
     const fd = free < 0 ? this.files.length : free;
-    this.files[fd] = { kind, box: { type: 0 }, position: 0n, bound };
+    this.files[fd] = { kind, box: { type: 0, iommu: kind === "iommu", compat: false }, position: 0n, bound };
     return fd;
   }
 
@@ -93,7 +95,9 @@ export class KernelModel {
   #close(fd: number): number {
     if (this.files[fd]!.kind === "group") this.#groupOpen = false;
     this.files[fd] = undefined;
-    if (!this.#groupOpen && this.open("device") === 0) this.leave();
+    // With an iommufd the device does not keep its group open.
+    if (!this.#groupOpen && (this.open("device") === 0 || this.box?.iommu)) this.leave();
+    if (this.open("device") === 0) this.owned = false;
     if (this.open("device") + this.open("cdev") === 0) this.lowPower = false;
     return 0;
   }

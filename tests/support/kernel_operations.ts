@@ -46,12 +46,18 @@ export interface Prediction {
 const ioctl = (slot: number, call: Call, value = 0): Operation => ({ op: "ioctl", slot, call, value });
 
 /** The ceremonies of VFIO sheet 1.4 and 1.5, on a process without descriptors. */
-export const CEREMONIES: Readonly<Record<"group" | "cdev" | "none", readonly Operation[]>> = {
+export const CEREMONIES: Readonly<Record<"group" | "compat" | "cdev" | "none", readonly Operation[]>> = {
   group: [
     { op: "open", node: "container" },
     { op: "open", node: "group" },
     ioctl(1, "GROUP_SET_CONTAINER", 0),
     ioctl(0, "SET_IOMMU", 3),
+    ioctl(1, "GROUP_GET_DEVICE_FD"),
+  ],
+  compat: [
+    { op: "open", node: "iommu" },
+    { op: "open", node: "group" },
+    ioctl(1, "GROUP_SET_CONTAINER", 0),
     ioctl(1, "GROUP_GET_DEVICE_FD"),
   ],
   cdev: [{ op: "open", node: "iommu" }, { op: "open", node: "cdev" }, ioctl(1, "BIND_IOMMUFD", 0)],

@@ -64,8 +64,12 @@ export interface RegionInfo {
   readonly offset: number;
 }
 
-/** Ways in: group and container with a type1 IOMMU, or character device and iommufd. */
-export type WayIn = "group" | "cdev";
+/**
+ * Ways in: group and container with a type1 IOMMU, the same with an iommufd for a container, or character device and
+ * iommufd.
+ */
+export const WAYS_IN = ["group", "compat", "cdev"] as const;
+export type WayIn = (typeof WAYS_IN)[number];
 
 /** What an open descriptor consists of, for the host file. */
 export interface DescriptorState {
@@ -123,9 +127,9 @@ export class VfioDescriptor {
       return fd;
     };
     try {
-      const { iommu, device, ioas } = way === "group"
-        ? openByGroup(sys, address, opened)
-        : openByCdev(sys, address, opened);
+      const { iommu, device, ioas } = way === "cdev"
+        ? openByCdev(sys, address, opened)
+        : openByGroup(sys, address, opened, CONTAINERS[way]);
       const info = deviceInfo(sys, device);
       return new VfioDescriptor(sys, {
         way,
@@ -252,11 +256,20 @@ export class VfioDescriptor {
 
   /** Switches MSI vector 0 on with an eventfd. */
   enableMsi(eventfd: number): void {
+    this.#installEventFd(IRQ.MSI, eventfd);
+  }
+
+  /** Lets the kernel ask for the device with an eventfd. */
+  enableRequests(eventfd: number): void {
+    this.#installEventFd(IRQ.REQ, eventfd);
+  }
+
+  #installEventFd(index: number, eventfd: number): void {
     const arg = new Uint8Array(IRQ_SET.size + 4);
     IRQ_SET.encode({
       argsz: arg.length,
       flags: IRQ_SET_FLAGS.DATA_EVENTFD | IRQ_SET_FLAGS.TRIGGER,
-      index: IRQ.MSI,
+      index,
       start: 0,
       count: 1,
     }, arg);
@@ -288,9 +301,20 @@ interface Opened {
   readonly ioas: number;
 }
 
-/** Group and container (VFIO sheet 1.4). */
-function openByGroup(sys: SystemCalls, address: string, opened: (fd: number) => number): Opened {
-  const container = opened(sys.open("/dev/vfio/vfio"));
+/** What serves as a container. */
+const CONTAINERS = { group: "/dev/vfio/vfio", compat: "/dev/iommu" } as const;
+
+/**
+ * Group and container (VFIO sheet 1.4). An iommufd has no container ioctls before it has a group, but for the version
+ * and the extensions.
+ */
+function openByGroup(
+  sys: SystemCalls,
+  address: string,
+  opened: (fd: number) => number,
+  node: string,
+): Opened {
+  const container = opened(sys.open(node));
   if (sys.ioctl(container, CONTAINER_IOCTL.VFIO_GET_API_VERSION) !== VFIO_API_VERSION) {
     throw new DriverError("The kernel has another VFIO API version");
   }

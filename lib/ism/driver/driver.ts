@@ -4,11 +4,11 @@
  */
 import { PAGE_SIZE, pageRound } from "../../zpci/storage.ts";
 import type { SystemCalls } from "../../vfio/process.ts";
-import { ErrnoError } from "../../vfio/errno.ts";
 import { DATA_BAR, dataOffset, IEQ, IEQ_ENTRY, IEQ_HEADER, SBA } from "../protocol.ts";
 import { CommandChannel } from "./command_channel.ts";
 import { type DescriptorState, DriverError, unlessClosed, VfioDescriptor, type WayIn } from "./descriptor.ts";
 import { firstFit } from "./iova.ts";
+import { Requests, takeCount } from "./requests.ts";
 
 /** Region index of config space, COMMAND register and its bus-master bit. */
 const CONFIG = 7;
@@ -69,9 +69,18 @@ export interface DriverState {
   /** Memory mapped by hand. */
   readonly memory: readonly MappedMemory[];
   readonly vlans: readonly number[];
+  /** Eventfd with which the kernel asks for the device, null if the driver does not listen. */
+  readonly requests: number | null;
 }
 
-const NEW: DriverState = { descriptor: null, registrations: null, dmbs: [], memory: [], vlans: [] };
+const NEW: DriverState = {
+  descriptor: null,
+  registrations: null,
+  dmbs: [],
+  memory: [],
+  vlans: [],
+  requests: null,
+};
 
 /** The driver of one function. */
 export class IsmDriver {
@@ -83,6 +92,7 @@ export class IsmDriver {
   readonly #dmbs = new Map<number, DriverDmb>();
   #memory: MappedMemory[] = [];
   readonly #vlans = new Set<number>();
+  readonly #requests: Requests;
 
   /** `address` is the PCI address of the function. */
   constructor(sys: SystemCalls, address: string, state: DriverState = NEW) {
@@ -93,6 +103,7 @@ export class IsmDriver {
     for (const dmb of state.dmbs) this.#dmbs.set(dmb.token, dmb);
     this.#memory = [...state.memory];
     for (const id of state.vlans) this.#vlans.add(id);
+    this.#requests = new Requests(sys, state.requests);
   }
 
   get isOpen(): boolean {
@@ -177,6 +188,16 @@ export class IsmDriver {
       for (const step of undo.reverse()) step();
       throw error;
     }
+  }
+
+  /**
+   * How often the kernel asked for the device since the last call (IRQ index REQ). The first call installs the
+   * eventfd: what was asked before it is not counted.
+   *
+   * @throws {ErrnoError}
+   */
+  takeRequests(): number {
+    return this.#requests.take(this.descriptor);
   }
 
   /** The function's own GID. */
@@ -281,18 +302,6 @@ export class IsmDriver {
     else this.#vlans.delete(id);
   }
 
-  /** Interrupts that wait in the eventfd, taken out; 0 if there are none. */
-  #takeInterrupts(eventfd: number): number {
-    const counter = new Uint8Array(8);
-    try {
-      this.#sys.read(eventfd, counter, counter.length);
-    } catch (error) {
-      if (error instanceof ErrnoError && error.code === "EAGAIN") return 0;
-      throw error;
-    }
-    return Number(new DataView(counter.buffer).getBigUint64(0, true));
-  }
-
   /**
    * The interrupt handler: takes the eventfd's count, clears `s`, scans the DMB bits from index 32, takes the element
    * masks, then the events (zPCI sheet 9.4). `s` is cleared before the scan, so no signal is lost.
@@ -302,7 +311,7 @@ export class IsmDriver {
   handleInterrupt(only?: ReadonlySet<number>): InterruptWalk {
     const registered = this.#registrations;
     if (registered === undefined) throw new DriverError("The driver has no SBA and IEQ registered");
-    const interrupts = this.#takeInterrupts(registered.eventfd);
+    const interrupts = takeCount(this.#sys, registered.eventfd);
     const sba = this.#sys.memory(registered.sba.vaddr, SBA.BYTES, true);
     sba[0] = sba[0]! & ~SBA.SUMMARY;
     const dmbs: { index: number; token: number | undefined; mask: number }[] = [];
@@ -390,6 +399,7 @@ export class IsmDriver {
     }
     this.#forget();
     for (const memory of this.#memory.splice(0)) this.#release(memory);
+    this.#requests.close();
     descriptor.close();
     this.#descriptor = undefined;
     this.#channel = undefined;
@@ -403,6 +413,7 @@ export class IsmDriver {
       dmbs: [...this.#dmbs.values()],
       memory: this.#memory,
       vlans: this.vlans,
+      requests: this.#requests.eventfd,
     };
   }
 

@@ -7,21 +7,22 @@ import type { ErrnoName } from "../errno.ts";
 import { EventFdFile } from "../eventfd.ts";
 import type { Kernel } from "../kernel.ts";
 import { coreError } from "../refusal.ts";
-import { FEATURE, FEATURE_FLAGS } from "../uapi.ts";
+import { DMA_BUF, FEATURE, FEATURE_FLAGS } from "../uapi.ts";
 import { checkArgsz } from "../user_memory.ts";
 
 const MAIN = "drivers/vfio/vfio_main.c: vfio_ioctl_device_feature";
 const CORE = "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_ioctl_feature";
 
-/** What a feature does for ISM. */
+/** What a feature does. */
 interface Feature {
   readonly name: string;
   /** The errno that it answers with whatever is asked; undefined for a feature that exists. */
-  readonly refused?: ErrnoName;
+  readonly refused?: ErrnoName | ((device: VfioDevice) => ErrnoName | undefined);
   /** Operations that it has. */
   readonly operations?: number;
-  /** Bytes of payload that SET needs. */
+  /** Bytes of payload that it needs. */
   readonly payload?: number;
+  readonly get?: (device: VfioDevice, payload: Uint8Array) => void;
   readonly set?: (device: VfioDevice, payload: DataView, kernel: Kernel) => void;
 }
 
@@ -58,14 +59,24 @@ export const FEATURES: readonly Feature[] = [
   { name: "DMA_LOGGING_REPORT", ...ABSENT },
   { name: "MIG_DATA_SIZE", ...ABSENT },
   { name: "BUS_MASTER", ...ABSENT },
-  // The driver registers no physical-range operation: refused before any other check, even for PROBE.
-  { name: "DMA_BUF", refused: "EOPNOTSUPP" },
+  {
+    name: "DMA_BUF",
+    // A driver without a physical-range operation refuses before any other check, even for PROBE.
+    refused: ({ variant }) => variant.dmaBuf === undefined ? "EOPNOTSUPP" : undefined,
+    operations: FEATURE_FLAGS.GET,
+    payload: DMA_BUF.size,
+    get: (device, payload) => device.variant.dmaBuf!.get(device, payload),
+  },
   { name: "MIG_PRECOPY_INFO_V2", refused: "EINVAL" },
 ];
 
 function enterLowPower(device: VfioDevice): void {
   if (device.lowPower) throw coreError("EINVAL", "low power", CORE, "The device is in low power already");
   device.lowPower = true;
+}
+
+function refusalOf({ refused }: Feature, device: VfioDevice): ErrnoName | undefined {
+  return typeof refused === "function" ? refused(device) : refused;
 }
 
 /** Checks in the order of VFIO sheet 8.4. */
@@ -80,9 +91,10 @@ export function deviceFeature(device: VfioDevice, arg: Uint8Array, kernel: Kerne
   if (!probe && wanted === (GET | SET)) throw invalid("GET and SET exclude each other without PROBE");
   const index = flags & INDEX;
   const feature = FEATURES[index];
-  if (feature === undefined || feature.refused !== undefined) {
+  const refused = feature === undefined ? "ENOTTY" : refusalOf(feature, device);
+  if (feature === undefined || refused !== undefined) {
     const name = feature?.name ?? `Feature ${index}`;
-    throw coreError(feature?.refused ?? "ENOTTY", "feature", CORE, `${name} is not there on an ISM function`);
+    throw coreError(refused ?? "ENOTTY", "feature", CORE, `${name} is not there on an ISM function`);
   }
   if ((wanted & ~feature.operations!) !== 0) throw invalid(`${feature.name} has no such operation`);
   if (probe) return 0;
@@ -92,6 +104,7 @@ export function deviceFeature(device: VfioDevice, arg: Uint8Array, kernel: Kerne
   if (arg.length < FEATURE.size + payload) {
     throw coreError("EFAULT", "user memory", MAIN, "The payload is not accessible");
   }
-  feature.set!(device, new DataView(arg.buffer, arg.byteOffset + FEATURE.size, payload), kernel);
+  if (wanted === GET) feature.get!(device, arg.subarray(FEATURE.size));
+  else feature.set!(device, new DataView(arg.buffer, arg.byteOffset + FEATURE.size, payload), kernel);
   return 0;
 }

@@ -90,10 +90,10 @@ export function hotReset(
       throw invalid("The device is not in a group that was passed");
     }
   }
-  if (device.contended) {
-    throw coreError("EBUSY", "device lock", source, "Somebody else holds the device lock");
+  if (!device.tryLock("hot-reset")) {
+    throw coreError("EBUSY", "device lock", source, "Somebody else holds the device lock", "try again");
   }
-  device.reset();
+  device.resetLocked();
   return 0;
 }
 

@@ -4,13 +4,16 @@
  * Facts: VFIO sheet 3.2 and 4.8, zPCI sheet section 4 (drivers/vfio/pci/vfio_pci_rdwr.c, vfio_pci_core.c).
  */
 import { hex } from "../../base/hex.ts";
+import { PAGE_SIZE } from "../../zpci/storage.ts";
 import type { VfioDevice } from "../device.ts";
+import type { Iommufd } from "../iommufd.ts";
+import { coreError } from "../refusal.ts";
 import { ErrnoError, type ErrnoName } from "../errno.ts";
 import { LEGACY_LAYOUT, type RegionLayout } from "../region_layout.ts";
-import { REGION, REGION_FLAGS } from "../uapi.ts";
+import { DMA_BUF, DMA_BUF_RANGE, REGION, REGION_FLAGS } from "../uapi.ts";
 import { copyFromUser, copyToUser } from "../user_memory.ts";
 import { loadWidth } from "./load_width.ts";
-import type { RegionAnswer, Variant } from "./variant.ts";
+import type { DmaBufOperations, PasidOperations, RegionAnswer, Variant } from "./variant.ts";
 
 const SOURCE = "drivers/vfio/pci/vfio_pci_rdwr.c";
 /** The kernel maps a BAR as a whole before its first access; more than this cannot be mapped. */
@@ -26,6 +29,8 @@ function refuse(code: ErrnoName, symbol: string, rule: string, message: string, 
 /** vfio-pci. */
 export class GenericVariant implements Variant {
   readonly driver = "vfio-pci";
+  readonly pasid: PasidOperations = { attach: attachPasid };
+  readonly dmaBuf: DmaBufOperations = { get: exportDmaBuf };
 
   layout(): RegionLayout {
     return LEGACY_LAYOUT;
@@ -139,4 +144,51 @@ function mioAccess(
   const { tracer } = kernel.partition;
   if (tracer.sink === undefined) return;
   tracer.point({ layer: "insn", op, fh: zdev.fh, space, length, offset, cc: 3, status: 0 });
+}
+
+/** Largest PASID that can be remembered (lib/idr.c: ida_alloc_range). */
+const PASID_LIMIT = 2 ** 31;
+
+/** vfio_iommufd_physical_pasid_attach_ioas: the page table is found first, then the function has no PASIDs. */
+function attachPasid(iommufd: Iommufd, pasid: number, ptId: number): never {
+  if (pasid >= PASID_LIMIT) {
+    throw coreError("ENOSPC", "PASID", "lib/idr.c: ida_alloc_range", `${pasid} is no PASID`);
+  }
+  iommufd.pageTable(ptId);
+  const source = "drivers/iommu/iommufd/device.c: iommufd_hwpt_pasid_compat";
+  throw coreError("EINVAL", "PASID", source, "An IOAS cannot be attached to a PASID of this function");
+}
+
+/**
+ * vfio_pci_core_feature_dma_buf, its checks in order. BARs of ISM cannot be mapped, so none can be exported.
+ *
+ * @throws {ErrnoError} EFAULT, EINVAL, ENODEV
+ */
+function exportDmaBuf({ zdev }: VfioDevice, payload: Uint8Array): never {
+  const source = "drivers/vfio/pci/vfio_pci_dmabuf.c";
+  const refuseBuf = (code: ErrnoName, rule: string, symbol: string, message: string) =>
+    coreError(code, rule, `${source}: ${symbol}`, message);
+  const symbol = "vfio_pci_core_feature_dma_buf";
+  const { regionIndex, flags, count } = DMA_BUF.decode(payload);
+  if (count === 0 || flags !== 0) {
+    throw refuseBuf("EINVAL", "arguments", symbol, "Flags must be 0, and there must be a range");
+  }
+  if (regionIndex >= REGION.ROM) {
+    throw refuseBuf("ENODEV", "region index", symbol, `Region ${regionIndex} is no BAR`);
+  }
+  if (payload.length < DMA_BUF.size + count * DMA_BUF_RANGE.size) {
+    throw refuseBuf("EFAULT", "user memory", symbol, "The ranges are not accessible");
+  }
+  const page = BigInt(PAGE_SIZE);
+  let total = 0n;
+  for (let i = 0; i < count; i++) {
+    const { offset, length } = DMA_BUF_RANGE.decode(payload, DMA_BUF.size + i * DMA_BUF_RANGE.size);
+    total += length;
+    if (length === 0n || offset % page !== 0n || length % page !== 0n || total >= 2n ** 63n) {
+      throw refuseBuf("EINVAL", "range", "validate_dmabuf_input", "Ranges are whole pages, and not empty");
+    }
+  }
+  const { size } = zdev.facts.bars[regionIndex]!;
+  const why = size === 0 ? "has no memory" : "cannot be mapped, and so not exported";
+  throw refuseBuf("EINVAL", "BAR", "vfio_pci_core_get_dmabuf_phys", `BAR ${regionIndex} ${why}`);
 }

@@ -27,6 +27,9 @@ export type DriverRevision = "merged" | "posted-v4";
 /** The variant driver. */
 export class IsmVariant implements Variant {
   readonly driver = "ism_vfio_pci";
+  // The driver provides neither of the two (VFIO sheet section 10).
+  readonly pasid = undefined;
+  readonly dmaBuf = undefined;
   readonly #checkRead: (offset: number, count: number) => void;
 
   readonly #layout: RegionLayoutName;

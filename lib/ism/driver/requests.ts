@@ -1,0 +1,46 @@
+/** Eventfds of a driver: their counts, and the one by which the kernel asks for the device (VFIO sheet 7.2, 8.5). */
+import { ErrnoError } from "../../vfio/errno.ts";
+import type { SystemCalls } from "../../vfio/process.ts";
+import type { VfioDescriptor } from "./descriptor.ts";
+
+const COUNTER_BYTES = 8;
+
+/** Interrupts that wait in an eventfd, taken out; 0 if there are none. */
+export function takeCount(sys: Pick<SystemCalls, "read">, eventfd: number): number {
+  const counter = new Uint8Array(COUNTER_BYTES);
+  try {
+    sys.read(eventfd, counter, counter.length);
+  } catch (error) {
+    if (error instanceof ErrnoError && error.code === "EAGAIN") return 0;
+    throw error;
+  }
+  return Number(new DataView(counter.buffer).getBigUint64(0, true));
+}
+
+/** The REQ interrupt of a driver that listens to it. */
+export class Requests {
+  readonly #sys: SystemCalls;
+  /** The eventfd, null while the driver does not listen. */
+  eventfd: number | null;
+
+  constructor(sys: SystemCalls, eventfd: number | null) {
+    this.#sys = sys;
+    this.eventfd = eventfd;
+  }
+
+  /** How often the kernel asked since the last call; the first one installs the eventfd. @throws {ErrnoError} */
+  take(descriptor: VfioDescriptor): number {
+    if (this.eventfd === null) {
+      const eventfd = this.#sys.eventfd();
+      descriptor.enableRequests(eventfd);
+      this.eventfd = eventfd;
+    }
+    return takeCount(this.#sys, this.eventfd);
+  }
+
+  /** The driver lets go of the device. */
+  close(): void {
+    if (this.eventfd !== null) this.#sys.close(this.eventfd);
+    this.eventfd = null;
+  }
+}
