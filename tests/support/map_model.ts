@@ -36,6 +36,17 @@ export class MapModel {
     return this.touched(iova, size).some(([at, bytes]) => at < iova || at + bytes > iova + size);
   }
 
+  /** From the lowest mapping up: one that the range cuts ends it, with nothing to tell, and those before it are gone. */
+  removeUntilCut(iova: bigint, size: bigint): bigint | undefined {
+    let bytes = 0n;
+    for (const [at, length] of this.touched(iova, size).sort(([a], [b]) => a < b ? -1 : 1)) {
+      if (at < iova || at + length > iova + size) return undefined;
+      this.mappings.delete(at);
+      bytes += length;
+    }
+    return bytes;
+  }
+
   isOutside(iova: bigint, size: bigint): boolean {
     return iova < this.dma.start || iova + size > this.dma.end;
   }
@@ -96,9 +107,10 @@ export const iommufd: MapRules = (model, { op, flags, vaddr, iova, size }) => {
     return no ?? 0n;
   }
   if (iova === 0n && size === TOP - 1n) return model.remove(0n, TOP);
-  return refuse(
+  const no = refuse(
     [size === 0n, "EINVAL"],
     [iova + size > TOP, "EOVERFLOW"],
-    [model.touched(iova, size).length === 0 || model.cuts(iova, size), "ENOENT"],
-  ) ?? model.remove(iova, size);
+    [model.touched(iova, size).length === 0, "ENOENT"],
+  );
+  return no ?? model.removeUntilCut(iova, size) ?? "ENOENT";
 };
