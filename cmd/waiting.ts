@@ -1,12 +1,17 @@
 /** Waiting for other processes that use the same host file. */
 import { DriverError } from "../lib/ism/driver/descriptor.ts";
 import type { Context } from "./command.ts";
-import { InterruptedError } from "./failure.ts";
+import { InterruptWatch } from "./interrupt.ts";
 import { plural } from "./units.ts";
 
-/** Pauses between two looks: short at first, for a peer that is at work, then longer. */
-const FIRST_PAUSE_MS = 1;
-const LONGEST_PAUSE_MS = 50;
+/**
+ * A pause between two looks is this part of the time waited so far: a peer at work is noticed at once, and what took
+ * long is noticed late by little.
+ */
+const PAUSE_SHARE = 1 / 16;
+const SHORTEST_PAUSE_MS = 1;
+/** A person hardly notices it, and a waiting process stays well under 1 % of a core. */
+const LONGEST_PAUSE_MS = 150;
 
 /**
  * Looks again and again, each time another process has committed, until `look` finds something.
@@ -21,38 +26,20 @@ export async function waitFor<Of>(
   timeoutMs: number,
   look: () => Of | undefined,
 ): Promise<Of> {
+  using watch = new InterruptWatch();
   for (;;) {
     const seen = context.store.version;
     const found = look();
     if (found !== undefined) return found;
     if (!context.shared) throw new DriverError(`${what} cannot come: nobody else can act on this host now`);
-    const until = Date.now() + timeoutMs;
-    let pauseMs = FIRST_PAUSE_MS;
+    const began = performance.now();
     while (context.store.version === seen) {
-      if (Date.now() >= until) {
+      const waited = performance.now() - began;
+      if (waited >= timeoutMs) {
         throw new DriverError(`${what} did not come within ${plural(timeoutMs / 1000, "second")}`);
       }
-      await pause(pauseMs);
-      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+      const pauseMs = Math.min(Math.max(waited * PAUSE_SHARE, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS);
+      await watch.sleep(Math.min(pauseMs, timeoutMs - waited));
     }
   }
-}
-
-/** Sleeps; Ctrl-C ends it. @throws {InterruptedError} */
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const end = () => {
-      clearTimeout(timer);
-      Deno.removeSignalListener("SIGINT", interrupt);
-    };
-    const interrupt = () => {
-      end();
-      reject(new InterruptedError());
-    };
-    const timer = setTimeout(() => {
-      end();
-      resolve();
-    }, milliseconds);
-    Deno.addSignalListener("SIGINT", interrupt);
-  });
 }
