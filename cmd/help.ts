@@ -58,7 +58,9 @@ function commandHelp(command: AnyCommand, { style, columns }: Terminal): string 
   const [first = "", ...more] = wrap(`ism ${usage(command)}`, columns - 4);
   let text = [style.bold(first), ...more.map((line) => `    ${line}`)].join("\n") + "\n";
   text += paragraph(`${command.summary}.`, columns);
-  if (command.details !== undefined) text += `\n${paragraph(command.details, columns)}`;
+  if (command.details !== undefined) {
+    text += command.details.split("\n\n").map((part) => `\n${paragraph(part, columns)}`).join("");
+  }
   const args = Object.values(command.args);
   if (args.length > 0) {
     const rows = args.map(({ kind, help }) => [kind.placeholder, help] as const);

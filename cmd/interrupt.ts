@@ -36,3 +36,23 @@ export class InterruptWatch implements Disposable {
     Deno.removeSignalListener("SIGINT", this.#listener);
   }
 }
+
+/** How long work goes on without a look at signals. Milliseconds. */
+const TURN_MS = 50;
+
+/** Lets Ctrl-C in between the pieces of long work. */
+export class Yielding implements Disposable {
+  readonly #watch = new InterruptWatch();
+  #next = performance.now() + TURN_MS;
+
+  /** Looks for Ctrl-C now and then. @throws {InterruptedError} */
+  async now(): Promise<void> {
+    if (performance.now() < this.#next) return;
+    await this.#watch.sleep(0);
+    this.#next = performance.now() + TURN_MS;
+  }
+
+  [Symbol.dispose](): void {
+    this.#watch[Symbol.dispose]();
+  }
+}

@@ -32,7 +32,7 @@ import {
 } from "./commands/life.ts";
 import { ioctl } from "./commands/ioctl.ts";
 import { list } from "./commands/list.ts";
-import { expect, explain, let_, repeat, run } from "./commands/script.ts";
+import { expect, explain, let_, repeat, run, shell } from "./commands/script.ts";
 import { recv } from "./commands/recv.ts";
 import { send } from "./commands/send.ts";
 import { status } from "./commands/status.ts";
@@ -110,6 +110,7 @@ const ALL: readonly AnyCommand[] = [
   faultList,
   faultClear,
   run,
+  shell,
   expect,
   let_,
   repeat,

@@ -8,7 +8,7 @@ export const help = defineCommand({
   summary: "Tell what there is, or all about one command",
   args: {
     command: optional(text("COMMAND", "command"), "the command"),
-    subcommand: optional(text("SUBCOMMAND"), "its second word"),
+    subcommand: optional(text("SUBCOMMAND", "subcommand"), "its second word"),
   },
   options: {},
   access: "none",

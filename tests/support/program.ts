@@ -82,6 +82,30 @@ export class Program implements Disposable {
     }).spawn();
   }
 
+  /**
+   * Starts the program on a terminal of its own, by util-linux's `script`: what is written to the child's standard
+   * input are keys, what comes from its standard output is what the terminal was sent.
+   *
+   * @param then a line of the shell that runs on the same terminal afterwards
+   */
+  spawnOnTerminal(
+    args: readonly string[],
+    { columns, then = "", env = {} }:
+      & { readonly columns: number; readonly then?: string }
+      & Pick<RunOptions, "env">,
+  ): Deno.ChildProcess {
+    const words = [Deno.execPath(), "run", "--quiet", ...FLAGS, MAIN, ...args].map((word) => `'${word}'`);
+    return new Deno.Command("script", {
+      args: [
+        "-qefc",
+        `stty rows 24 cols ${columns}; ${then === "" ? "exec " : ""}${words.join(" ")}; ${then}`,
+        "/dev/null",
+      ],
+      ...this.#surroundings({ PATH: "/usr/bin:/bin", SHELL: "/bin/sh", NO_COLOR: "1", ...env }),
+      stdin: "piped",
+    }).spawn();
+  }
+
   /** Runs a line of the shell that knows `ism`; for pipes and devices. */
   async shell(line: string): Promise<Outcome> {
     const ism = `ism() { "$DENO" run --quiet ${FLAGS.join(" ")} "$MAIN" "$@"; }`;
