@@ -1,6 +1,8 @@
 /** The program: from arguments to an exit code. */
 import { MEMORY_HOST } from "../lib/host/store.ts";
 import { type Result, takesLines } from "./command.ts";
+import { externalCompletions } from "./completion/external.ts";
+import { COMPLETE_CALL } from "./completion/scripts.ts";
 import { COMMANDS } from "./table.ts";
 import { EXIT } from "./failure.ts";
 import { readText } from "./files.ts";
@@ -17,6 +19,7 @@ import { helpText, VERSION } from "./help.ts";
 /** Runs `ism` with arguments. @returns the exit code */
 export async function main(args: readonly string[]): Promise<number> {
   const terminal = new ProcessTerminal();
+  if (args[0] === COMPLETE_CALL) return answerCall(terminal, args);
   const json = args.includes("--json");
   let invocation: Invocation | undefined;
   try {
@@ -52,6 +55,13 @@ async function runInvocation(terminal: ProcessTerminal, invocation: Invocation):
   } finally {
     session.close();
   }
+}
+
+/** Answers the completion script of a shell. */
+function answerCall(terminal: ProcessTerminal, [, shell = "", line = ""]: readonly string[]): number {
+  const home = nonEmpty(Deno.env.get("HOME"));
+  terminal.out(externalCompletions(shell, line, { hostPath: defaultHostPath(), home }));
+  return EXIT.OK;
 }
 
 /** Prints what needs no host. */

@@ -5,7 +5,7 @@ import { config, configDump, configGet, configSet } from "./commands/config.ts";
 import { dmbList, dmbRead, dmbRegister, dmbUnregister, move } from "./commands/dmb.ts";
 import { events, irq, irqWait, signal } from "./commands/events.ts";
 import { faultAdd, faultClear, faultList } from "./commands/fault.ts";
-import { help, version } from "./commands/help.ts";
+import { completions, help, man, version } from "./commands/help.ts";
 import {
   hostCheck,
   hostCreate,
@@ -116,6 +116,8 @@ const ALL: readonly AnyCommand[] = [
   repeat,
   explain,
   help,
+  completions,
+  man,
   version,
 ];
 

@@ -39,6 +39,8 @@ interface Rules {
   readonly table: ReadonlyMap<string, AnyCommand>;
   /** The line stands in a script or shell, where only some global options make sense. */
   readonly inScript: boolean;
+  /** Words at the beginning that are none of ours: the program's name. */
+  readonly skip?: number;
   /** Words that can stand alone in place of a command. */
   readonly extra?: readonly (readonly [word: string, help: string])[];
 }
@@ -58,6 +60,8 @@ export function completeLine(line: string, rules: Rules, world: World): Completi
   }
   const words = wordsOf(line);
   const last = words?.pop();
+  // What is typed is the program's name itself.
+  if ((words?.splice(0, rules.skip ?? 0).length ?? 0) < (rules.skip ?? 0)) return NOTHING;
   if (words === undefined || last === undefined || !last.text.endsWith(CURSOR)) return NOTHING;
   const word: Word = { ...last, text: last.text.slice(0, -CURSOR.length) };
   const candidates = candidatesAt(words, word, rules, world)
