@@ -298,7 +298,7 @@ onTerminal("ism shell colours its prompt only where colours are on", async () =>
 
 onTerminal("ism shell that is ended by a signal leaves the terminal as it was", async () => {
   using program = new Program();
-  await using run = new TerminalRun(program, ["shell"], { then: "stty -a" });
+  await using run = new TerminalRun(program, `${program.commandLine(["shell"])}; stty -a`);
   await run.until(PROMPT);
   const { stdout } = await program.shell(`
     for process in /proc/[0-9]*; do

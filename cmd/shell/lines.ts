@@ -19,9 +19,6 @@ export interface LineSource {
 
 const CHUNK_BYTES = 64 * 1024;
 const LINE_END = 10;
-/** A pipe that its other end made non-blocking is asked again after this time. Milliseconds. */
-const RETRY_MS = 20;
-
 /** Lines of a file, a pipe or a device, each as soon as it is complete. */
 export class PipedLines implements LineSource {
   readonly #input: { read(into: Uint8Array): Promise<number | null> };
@@ -58,14 +55,11 @@ export class PipedLines implements LineSource {
 
   /** The next bytes; none at the end. @throws {FileError} */
   async #read(): Promise<Uint8Array> {
-    for (;;) {
-      try {
-        const count = await this.#input.read(this.#chunk);
-        return this.#chunk.slice(0, count ?? 0);
-      } catch (error) {
-        if (!(error instanceof Deno.errors.WouldBlock)) throw fileError("-", error);
-      }
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    try {
+      const count = await this.#input.read(this.#chunk);
+      return this.#chunk.slice(0, count ?? 0);
+    } catch (error) {
+      throw fileError("-", error);
     }
   }
 }

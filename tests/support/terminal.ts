@@ -40,18 +40,15 @@ export class TerminalRun implements AsyncDisposable {
   /** Everything that was shown so far. */
   output = "";
 
+  /** @param command arguments of the program, or a line for the shell */
   constructor(
     program: Program,
-    args: readonly string[],
-    { columns = 80, then = "", env = {} }: {
-      readonly columns?: number;
-      readonly then?: string;
-      readonly env?: Record<string, string>;
-    } = {},
+    command: readonly string[] | string,
+    { columns = 80, env = {} }: { readonly columns?: number; readonly env?: Record<string, string> } = {},
   ) {
-    this.#child = program.spawnOnTerminal(args, {
+    const line = typeof command === "string" ? command : `exec ${program.commandLine(command)}`;
+    this.#child = program.spawnOnTerminal(line, {
       columns,
-      then,
       env: { XDG_STATE_HOME: program.path("state"), ...env },
     });
     this.#keys = this.#child.stdin.getWriter();
