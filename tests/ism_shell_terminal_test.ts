@@ -232,7 +232,30 @@ onTerminal("Ctrl-C in ism shell ends a wait or a repeat, and the prompt comes ba
   assertEquals(JSON.parse(stdout).state.rendezvous ?? [], []);
 });
 
-onTerminal("ism shell does not stop at Ctrl-Z, which would take a permission", async () => {
+onTerminal("Ctrl-Z stops ism shell, and fg brings it back with the line that was begun", async () => {
+  using program = new Program();
+  const PATH = program.install();
+  await using run = new TerminalRun(program, "exec bash --norc --noprofile -i", {
+    env: { PATH, PS1: "READY> " },
+  });
+  await run.until("READY> ");
+  await run.type(`ism shell${KEY.ENTER}`);
+  await run.until(PROMPT);
+  await run.type("gi");
+  await run.until("gi");
+  await run.type(KEY.CTRL_Z);
+  await run.until("READY> ");
+  await run.type(`stty -a${KEY.ENTER}`);
+  assertMatch(await run.until("READY> "), / icanon[^]* echo /);
+  await run.type(`fg${KEY.ENTER}`);
+  await run.until(`${PROMPT}gi`);
+  assertMatch(await run.line("d"), /^0x/);
+  await run.type(KEY.CTRL_D);
+  await run.until("READY> ");
+  assertNotMatch(run.output, /Deno requests|This is a bug/);
+});
+
+onTerminal("Ctrl-Z does nothing to ism shell where nobody could bring it back", async () => {
   using program = new Program();
   await using run = new TerminalRun(program, ["shell"]);
   await run.until(PROMPT);
@@ -250,6 +273,16 @@ onTerminal("ism shell runs what is pasted line by line", async () => {
   await run.type("let a gid\rlet b gid -d 1\rrgid $b\rrgid $a -d 1\r");
   await run.until(/0x[0-9a-f]+ is reachable\r\n0x[0-9a-f]+ is reachable/);
   await run.until(PROMPT);
+  // Ctrl-C drops what was pasted behind, be it in the paste or while a line runs.
+  await run.type(`vlan add 1\rhalf${KEY.CTRL_C}vlan add 2\r`);
+  await run.until(PROMPT);
+  await run.type("irq wait\rvlan add 3\r");
+  await run.until("add 3");
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  await run.type(KEY.CTRL_C);
+  await run.until("Interrupted");
+  await run.until(PROMPT);
+  assertMatch(await run.line("vlan list"), /^1\n$/);
   await run.type(KEY.CTRL_D);
   assertEquals(await run.end(), 0);
 });

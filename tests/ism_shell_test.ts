@@ -204,18 +204,20 @@ Deno.test("an empty line after peek does nothing where nobody types", async () =
 
 Deno.test("ism shell ends quietly when nobody reads its output any more", async () => {
   using program = new Program();
+  // Many lines, but not for ever: a shell that does not end must not stay behind this test.
   const { stdout, stderr, code } = await program.shell(
-    "{ yes gid | { ism shell; echo $? >code; }; } | head -n 2",
+    "{ yes gid | head -n 100000 | { ism shell; echo $? >code; wc -l >rest; }; } | head -n 2",
   );
   assertEquals([code, stdout.split("\n").length, stderr], [0, 3, ""]);
   assertEquals(program.read("code"), new TextEncoder().encode("0\n"));
+  assert(Number(new TextDecoder().decode(program.read("rest"))) > 10_000, "it did not read on to the end");
 });
 
 Deno.test("Ctrl-C ends ism shell behind a pipe with 130, and a wait takes back what it offered", async () => {
   using program = new Program();
   await using dialogue = new Dialogue(program);
   assertMatch(await dialogue.ask("gid"), /^0x/);
-  await dialogue.tell("recv -d 1");
+  await dialogue.tell("recv -d 1\nvlan add 9");
   while ((await program.result("host", "export")).document.state.rendezvous?.length !== 1) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
@@ -223,6 +225,7 @@ Deno.test("Ctrl-C ends ism shell behind a pipe with 130, and a wait takes back w
   assertEquals(await dialogue.end(), 130);
   assertMatch(await dialogue.errors, /Interrupted/);
   assertEquals((await program.result("host", "export")).document.state.rendezvous, []);
+  assertEquals((await program.result("vlan", "list")).ids, [], "no line runs behind it");
 });
 
 /** The result of a line of a dialogue with `--json`. */

@@ -60,8 +60,7 @@ export class LineEditor implements LineSource {
       surroundings.write("^C\r\n");
       this.#put("dropped");
     });
-    // Without a listener readline would suspend the process, which takes a permission that ism does not ask for.
-    this.#readline.on("SIGTSTP", () => {});
+    this.#readline.on("SIGTSTP", () => this.#suspend());
     this.#rest();
   }
 
@@ -72,10 +71,13 @@ export class LineEditor implements LineSource {
       await due;
       this.#rest();
     }
-    const next = this.#queue.shift() ?? "end";
-    // What was pasted behind a line that is dropped goes with it.
-    if (next === "dropped") this.#queue.length = 0;
-    return next;
+    return this.#queue.shift() ?? "end";
+  }
+
+  forget(): void {
+    // The end stays: it comes once.
+    const end = this.#queue.indexOf("end");
+    this.#queue.splice(0, end < 0 ? this.#queue.length : end);
   }
 
   close(): void {
@@ -101,6 +103,18 @@ export class LineEditor implements LineSource {
     setRaw(true);
     this.#readline.setPrompt(this.#surroundings.style(text));
     this.#readline.prompt();
+  }
+
+  /** Stops the process, as Ctrl-Z does elsewhere; the shell that started it brings it back. */
+  #suspend(): void {
+    setRaw(false);
+    process.kill(process.pid, "SIGTSTP");
+    // Runs when the process goes on; at once where nobody could bring it back, as the system does not stop it then.
+    setTimeout(() => {
+      if (this.#closed) return;
+      setRaw(true);
+      this.#readline.prompt(true);
+    }, 0);
   }
 
   /** Leaves keys to the terminal until the next prompt. */

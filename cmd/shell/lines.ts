@@ -14,6 +14,8 @@ export interface LineSource {
    * @throws {UsageError} for a line that is no text; the next one can be asked for
    */
   next(continued: boolean): Promise<{ readonly text: string } | NoLine>;
+  /** Forgets lines that were pasted and have not been asked for. */
+  forget(): void;
   close(): void;
 }
 
@@ -50,6 +52,8 @@ export class PipedLines implements LineSource {
       }
     }
   }
+
+  forget(): void {}
 
   close(): void {}
 

@@ -95,13 +95,18 @@ class Shell {
       if (text === "end") break;
       if (text === "dropped") {
         this.#again = undefined;
+        this.#lines.forget();
         continue;
       }
       if (this.#leaves(text)) break;
       const code = await this.#runText(text);
       if (this.#firstFailure === EXIT.OK) this.#firstFailure = code;
-      // As with run: Ctrl-C ends everything where nobody can type a next line, and so does a reader that has gone.
-      if (!this.#interactive && code === EXIT.INTERRUPTED) return code;
+      // Ctrl-C is meant for all that was handed over: what was pasted, or every line of a pipe.
+      if (code === EXIT.INTERRUPTED) {
+        if (!this.#interactive) return code;
+        this.#lines.forget();
+      }
+      // Nobody reads the answers any more.
       if (this.#session.terminal.outIsClosed) break;
     }
     return this.#interactive ? EXIT.OK : this.#firstFailure;
