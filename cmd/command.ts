@@ -6,6 +6,9 @@ import type { HostStore } from "../lib/host/store.ts";
 import type { DataSource } from "./text/data.ts";
 import type { Terminal } from "./terminal.ts";
 
+/** What can stand in a place where a list of words would not do. */
+export type Source = "file" | "command" | "subcommand" | "device" | "variable";
+
 /** How the text of an argument becomes a value. */
 export interface Kind<Value> {
   /** Placeholder in usage lines: `OFFSET`. */
@@ -13,7 +16,9 @@ export interface Kind<Value> {
   /** @throws {UsageError} */
   parse(text: string, what: string): Value;
   /** What can stand here, for completions. */
-  readonly choices?: readonly string[] | "file" | "command";
+  readonly choices?: readonly string[] | Source;
+  /** Several of the choices may stand in one word, with this between them. */
+  readonly separator?: string;
 }
 
 /** A positional argument or an option with a value. */
@@ -99,6 +104,8 @@ export interface Context {
   readonly verbose: boolean;
   /** `--dry-run`: nothing outside the host may be changed; the host itself is rolled back. */
   readonly dryRun: boolean;
+  /** Standard input holds the lines that are run. */
+  readonly stdinIsLines: boolean;
   /** `--json`: nothing but the document may be written to stdout. */
   readonly json: boolean;
   /** The loaded host. Not for `access: "none"` and `"file"`. */
@@ -173,6 +180,16 @@ export function defineCommand<
   command: Command<Args, Options, Of>,
 ): AnyCommand {
   return command as unknown as AnyCommand;
+}
+
+/** True for a command that can stand in a script or shell, or behind `expect`, `let` and `repeat`. */
+export function canStandInLine({ name, access }: Pick<AnyCommand, "name" | "access">): boolean {
+  return access !== "file" && !takesLines({ name });
+}
+
+/** True for a command that runs lines itself. */
+export function takesLines({ name }: Pick<AnyCommand, "name">): boolean {
+  return name === "run" || name === "shell";
 }
 
 /** Option names are kebab-case on the line: `commitEach` is `--commit-each`. */

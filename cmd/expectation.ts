@@ -2,7 +2,7 @@
 import { ERRNO } from "../lib/vfio/errno.ts";
 import type { AnyCommand, Kind, Result } from "./command.ts";
 import { describeFailure, EXIT, ExpectError } from "./failure.ts";
-import { type DataIo, type DataSource, parseData } from "./text/data.ts";
+import { DATA_FORM_NAMES, type DataIo, type DataSource, parseData } from "./text/data.ts";
 import { quoteText } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
 
@@ -20,6 +20,13 @@ const OWN_CODES = ["RET", "DRIVER", "HANG"];
 /** `EINVAL`, `fail`, `ok`, `=VALUE`, or DATA. */
 export const EXPECTATION: Kind<Expectation> = {
   placeholder: "WHAT",
+  choices: [
+    "ok",
+    "fail",
+    ...OWN_CODES,
+    ...Object.keys(ERRNO),
+    ...DATA_FORM_NAMES.map((name) => `${name}:`),
+  ],
   parse(text) {
     if (text === "fail" || text === "ok") return { kind: text };
     if (Object.hasOwn(ERRNO, text) || OWN_CODES.includes(text)) return { kind: "code", code: text };

@@ -11,7 +11,16 @@ import { escapeText } from "./text/diagnostic.ts";
 import { FileError, UsageError } from "./text/usage_error.ts";
 
 /** Exit codes of the contract. */
-export const EXIT = { OK: 0, REFUSED: 1, USAGE: 2, EXPECT: 3, FILE: 4, BUG: 5, INTERRUPTED: 130 } as const;
+export const EXIT = {
+  OK: 0,
+  REFUSED: 1,
+  USAGE: 2,
+  EXPECT: 3,
+  FILE: 4,
+  BUG: 5,
+  INTERRUPTED: 130,
+  TERMINATED: 143,
+} as const;
 
 /** What the simulated world refused has happened and is kept; what ism itself could not do has not. */
 export function isKept(exit: number): boolean {

@@ -42,6 +42,17 @@ export function isSameFile(one: string, other: string): boolean {
   }
 }
 
+/** Device and inode of a file; undefined if there is none. @throws {FileError} if that cannot be known */
+export function identityOf(path: string): string | undefined {
+  try {
+    const { dev, ino } = Deno.statSync(path);
+    return `${dev}:${ino}`;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw fileError(path, error);
+  }
+}
+
 /** Opens a file for reading. @throws {FileError} */
 export function openInput(path: string): Deno.FsFile {
   try {
@@ -100,6 +111,14 @@ export const PROCESS_FILES: DataIo = {
     }
   },
 };
+
+/** Refuses standard input where the lines of the shell come from it. @throws {FileError} */
+export function refuseStdin(): never {
+  throw new FileError("-", "Standard input holds the lines of the shell; name a file, as file:PATH or PATH");
+}
+
+/** The files of this process, where standard input holds the lines that are run. */
+export const FILES_WITHOUT_STDIN: DataIo = { readFile: PROCESS_FILES.readFile, readStdin: refuseStdin };
 
 /** The text of a script. @throws {FileError} if it cannot be read or is not UTF-8 */
 export function readText(path: string): string {

@@ -10,6 +10,7 @@ import { UsageError } from "./text/usage_error.ts";
 const LEVELS: Kind<readonly TraceLayer[]> = {
   placeholder: "LEVELS",
   choices: TRACE_LAYERS,
+  separator: ",",
   parse(value) {
     return value.split(",").map((word) => {
       const layer = TRACE_LAYERS.find((each) => each === word);

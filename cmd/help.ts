@@ -1,5 +1,5 @@
 /** Help texts, made from the command table. */
-import { type AnyCommand, GROUPS, isFlag, optionName, type Parameter } from "./command.ts";
+import { type AnyCommand, type Flag, GROUPS, isFlag, optionName, type Parameter } from "./command.ts";
 import { COMMANDS } from "./table.ts";
 import { GLOBAL_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
 import { usage } from "./parse.ts";
@@ -11,7 +11,8 @@ import { UsageError } from "./text/usage_error.ts";
 /** The program's version; deno.json has the same. */
 export const VERSION = "0.1.0";
 
-const GROUP_TITLES: Readonly<Record<(typeof GROUPS)[number], string>> = {
+/** What groups of commands are called. */
+export const GROUP_TITLES: Readonly<Record<(typeof GROUPS)[number], string>> = {
   look: "Look",
   access: "Access a region",
   ism: "ISM",
@@ -21,8 +22,21 @@ const GROUP_TITLES: Readonly<Record<(typeof GROUPS)[number], string>> = {
   help: "Help",
 };
 
-const INTRODUCTION = `ism: a mainframe in a terminal for people who write user-space drivers.
-It simulates an s390 host with Internal Shared Memory (ISM) functions behind VFIO (ism_vfio_pci).
+/** What the program is, and what it does. */
+export const PROGRAM = {
+  what: "a mainframe in a terminal for people who write user-space drivers",
+  does: "It simulates an s390 host with Internal Shared Memory (ISM) functions behind VFIO (ism_vfio_pci).",
+} as const;
+
+/** How words are written that many commands take. */
+export const WORD_FORMS: readonly (readonly [name: string, forms: string])[] = [
+  ["Numbers", "4096, 0x1000, 0b101, 4k, 4M, 4G, 256T, 1_000_000"],
+  ["DATA", "hex:00ff, text:hello, fill:0xa5*4096, seq:0*256, rand:1*4096, file:PATH[@OFFSET[+LENGTH]], -"],
+  ["REGION", "bar0 to bar5, config, or an index"],
+];
+
+const INTRODUCTION = `ism: ${PROGRAM.what}.
+${PROGRAM.does}
 
 Usage: ism [OPTIONS] COMMAND [ARGS]
 `;
@@ -46,11 +60,8 @@ function programHelp({ style, columns }: Terminal): string {
     text += definitions(commands.map(({ name, summary }) => [name, summary] as const), columns);
   }
   text += `\n${style.bold("Options")}\n${optionLines(GLOBAL_OPTIONS, columns)}`;
-  text += `\n${style.bold("Words")}
-  Numbers: 4096, 0x1000, 0b101, 4k, 4M, 4G, 256T, 1_000_000
-  DATA:    hex:00ff, text:hello, fill:0xa5*4096, seq:0*256, rand:1*4096, file:PATH[@OFFSET[+LENGTH]], -
-  REGION:  bar0 to bar5, config, or an index
-`;
+  text += `\n${style.bold("Words")}\n`;
+  text += WORD_FORMS.map(([name, forms]) => `  ${`${name}:`.padEnd(8)} ${forms}\n`).join("");
   return `${text}\n${style.bold("Examples")}\n  ism info\n  ism send README.md -o /tmp/copy.md\n` +
     `\n"ism help COMMAND" tells more.\n`;
 }
@@ -59,7 +70,9 @@ function commandHelp(command: AnyCommand, { style, columns }: Terminal): string 
   const [first = "", ...more] = wrap(`ism ${usage(command)}`, columns - 4);
   let text = [style.bold(first), ...more.map((line) => `    ${line}`)].join("\n") + "\n";
   text += paragraph(`${command.summary}.`, columns);
-  if (command.details !== undefined) text += `\n${paragraph(command.details, columns)}`;
+  if (command.details !== undefined) {
+    text += command.details.split("\n\n").map((part) => `\n${paragraph(part, columns)}`).join("");
+  }
   const args = Object.values(command.args);
   if (args.length > 0) {
     const rows = args.map(({ kind, help }) => [kind.placeholder, help] as const);
@@ -78,17 +91,18 @@ function optionLines(
   options: Readonly<Record<string, Parameter<unknown> | { flag: true; help: string; short?: string }>>,
   columns: number,
 ): string {
-  const rows = Object.entries(options).map(([key, option]) => {
-    const name = optionName(key);
-    const long = name === option.short ? "" : `--${name}`;
-    const names = [option.short === undefined ? "" : `-${option.short}`, long].filter((each) => each !== "")
-      .join(", ");
-    const value = isFlag(option)
-      ? ""
-      : key in VALUE_OPTIONAL
-      ? `[=${option.kind.placeholder}]`
-      : ` ${option.kind.placeholder}`;
-    return [names + value, option.help] as const;
-  });
+  const rows = Object.entries(options).map(([key, option]) =>
+    [optionTerm(key, option), option.help] as const
+  );
   return definitions(rows, columns);
+}
+
+/** An option as help shows it: `-d, --device WHICH`. */
+export function optionTerm(key: string, option: Parameter<unknown> | Flag): string {
+  const name = optionName(key);
+  const long = name === option.short ? "" : `--${name}`;
+  const names = [option.short === undefined ? "" : `-${option.short}`, long].filter((each) => each !== "")
+    .join(", ");
+  if (isFlag(option)) return names;
+  return names + (key in VALUE_OPTIONAL ? `[=${option.kind.placeholder}]` : ` ${option.kind.placeholder}`);
 }

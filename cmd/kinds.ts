@@ -1,6 +1,6 @@
 /** The kinds of arguments that commands share. */
 import type { Kind } from "./command.ts";
-import { type DataSource, parseData } from "./text/data.ts";
+import { DATA_FORM_NAMES, type DataSource, parseData } from "./text/data.ts";
 import { quoteText } from "./text/diagnostic.ts";
 import { parseBigNumber, parseNumber } from "./text/number.ts";
 import { UsageError } from "./text/usage_error.ts";
@@ -44,7 +44,11 @@ function parsePath(value: string, what: string): string {
   return value;
 }
 
-export const DATA: Kind<DataSource> = { placeholder: "DATA", parse: (value) => parseData(value) };
+export const DATA: Kind<DataSource> = {
+  placeholder: "DATA",
+  choices: DATA_FORM_NAMES.map((name) => `${name}:`),
+  parse: (value) => parseData(value),
+};
 
 /** A region as the user named it. */
 export interface RegionName {
@@ -82,4 +86,4 @@ export const COUNT = bigNumber("COUNT");
 export const GID = bigNumber("GID");
 export const TOKEN = number("TOKEN");
 export const SIZE = number("SIZE", { min: 1 });
-export const DEVICE = text("WHICH");
+export const DEVICE = text("WHICH", "device");

@@ -1,22 +1,25 @@
 /** The program: from arguments to an exit code. */
 import { MEMORY_HOST } from "../lib/host/store.ts";
-import type { Result } from "./command.ts";
+import { type Result, takesLines } from "./command.ts";
+import { externalCompletions } from "./completion/external.ts";
+import { COMPLETE_CALL } from "./completion/scripts.ts";
 import { COMMANDS } from "./table.ts";
-import { describeFailure, EXIT, type Failure } from "./failure.ts";
+import { EXIT } from "./failure.ts";
 import { readText } from "./files.ts";
 import { literalWord } from "./options.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, parseLine } from "./parse.ts";
-import { failureText, type LinePlace, Session } from "./session.ts";
+import { report } from "./report.ts";
+import { Session } from "./session.ts";
+import { runShell } from "./shell/shell.ts";
 import { parseScript, runScript, type ScriptLine } from "./script.ts";
 import { ProcessTerminal } from "./terminal.ts";
-import { PlacedError } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
 import { helpText, VERSION } from "./help.ts";
-import { failureJson } from "./failure.ts";
 
 /** Runs `ism` with arguments. @returns the exit code */
 export async function main(args: readonly string[]): Promise<number> {
   const terminal = new ProcessTerminal();
+  if (args[0] === COMPLETE_CALL) return answerCall(terminal, args);
   const json = args.includes("--json");
   let invocation: Invocation | undefined;
   try {
@@ -47,10 +50,18 @@ async function runInvocation(terminal: ProcessTerminal, invocation: Invocation):
     device: nonEmpty(Deno.env.get("ISM_DEVICE")),
   });
   try {
+    if (command?.name === "shell") return await runShell(session, historyPath());
     return lines === undefined ? await session.runLine(invocation) : await runScript(session, lines);
   } finally {
     session.close();
   }
+}
+
+/** Answers the completion script of a shell. */
+function answerCall(terminal: ProcessTerminal, [, shell = "", line = ""]: readonly string[]): number {
+  const home = nonEmpty(Deno.env.get("HOME"));
+  terminal.out(externalCompletions(shell, line, { hostPath: defaultHostPath(), home }));
+  return EXIT.OK;
 }
 
 /** Prints what needs no host. */
@@ -80,7 +91,7 @@ function checkCombination({ c, json, raw, keepGoing, commitEach }: Globals, { co
   }
   if (json && raw) throw new UsageError("--json and --raw exclude each other", { token: "--raw" });
   if (
-    raw && command !== undefined && command.raw === undefined && command.name !== "run" &&
+    raw && command !== undefined && command.raw === undefined && !takesLines(command) &&
     command.prefix !== true
   ) {
     throw new UsageError(`"${command.name}" yields no bytes for --raw`, { token: "--raw" });
@@ -90,47 +101,28 @@ function checkCombination({ c, json, raw, keepGoing, commitEach }: Globals, { co
   }
 }
 
-/** Reports a failure outside of any line: bad usage, a script that does not parse, a bug. */
-function report(
-  terminal: ProcessTerminal,
-  error: unknown,
-  { json, verbose, name }: { json: boolean; verbose: boolean; name: string | undefined },
-): number {
-  const failure: Failure = describeFailure(error);
-  const command = error instanceof PlacedError ? error.cause.command ?? name : name;
-  const place: LinePlace | undefined = error instanceof PlacedError
-    ? { file: error.place.file, line: error.place.line, locate: () => error }
-    : undefined;
-  if (json) {
-    const where = place === undefined ? {} : { file: place.file, line: place.line };
-    const document = {
-      schema: 1,
-      command: command ?? null,
-      ok: false,
-      error: failureJson(failure),
-      ...where,
-    };
-    try {
-      terminal.out(JSON.stringify(document) + "\n");
-    } catch (cause) {
-      // Nothing more goes to standard output from here on, so that this ends.
-      return report(terminal, cause, { json, verbose, name });
-    }
-  }
-  terminal.err(failureText(terminal, name, failure, verbose, place));
-  return failure.exit;
-}
-
 function nonEmpty(text: string | undefined): string | undefined {
   return text === "" ? undefined : text;
+}
+
+/** Where the shell keeps its lines; undefined if there is no place for it. */
+function historyPath(): string | undefined {
+  const state = stateDirectory();
+  return state === undefined ? undefined : `${state}/history`;
+}
+
+/** `$XDG_STATE_HOME/ism`, else `~/.local/state/ism`; undefined without a home. */
+function stateDirectory(): string | undefined {
+  const state = nonEmpty(Deno.env.get("XDG_STATE_HOME"));
+  if (state !== undefined) return `${state}/ism`;
+  const home = nonEmpty(Deno.env.get("HOME"));
+  return home === undefined ? undefined : `${home}/.local/state/ism`;
 }
 
 /** `$ISM_HOST`, else `$XDG_STATE_HOME/ism/host.db`, else `~/.local/state/ism/host.db`. */
 function defaultHostPath(): string {
   const named = nonEmpty(Deno.env.get("ISM_HOST"));
   if (named !== undefined) return named;
-  const state = nonEmpty(Deno.env.get("XDG_STATE_HOME"));
-  if (state !== undefined) return `${state}/ism/host.db`;
-  const home = nonEmpty(Deno.env.get("HOME"));
-  return home === undefined ? MEMORY_HOST : `${home}/.local/state/ism/host.db`;
+  const state = stateDirectory();
+  return state === undefined ? MEMORY_HOST : `${state}/host.db`;
 }

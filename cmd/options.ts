@@ -32,7 +32,7 @@ export function isDynamic(word: Word): boolean {
 }
 
 /** Not quoted, no variable, begins with a dash, and is not `-` itself. */
-function isOption({ quoted, text, parts }: Word): boolean {
+export function isOption({ quoted, text, parts }: Word): boolean {
   return !quoted && text.length > 1 && text.startsWith("-") && parts.every((part) => part.kind === "literal");
 }
 

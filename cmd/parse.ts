@@ -3,7 +3,7 @@
  * `$name` in it is checked here, before anything runs.
  */
 import type { TraceLayer } from "../lib/base/trace.ts";
-import { type AnyCommand, isFlag, optionName, type Parameter } from "./command.ts";
+import { type AnyCommand, canStandInLine, isFlag, optionName, type Parameter } from "./command.ts";
 import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
 import { isDynamic, literalWord, type OptionSpecs, readOptions } from "./options.ts";
 import { quoteText } from "./text/diagnostic.ts";
@@ -161,7 +161,7 @@ function parseInner(
   if (command.name === "explain" && contains(inner, "explain")) {
     throw new UsageError('"explain" cannot stand behind itself', { token: "explain" });
   }
-  if (inner.command.access === "file" || inner.command.name === "run") {
+  if (!canStandInLine(inner.command)) {
     throw new UsageError(`"${inner.command.name}" cannot stand behind "${command.name}"`, {
       token: inner.command.name,
     });

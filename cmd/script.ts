@@ -1,5 +1,5 @@
 /** Scripts: lines understood all at once, then run one after the other. */
-import type { AnyCommand } from "./command.ts";
+import { type AnyCommand, canStandInLine } from "./command.ts";
 import { EXIT, isKept } from "./failure.ts";
 import { innermost, type LinePlace, type Session } from "./session.ts";
 import { type Invocation, parseLine } from "./parse.ts";
@@ -23,16 +23,25 @@ export interface ScriptLine {
   readonly place: LinePlace;
 }
 
+/** What is known before the first line of a text. */
+interface Before {
+  /** Names that have a value. */
+  readonly names?: Iterable<string>;
+  /** Number of the first line. */
+  readonly firstLine?: number;
+}
+
 /** Understands a whole script. @throws {PlacedError} at the first mistake, and nothing has run */
 export function parseScript(
   text: string,
   file: string,
   table: ReadonlyMap<string, AnyCommand>,
+  before: Before = {},
 ): ScriptLine[] {
   if (text.length > MAX_SCRIPT_LENGTH) throw new UsageError("The script is longer than 64 Mi characters");
   const lines: ScriptLine[] = [];
-  const names = new Set<string>();
-  for (const logical of splitLines(text, file)) {
+  const names = new Set<string>(before.names);
+  for (const logical of splitLines(text, file, before.firstLine)) {
     const words = splitWords(logical, { file, line: logical.line });
     if (words.length === 0) continue;
     const line = parseScriptLine(words, logical, file, table);
@@ -79,7 +88,7 @@ function parseScriptLine(
     const invocation = parseLine(words, table, { inScript: true });
     const { command } = innermost(invocation);
     if (command === undefined) throw new UsageError("The line has no command", { token: words[0]!.text });
-    if (command.access === "file" || command.name === "run") {
+    if (!canStandInLine(command)) {
       throw new UsageError(`"${command.name}" cannot stand in a script`, {
         token: command.name.split(" ", 1)[0],
       });

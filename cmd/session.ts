@@ -8,10 +8,12 @@ import { TRACE_LAYERS } from "../lib/base/trace.ts";
 import type { AnyCommand, Context, Result } from "./command.ts";
 import { findDevice } from "./device.ts";
 import { describeFailure, EXIT, type Failure, failureJson, isKept, renderFailure } from "./failure.ts";
-import { createParent, fileError, PROCESS_FILES } from "./files.ts";
+import { createParent, FILES_WITHOUT_STDIN, identityOf, PROCESS_FILES } from "./files.ts";
+import { Yielding } from "./interrupt.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, type Lookup } from "./parse.ts";
 import { checkExpectation } from "./expectation.ts";
 import type { ProcessTerminal } from "./terminal.ts";
+import type { DataIo } from "./text/data.ts";
 import { formatDiagnostic, type Place } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
 import { TraceFile } from "./trace_file.ts";
@@ -41,8 +43,16 @@ export class Session {
   readonly #variables = new Map<string, string>();
   readonly #trace: TraceFile | undefined = undefined;
   #store: HostStore | undefined = undefined;
+  /** Device and inode of the host file when it was opened. */
+  #opened: string | undefined = undefined;
   /** The host of the transaction that is open. */
   #host: Host | undefined = undefined;
+  /** Standard input holds the lines, so that no command may read it: set by the shell. */
+  stdinIsLines = false;
+  /** Ctrl-C ends a `repeat`, and not the process: set by the shell on a terminal. */
+  survivesInterrupts = false;
+  /** What the last line came to; undefined if it failed. */
+  lastResult: Result | undefined = undefined;
 
   constructor(
     terminal: ProcessTerminal,
@@ -59,6 +69,11 @@ export class Session {
   /** Values of `$name`. */
   readonly lookup: Lookup = (name) => this.#variables.get(name);
 
+  /** Names that have a value. */
+  get names(): string[] {
+    return [...this.#variables.keys()];
+  }
+
   /** Runs one line, prints its outcome. @returns the exit code */
   async runLine(invocation: Invocation, place?: LinePlace): Promise<number> {
     const name = invocation.command!.name;
@@ -69,8 +84,10 @@ export class Session {
     const layers = globals.trace ??
       (globals.dryRun || globals.traceFile !== undefined ? TRACE_LAYERS : undefined);
     const trace = layers === undefined ? undefined : new TraceCollector(layers, flush);
+    this.lastResult = undefined;
     try {
       const { result } = await this.#inTransaction(invocation, globals, trace);
+      this.lastResult = result;
       this.#printResult(invocation.command!, result, globals, trace, place);
       return EXIT.OK;
     } catch (error) {
@@ -204,12 +221,12 @@ export class Session {
         outcome = await this.#perform(inner, globals, trace);
       } catch (error) {
         return {
-          result: checkExpectation(expected, command, { error }, PROCESS_FILES),
+          result: checkExpectation(expected, command, { error }, this.#files),
           innermost: undefined,
         };
       }
       const result = outcome.innermost;
-      return { result: checkExpectation(expected, command, { result }, PROCESS_FILES), innermost: result };
+      return { result: checkExpectation(expected, command, { result }, this.#files), innermost: result };
     }
     if (name === "let") {
       const { innermost } = await this.#perform(inner, globals, trace);
@@ -223,7 +240,9 @@ export class Session {
     if (name === "explain") return await this.#explain(inner, globals);
     const count = Number(values["count"]);
     let last: Outcome | undefined;
+    using yielding = this.survivesInterrupts ? new Yielding() : undefined;
     for (let i = 0; i < count; i++) {
+      await yielding?.now();
       last = await this.#perform(inner, globals, trace);
       if (!globals.json) this.#printText(inner.command!, last.result, globals);
     }
@@ -274,11 +293,41 @@ export class Session {
   /** The open host file; created with the default topology if it is the default one and missing. */
   get store(): HostStore {
     if (this.#store !== undefined) return this.#store;
+    this.#store = this.#open();
+    this.#opened = identityOf(this.hostPath);
+    return this.#store;
+  }
+
+  #open(): HostStore {
     const { hostPath } = this;
-    if (hostPath === MEMORY_HOST) return this.#store = HostStore.create(hostPath, defaultTopology());
-    if (this.globals.host !== undefined) return this.#store = HostStore.open(hostPath);
-    if (!exists(hostPath)) createParent(hostPath);
-    return this.#store = HostStore.openOrCreate(hostPath, defaultTopology());
+    if (hostPath === MEMORY_HOST) return HostStore.create(hostPath, defaultTopology());
+    if (this.globals.host !== undefined) return HostStore.open(hostPath);
+    if (identityOf(hostPath) === undefined) createParent(hostPath);
+    return HostStore.openOrCreate(hostPath, defaultTopology());
+  }
+
+  get #files(): DataIo {
+    return this.stdinIsLines ? FILES_WITHOUT_STDIN : PROCESS_FILES;
+  }
+
+  /** Looks at the host as it is now, without creating one; undefined if there is none. @throws {HostFileError} */
+  look<Of>(work: (host: Host) => Of): Of | undefined {
+    this.refresh();
+    if (this.hostPath !== MEMORY_HOST && identityOf(this.hostPath) === undefined) return undefined;
+    const host = this.store.begin("read");
+    try {
+      return work(host);
+    } finally {
+      this.store.rollback({ unchanged: true });
+    }
+  }
+
+  /** Lets go of the host file if another process has put another one in its place, or deleted it. */
+  refresh(): void {
+    if (this.#store === undefined || this.hostPath === MEMORY_HOST) return;
+    if (identityOf(this.hostPath) === this.#opened) return;
+    this.#store.close();
+    this.#store = undefined;
   }
 
   /** Closes the host file and writes the trace file. @throws {FileError} */
@@ -312,7 +361,8 @@ export class Session {
         return findDevice(current(), which);
       },
       device: (word) => findDevice(current(), word),
-      load: (data) => data.load(PROCESS_FILES),
+      load: (data) => data.load(this.#files),
+      stdinIsLines: this.stdinIsLines,
       shared: this.#host === undefined && this.hostPath !== MEMORY_HOST,
       transact: (work) => this.#transact(work, which, trace),
     };
@@ -427,14 +477,4 @@ function traced(
     ...(dryRun ? { dryRun: true } : {}),
     ...(trace === undefined || (wanted === undefined && !dryRun) ? {} : { trace: trace.json() }),
   };
-}
-
-function exists(path: string): boolean {
-  try {
-    Deno.lstatSync(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw fileError(path, error);
-  }
 }

@@ -6,7 +6,7 @@ import { dmbList, dmbRead, dmbRegister, dmbUnregister, move } from "./commands/d
 import { events, irq, irqWait, signal } from "./commands/events.ts";
 import { faultAdd, faultClear, faultList } from "./commands/fault.ts";
 import { fdClose, fdEventfd, fdList, fdLseek, fdMmap, fdOpen, fdRead, fdWrite } from "./commands/fd.ts";
-import { help, version } from "./commands/help.ts";
+import { completions, help, man, version } from "./commands/help.ts";
 import {
   hostCheck,
   hostCreate,
@@ -33,7 +33,7 @@ import {
 } from "./commands/life.ts";
 import { ioctl } from "./commands/ioctl.ts";
 import { list } from "./commands/list.ts";
-import { expect, explain, let_, repeat, run } from "./commands/script.ts";
+import { expect, explain, let_, repeat, run, shell } from "./commands/script.ts";
 import { recv } from "./commands/recv.ts";
 import { send } from "./commands/send.ts";
 import { sleep } from "./commands/sleep.ts";
@@ -123,11 +123,14 @@ const ALL: readonly AnyCommand[] = [
   faultClear,
   sleep,
   run,
+  shell,
   expect,
   let_,
   repeat,
   explain,
   help,
+  completions,
+  man,
   version,
 ];
 

@@ -67,6 +67,11 @@ export class ProcessTerminal implements Terminal {
     return Deno.stderr.isTerminal();
   }
 
+  /** Nobody reads standard output any more, or it cannot be written. */
+  get outIsClosed(): boolean {
+    return this.#outClosed;
+  }
+
   get columns(): number {
     try {
       return Deno.consoleSize().columns;

@@ -1,12 +1,17 @@
 /** Waiting for other processes that use the same host file. */
 import { DriverError } from "../lib/ism/driver/descriptor.ts";
 import type { Context } from "./command.ts";
-import { InterruptedError } from "./failure.ts";
+import { InterruptWatch } from "./interrupt.ts";
 import { plural } from "./units.ts";
 
-/** Pauses between two looks: short at first, for a peer that is at work, then longer. */
-const FIRST_PAUSE_MS = 1;
-const LONGEST_PAUSE_MS = 50;
+/**
+ * A pause between two looks is this part of the time waited so far: a peer at work is noticed at once, and what took
+ * long is noticed late by little.
+ */
+const PAUSE_SHARE = 1 / 16;
+const SHORTEST_PAUSE_MS = 1;
+/** A person hardly notices it, and a waiting process stays well under 1 % of a core. */
+const LONGEST_PAUSE_MS = 150;
 
 /** Something that the simulated machine will do by itself when its clock gets there. */
 export interface Timer {
@@ -31,6 +36,7 @@ export async function waitFor<Of>(
   look: () => Of | undefined,
   timer?: Timer,
 ): Promise<Of> {
+  using watch = new InterruptWatch();
   let simulatedMs = 0;
   for (;;) {
     const seen = context.store.version;
@@ -46,40 +52,20 @@ export async function waitFor<Of>(
       timer!.fire();
       continue;
     }
-    const dueAt = dueMs === undefined ? Infinity : Date.now() + dueMs;
-    const until = Date.now() + timeoutMs;
-    let pauseMs = FIRST_PAUSE_MS;
+    const began = performance.now();
     while (context.store.version === seen) {
-      if (Date.now() >= dueAt) {
+      const waited = performance.now() - began;
+      if (dueMs !== undefined && waited >= dueMs) {
         timer!.fire();
         break;
       }
-      if (Date.now() >= until) throw late(what, timeoutMs);
-      await pause(pauseMs);
-      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+      if (waited >= timeoutMs) throw late(what, timeoutMs);
+      const pauseMs = Math.min(Math.max(waited * PAUSE_SHARE, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS);
+      await watch.sleep(Math.min(pauseMs, timeoutMs - waited, (dueMs ?? Infinity) - waited));
     }
   }
 }
 
 function late(what: string, timeoutMs: number): DriverError {
   return new DriverError(`${what} did not come within ${plural(timeoutMs / 1000, "second")}`);
-}
-
-/** Sleeps; Ctrl-C ends it. @throws {InterruptedError} */
-function pause(milliseconds: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const end = () => {
-      clearTimeout(timer);
-      Deno.removeSignalListener("SIGINT", interrupt);
-    };
-    const interrupt = () => {
-      end();
-      reject(new InterruptedError());
-    };
-    const timer = setTimeout(() => {
-      end();
-      resolve();
-    }, milliseconds);
-    Deno.addSignalListener("SIGINT", interrupt);
-  });
 }

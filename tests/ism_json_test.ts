@@ -136,11 +136,14 @@ const ROWS: Readonly<Record<string, Row>> = {
   "fault clear": { done: "fault clear", refused: "fault clear 99", fields: [] },
   "sleep": { done: "sleep 1", refused: "", fields: ["seconds", "clock"] },
   "run": { done: "", refused: "", fields: [] },
+  "shell": { done: "", refused: "", fields: [] },
   "expect": { done: "expect EINVAL info 6", refused: "expect EINVAL gid", fields: ["expected", "got"] },
   "let": { done: "let x gid", refused: `let x gid ${NOBODY}`, fields: ["name", "value"] },
   "repeat": { done: "repeat 2 gid", refused: "repeat 2 info 6", fields: ["count", "last"] },
   "explain": { done: "explain gid", refused: `explain gid ${NOBODY}`, fields: [] },
   "help": { done: "help stb", refused: "help nothing", fields: ["text"] },
+  "completions": { done: "completions bash", refused: "", fields: ["shell", "text"] },
+  "man": { done: "man", refused: "", fields: ["text"] },
   "version": { done: "version", refused: "", fields: ["version"] },
 };
 

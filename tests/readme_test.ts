@@ -4,15 +4,25 @@ import { assertEquals } from "@std/assert";
 const ROOT = new URL("../", import.meta.url).pathname;
 
 /** Starts the program as the README's shell function does; stderr comes before stdout. */
-async function ism(args: readonly string[], host: string): Promise<{ code: number; output: string }> {
+async function ism(
+  args: readonly string[],
+  host: string,
+  input = "",
+): Promise<{ code: number; output: string }> {
   const command = new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", "--allow-read", "--allow-write", "--allow-env", "main.ts", ...args],
     cwd: ROOT,
     env: { ISM_HOST: host, ISM_DEVICE: "", NO_COLOR: "1" },
+    stdin: "piped",
     stdout: "piped",
     stderr: "piped",
   });
-  const { code, stdout, stderr } = await command.output();
+  const child = command.spawn();
+  const writer = child.stdin.getWriter();
+  // A program that does not read its input closes it first.
+  const feed = writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {});
+  const { code, stdout, stderr } = await child.output();
+  await feed;
   const text = new TextDecoder();
   return { code, output: text.decode(stderr) + text.decode(stdout) };
 }
@@ -20,6 +30,14 @@ async function ism(args: readonly string[], host: string): Promise<{ code: numbe
 /** Times and rates differ from run to run. */
 function withoutTimes(text: string): string {
   return text.replaceAll(/ in [\d.]+ s(, [\d.]+ \w+\/s)?/g, " in T").trimEnd();
+}
+
+/** Lines of the shell and what they print, from its blocks, in order. */
+function shellBlocks(markdown: string): { lines: string; shown: string }[] {
+  return [...markdown.matchAll(/^```ism\n(.*?)^```$/gms)].map(([, block = ""]) => ({
+    lines: [...block.matchAll(/^ism> (.*\n)/gm)].map(([, line]) => line).join(""),
+    shown: block.replaceAll(/^ism> .*\n/gm, ""),
+  }));
 }
 
 /** Commands and what they print, from the console blocks, in order. */
@@ -32,7 +50,7 @@ function* consoleCommands(markdown: string): Generator<{ line: string; shown: st
   }
 }
 
-Deno.test("every console block of the README shows what the program prints", async () => {
+Deno.test("every console and shell block of the README shows what the program prints", async () => {
   const directory = Deno.makeTempDirSync();
   try {
     const readme = Deno.readTextFileSync(`${ROOT}README.md`);
@@ -42,6 +60,10 @@ Deno.test("every console block of the README shows what the program prints", asy
       const args = words.map((word) => word === "/tmp/copy" ? `${directory}/copy` : word);
       const { output } = await ism(args, `${directory}/host.db`);
       assertEquals(withoutTimes(output), withoutTimes(shown), line);
+    }
+    for (const { lines, shown } of shellBlocks(readme)) {
+      const { code, output } = await ism(["shell"], `${directory}/host.db`, lines);
+      assertEquals([code, output], [0, shown]);
     }
   } finally {
     Deno.removeSync(directory, { recursive: true });

@@ -22,6 +22,9 @@ const FIRST_CAPABILITY = 0x40;
 const MSI_ID = 5;
 const CONFIG_BYTES = 256;
 
+/** Where the simulated functions have their MSI capability, its names can be told before anything is read. */
+const REGISTER_NAMES = listRegisters(FIRST_CAPABILITY).map(({ name }) => name);
+
 /** One pread of config space, little-endian. */
 function readValue({ driver }: HostFunction, offset: number, size: number): number {
   const bytes = new Uint8Array(size);
@@ -86,7 +89,7 @@ export const configGet = defineCommand({
   name: "config get",
   group: "look",
   summary: "Read registers of config space by name",
-  args: { name: rest(text("NAME"), "register name, such as COMMAND or BASE_ADDRESS_0") },
+  args: { name: rest(text("NAME", REGISTER_NAMES), "register name, such as COMMAND or BASE_ADDRESS_0") },
   options: {},
   access: "write",
   examples: ["config get COMMAND STATUS", "config get VENDOR_ID --json"],
@@ -100,6 +103,7 @@ export const configGet = defineCommand({
 
 const ASSIGNMENT = {
   placeholder: "NAME=VALUE",
+  choices: REGISTER_NAMES.map((name) => `${name}=`),
   parse(word: string): { readonly name: string; readonly value: bigint } {
     const at = word.indexOf("=");
     if (at < 1) throw new UsageError(`${quoteText(word)} is not NAME=VALUE`, { token: word });

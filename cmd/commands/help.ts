@@ -1,6 +1,8 @@
-import { defineCommand, optional } from "../command.ts";
+import { argument, defineCommand, optional } from "../command.ts";
+import { completionScript, SHELLS } from "../completion/scripts.ts";
 import { helpText, VERSION } from "../help.ts";
-import { text } from "../kinds.ts";
+import { choice, text } from "../kinds.ts";
+import { manualPage } from "../manual.ts";
 
 export const help = defineCommand({
   name: "help",
@@ -8,7 +10,7 @@ export const help = defineCommand({
   summary: "Tell what there is, or all about one command",
   args: {
     command: optional(text("COMMAND", "command"), "the command"),
-    subcommand: optional(text("SUBCOMMAND"), "its second word"),
+    subcommand: optional(text("SUBCOMMAND", "subcommand"), "its second word"),
   },
   options: {},
   access: "none",
@@ -17,6 +19,34 @@ export const help = defineCommand({
     const name = subcommand === undefined ? command : `${command} ${subcommand}`;
     return { text: helpText(name, terminal) };
   },
+  text: ({ text }) => text,
+});
+
+export const completions = defineCommand({
+  name: "completions",
+  group: "help",
+  summary: "Print the script that completes command lines of ism in bash, zsh or fish",
+  details: `The script is read by the shell: source <(ism completions bash) in bash,
+source <(ism completions zsh) behind compinit in zsh, ism completions fish | source in fish. At each TAB it asks the
+program what can stand there.`,
+  args: { shell: argument(choice("SHELL", SHELLS), "bash, zsh or fish") },
+  options: {},
+  access: "none",
+  examples: ["completions bash", "completions fish"],
+  run: (_, { shell }) => ({ shell, text: completionScript(shell) }),
+  text: ({ text }) => text,
+});
+
+export const man = defineCommand({
+  name: "man",
+  group: "help",
+  summary: "Print the manual page in roff",
+  details: `To read it: ism man | man -l -. To install it: ism man >~/.local/share/man/man1/ism.1`,
+  args: {},
+  options: {},
+  access: "none",
+  examples: ["man"],
+  run: () => ({ text: manualPage() }),
   text: ({ text }) => text,
 });
 

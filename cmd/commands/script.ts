@@ -1,5 +1,5 @@
 /** What makes lines a script. `run` is performed by main.ts, the prefixes by session.ts; here is what they look like. */
-import { argument, defineCommand } from "../command.ts";
+import { argument, defineCommand, type Kind } from "../command.ts";
 import { EXPECTATION } from "../expectation.ts";
 import { FILE, number } from "../kinds.ts";
 import { quoteText } from "../text/diagnostic.ts";
@@ -8,8 +8,9 @@ import { UsageError } from "../text/usage_error.ts";
 /** Most repetitions of one `repeat`. */
 const MAX_REPEAT = 10_000_000;
 
-const NAME = {
+const NAME: Kind<string> = {
   placeholder: "NAME",
+  choices: "variable",
   parse(text: string): string {
     if (/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(text)) return text;
     throw new UsageError(`${quoteText(text)} is not a name; names are letters, digits and _`, {
@@ -32,6 +33,28 @@ export const run = defineCommand({
   options: {},
   access: "none",
   examples: ["run examples/tour.ism", "run - --json"],
+  run: notDirectly,
+});
+
+export const shell = defineCommand({
+  name: "shell",
+  group: "script",
+  summary: "Take lines one after the other, as run does, with history and TAB on a terminal",
+  details:
+    `Each line is a transaction of its own: other processes can use the host between two lines, and the shell
+sees what they did. Names that let sets live as long as the shell; options before or behind "shell" go for every line.
+
+On a terminal: TAB completes commands, options, regions, registers, devices, names and files; the arrow keys bring
+earlier lines back; an empty line after peek shows the next block; Ctrl-C drops the line or ends a wait;
+Ctrl-D, exit or quit ends with exit code 0. Lines are kept in the file "history" beside the default host file, but for
+those that begin with a space, and not with --host :memory:.
+
+Where standard input is no terminal there is no prompt and no history. Each line runs when it has arrived; a failure
+does not end the shell, and the exit code is that of the first failure.`,
+  args: {},
+  options: {},
+  access: "none",
+  examples: ["shell", "shell -d 1"],
   run: notDirectly,
 });
 

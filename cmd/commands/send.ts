@@ -4,7 +4,7 @@ import { DriverError } from "../../lib/ism/driver/descriptor.ts";
 import { connect, CURSOR_DMB_BYTES, type Stream, StreamWriter } from "../../lib/ism/driver/stream.ts";
 import { findDevice } from "../device.ts";
 import { argument, type Context, defaulted, defineCommand, optional } from "../command.ts";
-import { isSameFile } from "../files.ts";
+import { isSameFile, refuseStdin } from "../files.ts";
 import { DEVICE, FILE, number } from "../kinds.ts";
 import { quoteText } from "../text/diagnostic.ts";
 import { FileError, UsageError } from "../text/usage_error.ts";
@@ -250,6 +250,7 @@ If "ism recv" waits on the receiving function in another process, it receives; -
     if (back === undefined && backOut !== undefined) {
       throw new UsageError("--back-out needs --back, the file to send the other way");
     }
+    if (context.stdinIsLines && (file === "-" || back === "-")) refuseStdin();
     const given = (paths: readonly (string | undefined)[]) => paths.filter((path) => path !== undefined);
     checkFiles(given([file, back]), given([out, backOut]), context.hostPath);
     const started = performance.now();

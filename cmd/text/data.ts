@@ -46,6 +46,9 @@ const FORMS: ReadonlyMap<string, Form> = new Map([
   ["file", parseFile],
 ]);
 
+/** What DATA can begin with, but for `-`. */
+export const DATA_FORM_NAMES: readonly string[] = [...FORMS.keys()];
+
 /** Parses `hex:…`, `text:…`, `fill:BYTE*COUNT`, `seq:START*COUNT`, `rand:SEED*COUNT`, `file:PATH[@OFFSET[+LENGTH]]` or `-`. */
 export function parseData(text: string): DataSource {
   if (text === "-") {

@@ -71,9 +71,10 @@ interface QuoteState {
  * Splits a script into logical lines, blank ones included. A line that ends in an odd number of backslashes goes on
  * in the next one, in quotes too; a comment never does.
  *
+ * @param firstLine number of the text's first physical line.
  * @throws {PlacedError} for a NUL character or a line over {@linkcode MAX_LINE_LENGTH}.
  */
-export function splitLines(text: string, file = "-"): LogicalLine[] {
+export function splitLines(text: string, file = "-", firstLine = 1): LogicalLine[] {
   const physical = text.split("\n");
   // A line end at the end of the text does not begin another line.
   if (physical.at(-1) === "") physical.pop();
@@ -85,7 +86,7 @@ export function splitLines(text: string, file = "-"): LogicalLine[] {
   let inComment = false;
   for (const [index, raw] of physical.entries()) {
     const source = raw.endsWith("\r") ? raw.slice(0, -1) : raw;
-    const line = index + 1;
+    const line = index + firstLine;
     const piece: LinePiece = { line, column: joined.length + 1, source };
     checkLine(source, joined.length, { file, line });
     pieces.push(piece);
@@ -93,7 +94,7 @@ export function splitLines(text: string, file = "-"): LogicalLine[] {
     const wantsMore = endsInOddBackslashes(source);
     const share = wantsMore ? source.slice(0, -1) : source;
     inComment = findComment(share, state) >= 0;
-    if (wantsMore && !inComment && line < physical.length) {
+    if (wantsMore && !inComment && index + 1 < physical.length) {
       joined += share;
       continue;
     }

@@ -3,7 +3,7 @@
  * This is the only place that knows SQLite. docs/host-file.md describes the format.
  */
 import { closeSync, openSync, rmSync, statSync } from "node:fs";
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import type { Json } from "../base/json.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
@@ -59,6 +59,8 @@ export class HostStore implements Disposable {
   /** The host as of the last transaction, good while no other connection commits. */
   #host: Host | undefined = undefined;
   #hostVersion = 0;
+  /** Asked often by those who wait, so it is prepared once. */
+  #askVersion: StatementSync | undefined = undefined;
 
   private constructor(path: string, db: DatabaseSync) {
     this.path = path;
@@ -176,7 +178,10 @@ export class HostStore implements Disposable {
 
   /** Changes when another connection commits. */
   get version(): number {
-    return this.#guard(() => Number(this.#db.prepare("PRAGMA data_version").get()?.["data_version"]));
+    return this.#guard(() => {
+      this.#askVersion ??= this.#db.prepare("PRAGMA data_version");
+      return Number(this.#askVersion.get()?.["data_version"]);
+    });
   }
 
   /** Replaces everything by a freshly booted host of the same topology, or of another one. @throws {HostFileError} */

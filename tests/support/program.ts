@@ -82,6 +82,34 @@ export class Program implements Disposable {
     }).spawn();
   }
 
+  /** The words that start the program, for a shell. */
+  commandLine(args: readonly string[]): string {
+    return [Deno.execPath(), "run", "--quiet", ...FLAGS, MAIN, ...args].map((word) => `'${word}'`).join(" ");
+  }
+
+  /** Puts the program into the temporary directory as a command `ism`. @returns the PATH that finds it there */
+  install(): string {
+    Deno.mkdirSync(this.path("bin"));
+    const file = this.write("bin/ism", `#!/bin/sh\nexec ${this.commandLine([])} "$@"\n`);
+    Deno.chmodSync(file, 0o755);
+    return `${this.path("bin")}:/usr/bin:/bin`;
+  }
+
+  /**
+   * Runs a line of the shell on a terminal of its own, by util-linux's `script`: what is written to the child's
+   * standard input are keys, what comes from its standard output is what the terminal was sent.
+   */
+  spawnOnTerminal(
+    line: string,
+    { columns, env = {} }: { readonly columns: number } & Pick<RunOptions, "env">,
+  ): Deno.ChildProcess {
+    return new Deno.Command("script", {
+      args: ["-qefc", `stty rows 24 cols ${columns}; ${line}`, "/dev/null"],
+      ...this.#surroundings({ PATH: "/usr/bin:/bin", SHELL: "/bin/sh", NO_COLOR: "1", ...env }),
+      stdin: "piped",
+    }).spawn();
+  }
+
   /** Runs a line of the shell that knows `ism`; for pipes and devices. */
   async shell(line: string): Promise<Outcome> {
     const ism = `ism() { "$DENO" run --quiet ${FLAGS.join(" ")} "$MAIN" "$@"; }`;
