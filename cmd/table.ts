@@ -46,6 +46,7 @@ import {
   zpciEvent,
   zpciRecover,
 } from "./commands/zpci.ts";
+import { zpciControls, zpciMpcifc, zpciRpcit } from "./commands/zpci_controls.ts";
 
 const ALL: readonly AnyCommand[] = [
   list,
@@ -106,6 +107,9 @@ const ALL: readonly AnyCommand[] = [
   zpciDisable,
   zpciEvent,
   zpciRecover,
+  zpciControls,
+  zpciMpcifc,
+  zpciRpcit,
   faultAdd,
   faultList,
   faultClear,
