@@ -22,6 +22,7 @@ import { PAGE_SIZE } from "../zpci/storage.ts";
 import { hex } from "../base/hex.ts";
 import { ErrnoError } from "./errno.ts";
 import type { IommuDomain } from "./iommu_domain.ts";
+import { setMsiEnable, writeMessage } from "./msi.ts";
 import { clpBlock, listEntries, queryFacts, type ZdevFacts } from "./pci_clp.ts";
 
 const PFT_ISM = 5;
@@ -239,13 +240,16 @@ export class Zdev {
 
   /** arch_setup_msi_irqs: registers vectors for floating interrupts. @throws {ErrnoError} EIO */
   setupInterrupts(vectors: number): void {
+    writeMessage(this);
     this.#registerInterrupts(vectors);
     this.vectors = vectors;
+    setMsiEnable(this, true);
   }
 
   /** arch_teardown_msi_irqs. */
   teardownInterrupts(): void {
     if (this.vectors === 0) return;
+    setMsiEnable(this, false);
     this.vectors = 0;
     this.#takeBack(MPCIFC.DEREGISTER_INTERRUPTS);
   }
