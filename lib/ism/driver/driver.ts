@@ -5,7 +5,7 @@
 import { PAGE_SIZE, pageRound } from "../../zpci/storage.ts";
 import type { SystemCalls } from "../../vfio/process.ts";
 import { ErrnoError } from "../../vfio/errno.ts";
-import { DATA_BAR, dataOffset, IEQ, NO_ANSWER, RET, SBA } from "../protocol.ts";
+import { DATA_BAR, DATA_OFFSET, dataOffset, IEQ, NO_ANSWER, RET, SBA } from "../protocol.ts";
 import { CommandChannel, CommandError } from "./command_channel.ts";
 import { type DescriptorState, DriverError, VfioDescriptor, type WayIn } from "./descriptor.ts";
 import { firstFit } from "./iova.ts";
@@ -141,7 +141,7 @@ export class IsmDriver {
    * Allocates, maps and registers a DMB that one GID may write.
    *
    * @param size bytes, a multiple of 4096 from 4096 to 1 MiB
-   * @throws {CommandError} what the device refuses with @throws {DriverError} no index is free
+   * @throws {CommandError} what the device refuses with @throws {DriverError} no index is free, or the token is none
    * @throws {ErrnoError} from mapping the memory; on any failure the memory is freed again
    */
   registerDmb(
@@ -159,6 +159,12 @@ export class IsmDriver {
         vlanId: vlan ?? 0,
         rgid,
       });
+      // Nothing can be moved to a token that is no multiple of 2^28 inside BAR 0 (zPCI sheet 8.1).
+      if (token === 0 || token >= DATA_OFFSET.END || token % DATA_OFFSET.TOKEN_UNIT !== 0) {
+        throw new DriverError(
+          `REG_DMB answered the token 0x${token.toString(16)}, which is no place in BAR 0`,
+        );
+      }
       const dmb = { ...memory, token, index: at, rgid: `0x${rgid.toString(16)}` };
       this.#dmbs.set(token, dmb);
       return dmb;
