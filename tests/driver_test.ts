@@ -3,6 +3,7 @@ import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import type { TraceEvent } from "../lib/base/trace.ts";
 import type { Host, HostFunction } from "../lib/host/host.ts";
 import { CommandError } from "../lib/ism/driver/command_channel.ts";
+import { DriverError } from "../lib/ism/driver/descriptor.ts";
 import type { FaultKind } from "../lib/zpci/faults.ts";
 import { pattern } from "./support/bytes.ts";
 import { dmbBytes, errnoOf, hostOf, startedHost } from "./support/host.ts";
@@ -241,6 +242,18 @@ Deno.test("takeEvents() finds what came without a trigger (13 #13)", () => {
   writer.driver.signal(0xa1n, 5, 0n, false);
   assertEquals(owner.driver.takeEvents().map((event) => event.code), [5]);
   assertEquals(owner.driver.handleInterrupt(), { interrupts: 0, dmbs: [], events: [] });
+});
+
+Deno.test("a token that is no place in BAR 0 is not taken (8.1)", () => {
+  // A bit of the token is inverted on its way: two that are outside of BAR 0, two below 2^28.
+  for (const bit of [0, 15, 36, 63]) {
+    const { host, owner } = pair();
+    host.faults.add({ kind: "flip", bit }, { op: "PCILG", space: 2, from: 8 }, 1);
+    host.applyFaults();
+    const register = () => owner.driver.registerDmb({ size: 4096, rgid: 0xa2n });
+    assertThrows(register, DriverError, "which is no place in BAR 0");
+    assertEquals(owner.driver.dmbs.length, 1);
+  }
 });
 
 Deno.test("UNREG_DMB with another return code keeps the DMB and its memory (10)", () => {
