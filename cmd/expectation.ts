@@ -15,7 +15,7 @@ export type Expectation =
   | { readonly kind: "value"; readonly value: string };
 
 /** Failures that have a word of their own instead of an errno. */
-const OWN_CODES = ["RET", "DRIVER", "HANG"];
+const OWN_CODES = ["RET", "DRIVER", "MACHINE", "HANG"];
 
 /** `EINVAL`, `fail`, `ok`, `=VALUE`, or DATA. */
 export const EXPECTATION: Kind<Expectation> = {

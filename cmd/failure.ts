@@ -6,6 +6,8 @@ import { CommandError } from "../lib/ism/driver/command_channel.ts";
 import { DriverError } from "../lib/ism/driver/descriptor.ts";
 import { ErrnoError } from "../lib/vfio/errno.ts";
 import { WouldHangError } from "../lib/vfio/zdev.ts";
+import { MachineError } from "../lib/zpci/answer.ts";
+import { hex } from "../lib/base/hex.ts";
 import type { Style } from "./terminal.ts";
 import { escapeText } from "./text/diagnostic.ts";
 import { FileError, UsageError } from "./text/usage_error.ts";
@@ -99,6 +101,21 @@ export function describeFailure(error: unknown): Failure {
       refusedBy: "adapter (return code of the command)",
     };
   }
+  if (error instanceof MachineError) {
+    const { response, ...answer } = error.answer;
+    return {
+      ...base,
+      exit: EXIT.REFUSED,
+      code: "MACHINE",
+      message: error.message,
+      fields: {
+        ...answer,
+        ...(response === undefined ? {} : { response: hex(response, 4) }),
+        layer: "instruction",
+      },
+      refusedBy: LAYER_NAMES["instruction"],
+    };
+  }
   if (error instanceof DriverError) {
     return { ...base, exit: EXIT.REFUSED, code: "DRIVER", message: error.message };
   }
@@ -134,7 +151,7 @@ export function describeFailure(error: unknown): Failure {
 
 /** Codes of our own that say nothing which the sentence does not say. */
 const SILENT_CODES: ReadonlySet<string> = new Set(
-  ["USAGE", "FILE", "EXPECT", "DRIVER", "RET", "BUG", "INTERRUPTED"],
+  ["USAGE", "FILE", "EXPECT", "DRIVER", "MACHINE", "RET", "BUG", "INTERRUPTED"],
 );
 
 /** The failure for people, without the place. */

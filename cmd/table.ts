@@ -49,6 +49,7 @@ import {
   zpciEvent,
   zpciRecover,
 } from "./commands/zpci.ts";
+import { zpciControls, zpciMpcifc, zpciRpcit } from "./commands/zpci_controls.ts";
 
 const ALL: readonly AnyCommand[] = [
   list,
@@ -118,6 +119,9 @@ const ALL: readonly AnyCommand[] = [
   zpciDisable,
   zpciEvent,
   zpciRecover,
+  zpciControls,
+  zpciMpcifc,
+  zpciRpcit,
   faultAdd,
   faultList,
   faultClear,

@@ -110,9 +110,11 @@ function eventText(event: TraceEvent): string {
     case "insn": {
       const answer = event.exception !== undefined
         ? `${event.exception} exception`
-        : event.cc === 0
-        ? "cc 0"
-        : `cc ${event.cc}, status ${event.status}`;
+        : event.response !== undefined
+        ? `cc ${event.cc}, response ${hex(event.response, 4)}`
+        : event.cc === 1
+        ? `cc 1, status ${event.status}`
+        : `cc ${event.cc}`;
       return `${event.op} fh=${hex(event.fh, 8)} space=${event.space} offset=${hex(event.offset)} ` +
         `length=${event.length} -> ${answer}`;
     }
@@ -139,8 +141,10 @@ function jsonValue(name: string, value: TraceValue): string | number | boolean |
 
 function eventJson(event: TraceEvent): Record<string, unknown> & { op: string; layer: string } {
   if (event.layer === "insn") {
-    const { layer, op, fh, space, length, offset, cc, status, exception } = event;
-    const answer = exception === undefined ? { cc, status } : { exception };
+    const { layer, op, fh, space, length, offset, cc, status, response, exception } = event;
+    const answer = exception !== undefined
+      ? { exception }
+      : { cc, status, ...(response === undefined ? {} : { response: hex(response, 4) }) };
     return { layer, op, fh: hex(fh, 8), space, length, offset: hex(offset), ...answer };
   }
   const args = jsonFields(event.args);

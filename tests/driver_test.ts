@@ -3,11 +3,18 @@ import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import type { TraceEvent } from "../lib/base/trace.ts";
 import type { Host, HostFunction } from "../lib/host/host.ts";
 import { CommandError } from "../lib/ism/driver/command_channel.ts";
+import { DriverError } from "../lib/ism/driver/descriptor.ts";
+import type { FaultKind } from "../lib/zpci/faults.ts";
 import { pattern } from "./support/bytes.ts";
 import { dmbBytes, errnoOf, hostOf, startedHost } from "./support/host.ts";
 
 /** What happened while `act` ran, one line an instruction on a BAR and a command. */
 function trace(host: Host, act: () => unknown): string[] {
+  return record(host, act).filter((line) => !/^(config|MPCIFC|RPCIT)/.test(line));
+}
+
+/** As {@linkcode trace}, with config stores, MPCIFC and RPCIT. */
+function record(host: Host, act: () => unknown): string[] {
   const events: TraceEvent[] = [];
   host.tracer.sink = { enter: (event) => events.push(event), leave: () => {} };
   try {
@@ -17,12 +24,18 @@ function trace(host: Host, act: () => unknown): string[] {
   }
   return events.flatMap((event) => {
     if (event.layer === "device" && event.op === "command") return [`${event.args["command"]}`];
-    if (event.layer !== "insn" || event.space > 5 || !["PCILG", "PCISTG", "PCISTB"].includes(event.op)) {
-      return [];
-    }
-    return [`${event.op} ${event.space} 0x${event.offset.toString(16)} ${event.length}`];
+    if (event.layer !== "insn") return [];
+    const { op, space, offset, length } = event;
+    if (op === "MPCIFC") return [`MPCIFC ${space}`];
+    if (op === "RPCIT") return [`RPCIT 0x${offset.toString(16)} ${length}`];
+    if (op === "PCISTG" && space === 15) return [`config 0x${offset.toString(16)} ${length}`];
+    if (space > 5 || !["PCILG", "PCISTG", "PCISTB"].includes(op)) return [];
+    return [`${op} ${space} 0x${offset.toString(16)} ${length}`];
   });
 }
+
+/** A recorded trace without loads and stores on BARs: what was asked for, in its order. */
+const asked = (lines: string[]) => lines.filter((line) => !line.startsWith("PCI"));
 
 const commands = (lines: string[]) => lines.filter((line) => !line.startsWith("PCI"));
 const stores = (lines: string[]) => lines.filter((line) => line.startsWith("PCISTB"));
@@ -37,17 +50,104 @@ function pair(
   return { host, owner, writer, token, index };
 }
 
-Deno.test("start() registers SBA, then IEQ; close() takes DMBs, IEQ and SBA back (7.5)", () => {
+const SBA_PAGE = "RPCIT 0x100000000 4096";
+const IEQ_PAGE = "RPCIT 0x100001000 4096";
+
+Deno.test("start() does what the kernel's driver does, in its order, then SMC's V2 probe (7.5, 10)", () => {
   const host = hostOf(2);
   const [{ driver, fn, adapter }] = host.functions as [HostFunction, HostFunction];
-  const started = commands(trace(host, () => driver.start()));
-  assertEquals(started.slice(0, 2), ["REG_SBA", "REG_IEQ"]);
-  assertEquals(started.includes("READ_GID"), true);
+  driver.open("group");
+  assertEquals(asked(record(host, () => driver.start())), [
+    "config 0x4 2", // bus master; memory decode is on since open
+    "config 0x44 4", // MSI address, its upper half, and data
+    "config 0x48 4",
+    "config 0x4c 2",
+    "MPCIFC 2",
+    "config 0x42 2", // MSI enable
+    SBA_PAGE,
+    "REG_SBA",
+    IEQ_PAGE,
+    "REG_IEQ",
+    "QUERY_INFO",
+    "READ_GID",
+    "ADD_VLAN_ID",
+  ]);
   assertEquals([fn.model.config.busMaster, fn.interrupts?.noi], [true, 1]);
+  assertEquals([adapter.vlans.has(0x1fff), driver.registrations!.isV2, driver.vlans], [true, true, []]);
+  assertEquals(record(host, () => driver.start()), [], "nothing a second time");
+});
+
+Deno.test("close() takes DMBs, VLAN, IEQ, SBA, interrupts and pages back, in this order (7.5)", () => {
+  const host = hostOf(2);
+  const [{ driver, adapter }] = host.functions as [HostFunction, HostFunction];
   driver.registerDmb({ size: 4096, rgid: 0xa2n });
-  const closed = commands(trace(host, () => driver.close()));
-  assertEquals(closed, ["UNREG_DMB", "UNREG_IEQ", "UNREG_SBA"]);
-  assertEquals([adapter.dmbs.size, adapter.sba, adapter.ieq], [0, undefined, undefined]);
+  driver.setVlan(7, true);
+  const closed = asked(record(host, () => driver.close()));
+  assertEquals(closed.filter((line) => !line.startsWith("config")).slice(0, 8), [
+    "UNREG_DMB",
+    "RPCIT 0x100002000 4096",
+    "DEL_VLAN_ID",
+    "UNREG_IEQ",
+    "UNREG_SBA",
+    "MPCIFC 3",
+    SBA_PAGE,
+    IEQ_PAGE,
+  ]);
+  assertEquals([adapter.dmbs.size, adapter.sba, adapter.ieq, adapter.vlans.size], [
+    0,
+    undefined,
+    undefined,
+    0,
+  ]);
+});
+
+Deno.test("start() finds ISM V1 by the refused reserved VLAN id, and close() does not take it back (10)", () => {
+  const host = hostOf(1, { ism: { version: 1 } });
+  const [{ driver, adapter }] = host.functions as [HostFunction];
+  assertEquals(commands(trace(host, () => driver.start())).at(-1), "ADD_VLAN_ID");
+  assertEquals([driver.isStarted, driver.registrations!.isV2, adapter.vlans.size], [true, false, 0]);
+  assertEquals(commands(trace(host, () => driver.close())), ["UNREG_IEQ", "UNREG_SBA"]);
+});
+
+/** Fails the n-th command header of the host's first function. */
+function failCommand(host: Host, at: number, fault: FaultKind): void {
+  host.faults.add(fault, { op: "PCISTB", space: 2, to: 0 }, at);
+  host.applyFaults();
+}
+
+Deno.test.each([
+  { command: "REG_SBA", at: 1, back: ["MPCIFC 3", SBA_PAGE] },
+  { command: "REG_IEQ", at: 2, back: ["UNREG_SBA", "MPCIFC 3", SBA_PAGE, IEQ_PAGE] },
+  { command: "QUERY_INFO", at: 3, back: ["UNREG_IEQ", "UNREG_SBA", "MPCIFC 3", SBA_PAGE, IEQ_PAGE] },
+  { command: "READ_GID", at: 4, back: ["UNREG_IEQ", "UNREG_SBA", "MPCIFC 3", SBA_PAGE, IEQ_PAGE] },
+  { command: "ADD_VLAN_ID", at: 5, back: ["UNREG_IEQ", "UNREG_SBA", "MPCIFC 3", SBA_PAGE, IEQ_PAGE] },
+])("start() that fails at $command takes back what it did, the pages last (7.5)", ({ at, back }) => {
+  const host = hostOf(1);
+  const [{ driver, fn, guest, adapter }] = host.functions as [HostFunction];
+  driver.open("group");
+  const { allocated } = guest.partition.storage;
+  failCommand(host, at, { kind: "status", status: 40 });
+  const lines = record(host, () => assertEquals(errnoOf(() => driver.start()), "EIO"));
+  const undone = asked(lines).filter((line) => !line.startsWith("config"));
+  assertEquals(undone.slice(-back.length), [...back]);
+  assertEquals([adapter.sba, adapter.ieq, fn.state], [undefined, undefined, "enabled"], "no error event");
+  assertEquals([guest.partition.storage.allocated, driver.isStarted], [allocated, false]);
+  driver.start();
+  assertEquals(driver.isStarted, true);
+});
+
+Deno.test("start() goes on without the answer of QUERY_INFO, which is only logged (7.4)", () => {
+  const host = hostOf(1);
+  const [{ driver }] = host.functions as [HostFunction];
+  // The lowest bit of the return code in the third response header.
+  host.faults.add({ kind: "flip", bit: 47 }, { op: "PCILG", space: 2, to: 0 }, 3);
+  host.applyFaults();
+  driver.start();
+  assertEquals([driver.isStarted, driver.registrations!.gid, driver.registrations!.isV2], [
+    true,
+    "0xa1",
+    true,
+  ]);
 });
 
 Deno.test("a command is one payload store, one header store, one load, then the rest of the response (7.1)", () => {
@@ -142,6 +242,44 @@ Deno.test("takeEvents() finds what came without a trigger (13 #13)", () => {
   writer.driver.signal(0xa1n, 5, 0n, false);
   assertEquals(owner.driver.takeEvents().map((event) => event.code), [5]);
   assertEquals(owner.driver.handleInterrupt(), { interrupts: 0, dmbs: [], events: [] });
+});
+
+Deno.test("a token that is no place in BAR 0 is not taken (8.1)", () => {
+  // A bit of the token is inverted on its way: two that are outside of BAR 0, two below 2^28.
+  for (const bit of [0, 15, 36, 63]) {
+    const { host, owner } = pair();
+    host.faults.add({ kind: "flip", bit }, { op: "PCILG", space: 2, from: 8 }, 1);
+    host.applyFaults();
+    const register = () => owner.driver.registerDmb({ size: 4096, rgid: 0xa2n });
+    assertThrows(register, DriverError, "which is no place in BAR 0");
+    assertEquals(owner.driver.dmbs.length, 1);
+  }
+});
+
+Deno.test("UNREG_DMB with another return code keeps the DMB and its memory (10)", () => {
+  const { host, owner, token } = pair();
+  const { allocated } = owner.guest.partition.storage;
+  // A token that the device does not know: a bit of the payload is inverted on its way.
+  host.faults.add({ kind: "flip", bit: 20 }, { op: "PCISTB", space: 2, from: 8 }, 1);
+  host.applyFaults();
+  const error = assertThrows(() => owner.driver.unregisterDmb(token), CommandError);
+  assertEquals([error.ret, owner.driver.dmbs.length], [0x0005, 1]);
+  assertEquals(owner.guest.partition.storage.allocated, allocated);
+  owner.driver.unregisterDmb(token);
+  assertEquals(owner.driver.dmbs, []);
+});
+
+Deno.test("a command's answer is 0xFFFF when nothing comes back, the driver's own value (7.1, 7.2)", () => {
+  const { owner, token } = pair();
+  const { guest, zdev, driver } = owner;
+  driver.close();
+  const binding = guest.kernel.binding(zdev);
+  binding.override = "vfio-pci";
+  binding.unbind();
+  binding.probe();
+  // The generic driver reaches an ISM BAR with MIO instructions only: loads give all ones.
+  const error = assertThrows(() => driver.channel.send("READ_GID", {}), CommandError);
+  assertEquals([error.ret, driver.channel.unregister("UNREG_DMB", { token })], [0xffff, 0xffff]);
 });
 
 Deno.test("UNREG_DMB without an answer counts as done, and frees the memory (7.2, 10)", () => {

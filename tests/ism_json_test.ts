@@ -130,6 +130,21 @@ const ROWS: Readonly<Record<string, Row>> = {
   "zpci configure": { done: "", refused: `zpci configure ${NOBODY}`, fields: [] },
   "zpci deconfigure": { done: "", refused: `zpci deconfigure ${NOBODY}`, fields: [] },
   "zpci event": { done: "", refused: `zpci event 0x3a ${NOBODY}`, fields: [] },
+  "zpci controls": {
+    done: "zpci controls",
+    refused: "zpci controls --fh 0",
+    fields: ["controls", "bits", "fields", "interrupts", "data"],
+  },
+  "zpci mpcifc": {
+    done: "zpci mpcifc 10",
+    refused: "zpci mpcifc reset-error",
+    fields: ["operation", "cc", "state"],
+  },
+  "zpci rpcit": {
+    done: "zpci rpcit 0x1ff00000000 4096",
+    refused: "zpci rpcit 0x1ff00000000 4096 --fh 1",
+    fields: ["cc"],
+  },
   "zpci recover": { done: "", refused: `zpci recover ${NOBODY}`, fields: [] },
   "fault add": { done: "fault add busy:1 --at 1000000", refused: `fault add cc3 ${NOBODY}`, fields: ["id"] },
   "fault list": { done: "fault list", refused: "", fields: ["faults"] },
@@ -179,7 +194,7 @@ function assertDocument(document: Document, command: string, inScript: boolean):
   if (inScript) assert(file === "stdin" && typeof line === "number" && line > 0);
   if (!ok) {
     const { code, message } = document.error!;
-    assertMatch(code, /^(E[A-Z0-9]+|RET|DRIVER|HANG|USAGE|FILE|EXPECT)$/);
+    assertMatch(code, /^(E[A-Z0-9]+|RET|DRIVER|MACHINE|HANG|USAGE|FILE|EXPECT)$/);
     assert(message !== "" && !message.includes("\n"), message);
     if (code.startsWith("E") && code !== "EXPECT") {
       assertEquals(typeof document.error!["errno"], "number");

@@ -1,6 +1,7 @@
 /** Signals between functions: sending events, reading them, handling interrupts. */
 import { hex } from "../../lib/base/hex.ts";
-import type { DriverEvent, InterruptWalk } from "../../lib/ism/driver/driver.ts";
+import type { InterruptWalk } from "../../lib/ism/driver/driver.ts";
+import type { DriverEvent } from "../../lib/ism/driver/signals.ts";
 import { EVENT_CODE, EVENT_TYPE } from "../../lib/ism/protocol.ts";
 import { argument, type Context, defaulted, defineCommand, flag, optional, required } from "../command.ts";
 import type { HostFunction } from "../../lib/host/host.ts";

@@ -84,6 +84,7 @@ driver's bind file is written: vfio drivers refuse that with ENODEV.`,
   examples: ["bind --driver vfio-pci", "bind"],
   run({ target }, { driver, noOverride }) {
     const binding = target.guest.kernel.binding(target.zdev);
+    binding.requirePciDevice();
     if (noOverride) binding.bind(driver);
     else {
       binding.override = driver;

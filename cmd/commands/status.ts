@@ -42,6 +42,7 @@ function describe({ guest, fn, adapter, driver, zdev }: HostFunction) {
       pec: hex(pec),
       address: hex(address),
     })),
+    errors_dropped: guest.kernel.binding(zdev).droppedErrors,
     interrupts: {
       pending,
       summary: sba !== undefined && (sba[0]! & SBA.SUMMARY) !== 0,
@@ -60,7 +61,20 @@ export const status = defineCommand({
   examples: ["status", "status -d 1 --json"],
   run: ({ target }) => describe(target),
   text(result, { terminal: { style } }) {
-    const { address, guest, state, fh, descriptors, mappings, sba, ieq, dmbs, errors, interrupts } = result;
+    const {
+      address,
+      guest,
+      state,
+      fh,
+      descriptors,
+      mappings,
+      sba,
+      ieq,
+      dmbs,
+      errors,
+      errors_dropped,
+      interrupts,
+    } = result;
     const lines = [
       `${style.bold(address)}  guest ${guest}, ${state}, handle ${fh}`,
       `descriptors  ${descriptors.map(({ fd, kind }) => `${fd} ${kind}`).join(", ") || "none"}`,
@@ -70,6 +84,7 @@ export const status = defineCommand({
         interrupts.event ? 1 : 0
       }`,
       ...errors.map(({ pec, address }) => `error event  ${pec} at ${address}`),
+      ...(errors_dropped === 0 ? [] : [`error events ${errors_dropped} more, the queue is full`]),
       `mappings     ${mappings.length}`,
       ...mappings.map(({ iova, size, read, write }) =>
         `  ${iova}  ${sizeText(size)}  ${[read ? "read" : "", write ? "write" : ""].join(" ").trim()}`

@@ -2,73 +2,126 @@
 import { hex } from "../../lib/base/hex.ts";
 import type { FieldRow, Struct } from "../../lib/base/struct.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
-import { clpBlock } from "../../lib/vfio/zdev.ts";
+import { clpBlock } from "../../lib/vfio/pci_clp.ts";
+import { MachineError } from "../../lib/zpci/answer.ts";
 import * as clp from "../../lib/zpci/clp.ts";
+import { errorBlock, pecText, reportError } from "../../lib/zpci/error_events.ts";
 import {
   AVAILABILITY,
-  giveBack,
-  sclpConfigure,
-  sclpDeconfigure,
-  takeAway,
+  availabilityBlock,
+  availabilityText,
+  changeAvailability,
+  isAvailabilityEvent,
+  SCLP,
+  sclp,
+  SCLP_RESPONSE,
 } from "../../lib/zpci/service_processor.ts";
 import { argument, defineCommand, flag, optional } from "../command.ts";
 import { choice, number } from "../kinds.ts";
 import { structFields } from "../struct_fields.ts";
-import { UsageError } from "../text/usage_error.ts";
 
+type AnyStruct = Struct<Record<string, FieldRow>>;
 const REQUEST_BYTES = 32;
+const LIST_RESPONSE_BYTES = 4064;
 
-/** Executes a CLP command and shows what came back. */
+/** Executes a CLP command: the blocks as they lie in storage, and what came back. */
 function execute(target: HostFunction, code: number, request: Uint8Array, responseLength: number) {
   const block = clpBlock(code, responseLength);
   block.set(request.subarray(16, REQUEST_BYTES), 16);
+  const sent = block.slice(0, REQUEST_BYTES);
   const cc = clp.clp(target.guest.partition, block);
   const header = clp.CLP_HEADER.decode(block, REQUEST_BYTES);
-  const response = block.slice(REQUEST_BYTES, REQUEST_BYTES + header.length);
-  return { cc, response: hex(header.code, 4), length: header.length, bytes: response };
+  return {
+    cc,
+    response: header.code,
+    sent,
+    received: block.slice(REQUEST_BYTES, REQUEST_BYTES + header.length),
+  };
 }
 
-const NO_REQUEST = new Uint8Array(REQUEST_BYTES);
+/** A block's header with its own names, then the fields of its struct. */
+function blockFields(
+  struct: AnyStruct,
+  bytes: Uint8Array,
+  code: "command" | "response",
+): Record<string, string> {
+  const header = clp.CLP_HEADER.decode(bytes);
+  return {
+    length: String(header.length),
+    [code]: hex(header.code, 4),
+    format: hex(header.format),
+    ...structFields(struct, bytes),
+  };
+}
 
-function listFunctions(target: HostFunction) {
-  const { bytes, ...answer } = execute(target, clp.CLP.LIST_PCI, NO_REQUEST, 4064);
-  const header = structFields(clp.LIST_RESPONSE as unknown as Struct<Record<string, FieldRow>>, bytes, 0);
+/** Request and response of each kind. */
+const CLP_REQUESTS = {
+  list: {
+    code: clp.CLP.LIST_PCI,
+    request: clp.LIST_REQUEST,
+    response: clp.LIST_RESPONSE,
+    responseLength: LIST_RESPONSE_BYTES,
+  },
+  function: {
+    code: clp.CLP.QUERY_FUNCTION,
+    request: clp.QUERY_FUNCTION_REQUEST,
+    response: clp.QUERY_FUNCTION_RESPONSE,
+    responseLength: clp.QUERY_FUNCTION_RESPONSE.size,
+  },
+  group: {
+    code: clp.CLP.QUERY_GROUP,
+    request: clp.QUERY_GROUP_REQUEST,
+    response: clp.QUERY_GROUP_RESPONSE,
+    responseLength: clp.QUERY_GROUP_RESPONSE.size,
+  },
+} as const;
+
+function listed(response: Uint8Array): Record<string, string>[] {
   const entries: Record<string, string>[] = [];
-  for (let at = clp.LIST_RESPONSE.size; at < bytes.length; at += clp.LIST_ENTRY.size) {
-    entries.push(structFields(clp.LIST_ENTRY as unknown as Struct<Record<string, FieldRow>>, bytes, at));
+  for (let at = clp.LIST_RESPONSE.size; at < response.length; at += clp.LIST_ENTRY.size) {
+    entries.push(structFields(clp.LIST_ENTRY as unknown as AnyStruct, response, at));
   }
-  return { ...answer, fields: header, entries, data: bytes.toHex() };
+  return entries;
 }
 
-function query(target: HostFunction, what: "function" | "group") {
-  const [code, request, struct] = what === "function"
-    ? [
-      clp.CLP.QUERY_FUNCTION,
-      clp.QUERY_FUNCTION_REQUEST.encode({ fh: target.fn.fh }),
-      clp.QUERY_FUNCTION_RESPONSE,
-    ]
-    : [
-      clp.CLP.QUERY_GROUP,
-      clp.QUERY_GROUP_REQUEST.encode({ pfgid: target.fn.group.pfgid }),
-      clp.QUERY_GROUP_RESPONSE,
-    ];
-  const { bytes, ...answer } = execute(target, code, request, struct.size);
-  const decoded = structFields(struct as unknown as Struct<Record<string, FieldRow>>, bytes, 0);
-  return { ...answer, fields: decoded, entries: [], data: bytes.toHex() };
+function fieldLines(fields: Record<string, string>): string {
+  return Object.entries(fields).map(([name, value]) => `  ${name.padEnd(14)} ${value}\n`).join("");
 }
 
 export const zpciClp = defineCommand({
   name: "zpci clp",
   group: "host",
-  summary: "Execute a CLP request and show the response block field by field",
+  summary: "Execute a CLP request and show request and response blocks field by field",
+  details:
+    `Response codes: 0x0010 done, 0x0101 unknown handle, 0x010b unknown group. --fh and --pfgid ask for another
+function or group than the one that --device names.`,
   args: { request: argument(choice("REQUEST", ["list", "function", "group"]), "list, function or group") },
-  options: {},
+  options: {
+    fh: optional(number("FH", { max: 0xffff_ffff }), "function handle, for function"),
+    pfgid: optional(number("PFGID", { max: 0xff }), "function group, for group"),
+  },
   access: "write",
-  examples: ["zpci clp list", "zpci clp function", "zpci clp group --raw"],
-  run: ({ target }, { request }) => request === "list" ? listFunctions(target) : query(target, request),
-  text({ cc, response, fields, entries }) {
-    let text = `cc ${cc}, response ${response}\n`;
-    for (const [name, value] of Object.entries(fields)) text += `  ${name.padEnd(14)} ${value}\n`;
+  examples: ["zpci clp list", "zpci clp function", "zpci clp function --fh 0x1", "zpci clp group --raw"],
+  run({ target }, { request, fh, pfgid }) {
+    const { code, request: asked, response: answered, responseLength } = CLP_REQUESTS[request];
+    const given = request === "function"
+      ? clp.QUERY_FUNCTION_REQUEST.encode({ fh: fh ?? target.fn.fh })
+      : request === "group"
+      ? clp.QUERY_GROUP_REQUEST.encode({ pfgid: pfgid ?? target.fn.group.pfgid })
+      : new Uint8Array(REQUEST_BYTES);
+    const { cc, response, sent, received } = execute(target, code, given, responseLength);
+    return {
+      cc,
+      response: hex(response, 4),
+      length: received.length,
+      request: { fields: blockFields(asked as unknown as AnyStruct, sent, "command"), data: sent.toHex() },
+      fields: blockFields(answered as unknown as AnyStruct, received, "response"),
+      entries: request === "list" ? listed(received) : [],
+      data: received.toHex(),
+    };
+  },
+  text({ cc, response, request, fields, entries }) {
+    let text = `request\n${fieldLines(request.fields)}cc ${cc}, response ${response}\n${fieldLines(fields)}`;
     for (const entry of entries) {
       text += `  entry          ${
         Object.entries(entry).map(([name, value]) => `${name} ${value}`).join("  ")
@@ -79,15 +132,28 @@ export const zpciClp = defineCommand({
   raw: ({ data }) => Uint8Array.fromHex(data),
 });
 
+/** What the machine and the kernel think of the function. */
 function stateOf({ zdev, fn }: HostFunction) {
-  return { address: zdev.name, state: fn.state, fh: hex(fn.fh, 8), kernel_fh: hex(zdev.fh, 8) };
+  return {
+    address: zdev.name,
+    state: fn.state,
+    fh: hex(fn.fh, 8),
+    kernel_fh: hex(zdev.fh, 8),
+    kernel_state: zdev.state,
+  };
 }
 
-/** Set PCI Function, behind the kernel's back: its handle is stale then. */
+/** Set PCI Function, behind the kernel's back: its handle is stale then. @throws {MachineError} */
 function setFunction(target: HostFunction, operation: number, dmaSpaces: number) {
   const request = clp.SET_FUNCTION_REQUEST.encode({ fh: target.fn.fh, operation, dmaSpaces });
   const { response } = execute(target, clp.CLP.SET_FUNCTION, request, clp.SET_FUNCTION_RESPONSE.size);
-  return { response, ...stateOf(target) };
+  if (response !== clp.CLP_RESPONSE.OK) {
+    throw new MachineError(
+      `Set PCI Function answered response code ${hex(response, 4)}: the function is ${target.fn.state}`,
+      { response },
+    );
+  }
+  return { response: hex(response, 4), ...stateOf(target) };
 }
 
 export const zpciEnable = defineCommand({
@@ -97,7 +163,7 @@ export const zpciEnable = defineCommand({
   args: {},
   options: {},
   access: "write",
-  examples: ["zpci enable"],
+  examples: ["expect MACHINE zpci enable"],
   run: ({ target }) => setFunction(target, clp.SET_FUNCTION.ENABLE, 1),
   text: ({ response, state, fh }) => `response ${response}: ${state}, handle ${fh}`,
 });
@@ -118,13 +184,22 @@ export const zpciConfigure = defineCommand({
   name: "zpci configure",
   group: "host",
   summary: "Configure a function in standby (SCLP); the kernel takes it and looks for a driver",
+  details: `As a 1 written to the function's slot in sysfs. Response 0x0020: done, 0x0120: nothing to do.
+A reserved function cannot be configured; "zpci event 0x0301" gives it back.`,
   args: {},
   options: {},
   access: "write",
   examples: ["zpci configure"],
   run({ target }) {
-    const response = sclpConfigure(target.guest.partition, target.zdev.facts.fid);
-    if (target.fn.state === "disabled") giveBack(target.fn);
+    const { guest, zdev, fn } = target;
+    const response = sclp(guest.partition, SCLP.CONFIGURE, zdev.facts.fid);
+    if (response === SCLP_RESPONSE.DONE) guest.kernel.binding(zdev).arrived(fn.fh);
+    else if (response !== SCLP_RESPONSE.NO_ACTION) {
+      throw new MachineError(
+        `SCLP configure answered response code ${hex(response, 4)}: the function is ${fn.state}`,
+        { response },
+      );
+    }
     return { response: hex(response, 4), ...stateOf(target) };
   },
   text: ({ response, state }) => `response ${response}: ${state}`,
@@ -142,42 +217,65 @@ function is in standby before anybody is asked, as in a surprise unplug.`,
   access: "write",
   examples: ["zpci deconfigure", "zpci deconfigure --gone"],
   run({ target }, { gone }) {
-    if (gone && target.fn.state !== "standby") takeAway(target.fn, "standby");
-    else if (!gone) target.guest.partition.availabilityEvent(target.fn, AVAILABILITY.DECONFIGURE_REQUESTED);
-    const waiting = target.guest.kernel.binding(target.zdev).removing;
-    if (!gone && !waiting) sclpDeconfigure(target.guest.partition, target.zdev.facts.fid);
-    return { ...stateOf(target), waiting };
+    changeAvailability(target.fn, gone ? AVAILABILITY.GONE : AVAILABILITY.DECONFIGURE_REQUESTED);
+    return { ...stateOf(target), waiting: target.guest.kernel.binding(target.zdev).removing };
   },
   text: ({ state, waiting }) =>
     waiting ? `${state}; the driver waits for the last descriptor to be closed` : state,
 });
 
-/** Event codes that put a function into the error state; FMB events are only logged (zPCI sheet 12.2). */
-const LOGGED_ONLY = [0x2a, 0x2b, 0x2c];
-const PERMANENT = [0x3b, 0x40];
-
 export const zpciEvent = defineCommand({
   name: "zpci event",
   group: "host",
-  summary: "Let the function have an error event",
+  summary: "Let the machine report an error of the function, or a change of its availability",
   details:
-    `Event codes of the machine, for example 0x02 (DMA address out of range) and 0x3a (service action): the
-function is in the error state, accesses are EIO until a reset. 0x3b and 0x40 are permanent errors.`,
-  args: { pec: argument(number("PEC", { min: 1, max: 0xff }), "event code") },
+    `Error events, up to 0xff: for example 0x02 (DMA address out of range) or 0x3a (service action); the
+function is in the error state and accesses are EIO until a reset. 0x2a to 0x2c concern the measurement block and are
+only logged. 0x3b and 0x40 are permanent errors. Of a function that is open, 4 events are kept for user space.
+Availability events: 0x0301 configured, 0x0302 reserved to standby, 0x0303 deconfiguration requested, 0x0304 gone,
+0x0306 several functions changed, 0x0308 standby to reserved.`,
+  args: { pec: argument(number("PEC", { min: 1, max: 0xffff }), "event code") },
   options: { address: optional(number("ADDRESS"), "failing DMA address") },
   access: "write",
-  examples: ["zpci event 0x3a"],
-  run({ target }, { pec, address }) {
-    const { fn } = target;
-    if (LOGGED_ONLY.includes(pec)) fn.partition.errorEvent(fn, pec, address ?? 0, false);
-    else if (fn.state !== "enabled" && fn.state !== "blocked") {
-      throw new UsageError(`The function is ${fn.state}; only an enabled function has error events`);
-    } else {
-      fn.fail(pec, address ?? 0, true);
-      if (PERMANENT.includes(pec)) fn.state = "permanent-error";
+  examples: ["zpci event 0x3a", "zpci event 0x0303"],
+  run({ target }, { pec, address = 0 }) {
+    const { fn, guest: { kernel }, zdev } = target;
+    const binding = kernel.binding(zdev);
+    const event = { fh: fn.fh, fid: fn.identity.fid, pec };
+    const wrongState = () =>
+      new MachineError(`There is no event ${hex(pec)} for a function that is ${fn.state}`);
+    if (isAvailabilityEvent(pec)) {
+      if (!changeAvailability(fn, pec)) throw wrongState();
+      return {
+        pec: hex(pec),
+        event: availabilityText(pec),
+        reaction: null,
+        ...stateOf(target),
+        waiting: binding.removing,
+        data: availabilityBlock({ ...event, fh: fn.fh }).toHex(),
+      };
     }
-    return { pec: hex(pec), ...stateOf(target) };
+    if (pec > 0xff) throw new MachineError(`There is no event ${hex(pec)}; see "ism help zpci event"`);
+    if (!reportError(fn, pec, address, true)) throw wrongState();
+    return {
+      pec: hex(pec),
+      event: pecText(pec),
+      reaction: kernel.lastReaction ?? null,
+      queued: binding.errors.length,
+      dropped: binding.droppedErrors,
+      ...stateOf(target),
+      data: errorBlock({ ...event, address, write: true }).toHex(),
+    };
   },
+  text({ pec, event, reaction, state, ...rest }) {
+    const head = `${pec} ${event}: ${state}`;
+    if (reaction === null) {
+      return "waiting" in rest && rest.waiting ? `${head}, waiting for the last close` : head;
+    }
+    const full = "dropped" in rest && rest.dropped > 0 ? `; ${rest.dropped} dropped, the queue is full` : "";
+    return `${head}, ${reaction.replaceAll("-", " ")}${full}`;
+  },
+  raw: ({ data }) => Uint8Array.fromHex(data),
 });
 
 export const zpciRecover = defineCommand({

@@ -24,14 +24,32 @@ export interface SyscallEvent {
 /** One zPCI instruction as the machine executed it. */
 export interface InstructionEvent {
   readonly layer: "insn";
-  readonly op: "PCILG" | "PCISTG" | "PCISTB" | "PCILGI" | "PCISTGI" | "MPCIFC" | "RPCIT" | "CLP" | "SCLP";
+  readonly op:
+    | "PCILG"
+    | "PCISTG"
+    | "PCISTB"
+    | "PCILGI"
+    | "PCISTGI"
+    | "MPCIFC"
+    | "STPCIFC"
+    | "RPCIT"
+    | "SIC"
+    | "CLP"
+    | "SCLP";
   readonly fh: number;
-  /** PCI address space: 0 to 5 a BAR, 15 config space; for MPCIFC the operation, for CLP the command. */
+  /**
+   * PCI address space: 0 to 5 a BAR, 15 config space; for MPCIFC the operation, for CLP and SCLP the command, for SIC
+   * the mode.
+   */
   readonly space: number;
   readonly length: number;
+  /** Offset in the address space; for RPCIT a DMA address, for SIC the interruption subclass, for SCLP the fid. */
   readonly offset: number;
   cc?: number;
+  /** Status code; it means something when the condition code is 1. */
   status?: number;
+  /** Response code of CLP and SCLP. */
+  response?: number;
   /** Program exception instead of a condition code. */
   exception?: string;
 }
@@ -47,7 +65,7 @@ export interface DeviceEvent {
 /** An MSI, an adapter interruption or an eventfd signal. */
 export interface InterruptEvent {
   readonly layer: "irq";
-  readonly op: "MSI" | "adapter-interruption" | "eventfd" | "error-event" | "availability-event";
+  readonly op: "MSI" | "adapter-interruption" | "eventfd" | "error-event" | "availability-event" | "recovery";
   readonly fid: number;
   readonly args: Readonly<Record<string, TraceValue>>;
 }

@@ -41,6 +41,8 @@ export const RET = {
   BAD_INDEX: 0x0007,
   BAD_VLAN: 0x0008,
   NO_RESOURCES: 0x0009,
+  /** A failure of any kind, where the topology gives no reasons. */
+  FAILED: 0x000a,
 } as const;
 
 const RET_TEXT: Readonly<Record<number, string>> = {
@@ -53,6 +55,7 @@ const RET_TEXT: Readonly<Record<number, string>> = {
   [RET.BAD_INDEX]: "index in use or out of range",
   [RET.BAD_VLAN]: "VLAN not allowed",
   [RET.NO_RESOURCES]: "no resources",
+  [RET.FAILED]: "failed; this topology gives one return code for every reason",
   [NO_ANSWER]:
     "no answer, all ones came back: the function is gone, or the driver that holds it cannot reach it",
 };
@@ -143,6 +146,8 @@ export function commandName(code: number): CommandName | undefined {
 export const DATA_OFFSET = {
   /** Token bits are multiples of this. */
   TOKEN_UNIT: 2 ** 28,
+  /** Size of BAR 0; offsets and tokens lie below. */
+  END: 2 ** 48,
   IDX_UNIT: 2 ** 24,
   SIGNAL_FLAG: 2 ** 23,
   /** Elements of a DMB that a signal can name. */

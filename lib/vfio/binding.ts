@@ -4,7 +4,9 @@
  */
 import type { ErrorEvent } from "../zpci/partition.ts";
 import { VfioDevice } from "./device.ts";
+import { ErrnoError } from "./errno.ts";
 import type { Kernel } from "./kernel.ts";
+import { listEntries } from "./pci_clp.ts";
 import { coreError } from "./refusal.ts";
 import { GenericVariant } from "./variant/generic.ts";
 import { IsmVariant } from "./variant/ism.ts";
@@ -72,10 +74,23 @@ export class Binding {
         `write ${driver} to driver_override first`,
       );
     }
+    this.requirePciDevice();
     if (this.driver !== undefined) {
       throw coreError("EBUSY", "bound", source, `${this.driver} holds the function`, "unbind it first");
     }
     this.#attach(driver);
+  }
+
+  /** A function in standby is no PCI device, and has no files in sysfs. @throws {ErrnoError} ENODEV */
+  requirePciDevice(): void {
+    if (this.zdev.state === "configured") return;
+    throw coreError(
+      "ENODEV",
+      "no PCI device",
+      "drivers/base/bus.c: bind_store",
+      `The function is in ${this.zdev.state}; there is no PCI device to bind`,
+      '"ism zpci configure" or "ism zpci event 0x0301" brings it back',
+    );
   }
 
   /**
@@ -121,10 +136,10 @@ export class Binding {
   /** A write to `drivers_probe`: the driver that driver_override names, else the kernel's own. */
   probe(): void {
     if (this.removing) {
-      this.#probeAfter = true;
+      if (!this.#leaving) this.#probeAfter = true;
       return;
     }
-    if (this.driver !== undefined) return;
+    if (this.driver !== undefined || this.zdev.state !== "configured") return;
     const driver = DRIVERS.find((name) => name === (this.override ?? "ism"));
     if (driver !== undefined) this.#attach(driver);
   }
@@ -138,6 +153,11 @@ export class Binding {
     if (!this.#probeAfter) return;
     this.#probeAfter = false;
     this.probe();
+  }
+
+  /** Error events that found no place in the queue. */
+  get droppedErrors(): number {
+    return this.#droppedErrors;
   }
 
   /** Error events that user space has not recovered from. */
@@ -157,10 +177,20 @@ export class Binding {
     this.#droppedErrors = 0;
   }
 
-  /** The function came (back): the kernel takes its handle, enables it and looks for a driver. */
+  /**
+   * The function came (back): the kernel takes its handle, enables it and looks for a driver. While it is still on its
+   * way out, that waits; a function that is there already stays as it is.
+   */
   arrived(fh: number): void {
+    if (this.#leaving) this.#probeAfter = true;
+    if (this.#leaving || this.zdev.state === "configured") return;
+    this.zdev.state = "configured";
     this.zdev.fh = fh;
-    this.zdev.enable();
+    try {
+      this.zdev.enable();
+    } catch (error) {
+      if (!(error instanceof ErrnoError)) throw error;
+    }
     this.probe();
   }
 
@@ -189,7 +219,13 @@ export class Binding {
 
   #left(): void {
     this.#leaving = false;
-    this.#kernel.deconfigure(this.zdev);
+    const isBack = this.#probeAfter;
+    this.#probeAfter = false;
+    if (!isBack) return this.#kernel.deconfigure(this.zdev);
+    this.zdev.attach(undefined);
+    this.zdev.state = "standby";
+    const entry = listEntries(this.#kernel.partition).find(({ fid }) => fid === this.zdev.facts.fid);
+    if (entry?.configured === true) this.arrived(entry.fh);
   }
 
   /** ism_vfio_pci and vfio-pci match only by override, the kernel's own driver only without another override. */

@@ -3,8 +3,15 @@
  * one driver process. Facts: VFIO sheet 1.1 and 1.2, zPCI sheet 11.
  */
 import type { Processor } from "../zpci/instruction.ts";
-import type { AvailabilityEvent, ErrorEvent, Partition, PartitionKernel } from "../zpci/partition.ts";
-import { AVAILABILITY, sclpDeconfigure } from "../zpci/service_processor.ts";
+import { isEnabledHandle } from "../zpci/handle.ts";
+import {
+  type AvailabilityEvent,
+  type ErrorEvent,
+  type Partition,
+  type PartitionKernel,
+  SIC,
+} from "../zpci/partition.ts";
+import { SCLP, sclp } from "../zpci/service_processor.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
 import { Container, ContainerFile, type ContainerState } from "./container.ts";
 import { Binding, type BindingState } from "./binding.ts";
@@ -17,11 +24,13 @@ import { Group, GroupFile } from "./group.ts";
 import { IommuDomain } from "./iommu_domain.ts";
 import { Iommufd, IommufdFile, type IommufdState } from "./iommufd.ts";
 import { LockPlan } from "./lock_plan.ts";
+import { listEntries } from "./pci_clp.ts";
+import { type Reaction, reactToAvailability, reactToError } from "./pci_event.ts";
 import { Process } from "./process.ts";
 import { coreError } from "./refusal.ts";
 import type { RegionLayoutName } from "./region_layout.ts";
 import type { DriverRevision } from "./variant/ism.ts";
-import { type InterruptBits, listFunctions, Zdev, type ZdevState } from "./zdev.ts";
+import { type InterruptBits, PCI_ISC, Zdev, type ZdevState } from "./zdev.ts";
 
 /** Choices of the topology that concern the kernel. */
 export interface KernelOptions {
@@ -84,6 +93,8 @@ export class Kernel implements PartitionKernel {
   readonly #zdevs: Zdev[] = [];
   readonly #eventfds = new Map<number, EventFd>();
   readonly #interruptPage: number;
+  /** What the kernel made of the last error event. */
+  lastReaction: Reaction | undefined = undefined;
   #nextId = 1;
 
   private constructor(partition: Partition, options: KernelOptions, interruptPage: number) {
@@ -92,6 +103,7 @@ export class Kernel implements PartitionKernel {
     this.process = new Process(this, partition.tracer);
     this.#interruptPage = interruptPage;
     partition.kernel = this;
+    partition.setInterruptionControls(SIC.SINGLE, PCI_ISC);
   }
 
   /** Boots: finds the functions through CLP, enables them and binds ism_vfio_pci to each by driver_override. */
@@ -99,7 +111,8 @@ export class Kernel implements PartitionKernel {
     const page = partition.storage.allocate(PAGE_SIZE);
     if (page === undefined) throw new Error("The guest has no storage for its interrupt page");
     const kernel = new Kernel(partition, options, page.address);
-    for (const { fh } of listFunctions(partition).slice(0, MAX_FUNCTIONS)) {
+    const configured = listEntries(partition).filter((entry) => entry.configured);
+    for (const { fh } of configured.slice(0, MAX_FUNCTIONS)) {
       kernel.#add(Zdev.discover(processor, fh, kernel.#nextBits(), options.busyRetryLimit));
     }
     for (const binding of kernel.bindings) {
@@ -221,8 +234,18 @@ export class Kernel implements PartitionKernel {
     return domain;
   }
 
-  /** Scans summary bits, then the vector bits of each function, and hands vectors on (arch/s390/pci/pci_irq.c). */
-  adapterInterruption(_isc: number): void {
+  /**
+   * Scans the interrupt bits, asks for the next interruption, and scans again for what came in between
+   * (arch/s390/pci/pci_irq.c: zpci_floating_irq_handler).
+   */
+  adapterInterruption(isc: number): void {
+    this.#scanInterrupts();
+    this.partition.setInterruptionControls(SIC.SINGLE, isc);
+    this.#scanInterrupts();
+  }
+
+  /** Summary bits, then the vector bits of each function; vectors are handed on. */
+  #scanInterrupts(): void {
     const storage = this.partition.storage.find(this.#interruptPage, PAGE_SIZE)!;
     const bytes = storage.touch(0, PAGE_SIZE, true);
     this.#zdevs.forEach((zdev, i) => {
@@ -240,31 +263,27 @@ export class Kernel implements PartitionKernel {
     });
   }
 
-  /** Error events: vfio leaves recovery to user space, which sees EIO until it resets (VFIO sheet 8.6). */
+  /** Error events; the reaction is there for those who caused the event. */
   errorEvent(event: ErrorEvent): void {
-    const binding = this.bindings.find(({ zdev }) => zdev.facts.fid === event.fid);
-    // A handle that is not the current one belongs to a function that was reset since (zPCI sheet 1.4).
-    if (binding === undefined || binding.zdev.fh !== event.fh) return;
-    binding.errorEvent(event);
+    this.lastReaction = reactToError(this, event);
   }
 
-  /** Availability events (zPCI sheet 12.3; arch/s390/pci/pci_event.c: __zpci_event_availability). */
-  availabilityEvent({ fid, fh, pec }: AvailabilityEvent): void {
-    const binding = this.bindings.find(({ zdev }) => zdev.facts.fid === fid);
-    if (binding === undefined) return;
-    if (pec === AVAILABILITY.CONFIGURED) binding.arrived(fh);
-    else if (pec === AVAILABILITY.DECONFIGURE_REQUESTED || pec === AVAILABILITY.GONE) binding.leave();
+  /** Availability events. */
+  availabilityEvent(event: AvailabilityEvent): void {
+    reactToAvailability(this, event);
   }
 
-  /** Gives a function back to the machine: disable, then SCLP deconfigure. */
+  /** Lets go of a function whose driver is gone: disable, then SCLP deconfigure unless the machine took it already. */
   deconfigure(zdev: Zdev): void {
     zdev.attach(undefined);
     try {
-      zdev.disable();
+      if (isEnabledHandle(zdev.fh)) zdev.disable();
     } catch (error) {
       if (!(error instanceof ErrnoError)) throw error;
     }
-    sclpDeconfigure(this.partition, zdev.facts.fid);
+    const entry = listEntries(this.partition).find(({ fid }) => fid === zdev.facts.fid);
+    if (entry?.configured === true) sclp(this.partition, SCLP.DECONFIGURE, zdev.facts.fid);
+    zdev.state = entry === undefined ? "reserved" : "standby";
   }
 
   save(): KernelState {

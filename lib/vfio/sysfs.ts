@@ -6,7 +6,7 @@ import { hex } from "../base/hex.ts";
 import type { Binding } from "./binding.ts";
 import type { Kernel } from "./kernel.ts";
 import { noEntry } from "./nodes.ts";
-import { listFunctions } from "./zdev.ts";
+import { listEntries } from "./pci_clp.ts";
 
 /** The target of a sysfs link. @throws {ErrnoError} ENOENT */
 export function readLink(kernel: Kernel, path: string): string {
@@ -47,7 +47,7 @@ export function functionDirectory(kernel: Kernel, binding: Binding): SysfsEntry[
   const { zdev, driver, device } = binding;
   const { facts } = zdev;
   const path = `/sys/bus/pci/devices/${zdev.name}`;
-  const listed = listFunctions(kernel.partition).find(({ fid }) => fid === facts.fid);
+  const listed = listEntries(kernel.partition).find(({ fid, configured }) => configured && fid === facts.fid);
   if (listed === undefined && driver === undefined) throw noEntry(path);
   const line = (name: string, text: string): SysfsEntry => ({
     name,

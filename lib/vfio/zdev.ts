@@ -3,71 +3,32 @@
  * code of the kernel that executes PCI instructions. Busy answers are retried, condition codes become errnos here.
  * Facts: zPCI sheet 1.3, 3.5, 11; VFIO sheet 4.5.
  */
-import { CC, ProgramException, STATUS, statusText } from "../zpci/answer.ts";
+import { CC, mpcifcStatusText, ProgramException, STATUS, statusText } from "../zpci/answer.ts";
 import { SPACE_CONFIG } from "../zpci/access_rules.ts";
 import {
   CLP,
   clp,
   CLP_HEADER,
   CLP_RESPONSE,
-  LIST_ENTRY,
-  LIST_REQUEST,
-  LIST_RESPONSE,
-  QUERY_FUNCTION_REQUEST,
-  QUERY_FUNCTION_RESPONSE,
-  QUERY_GROUP_REQUEST,
-  QUERY_GROUP_RESPONSE,
   SET_FUNCTION,
   SET_FUNCTION_REQUEST,
   SET_FUNCTION_RESPONSE,
 } from "../zpci/clp.ts";
 import { FIB, IOTA_REGION_THIRD, IOTA_TRANSLATION_ON, packInterrupts } from "../zpci/fib.ts";
-import { HANDLE_ENABLED, isEnabledHandle } from "../zpci/handle.ts";
-import type { Partition } from "../zpci/partition.ts";
+import { isEnabledHandle } from "../zpci/handle.ts";
 import type { Processor } from "../zpci/instruction.ts";
 import { MPCIFC, mpcifc, rpcit } from "../zpci/mpcifc.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
 import { hex } from "../base/hex.ts";
 import { ErrnoError } from "./errno.ts";
 import type { IommuDomain } from "./iommu_domain.ts";
+import { setMsiEnable, writeMessage } from "./msi.ts";
+import { clpBlock, listEntries, queryFacts, type ZdevFacts } from "./pci_clp.ts";
 
 const PFT_ISM = 5;
-const PCI_ISC = 2;
+/** Interruption subclass of PCI adapter interruptions (arch/s390/include/asm/isc.h). */
+export const PCI_ISC = 2;
 const REGISTER_BYTES = 8;
-/** CLP blocks are one page (arch/s390/pci/pci_clp.c: clp_alloc_block). */
-const CLP_BLOCK_BYTES = PAGE_SIZE;
-
-/** A memory BAR as the kernel's resource table knows it. */
-export interface BarResource {
-  /** Size in bytes, 0 if there is no resource. */
-  readonly size: number;
-  readonly is64: boolean;
-  readonly prefetch: boolean;
-}
-
-/** What the kernel remembers of Query PCI Function and Query PCI Function Group. */
-export interface ZdevFacts {
-  readonly fid: number;
-  readonly uid: number;
-  readonly pchid: number;
-  readonly vfn: number;
-  readonly pft: number;
-  readonly pfgid: number;
-  readonly port: number;
-  readonly startDma: number;
-  readonly endDma: number;
-  readonly pfip: Uint8Array;
-  readonly utilityString: Uint8Array | undefined;
-  readonly fmbLength: number;
-  readonly bars: readonly BarResource[];
-  /** Longest store block of the function, from its group. */
-  readonly maxstbl: number;
-  readonly noi: number;
-  readonly mui: number;
-  readonly version: number;
-  readonly dasm: bigint;
-  readonly msia: bigint;
-}
 
 /** A call that the real kernel would never come back from. */
 export class WouldHangError extends Error {
@@ -81,8 +42,12 @@ export interface InterruptBits {
   readonly aisbo: number;
 }
 
+/** What the kernel takes the function for (arch/s390/include/asm/pci.h: enum zpci_state). */
+export type ZdevAvailability = "standby" | "configured" | "reserved";
+
 /** State for the host file: what the kernel remembers, whatever the machine says by now. */
 export interface ZdevState {
+  readonly state: ZdevAvailability;
   readonly fh: number;
   readonly vectors: number;
   readonly facts: ZdevFactsState;
@@ -105,6 +70,8 @@ export class Zdev {
   readonly name: string;
   /** The current handle; every access reads it anew, because hotplug can change it at any time. */
   fh: number;
+  /** Standby and reserved functions have no PCI device. */
+  state: ZdevAvailability = "configured";
   /** Vectors registered for interrupts, 0 for none. */
   vectors = 0;
   domain: IommuDomain | undefined = undefined;
@@ -146,6 +113,7 @@ export class Zdev {
     };
     const zdev = new Zdev(processor, state.fh, facts, bits, busyLimit);
     zdev.vectors = state.vectors;
+    zdev.state = state.state;
     return zdev;
   }
 
@@ -241,10 +209,20 @@ export class Zdev {
 
   /** sysfs `recover`: takes the current handle from List PCI, disables if that is still to do, enables. */
   recover(): void {
-    const fn = listFunctions(this.#processor.partition).find(({ fid }) => fid === this.facts.fid);
-    if (fn !== undefined) this.fh = fn.fh;
+    const fn = listEntries(this.#processor.partition).find(({ fid }) => fid === this.facts.fid);
+    if (fn?.configured === true) this.fh = fn.fh;
     if (isEnabledHandle(this.fh)) this.disable();
     this.enable();
+  }
+
+  /** zpci_reset_load_store_blocked: accesses work again, DMA and interrupts do not. @throws {ErrnoError} EIO */
+  unblock(): void {
+    this.#modify(MPCIFC.RESET_BLOCK, {});
+  }
+
+  /** zpci_clear_error_state. @throws {ErrnoError} EIO */
+  clearError(): void {
+    this.#modify(MPCIFC.RESET_ERROR, {});
   }
 
   /** Attaches to an IOMMU domain, or to none. @throws {ErrnoError} EIO, and it is attached to none */
@@ -262,13 +240,16 @@ export class Zdev {
 
   /** arch_setup_msi_irqs: registers vectors for floating interrupts. @throws {ErrnoError} EIO */
   setupInterrupts(vectors: number): void {
+    writeMessage(this);
     this.#registerInterrupts(vectors);
     this.vectors = vectors;
+    setMsiEnable(this, true);
   }
 
   /** arch_teardown_msi_irqs. */
   teardownInterrupts(): void {
     if (this.vectors === 0) return;
+    setMsiEnable(this, false);
     this.vectors = 0;
     this.#takeBack(MPCIFC.DEREGISTER_INTERRUPTS);
   }
@@ -306,6 +287,7 @@ export class Zdev {
   save(): ZdevState {
     const { pfip, utilityString, dasm, msia, ...rest } = this.facts;
     return {
+      state: this.state,
       fh: this.fh,
       vectors: this.vectors,
       facts: {
@@ -412,84 +394,9 @@ export class Zdev {
       layer: refusedByDevice ? "device" : "instruction",
       rule: `status ${status}`,
       source: `arch/s390/pci/pci_insn.c: ${symbol}`,
-      message: `${op} answered condition code 1, status ${status}: ${statusText(status)}`,
+      message: `${op} answered condition code 1, status ${status}: ${
+        (op === "MPCIFC" || op === "RPCIT" ? mpcifcStatusText : statusText)(status)
+      }`,
     });
   }
-}
-
-/** A page with a request header and, behind a 32-byte request, the header of a response area. */
-export function clpBlock(code: number, responseLength: number): Uint8Array {
-  const block = new Uint8Array(CLP_BLOCK_BYTES);
-  CLP_HEADER.encode({ length: 32, code }, block);
-  CLP_HEADER.encode({ length: responseLength }, block, 32);
-  return block;
-}
-
-/** Asks CLP about a function and its group (arch/s390/pci/pci_clp.c: clp_query_pci_fn, clp_query_pci_fngrp). */
-function queryFacts(processor: Processor, fh: number): ZdevFacts {
-  const functionBlock = clpBlock(CLP.QUERY_FUNCTION, QUERY_FUNCTION_RESPONSE.size);
-  QUERY_FUNCTION_REQUEST.encode({ fh }, functionBlock);
-  clp(processor.partition, functionBlock);
-  const fn = QUERY_FUNCTION_RESPONSE.decode(functionBlock, QUERY_FUNCTION_REQUEST.size);
-
-  const groupBlock = clpBlock(CLP.QUERY_GROUP, QUERY_GROUP_RESPONSE.size);
-  QUERY_GROUP_REQUEST.encode({ pfgid: fn.pfgid }, groupBlock);
-  clp(processor.partition, groupBlock);
-  const group = QUERY_GROUP_RESPONSE.decode(groupBlock, QUERY_GROUP_REQUEST.size);
-
-  const words = new DataView(fn.bars.buffer, fn.bars.byteOffset);
-  return {
-    fid: fn.fid,
-    uid: fn.uid,
-    pchid: fn.pchid,
-    vfn: fn.vfn,
-    pft: fn.pft,
-    pfgid: fn.pfgid,
-    port: fn.port & 0xf,
-    startDma: fn.sdma,
-    endDma: fn.edma,
-    pfip: fn.pfip,
-    utilityString: (fn.flags & 1) !== 0 ? fn.utilityString : undefined,
-    fmbLength: fn.fmbWords * 4,
-    bars: [...fn.barExponents].map((exponent, bar) => {
-      const flags = words.getUint32(bar * 4, true);
-      return {
-        size: exponent === 0 ? 0 : 2 ** exponent,
-        is64: (flags & 4) !== 0,
-        prefetch: (flags & 8) !== 0,
-      };
-    }),
-    maxstbl: group.maxstbl & 0x1fff,
-    noi: group.noi & 0xfff,
-    mui: group.mui,
-    version: group.version,
-    dasm: group.dasm,
-    msia: group.msia,
-  };
-}
-
-/** A configured function as List PCI reports it. */
-export interface ListedFunction {
-  readonly fid: number;
-  readonly fh: number;
-  readonly vendorId: number;
-  readonly deviceId: number;
-}
-
-/** All configured functions with their handles, from List PCI (arch/s390/pci/pci_clp.c: clp_list_pci). */
-export function listFunctions(partition: Partition): ListedFunction[] {
-  const functions: ListedFunction[] = [];
-  let resumeToken = 0;
-  do {
-    const block = clpBlock(CLP.LIST_PCI, CLP_BLOCK_BYTES - LIST_REQUEST.size);
-    LIST_REQUEST.encode({ resumeToken }, block);
-    clp(partition, block);
-    const end = LIST_REQUEST.size + CLP_HEADER.decode(block, LIST_REQUEST.size).length;
-    for (let at = LIST_REQUEST.size + LIST_RESPONSE.size; at < end; at += LIST_ENTRY.size) {
-      const { vendorId, deviceId, configured, fid, fh } = LIST_ENTRY.decode(block, at);
-      if (vendorId !== 0 && configured === HANDLE_ENABLED) functions.push({ fid, fh, vendorId, deviceId });
-    }
-    resumeToken = LIST_RESPONSE.decode(block, LIST_REQUEST.size).resumeToken;
-  } while (resumeToken !== 0);
-  return functions;
 }

@@ -20,9 +20,10 @@ export const STATUS = {
   ALREADY_IN_STATE: 44,
 } as const;
 
-/** Status codes that come with condition code 1, for MPCIFC. */
+/** Status codes that come with condition code 1, for MPCIFC, STPCIFC and RPCIT. */
 export const MPCIFC_STATUS = {
   RESOURCE_NOT_AVAILABLE: 4,
+  ERROR_STATE: 8,
   INSUFFICIENT_RESOURCES: 16,
   SEQUENCE: 24,
   DMA_SPACE_INVALID: 28,
@@ -46,6 +47,39 @@ const STATUS_TEXT: Readonly<Record<number, string>> = {
 /** A load or store status code in words. */
 export function statusText(status: number): string {
   return STATUS_TEXT[status] ?? "unknown status";
+}
+
+const MPCIFC_STATUS_TEXT: Readonly<Record<number, string>> = {
+  [MPCIFC_STATUS.RESOURCE_NOT_AVAILABLE]: "resource not available",
+  [MPCIFC_STATUS.ERROR_STATE]: "function in error state",
+  [MPCIFC_STATUS.INSUFFICIENT_RESOURCES]: "insufficient resources",
+  [MPCIFC_STATUS.SEQUENCE]: "sequence error, already or not registered",
+  [MPCIFC_STATUS.DMA_SPACE_INVALID]: "DMA address space invalid",
+  [MPCIFC_STATUS.FRAME_INVALID]: "frame invalid",
+  [MPCIFC_STATUS.RECOVERY_IN_PROGRESS]: "error recovery in progress",
+};
+
+/** A status code of MPCIFC, STPCIFC or RPCIT in words. */
+export function mpcifcStatusText(status: number): string {
+  return MPCIFC_STATUS_TEXT[status] ?? "unknown status";
+}
+
+/** What the machine answered when it refused: a condition code, a response code, or a program exception. */
+export interface MachineAnswer {
+  readonly cc?: number;
+  readonly status?: number;
+  /** Response code of CLP or SCLP. */
+  readonly response?: number;
+  readonly exception?: ProgramExceptionName;
+}
+
+/** The machine refused an instruction that was not issued through the kernel. */
+export class MachineError extends Error {
+  override readonly name = "MachineError";
+
+  constructor(message: string, readonly answer: MachineAnswer = {}) {
+    super(message);
+  }
 }
 
 /** Program exceptions by name, with their interruption codes. */

@@ -26,6 +26,7 @@ Deno.test("STATUS has the load and store codes of zPCI sheet 3.6, each with its 
 Deno.test("MPCIFC_STATUS has the MPCIFC codes of zPCI sheet 3.6", () => {
   assertEquals<unknown>(MPCIFC_STATUS, {
     RESOURCE_NOT_AVAILABLE: 4,
+    ERROR_STATE: 8,
     INSUFFICIENT_RESOURCES: 16,
     SEQUENCE: 24,
     DMA_SPACE_INVALID: 28,

@@ -245,7 +245,7 @@ export function clp(partition: Partition, block: Uint8Array): number {
   CLP_HEADER.encode({ code }, response);
   if (partition.tracer.sink !== undefined) {
     const event = { layer: "insn", op: "CLP", fh: 0, space: request.code, length: requestLength } as const;
-    partition.tracer.point({ ...event, offset: 0, cc, status: code });
+    partition.tracer.point({ ...event, offset: 0, cc, status: 0, response: code });
   }
   return cc;
 }

@@ -2,19 +2,11 @@
  * A function's access to its partition's storage: translation, protection, and what happens when they fail.
  * Facts: zPCI sheet section 11 (IOAT), 12.2 (event codes), VFIO sheet 9.4.
  */
+import { PEC } from "./error_events.ts";
 import type { MachineOptions } from "./options.ts";
 import type { StorageBuffer } from "./storage.ts";
 import { type Translation, type TranslationTables, usableLimit } from "./translation.ts";
 import type { ZpciFunction } from "./function.ts";
-
-/** Error event codes that the machine gives by itself (zPCI sheet 12.2). */
-export const PEC = {
-  INVALID_DMA_SPACE: 0x01,
-  OUT_OF_RANGE: 0x02,
-  ACCESS_PROTECTION: 0x05,
-  INVALID_TABLE_ENTRY: 0x07,
-  SERVICE_ACTION: 0x3a,
-} as const;
 
 /** Outcome of a DMA access. */
 export const DMA = {

@@ -2,22 +2,12 @@
 import { assertEquals } from "@std/assert";
 import { Machine } from "../../tests/support/machine.ts";
 import { pattern } from "../../tests/support/bytes.ts";
-import { DMA, PEC } from "./dma.ts";
+import { DMA } from "./dma.ts";
 import { FUNCTION_STATES } from "./function.ts";
 import type { MachineOptions } from "./options.ts";
 
 const SDMA = 0x1_0000_0000;
 const EDMA = 0x1_ffff_ffff;
-
-Deno.test("PEC has the event codes of zPCI sheet 12.2", () => {
-  assertEquals<unknown>(PEC, {
-    INVALID_DMA_SPACE: 0x01,
-    OUT_OF_RANGE: 0x02,
-    ACCESS_PROTECTION: 0x05,
-    INVALID_TABLE_ENTRY: 0x07,
-    SERVICE_ACTION: 0x3a,
-  });
-});
 
 /** A function with bus master on and four mapped pages at SDMA, from byte 4096 of an eight-page buffer on. */
 function wired(

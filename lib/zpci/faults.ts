@@ -3,6 +3,7 @@
  * the same host gives the same run.
  */
 import { CC, PROGRAM_EXCEPTION, ProgramException, type ProgramExceptionName, STATUS } from "./answer.ts";
+import { isMeasurementEvent, reportError } from "./error_events.ts";
 import type { ZpciFunction } from "./function.ts";
 
 /** Instructions that a fault can be put on. */
@@ -18,7 +19,7 @@ export type FaultKind =
   /** Condition code 3. */
   | { readonly kind: "invalid-handle" }
   | { readonly kind: "exception"; readonly exception: ProgramExceptionName }
-  /** An error event with this event code; the function is in the error state then. */
+  /** An error event with this event code (zPCI sheet 12.2), and the state that follows from it. */
   | { readonly kind: "event"; readonly pec: number }
   /** One bit of the data is inverted, counted from the most significant of the first byte. */
   | { readonly kind: "flip"; readonly bit: number };
@@ -121,8 +122,9 @@ export class FaultPlan {
       case "exception":
         throw new ProgramException(fault.exception, `${op} as a fault asks for`);
       case "event":
-        fn.fail(fault.pec, offset, op !== "PCILG");
-        return CC.ERROR | STATUS.BLOCKED << 8;
+        reportError(fn, fault.pec, offset, op !== "PCILG");
+        // An event about the measurement block leaves the function as it was, and the access happens.
+        return isMeasurementEvent(fault.pec) ? undefined : CC.ERROR | STATUS.BLOCKED << 8;
       case "flip":
         this.#flip = fault.bit;
         return undefined;

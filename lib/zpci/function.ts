@@ -4,6 +4,7 @@
  */
 import { ConfigRegisters, type ConfigRegistersState } from "./config_registers.ts";
 import { DmaPort } from "./dma.ts";
+import { reportError } from "./error_events.ts";
 import { disabledHandle, ENABLED_HANDLE, initialHandle } from "./handle.ts";
 import type { Partition } from "./partition.ts";
 import type { IoatRegistration } from "./translation.ts";
@@ -171,16 +172,14 @@ export class ZpciFunction {
   }
 
   /**
-   * Error event: loads and stores are refused, DMA and interrupts stop (zPCI sheet 12.4), and the partition is told.
+   * The device ran into an error: loads and stores are refused, DMA and interrupts stop (zPCI sheet 12.4), and the
+   * partition is told. Once: what is in an error state already does nothing that could fail.
    *
    * @param pec event code of zPCI sheet 12.2
    * @param address failing DMA address
    */
   fail(pec: number, address: number, write: boolean): void {
-    if (this.state !== "enabled" && this.state !== "blocked") return;
-    this.state = "error";
-    this.model.reset("error");
-    this.partition.errorEvent(this, pec, address, write);
+    if (this.state !== "error") reportError(this, pec, address, write);
   }
 
   /** MSI from the device: bits in storage, then perhaps an adapter interruption (zPCI sheet 11). */

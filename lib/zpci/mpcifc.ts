@@ -3,8 +3,9 @@
  * Facts: zPCI sheet sections 2 (operation codes), 1.5 (states), 3.6 (status codes), 11
  * (QEMU hw/s390x/s390-pci-inst.c: mpcifc_service_call, stpcifc_service_call, rpcit_service_call).
  */
-import { CC, MPCIFC_STATUS, ProgramException, STATUS } from "./answer.ts";
-import { PEC } from "./dma.ts";
+import { CC, MPCIFC_STATUS, ProgramException } from "./answer.ts";
+import type { InstructionEvent } from "../base/trace.ts";
+import { PEC, reportError } from "./error_events.ts";
 import {
   FIB,
   FUNCTION_CONTROLS,
@@ -12,6 +13,7 @@ import {
   IOTA_REGION_THIRD,
   IOTA_TRANSLATION_ON,
   IOTA_TYPE,
+  packInterrupts,
   unpackInterrupts,
 } from "./fib.ts";
 import { isEnabledHandle } from "./handle.ts";
@@ -111,12 +113,26 @@ export function mpcifc(
   fib: Uint8Array,
   dmaSpace = 0,
 ): number {
-  const { partition } = processor;
-  const sink = partition.tracer.sink;
   const event = { layer: "insn", op: "MPCIFC", fh, space: operation, length: fib.length, offset: 0 } as const;
-  const cc = modify(processor, fh, operation, fib, dmaSpace);
-  if (sink !== undefined) partition.tracer.point({ ...event, cc, status: processor.status });
-  return cc;
+  return traced(processor, event, () => modify(processor, fh, operation, fib, dmaSpace));
+}
+
+/** Executes an instruction inside its event; what it causes lies within. */
+function traced(processor: Processor, described: InstructionEvent, execute: () => number): number {
+  const { sink } = processor.partition.tracer;
+  if (sink === undefined) return execute();
+  const event: InstructionEvent = { ...described };
+  sink.enter(event);
+  try {
+    event.cc = execute();
+    event.status = processor.status;
+    return event.cc;
+  } catch (error) {
+    if (error instanceof ProgramException) event.exception = error.exception;
+    throw error;
+  } finally {
+    sink.leave(event);
+  }
 }
 
 function modify(
@@ -141,13 +157,19 @@ function modify(
   return processor.status === 0 ? CC.OK : CC.ERROR;
 }
 
-/** STPCIFC: stores the function's controls into a FIB (zPCI sheet 1.5). */
+/** STPCIFC: stores the function's controls and what is registered for it into a FIB (zPCI sheet 1.5, 11). */
 export function stpcifc(processor: Processor, fh: number, fib: Uint8Array): number {
+  const event = { layer: "insn", op: "STPCIFC", fh, space: 0, length: fib.length, offset: 0 } as const;
+  return traced(processor, event, () => storeControls(processor, fh, fib));
+}
+
+function storeControls(processor: Processor, fh: number, fib: Uint8Array): number {
   processor.status = 0;
-  const fn = processor.partition.functions.find((each) => each.fh === fh);
+  if (fib.length < FIB.size) throw new ProgramException("specification", "STPCIFC with a short FIB");
+  const fn = processor.partition.byHandle(fh);
   if (fn === undefined || fn.state === "reserved" || fn.state === "standby") return CC.INVALID_HANDLE;
   if (fn.state === "permanent-error") {
-    processor.status = STATUS.ERROR_STATE;
+    processor.status = MPCIFC_STATUS.ERROR_STATE;
     return CC.ERROR;
   }
   let controls = 0;
@@ -155,32 +177,51 @@ export function stpcifc(processor: Processor, fh: number, fib: Uint8Array): numb
   if (fn.state === "blocked" || fn.state === "error") controls |= FUNCTION_CONTROLS.ERROR;
   if (fn.state === "error") controls |= FUNCTION_CONTROLS.BLOCKED;
   if (fn.ioat !== undefined) controls |= FUNCTION_CONTROLS.DMA_REGISTERED;
-  const { ioat, measurementBlock } = fn;
-  FIB.encode({ controls, pba: ioat?.pba ?? 0, pal: ioat?.pal ?? 0, fmba: measurementBlock ?? 0 }, fib);
+  const { ioat, interrupts, measurementBlock } = fn;
+  FIB.encode({
+    format: 0,
+    controls,
+    pba: ioat?.pba ?? 0,
+    pal: ioat?.pal ?? 0,
+    iota: ioat === undefined ? 0 : ioat.origin + IOTA_TRANSLATION_ON + IOTA_REGION_THIRD,
+    interrupts: interrupts === undefined ? 0 : packInterrupts({ ...interrupts, sum: 1 }),
+    aibv: interrupts?.aibv ?? 0,
+    aisb: interrupts?.aisb ?? 0,
+    fmba: measurementBlock ?? 0,
+  }, fib);
   return CC.OK;
 }
 
 /**
  * RPCIT: the device looks at the translations of a range again. ISM has no IOMMU of its own: a range that holds an
  * address still in use puts the function into the error state, whether it is still mapped or not (zPCI sheet 11).
+ * So do a function without translation, and a range outside of the registered one.
  */
 export function rpcit(processor: Processor, fh: number, iova: number, length: number): number {
-  const { partition } = processor;
+  const event = { layer: "insn", op: "RPCIT", fh, space: 0, length, offset: iova } as const;
+  return traced(processor, event, () => refresh(processor, fh, iova, length));
+}
+
+function refresh(processor: Processor, fh: number, iova: number, length: number): number {
   processor.status = 0;
-  const fn = partition.byHandle(fh);
-  let cc: number = CC.OK;
-  const injected = fn === undefined ? undefined : processor.faults?.before("RPCIT", fn, 0, iova, length);
-  if (!isEnabledHandle(fh) || fn === undefined) cc = CC.INVALID_HANDLE;
-  else if (injected !== undefined) cc = processor.answerInjected(injected);
-  else if (fn.state === "error" || fn.state === "permanent-error") {
-    processor.status = STATUS.ERROR_STATE;
-    cc = CC.ERROR;
-  } else if (fn.model.usesDma(iova, length)) {
-    fn.fail(PEC.OUT_OF_RANGE, iova, true);
+  const fn = processor.partition.byHandle(fh);
+  if (!isEnabledHandle(fh) || fn === undefined || fn.state === "permanent-error") return CC.INVALID_HANDLE;
+  const injected = processor.faults?.before("RPCIT", fn, 0, iova, length);
+  if (injected !== undefined) return processor.answerInjected(injected);
+  if (fn.state === "error") {
+    processor.status = MPCIFC_STATUS.RECOVERY_IN_PROGRESS;
+    return CC.ERROR;
   }
-  if (partition.tracer.sink !== undefined) {
-    const event = { layer: "insn", op: "RPCIT", fh, space: 0, length, offset: iova } as const;
-    partition.tracer.point({ ...event, cc, status: processor.status });
-  }
-  return cc;
+  const pec = refreshError(fn, iova, length);
+  if (pec === undefined) return CC.OK;
+  reportError(fn, pec, iova, true);
+  processor.status = MPCIFC_STATUS.ERROR_STATE;
+  return CC.ERROR;
+}
+
+/** The event code that a refresh of a range ends with, if it does. */
+function refreshError(fn: ZpciFunction, iova: number, length: number): number | undefined {
+  if (fn.ioat === undefined) return PEC.INVALID_DMA_SPACE;
+  if (iova + length - 1 < fn.ioat.pba || iova > fn.ioat.pal) return PEC.OUT_OF_RANGE;
+  return fn.model.usesDma(iova, length) ? PEC.OUT_OF_RANGE : undefined;
 }

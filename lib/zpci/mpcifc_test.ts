@@ -219,12 +219,43 @@ Deno.test.each(
     { what: "the last byte in use", inUse: [[SDMA + 0x2fff, 4096]], state: "error" },
   ] as const,
 )("RPCIT over a range with $what leaves state $state (11)", ({ inUse, state }) => {
-  const machine = Machine.enabled();
+  const machine = translated();
   machine.device.inUse = inUse;
-  rpcit(machine.processor, machine.fn.fh, SDMA + 0x1000, 0x2000);
-  assertEquals(machine.fn.state, state);
-  assertEquals(machine.errors.length, state === "error" ? 1 : 0);
+  const { processor, fn } = machine;
+  const answer = outcome(processor, () => rpcit(processor, fn.fh, SDMA + 0x1000, 0x2000));
+  assertEquals([fn.state, answer], [state, state === "error" ? "cc 1 status 8" : "cc 0"]);
+  assertEquals(machine.errors.map(({ pec }) => pec), state === "error" ? [0x02] : []);
 });
+
+Deno.test.each([
+  { what: "its first page", iova: SDMA, length: 4096, pec: undefined },
+  { what: "a range that begins before it", iova: SDMA - 4096, length: 8192, pec: undefined },
+  { what: "a range that ends before it", iova: SDMA - 4096, length: 4096, pec: 0x02 },
+  { what: "its last byte, one page more for ISM", iova: EDMA + 4096, length: 1, pec: undefined },
+  { what: "a range behind it", iova: EDMA + 4097, length: 4096, pec: 0x02 },
+])("RPCIT over the registered range: $what (11, 12.2)", ({ iova, length, pec }) => {
+  const machine = translated();
+  const { processor, fn } = machine;
+  assertEquals(
+    outcome(processor, () => rpcit(processor, fn.fh, iova, length)),
+    pec === undefined ? "cc 0" : "cc 1 status 8",
+  );
+  assertEquals(machine.errors.map((event) => event.pec), pec === undefined ? [] : [pec]);
+});
+
+Deno.test("RPCIT without registered translation is event 0x01 and the error state (12.2)", () => {
+  const machine = Machine.enabled();
+  const { processor, fn } = machine;
+  assertEquals(outcome(processor, () => rpcit(processor, fn.fh, SDMA, 4096)), "cc 1 status 8");
+  assertEquals([fn.state, machine.errors.map(({ pec }) => pec)], ["error", [0x01]]);
+});
+
+/** An enabled machine with translation registered from SDMA to EDMA, one page more as Linux does for ISM. */
+function translated(): Machine {
+  const machine = Machine.enabled();
+  modify(machine, REGISTER_IOAT, { pba: SDMA, pal: EDMA + 4096, iota: machine.tables().iota });
+  return machine;
+}
 
 Deno.test("RPCIT over a range in use is an error also while the range is mapped (11)", () => {
   const machine = Machine.enabled();
@@ -237,11 +268,50 @@ Deno.test("RPCIT over a range in use is an error also while the range is mapped 
   assertEquals(machine.fn.state, "error");
 });
 
-Deno.test("RPCIT in an error state is status 8 (3.6)", () => {
-  for (const state of ["error", "permanent-error"] as const) {
-    const machine = Machine.enabled();
+Deno.test("RPCIT answers each state: recovery in progress is status 40 (1.5, 3.6)", () => {
+  const answers = FUNCTION_STATES.map((state) => {
+    const machine = ["reserved", "standby", "disabled"].includes(state) ? new Machine() : translated();
     machine.fn.state = state;
     const { processor, fn } = machine;
-    assertEquals(outcome(processor, () => rpcit(processor, fn.fh, SDMA, 4096)), "cc 1 status 8");
-  }
+    return `${state}: ${outcome(processor, () => rpcit(processor, fn.fh, SDMA, 4096))}`;
+  });
+  assertEquals(answers, [
+    "reserved: cc 3",
+    "standby: cc 3",
+    "disabled: cc 3",
+    "enabled: cc 0",
+    "blocked: cc 0",
+    "error: cc 1 status 40",
+    "permanent-error: cc 3",
+  ]);
+});
+
+Deno.test("STPCIFC gives back what MPCIFC registered, and zeros when it is gone (11)", () => {
+  const machine = Machine.enabled();
+  const { processor, fn } = machine;
+  const stored = () => {
+    const fib = new Uint8Array(80).fill(0xff, 0, 1);
+    assertEquals(outcome(processor, () => stpcifc(processor, fn.fh, fib)), "cc 0");
+    return fib.toHex();
+  };
+  const { iota } = machine.tables();
+  const interrupts = 0x2005_0a8b;
+  modify(machine, REGISTER_IOAT, { pba: SDMA, pal: EDMA + 4096, iota });
+  modify(machine, REGISTER_INTERRUPTS, { interrupts, aibv: 0x1234_5678, aisb: 0x9abc_def0 });
+  const words = [SDMA, EDMA + 4096, iota].map((word) => word.toString(16).padStart(16, "0")).join("");
+  assertEquals(
+    stored(),
+    "0000000000000000" + "9000000000000000" + words + "20050a8b00000000" + "0000000012345678" +
+      "000000009abcdef0" + "00".repeat(16),
+  );
+  modify(machine, DEREGISTER_IOAT);
+  modify(machine, 3);
+  assertEquals(stored(), "00".repeat(8) + "80" + "00".repeat(71));
+});
+
+Deno.test("STPCIFC and MPCIFC with a short block are specification exceptions (3.1)", () => {
+  const { processor, fn } = Machine.enabled();
+  const short = new Uint8Array(79);
+  assertEquals(outcome(processor, () => stpcifc(processor, fn.fh, short)), "specification exception");
+  assertEquals(outcome(processor, () => mpcifc(processor, fn.fh, 7, short)), "specification exception");
 });

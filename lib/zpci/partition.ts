@@ -2,10 +2,12 @@
  * One logical partition (a guest): its storage, its functions, and the ways in which the machine calls its kernel.
  */
 import type { Tracer } from "../base/trace.ts";
+import { ProgramException } from "./answer.ts";
 import type { Clock } from "./clock.ts";
 import { handleIndex } from "./handle.ts";
 import { type FunctionGroup, type FunctionIdentity, ZpciFunction } from "./function.ts";
 import { DEFAULT_MACHINE_OPTIONS, type MachineOptions } from "./options.ts";
+import { AVAILABILITY } from "./service_processor.ts";
 import type { MainStorage } from "./storage.ts";
 import type { TranslationTables } from "./translation.ts";
 
@@ -38,6 +40,9 @@ export interface PartitionKernel {
 
 const DOUBLEWORD_BYTES = 8;
 
+/** Modes of SIC for floating interrupts: all of them, or one and then none until SIC comes again. */
+export const SIC = { ALL: 0, SINGLE: 1 } as const;
+
 /** Storage and functions of one guest. */
 export class Partition {
   readonly name: string;
@@ -51,6 +56,8 @@ export class Partition {
   /** Functions by table index; slot 0 stays empty so that no handle is 0. */
   readonly #functions: (ZpciFunction | undefined)[] = [undefined];
   kernel: PartitionKernel | undefined = undefined;
+  /** Interruption subclasses in single mode; true while the next interruption is still to come. */
+  readonly #single = new Map<number, boolean>();
 
   constructor(
     name: string,
@@ -109,6 +116,8 @@ export class Partition {
     this.#setBit(registration.aibv, registration.aibvo + vector);
     const summaryWasSet = this.#setBit(registration.aisb, registration.aisbo);
     if (summaryWasSet) return;
+    if (this.#single.get(registration.isc) === false) return;
+    if (this.#single.has(registration.isc)) this.#single.set(registration.isc, false);
     if (this.tracer.sink !== undefined) {
       this.tracer.point({
         layer: "irq",
@@ -118,6 +127,22 @@ export class Partition {
       });
     }
     this.kernel?.adapterInterruption(registration.isc);
+  }
+
+  /**
+   * SIC (set interruption controls): which adapter interruptions of a subclass come (zPCI sheet 11).
+   *
+   * @throws {ProgramException} operand: a mode of CPU-directed delivery, which the machine does not have
+   */
+  setInterruptionControls(mode: number, isc: number): void {
+    const event = { layer: "insn", op: "SIC", fh: 0, space: mode, length: 0, offset: isc } as const;
+    if (mode !== SIC.ALL && mode !== SIC.SINGLE) {
+      this.tracer.point({ ...event, exception: "operand" });
+      throw new ProgramException("operand", `SIC with mode ${mode}`);
+    }
+    if (mode === SIC.ALL) this.#single.delete(isc);
+    else this.#single.set(isc, true);
+    if (this.tracer.sink !== undefined) this.tracer.point({ ...event, cc: 0, status: 0 });
   }
 
   /** Tells the kernel of an error event. */
@@ -138,7 +163,9 @@ export class Partition {
     if (this.tracer.sink !== undefined) {
       this.tracer.point({ layer: "irq", op: "availability-event", fid: fn.identity.fid, args: { pec } });
     }
-    this.kernel?.availabilityEvent({ fh: fn.fh, fid: fn.identity.fid, pec });
+    // An event about several functions names none (zPCI sheet 12.3).
+    const named = pec !== AVAILABILITY.RESCAN;
+    this.kernel?.availabilityEvent({ fh: named ? fn.fh : 0, fid: named ? fn.identity.fid : 0, pec });
   }
 
   /** Sets bit `bit` (counted from the most significant of the byte at `address`) and says whether it was set. */

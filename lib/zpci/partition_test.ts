@@ -1,6 +1,7 @@
 /** Facts, zPCI sheet section 11 and 12.1: MSI delivery in floating mode, error events. */
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { Machine } from "../../tests/support/machine.ts";
+import { ProgramException } from "./answer.ts";
 import { FUNCTION_STATES, type InterruptRegistration } from "./function.ts";
 
 /** A machine with a page of interrupt bits: summary doubleword at its start, vector bits from byte 64 on. */
@@ -93,6 +94,41 @@ Deno.test("fail() means nothing to a function that is not enabled", () => {
   const machine = new Machine();
   machine.fn.fail(0x02, 0, true);
   assertEquals([machine.fn.state, machine.errors], ["disabled", []]);
+});
+
+Deno.test("SIC mode 1 lets one interruption come, and the next one after it was issued again (11)", () => {
+  const { machine, page, vectors } = withInterrupts({ isc: 2 });
+  const signal = (vector: number) => {
+    page[0] = 0;
+    machine.fn.raiseMsi(vector);
+    return machine.interruptions.length;
+  };
+  machine.partition.setInterruptionControls(1, 2);
+  assertEquals([signal(0), signal(1), signal(2)], [1, 1, 1]);
+  assertEquals(vectors(), "e000000000000000", "the bits are set all the same, for the next scan");
+  machine.partition.setInterruptionControls(1, 2);
+  assertEquals(machine.interruptions.length, 1, "arming alone interrupts nobody");
+  assertEquals([signal(3), signal(4)], [2, 2]);
+  machine.partition.setInterruptionControls(0, 2);
+  assertEquals([signal(5), signal(6)], [3, 4], "mode 0: every one");
+});
+
+Deno.test("SIC is for one interruption subclass (11)", () => {
+  const { machine, page } = withInterrupts({ isc: 3 });
+  machine.partition.setInterruptionControls(1, 2);
+  for (const vector of [0, 1]) {
+    page[0] = 0;
+    machine.fn.raiseMsi(vector);
+  }
+  assertEquals(machine.interruptions, [3, 3]);
+});
+
+Deno.test("SIC takes no mode of CPU-directed delivery (11)", () => {
+  const { partition } = new Machine();
+  for (const mode of [2, 4, 16, 17, 18]) {
+    const error = assertThrows(() => partition.setInterruptionControls(mode, 2), ProgramException);
+    assertEquals(error.exception, "operand");
+  }
 });
 
 Deno.test("byFid() and byHandle() find each of several functions and nothing else (1.4)", () => {

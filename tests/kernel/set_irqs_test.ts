@@ -188,21 +188,34 @@ Deno.test.each([
   { what: "the device itself", fd: ({ device }: Rig) => device, errno: "EINVAL" },
 ])("MSI with $what as eventfd: $errno, and MSI is as it was or off (7.2)", ({ fd, errno }) => {
   const off = wired({ msi: false, req: false }).rig;
-  const call = (rig: Rig, effect: boolean) =>
-    setIrqs(rig, [EVENTFD | TRIGGER, MSI, 0, 1], { data: words(fd(rig)), effect });
-  assertEquals(call(off, false), errno);
+  // What stays of a refused call is the message in the MSI capability.
+  const call = (rig: Rig) =>
+    setIrqs(rig, [EVENTFD | TRIGGER, MSI, 0, 1], { data: words(fd(rig)), effect: true });
+  assertEquals(call(off), errno);
   assertEquals([off.target.zdev.vectors, off.target.fn.interrupts], [0, undefined], "off again");
   const { rig, eventfd } = wired({ msi: true, req: false });
-  assertEquals(call(rig, true), errno);
+  assertEquals(call(rig), errno);
   assertEquals(setIrqs(rig, [NONE | TRIGGER, MSI, 0, 1]), 0, "still on");
   assertEquals(rig.signals(eventfd), 0, "the vectors of the call are removed");
+});
+
+Deno.test("MSI on and off writes the message and the enable bit of the capability (zPCI 11)", () => {
+  const { rig, eventfd } = wired({ msi: false, req: false });
+  const capability = () => rig.target.fn.model.config.snapshot().slice(0x42, 0x4e).toHex();
+  assertEquals(capability(), "8000" + "00000000" + "00000000" + "0000");
+  setIrqs(rig, [EVENTFD | TRIGGER, MSI, 0, 1], { data: words(eventfd) });
+  assertEquals(capability(), "8100" + "00000000" + "000000fe" + "0000");
+  setIrqs(rig, [NONE | TRIGGER, MSI, 0, 0]);
+  assertEquals(capability(), "8000" + "00000000" + "000000fe" + "0000");
 });
 
 Deno.test("MSI that the machine does not grant is off (7.2)", () => {
   const { rig, eventfd } = wired({ msi: false, req: false });
   rig.inject({ kind: "status", status: 16 }, { op: "MPCIFC" });
-  assertEquals(setIrqs(rig, [EVENTFD | TRIGGER, MSI, 0, 1], { data: words(eventfd) }), "EIO");
+  const on = [EVENTFD | TRIGGER, MSI, 0, 1] as const;
+  assertEquals(setIrqs(rig, on, { data: words(eventfd), effect: true }), "EIO");
   assertEquals(setIrqs(rig, [NONE | TRIGGER, MSI, 0, 0]), "EINVAL");
+  assertEquals([rig.target.zdev.vectors, rig.target.fn.model.config.read(0x42) & 1], [0, 0]);
 });
 
 Deno.test.each([

@@ -3,7 +3,7 @@
  * Facts: zPCI sheet 7.1 and 13 (points 3 to 7 and 25), VFIO sheet 13 (point 9). The commands are in commands.ts.
  */
 import { STATUS } from "../../zpci/answer.ts";
-import { PEC } from "../../zpci/dma.ts";
+import { PEC } from "../../zpci/error_events.ts";
 import { MODEL } from "../../zpci/function.ts";
 import { HEADER_BYTES } from "../protocol.ts";
 import type { IsmAdapter } from "./adapter.ts";

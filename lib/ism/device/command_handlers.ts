@@ -1,6 +1,6 @@
 /** What the handlers of commands have in common: their types, and checks that more than one of them makes. */
 import type { StructValue } from "../../base/struct.ts";
-import { PEC } from "../../zpci/dma.ts";
+import { PEC } from "../../zpci/error_events.ts";
 import { PAGE_SIZE, pageRound } from "../../zpci/storage.ts";
 import type { CommandLayout, CommandName, COMMANDS } from "../protocol.ts";
 import type { IsmAdapter } from "./adapter.ts";

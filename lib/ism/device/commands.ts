@@ -33,7 +33,7 @@ const LENGTH_FITS: Readonly<
 /** What a failure answers (zPCI sheet 13, point 2). */
 const FAILURE_CODES: Readonly<Record<IsmOptions["returnCodes"], (ret: number) => number>> = {
   private: (ret) => ret,
-  one: () => RET.UNKNOWN_COMMAND,
+  one: () => RET.FAILED,
 };
 
 /** Runs the command whose header and payload lie in the command area; the response takes their place. */

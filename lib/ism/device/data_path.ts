@@ -1,7 +1,8 @@
 /**
  * BAR 0: one store block is one store into a peer's DMB. Facts: zPCI sheet 8.1 and 8.3.
  */
-import { DMA, PEC } from "../../zpci/dma.ts";
+import { DMA } from "../../zpci/dma.ts";
+import { PEC } from "../../zpci/error_events.ts";
 import { DATA_OFFSET } from "../protocol.ts";
 import type { IsmAdapter } from "./adapter.ts";
 import { signalDmb } from "./notify.ts";

@@ -8,7 +8,7 @@ import { type Chosen, defaultsOf } from "../../base/choices.ts";
 export const ISM_CHOICES = {
   /** #24: hardware version. 2 accepts the reserved VLAN id 0x1FFF, 1 refuses it. */
   version: [2, 1],
-  /** #2: a failed command answers a code of the private set, or 0x0001 whatever the reason. */
+  /** #2: a failed command answers a code of the private set, or 0x000a whatever the reason. */
   returnCodes: ["private", "one"],
   /** #3: a header must have the command's documented length, or any from 8 to `maxLength`. */
   headerLength: ["documented", "any"],

@@ -52,7 +52,8 @@ export class CommandChannel {
     if (payload.length > 0) this.#descriptor.write(COMMAND_BAR, HEADER_BYTES, payload);
     const header = REQUEST_HEADER.encode({ code, length: HEADER_BYTES + payload.length });
     this.#descriptor.write(COMMAND_BAR, 0, header);
-    const head = new Uint8Array(HEADER_BYTES);
+    // What is still in the buffer when nothing was read: a driver takes it for "no answer" (zPCI sheet 7.1).
+    const head = RESPONSE_HEADER.encode({ ret: NO_ANSWER });
     this.#descriptor.read(COMMAND_BAR, 0, HEADER_BYTES, head);
     const { ret, length } = RESPONSE_HEADER.decode(head);
     if (ret !== 0 || length <= HEADER_BYTES || length > RESPONSE_LIMIT) return { ret, bytes: head };

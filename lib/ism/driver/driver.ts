@@ -4,23 +4,20 @@
  */
 import { PAGE_SIZE, pageRound } from "../../zpci/storage.ts";
 import type { SystemCalls } from "../../vfio/process.ts";
-import { DATA_BAR, dataOffset, IEQ, IEQ_ENTRY, IEQ_HEADER, SBA } from "../protocol.ts";
-import { CommandChannel } from "./command_channel.ts";
+import { DATA_BAR, DATA_OFFSET, dataOffset, IEQ, NO_ANSWER, RET, SBA } from "../protocol.ts";
+import { CommandChannel, CommandError } from "./command_channel.ts";
 import { type DescriptorState, DriverError, unlessClosed, VfioDescriptor, type WayIn } from "./descriptor.ts";
 import { firstFit } from "./iova.ts";
+import {
+  giveBack,
+  type MappedMemory,
+  type Means,
+  register,
+  type Registrations,
+  unregister,
+} from "./registration.ts";
 import { Requests, takeCount } from "./requests.ts";
-
-/** Region index of config space, COMMAND register and its bus-master bit. */
-const CONFIG = 7;
-const COMMAND = 4;
-const BUS_MASTER = 4;
-
-/** Memory of the process that is mapped for the device. Bytes. */
-export interface MappedMemory {
-  readonly iova: number;
-  readonly vaddr: number;
-  readonly size: number;
-}
+import { type DmbSignal, type DriverEvent, takeEntries, takeEventBit, takeSignals } from "./signals.ts";
 
 /** A DMB of this driver: memory, its place in the SBA, and the token that the peer needs. */
 export interface DriverDmb extends MappedMemory {
@@ -30,35 +27,13 @@ export interface DriverDmb extends MappedMemory {
   readonly rgid: string;
 }
 
-/** An entry of the IEQ as the driver read it. */
-export interface DriverEvent {
-  readonly type: number;
-  readonly code: number;
-  readonly tok: string;
-  readonly time: string;
-  readonly info: string;
-}
-
 /** What one interrupt walk found. */
 export interface InterruptWalk {
   /** Eventfd count: interrupts since the last walk. */
   readonly interrupts: number;
-  readonly dmbs: readonly {
-    readonly index: number;
-    readonly token: number | undefined;
-    readonly mask: number;
-  }[];
+  /** Signalled DMBs by rising index; without a token if the driver has none with that index. */
+  readonly dmbs: readonly (DmbSignal & { readonly token: number | undefined })[];
   readonly events: readonly DriverEvent[];
-}
-
-/** What the driver needs for signals: registered pages, the eventfd, and its place in the IEQ. */
-interface Registrations {
-  readonly sba: MappedMemory;
-  readonly ieq: MappedMemory;
-  readonly eventfd: number;
-  readonly gid: string;
-  /** Last IEQ slot handled, -1 before the first. */
-  readonly lastSlot: number;
 }
 
 /** State of a driver, for the host file. */
@@ -160,34 +135,12 @@ export class IsmDriver {
   }
 
   /**
-   * Makes the function ready for DMBs and events, in the order of the kernel's own driver: bus master, MSI,
-   * REG_SBA, REG_IEQ, READ_GID. Does nothing if that was done.
+   * Makes the function ready for DMBs and events, as {@linkcode register} says. Does nothing if that was done.
    *
    * @throws {ErrnoError} @throws {CommandError}; on a failure what was set up is taken down again
    */
   start(): void {
-    if (this.#registrations !== undefined) return;
-    const { descriptor, channel } = this;
-    setBusMaster(descriptor);
-    const undo: (() => void)[] = [];
-    try {
-      const eventfd = this.#sys.eventfd();
-      undo.push(() => this.#sys.close(eventfd));
-      descriptor.enableMsi(eventfd);
-      undo.push(() => descriptor.disableMsi());
-      const sba = this.#allocate(SBA.BYTES);
-      undo.push(() => this.#release(sba));
-      channel.send("REG_SBA", { sba: BigInt(sba.iova) });
-      undo.push(() => channel.unregister("UNREG_SBA", {}));
-      const ieq = this.#allocate(PAGE_SIZE, [sba]);
-      undo.push(() => this.#release(ieq));
-      channel.send("REG_IEQ", { ieq: BigInt(ieq.iova), length: IEQ.BYTES });
-      const { gid } = channel.send("READ_GID", {});
-      this.#registrations = { sba, ieq, eventfd, gid: `0x${gid.toString(16)}`, lastSlot: -1 };
-    } catch (error) {
-      for (const step of undo.reverse()) step();
-      throw error;
-    }
+    this.#registrations ??= register(this.#means());
   }
 
   /**
@@ -209,7 +162,7 @@ export class IsmDriver {
    * Allocates, maps and registers a DMB that one GID may write.
    *
    * @param size bytes, a multiple of 4096 from 4096 to 1 MiB
-   * @throws {CommandError} what the device refuses with @throws {DriverError} no index is free
+   * @throws {CommandError} what the device refuses with @throws {DriverError} no index is free, or the token is none
    * @throws {ErrnoError} from mapping the memory; on any failure the memory is freed again
    */
   registerDmb(
@@ -227,6 +180,12 @@ export class IsmDriver {
         vlanId: vlan ?? 0,
         rgid,
       });
+      // Nothing can be moved to a token that is no multiple of 2^28 inside BAR 0 (zPCI sheet 8.1).
+      if (token === 0 || token >= DATA_OFFSET.END || token % DATA_OFFSET.TOKEN_UNIT !== 0) {
+        throw new DriverError(
+          `REG_DMB answered the token 0x${token.toString(16)}, which is no place in BAR 0`,
+        );
+      }
       const dmb = { ...memory, token, index: at, rgid: `0x${rgid.toString(16)}` };
       this.#dmbs.set(token, dmb);
       return dmb;
@@ -241,7 +200,7 @@ export class IsmDriver {
     const dmb = this.#dmbs.get(token);
     if (dmb === undefined) throw new DriverError(`This driver has no DMB with token 0x${token.toString(16)}`);
     const ret = this.channel.unregister("UNREG_DMB", { token });
-    if (ret !== 0 && ret !== 0xffff) throw new DriverError(`UNREG_DMB answered 0x${ret.toString(16)}`);
+    if (ret !== RET.OK && ret !== NO_ANSWER) throw new CommandError("UNREG_DMB", ret);
     this.#dmbs.delete(token);
     this.#release(dmb);
   }
@@ -313,26 +272,12 @@ export class IsmDriver {
     if (registered === undefined) throw new DriverError("The driver has no SBA and IEQ registered");
     const interrupts = takeCount(this.#sys, registered.eventfd);
     const sba = this.#sys.memory(registered.sba.vaddr, SBA.BYTES, true);
-    sba[0] = sba[0]! & ~SBA.SUMMARY;
-    const dmbs: { index: number; token: number | undefined; mask: number }[] = [];
-    for (let byte = SBA.FIRST_INDEX >> 3; byte < SBA.INDICES >> 3; byte++) {
-      const bits = sba[SBA.DMB_BITS + byte]!;
-      if (bits === 0) continue;
-      for (let bit = 0; bit < 8; bit++) {
-        const index = byte * 8 + bit;
-        if ((bits & 0x80 >> bit) === 0 || (only !== undefined && !only.has(index))) continue;
-        sba[SBA.DMB_BITS + byte] = sba[SBA.DMB_BITS + byte]! & ~(0x80 >> bit);
-        const at = SBA.MASKS + index * 2;
-        const mask = sba[at]! << 8 | sba[at + 1]!;
-        sba[at] = sba[at + 1] = 0;
-        dmbs.push({ index, token: this.#tokenAt(index), mask });
-      }
-    }
-    let events: DriverEvent[] = [];
-    if (only === undefined && (sba[0]! & SBA.EVENT) !== 0) {
-      sba[0] = sba[0]! & ~SBA.EVENT;
-      events = this.#takeEvents(registered);
-    }
+    const dmbs = takeSignals(sba, only).map(({ index, mask }) => ({
+      index,
+      token: this.#tokenAt(index),
+      mask,
+    }));
+    const events = only === undefined && takeEventBit(sba) ? this.#takeEntries(registered) : [];
     return { interrupts, dmbs, events };
   }
 
@@ -340,28 +285,13 @@ export class IsmDriver {
   takeEvents(): DriverEvent[] {
     const registered = this.#registrations;
     if (registered === undefined) throw new DriverError("The driver has no SBA and IEQ registered");
-    const word = this.#sys.memory(registered.sba.vaddr, 1, true);
-    word[0] = word[0]! & ~SBA.EVENT;
-    return this.#takeEvents(registered);
+    takeEventBit(this.#sys.memory(registered.sba.vaddr, 1, true));
+    return this.#takeEntries(registered);
   }
 
-  /** `last + 1 != idx` is the kernel driver's loop, wrapping after slot 14 (zPCI sheet 9.2). */
-  #takeEvents(registered: Registrations): DriverEvent[] {
+  #takeEntries(registered: Registrations): DriverEvent[] {
     const ieq = this.#sys.memory(registered.ieq.vaddr, IEQ.BYTES, false);
-    const { idx } = IEQ_HEADER.decode(ieq);
-    const events: DriverEvent[] = [];
-    let last = registered.lastSlot;
-    while (last + 1 !== idx && events.length < IEQ.SLOTS) {
-      last = (last + 1) % IEQ.SLOTS;
-      const entry = IEQ_ENTRY.decode(ieq, IEQ.ENTRIES + last * IEQ.ENTRY_BYTES);
-      events.push({
-        type: entry.type,
-        code: entry.code,
-        tok: `0x${entry.tok.toString(16)}`,
-        time: `0x${entry.time.toString(16)}`,
-        info: `0x${entry.info.toString(16)}`,
-      });
-    }
+    const { events, last } = takeEntries(ieq, registered.lastSlot);
     this.#registrations = { ...registered, lastSlot: last };
     return events;
   }
@@ -392,11 +322,12 @@ export class IsmDriver {
   close(): void {
     const descriptor = this.#descriptor;
     if (descriptor === undefined) return;
-    for (const { token } of this.dmbs) this.channel.unregister("UNREG_DMB", { token });
-    if (this.#registrations !== undefined) {
-      this.channel.unregister("UNREG_IEQ", {});
-      this.channel.unregister("UNREG_SBA", {});
+    for (const dmb of this.dmbs) {
+      this.channel.unregister("UNREG_DMB", { token: dmb.token });
+      this.#dmbs.delete(dmb.token);
+      this.#release(dmb);
     }
+    if (this.#registrations !== undefined) unregister(this.channel, this.#registrations);
     this.#forget();
     for (const memory of this.#memory.splice(0)) this.#release(memory);
     this.#requests.close();
@@ -425,10 +356,17 @@ export class IsmDriver {
     const registered = this.#registrations;
     if (registered === undefined) return;
     this.#registrations = undefined;
-    unlessClosed(() => this.descriptor.disableMsi());
-    unlessClosed(() => this.#sys.close(registered.eventfd));
-    this.#release(registered.sba);
-    this.#release(registered.ieq);
+    giveBack(this.#means(), registered);
+  }
+
+  #means(): Means {
+    return {
+      sys: this.#sys,
+      descriptor: this.descriptor,
+      channel: this.channel,
+      allocate: (size, others) => this.#allocate(size, others),
+      release: (memory) => this.#release(memory),
+    };
   }
 
   #tokenAt(index: number): number | undefined {
@@ -473,12 +411,4 @@ export class IsmDriver {
     yield this.#registrations.sba;
     yield this.#registrations.ieq;
   }
-}
-
-/** DMA needs the bus-master bit, which is off after open (VFIO sheet 5.2). */
-function setBusMaster(descriptor: VfioDescriptor): void {
-  const command = new Uint8Array(2);
-  descriptor.read(CONFIG, COMMAND, 2, command);
-  command[0] = command[0]! | BUS_MASTER;
-  descriptor.write(CONFIG, COMMAND, command);
 }

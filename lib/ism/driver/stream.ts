@@ -10,19 +10,24 @@
 import { defineStruct } from "../../base/struct.ts";
 import type { DriverDmb, IsmDriver } from "./driver.ts";
 
-/** The control message; cursors are a wrap counter and a position in the ring. */
+/**
+ * The control message; cursors are a wrap counter and a position in the ring. Both cursors have room for flags; SMC-D
+ * sets and reads those of the consumer cursor (net/smc/smc_cdc.c: smcd_cdc_msg_send).
+ */
 const CONTROL = defineStruct("be", 32, {
   type: [0, "u8"],
   producerWrap: [8, "u16"],
   producerCount: [10, "u32"],
-  producerFlags: [14, "u8"],
-  state: [15, "u8"],
   consumerWrap: [16, "u16"],
   consumerCount: [18, "u32"],
+  producerFlags: [22, "u8"],
+  stateFlags: [23, "u8"],
 });
 const CONTROL_TYPE = 0xfe;
-/** State flag: the peer has nothing more to write. */
-const DONE_WRITING = 0x20;
+/** Producer flag: there is more to write than the ring has room for. */
+const WRITE_BLOCKED = 0x80;
+/** State flag: there is nothing more to write (net/smc/smc.h: smc_cdc_conn_state_flags). */
+const DONE_WRITING = 0x80;
 const WRAPS = 0x1_0000;
 /** Size in bytes of the DMB that only takes the reader's cursors. */
 export const CURSOR_DMB_BYTES = 4096;
@@ -111,14 +116,20 @@ export class StreamWriter {
     return taken;
   }
 
-  /** Tells the reader what was written since; `end` that nothing will follow. @throws {ErrnoError} */
+  /**
+   * Tells the reader what was written since; `end` that nothing will follow. If more will and the ring is full, the
+   * reader is told that the writer waits.
+   *
+   * @throws {ErrnoError}
+   */
   publish(driver: IsmDriver, end: boolean): void {
     this.#finished ||= end;
     CONTROL.encode({
       type: CONTROL_TYPE,
       producerWrap: this.#produced.wrap,
       producerCount: this.#produced.position,
-      state: this.#finished ? DONE_WRITING : 0,
+      producerFlags: !this.#finished && this.room === 0 ? WRITE_BLOCKED : 0,
+      stateFlags: this.#finished ? DONE_WRITING : 0,
     }, this.#message);
     this.stores += driver.move(this.#ringToken, 0, this.#message, { signal: true });
     this.signals++;
@@ -163,7 +174,7 @@ export class StreamReader {
       sink(driver.view(this.dmb, CONTROL.size + position, piece));
       this.#consumed.total += piece;
     }
-    this.complete = (control.state & DONE_WRITING) !== 0;
+    this.complete = (control.stateFlags & DONE_WRITING) !== 0;
     CONTROL.encode({
       type: CONTROL_TYPE,
       consumerWrap: this.#consumed.wrap,
