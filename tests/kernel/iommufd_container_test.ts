@@ -266,6 +266,45 @@ Deno.test("GET_DEVICE_FD without a compatibility IOAS, or with one out of reach:
   assertEquals(typeof compat.deviceFd(), "number");
 });
 
+Deno.test("a device that did not open leaves nothing in the iommufd", () => {
+  const compat = new Compat();
+  const { process, target, iommufd, group } = compat.rig;
+  assertEquals([compat.clear(), compat.deviceFd(true)], [0, "ENODEV"]);
+  process.close(group);
+  process.close(iommufd);
+  assertEquals(target.guest.kernel.iommufds.size, 0);
+});
+
+Deno.test("only the first descriptor attaches the device; SET_CONTAINER makes an IOAS where there is none", () => {
+  const compat = new Compat({ open: true });
+  const { rig } = compat;
+  const { domain } = rig.target.zdev;
+  assertEquals([compat.choose(rig.newIoas()), typeof compat.deviceFd()], [0, "number"]);
+  assertEquals(rig.target.zdev.domain === domain, true);
+  const fresh = new Compat();
+  const id = fresh.compatId as number;
+  assertEquals([fresh.ioctl(IOCTL.DESTROY, words(8, id)), fresh.compatId, fresh.unset(), fresh.join()], [
+    0,
+    "ENODEV",
+    0,
+    0,
+  ]);
+  assertEquals([typeof fresh.compatId, fresh.compatId === id], ["number", false]);
+});
+
+Deno.test("a mapping that was cut may be copied for writing on both sides, if its pages may be (iopt_area_split)", () => {
+  const compat = new Compat({ open: true, type: 1 });
+  const id = compat.compatId as number;
+  const copy = (from: bigint, to: bigint, flags: number, length = 4096n) =>
+    compat.ioctl(
+      IOCTL.IOAS_COPY,
+      words(40, flags | 1, id, id, length, IOVA + to * 4096n, IOVA + from * 4096n),
+    );
+  assertEquals([compat.map({ size: 12288n }), copy(0n, 8n, 4, 12288n)], [0, 0], "a copy that is read-only");
+  assertEquals(compat.unmap(IOVA + 9n * 4096n, 4096n), [0, 4096n]);
+  assertEquals([copy(8n, 16n, 6), copy(10n, 17n, 6)], [0, 0]);
+});
+
 Deno.test("GET_DEVICE_FD while the lock is taken: EAGAIN, and bound to nothing (1.6)", () => {
   const compat = new Compat();
   compat.rig.takeLock();
@@ -464,6 +503,9 @@ Deno.test("a saved host brings back what group and device are bound to", () => {
   const { guest, zdev } = copy.functions[0]!;
   const { process } = guest.kernel;
   assertEquals(zdev.domain?.mappings().length, 1);
+  const devid = [...[...guest.kernel.iommufds.values()][0]!.devices][0]!;
+  const destroy = words(8, devid);
+  assertEquals(outcome(() => process.ioctl(compat.rig.iommufd, IOCTL.DESTROY, destroy)), "EBUSY");
   const unmap = words(24, 0, IOVA, 4096n);
   assertEquals(outcome(() => process.ioctl(compat.rig.iommufd, IOCTL.UNMAP_DMA, unmap)), 0);
   assertEquals(zdev.domain?.mappings().length, 1, "cut, and the first page is gone");
