@@ -155,6 +155,11 @@ Deno.test("ALLOW_IOVAS: mappings that the kernel places go there, FIXED_IOVA one
   assertEquals(iommufd.map(), "ENOSPC");
   assertEquals(iommufd.map({ iova: 0n }), 0n);
   assertEquals([iommufd.allow(), iommufd.map()], [0, P], "no ranges: anywhere again");
+  assertEquals(
+    [iommufd.allow([MAX - P + 1n, MAX]), iommufd.map()],
+    [0, "ENOSPC"],
+    "never the last page of all",
+  );
 });
 
 Deno.test.each<{ what: string; ranges: [bigint, bigint][]; attached: boolean; result: Outcome }>([
@@ -244,6 +249,23 @@ Deno.test("IOAS_COPY cannot make pages writeable that were not, but read-only an
   assertEquals(copied.ioctl(iommufd.rig.iommufd, IOCTL.IOAS_COPY, arg), 0, "a saved host knows it too");
 });
 
+Deno.test("a mapping that goes takes what was known of its pages along (iopt_insert_area)", () => {
+  const iommufd = new Iommufd();
+  iommufd.map({ iova: 0n });
+  assertEquals(iommufd.copy({ from: 0n, to: P, flags: READABLE }), P);
+  assertEquals([iommufd.unmap(P, P), iommufd.map({ iova: P, flags: READABLE })], [P, P]);
+  assertEquals(iommufd.copy({ from: P, to: 2n * P, flags: RW }), "EPERM");
+});
+
+Deno.test("IOAS_COPY that the machine refuses in the middle maps nothing (iopt_fill_domains_pages)", () => {
+  const iommufd = new Iommufd({ attached: true });
+  for (const page of [0n, 1n, 2n]) iommufd.map({ iova: IOVA + page * P, va: iommufd.va + page * P });
+  iommufd.rig.inject({ kind: "status", status: 16 }, { op: "RPCIT" }, 3);
+  const copy = () => iommufd.copy({ length: 3n * P, to: IOVA + 8n * P });
+  assertEquals([copy(), iommufd.unmap(IOVA + 8n * P, 3n * P)], ["ENOMEM", "ENOENT"]);
+  assertEquals(copy(), IOVA + 8n * P);
+});
+
 Deno.test("IOAS_UNMAP takes what comes before a mapping that it cuts (iopt_unmap_iova_range)", () => {
   const iommufd = new Iommufd();
   for (const iova of [0n, 8n * P]) iommufd.map({ iova, length: 2n * P });
@@ -276,6 +298,10 @@ Deno.test("OPTION RLIMIT_MODE: 0 at first, changed only while the iommufd has no
   assertEquals(used.option(RLIMIT_MODE, GET, 0, 7n), 0n);
   assertEquals(used.option(RLIMIT_MODE, SET, 0, 1n), "EBUSY");
   assertEquals(used.option(RLIMIT_MODE, SET, 0, 2n), "EBUSY");
+  assertEquals(used.ioctl(IOCTL.DESTROY, words(8, used.rig.ioas)), 0);
+  assertEquals(used.option(RLIMIT_MODE, SET, 0, 1n), "EBUSY", "the device is an object");
+  used.rig.process.close(used.rig.device);
+  assertEquals(used.option(RLIMIT_MODE, SET, 0, 1n), 1n);
   const fd = rig.process.open("/dev/iommu");
   const option = (op: number, value: bigint) => {
     const arg = words(24, RLIMIT_MODE, op, 0, value);
@@ -309,6 +335,7 @@ Deno.test.each<{ what: string; fields: Parameters<Iommufd["mapFile"]>[0]; result
   { what: "a bad id", fields: { id: 99, length: 0n, fd: 99 }, result: "ENOENT" },
   { what: "length 0", fields: { length: 0n, fd: 99 }, result: "EINVAL" },
   { what: "a start that wraps", fields: { start: MAX, length: 2n, fd: 99 }, result: "EOVERFLOW" },
+  { what: "a start that just does not wrap", fields: { start: MAX - 4095n, fd: 99 }, result: "EBADF" },
   { what: "no such descriptor", fields: { fd: 99, iova: 0n }, result: "EBADF" },
   { what: "a negative descriptor", fields: { fd: -1 }, result: "EBADF" },
   { what: "an address that is mapped", fields: { iova: IOVA + P }, result: "EEXIST" },

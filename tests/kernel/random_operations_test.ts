@@ -79,7 +79,7 @@ const SLOT = fc.oneof({ weight: 3, arbitrary: fc.constant(DEVICE_SLOT) }, { weig
 /** Values that mean something to a call; feature 4 has a payload and is not among them. */
 const VALUE: Readonly<Record<Call, fc.Arbitrary<number>>> = {
   GET_API_VERSION: fc.constant(0),
-  CHECK_EXTENSION: fc.constantFrom(0, 1, 2, 3, 8, 9),
+  CHECK_EXTENSION: fc.constantFrom(0, 1, 2, 3, 8, 9, 10),
   SET_IOMMU: fc.constantFrom(1, 3, 3, 0, 8),
   GROUP_GET_STATUS: fc.constant(0),
   GROUP_SET_CONTAINER: ANY_SLOT,

@@ -30,7 +30,9 @@ const extension = (...silent: number[]): Rule => (_, __, value) =>
 export const IOCTLS: Record<File["kind"], Partial<Record<Call, Rule>>> = {
   container: {
     GET_API_VERSION: () => 0,
-    CHECK_EXTENSION: extension(4, 10),
+    // UPDATE_VADDR is one of a container with an IOMMU.
+    CHECK_EXTENSION: (model, file, value) =>
+      value === 10 ? +(file.box.type !== 0) : extension(4)(model, file, value),
     SET_IOMMU: (model, { box }, type) =>
       refuse([model.box !== box || box.type !== 0, "EINVAL"], [type !== 1 && type !== 3, "ENODEV"]) ??
         ((box.type = type) && 0),
