@@ -3,6 +3,7 @@ import { describeFailure, type Failure, failureJson } from "./failure.ts";
 import { failureText, type LinePlace } from "./session.ts";
 import type { ProcessTerminal } from "./terminal.ts";
 import { PlacedError } from "./text/diagnostic.ts";
+import { jsonLine } from "./text/json.ts";
 
 /**
  * Reports a failure outside of any line: bad usage, a line that is not understood, a bug.
@@ -35,7 +36,7 @@ export function report(
       ...where,
     };
     try {
-      terminal.out(JSON.stringify(document) + "\n");
+      terminal.out(jsonLine(document));
     } catch (cause) {
       // Nothing more goes to standard output from here on, so that this ends.
       return report(terminal, cause, { json, verbose, name, showPlace });

@@ -15,6 +15,7 @@ import { checkExpectation } from "./expectation.ts";
 import type { ProcessTerminal } from "./terminal.ts";
 import type { DataIo } from "./text/data.ts";
 import { formatDiagnostic, type Place } from "./text/diagnostic.ts";
+import { jsonLine } from "./text/json.ts";
 import { UsageError } from "./text/usage_error.ts";
 import { TraceFile } from "./trace_file.ts";
 import { TraceCollector } from "./trace_view.ts";
@@ -438,7 +439,7 @@ export class Session {
 
   #printDocument(document: Record<string, unknown>, place: LinePlace | undefined): void {
     const where = place === undefined ? {} : { file: place.file, line: place.line };
-    this.terminal.out(JSON.stringify({ ...document, ...where }) + "\n");
+    this.terminal.out(jsonLine({ ...document, ...where }));
   }
 }
 

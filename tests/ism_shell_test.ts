@@ -196,6 +196,15 @@ Deno.test("ism shell takes lines of any shape", async () => {
   });
 });
 
+Deno.test("ism --json escapes what would act on a terminal, and means the same", async () => {
+  using program = new Program();
+  const name = "a\u009b31m\u202e\u007fb";
+  program.write("file", "x");
+  const outcome = await shell(program, [`send file -o '${name}'`], "--json");
+  assert(!/[^\n -~]/.test(outcome.stdout), outcome.stdout);
+  assertEquals(documentsOf(outcome)[0]!.result.out, name);
+});
+
 Deno.test("an empty line after peek does nothing where nobody types", async () => {
   using program = new Program();
   const { stdout } = await shell(program, ["peek bar2 0 2", "", "", "peek bar2 0 2"]);
