@@ -215,11 +215,13 @@ Deno.test("ism shell ends quietly when nobody reads its output any more", async 
   using program = new Program();
   // Many lines, but not for ever: a shell that does not end must not stay behind this test.
   const { stdout, stderr, code } = await program.shell(
-    "{ yes gid | head -n 100000 | { ism shell; echo $? >code; wc -l >rest; }; } | head -n 2",
+    `{ yes gid '#${
+      " padding".repeat(50)
+    }' | head -n 2000 | { ism shell; echo $? >code; wc -l >rest; }; } | head -n 2`,
   );
   assertEquals([code, stdout.split("\n").length, stderr], [0, 3, ""]);
   assertEquals(program.read("code"), new TextEncoder().encode("0\n"));
-  assert(Number(new TextDecoder().decode(program.read("rest"))) > 10_000, "it did not read on to the end");
+  assert(Number(new TextDecoder().decode(program.read("rest"))) > 1000, "it did not read on to the end");
 });
 
 Deno.test("Ctrl-C ends ism shell behind a pipe with 130, and a wait takes back what it offered", async () => {
