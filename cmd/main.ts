@@ -13,6 +13,7 @@ import { Session } from "./session.ts";
 import { runShell } from "./shell/shell.ts";
 import { parseScript, runScript, type ScriptLine } from "./script.ts";
 import { ProcessTerminal } from "./terminal.ts";
+import { jsonLine } from "./text/json.ts";
 import { UsageError } from "./text/usage_error.ts";
 import { helpText, VERSION } from "./help.ts";
 
@@ -72,7 +73,7 @@ function printText(
   result: Result,
   text: string,
 ): number {
-  terminal.out(json ? JSON.stringify({ schema: 1, command, ok: true, result }) + "\n" : text);
+  terminal.out(json ? jsonLine({ schema: 1, command, ok: true, result }) : text);
   return EXIT.OK;
 }
 

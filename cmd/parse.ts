@@ -202,6 +202,9 @@ function findCommand(
       { token: second?.text ?? first.text },
     );
   }
+  if (one === "ism") {
+    throw new UsageError("A line here begins with the command, without ism", { token: first.text });
+  }
   const near = nearest(one, [...table.keys()]);
   throw new UsageError(`${quoteText(one)} is not a command`, {
     token: first.text,

@@ -1,8 +1,34 @@
-/** How a failure is told that no command reports by itself. */
-import { describeFailure, type Failure, failureJson } from "./failure.ts";
-import { failureText, type LinePlace } from "./session.ts";
+/** How failures are told. */
+import { describeFailure, EXIT, type Failure, failureJson, renderFailure } from "./failure.ts";
 import type { ProcessTerminal } from "./terminal.ts";
-import { PlacedError } from "./text/diagnostic.ts";
+import { formatDiagnostic, type Place, PlacedError } from "./text/diagnostic.ts";
+import { jsonLine } from "./text/json.ts";
+
+/** Where a script line stands. */
+export interface LinePlace {
+  readonly file: string;
+  readonly line: number;
+  /** Column of the command's first word, and the source line, for the diagnostic. */
+  locate(token: string | undefined): { readonly place: Place; readonly source: string };
+}
+
+/** The failure as it goes to stderr: `ism: COMMAND: sentence (ERRNO)`, or with the place of a script line. */
+export function failureText(
+  terminal: ProcessTerminal,
+  name: string | undefined,
+  failure: Failure,
+  verboseWanted: boolean,
+  place: LinePlace | undefined,
+): string {
+  // What to do about a mistake in the line is worth its line even without -v.
+  const verbose = verboseWanted || terminal.errIsTerminal || failure.exit === EXIT.USAGE;
+  const body = renderFailure(failure, { style: terminal.errStyle, verbose });
+  if (place === undefined) return `ism: ${name === undefined ? "" : `${name}: `}${body}`;
+  const { place: at, source } = place.locate(failure.token);
+  const [first = "", ...more] = body.split("\n");
+  const [head = "", ...caret] = formatDiagnostic(at, source, "").split("\n");
+  return [head + first, ...caret, ...more].join("\n");
+}
 
 /**
  * Reports a failure outside of any line: bad usage, a line that is not understood, a bug.
@@ -35,7 +61,7 @@ export function report(
       ...where,
     };
     try {
-      terminal.out(JSON.stringify(document) + "\n");
+      terminal.out(jsonLine(document));
     } catch (cause) {
       // Nothing more goes to standard output from here on, so that this ends.
       return report(terminal, cause, { json, verbose, name, showPlace });

@@ -1,7 +1,8 @@
 /** Scripts: lines understood all at once, then run one after the other. */
 import { type AnyCommand, canStandInLine } from "./command.ts";
 import { EXIT, isKept } from "./failure.ts";
-import { innermost, type LinePlace, type Session } from "./session.ts";
+import type { LinePlace } from "./report.ts";
+import { innermost, type Session } from "./session.ts";
 import { type Invocation, parseLine } from "./parse.ts";
 import { UsageError } from "./text/usage_error.ts";
 import {

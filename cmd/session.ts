@@ -7,25 +7,18 @@ import { defaultTopology } from "../lib/host/topology.ts";
 import { TRACE_LAYERS } from "../lib/base/trace.ts";
 import type { AnyCommand, Context, Result } from "./command.ts";
 import { findDevice } from "./device.ts";
-import { describeFailure, EXIT, type Failure, failureJson, isKept, renderFailure } from "./failure.ts";
+import { describeFailure, EXIT, type Failure, failureJson, isKept } from "./failure.ts";
 import { createParent, FILES_WITHOUT_STDIN, identityOf, PROCESS_FILES } from "./files.ts";
 import { Yielding } from "./interrupt.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, type Lookup } from "./parse.ts";
 import { checkExpectation } from "./expectation.ts";
+import { failureText, type LinePlace } from "./report.ts";
 import type { ProcessTerminal } from "./terminal.ts";
 import type { DataIo } from "./text/data.ts";
-import { formatDiagnostic, type Place } from "./text/diagnostic.ts";
+import { jsonLine } from "./text/json.ts";
 import { UsageError } from "./text/usage_error.ts";
 import { TraceFile } from "./trace_file.ts";
 import { TraceCollector } from "./trace_view.ts";
-
-/** Where a script line stands. */
-export interface LinePlace {
-  readonly file: string;
-  readonly line: number;
-  /** Column of the command's first word, and the source line, for the diagnostic. */
-  locate(token: string | undefined): { readonly place: Place; readonly source: string };
-}
 
 /** What a command line came to. */
 interface Outcome {
@@ -437,31 +430,13 @@ export class Session {
 
   #printDocument(document: Record<string, unknown>, place: LinePlace | undefined): void {
     const where = place === undefined ? {} : { file: place.file, line: place.line };
-    this.terminal.out(JSON.stringify({ ...document, ...where }) + "\n");
+    this.terminal.out(jsonLine({ ...document, ...where }));
   }
 }
 
 /** The command acts on an open function, which is opened for it. */
 function opensFunction({ access, group }: AnyCommand): boolean {
   return access === "write" && (group === "access" || group === "ism");
-}
-
-/** The failure as it goes to stderr: `ism: COMMAND: sentence (ERRNO)`, or with the place of a script line. */
-export function failureText(
-  terminal: ProcessTerminal,
-  name: string | undefined,
-  failure: Failure,
-  verboseWanted: boolean,
-  place: LinePlace | undefined,
-): string {
-  // What to do about a mistake in the line is worth its line even without -v.
-  const verbose = verboseWanted || terminal.errIsTerminal || failure.exit === EXIT.USAGE;
-  const body = renderFailure(failure, { style: terminal.errStyle, verbose });
-  if (place === undefined) return `ism: ${name === undefined ? "" : `${name}: `}${body}`;
-  const { place: at, source } = place.locate(failure.token);
-  const [first = "", ...more] = body.split("\n");
-  const [head = "", ...caret] = formatDiagnostic(at, source, "").split("\n");
-  return [head + first, ...caret, ...more].join("\n");
 }
 
 /** The command line behind all prefixes. */

@@ -74,7 +74,8 @@ export class ProcessTerminal implements Terminal {
 
   get columns(): number {
     try {
-      return Deno.consoleSize().columns;
+      // A terminal that nobody told its size says 0.
+      return Deno.consoleSize().columns || 80;
     } catch {
       return 80;
     }

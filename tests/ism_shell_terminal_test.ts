@@ -37,6 +37,7 @@ onTerminal("ism shell goes on after a failing line, and ends with 0 all the same
     await run.line("peeek bar0 0"),
     /^ism: "peeek" is not a command\n {2}hint: did you mean "peek"/,
   );
+  assertMatch(await run.line("ism gid"), /^ism: A line here begins with the command, without ism\n/);
   assertMatch(await run.line("rgid $none"), /^ism: there is no variable "\$none"\n/);
   assertMatch(await run.line("rgid 'open"), /^ism: the ' quote has no end\n/);
   assertMatch(await run.line("run x.ism"), /^ism: "run" cannot stand in a script\n/);
@@ -310,6 +311,26 @@ onTerminal("ism shell fits a terminal of 40 columns", async () => {
   await run.type(KEY.TAB);
   const listed = plain(await run.until(/dma[^>]*ism> /));
   assert(listed.split("\n").every((row) => row.length <= 40), listed);
+});
+
+onTerminal("ism shell works on terminals of odd sizes", async () => {
+  using program = new Program();
+  for (const columns of [0, 1, 7]) {
+    await using run = new TerminalRun(program, ["shell"], { columns });
+    await run.until("ism");
+    await run.type(`peek config 0 2${KEY.ENTER}`);
+    await run.until("14 10");
+    await run.until("ism");
+    await run.type("d", KEY.TAB);
+    await run.type(KEY.TAB);
+    await run.type(KEY.CTRL_C);
+    await run.until("^C");
+    await run.type(`help gid${KEY.ENTER}`);
+    const help = plain(await run.until(/Examples[^]*ism> /));
+    if (columns === 0) assertStringIncludes(help, "  Read the function's own GID (READ_GID).\n");
+    await run.type(KEY.CTRL_D);
+    assertEquals(await run.end(), 0, `${columns}`);
+  }
 });
 
 onTerminal("ism shell colours its prompt only where colours are on", async () => {

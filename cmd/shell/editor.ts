@@ -58,6 +58,7 @@ export class LineEditor implements LineSource {
     });
     this.#readline.on("SIGINT", () => {
       surroundings.write("^C\r\n");
+      this.#empty();
       this.#put("dropped");
     });
     this.#readline.on("SIGTSTP", () => this.#suspend());
@@ -95,14 +96,19 @@ export class LineEditor implements LineSource {
   }
 
   #prompt(text: string): void {
+    this.#empty();
+    setRaw(true);
+    this.#readline.setPrompt(this.#surroundings.style(text));
+    this.#readline.prompt();
+  }
+
+  /** Forgets what was typed, and puts the lines in that can be brought back. */
+  #empty(): void {
     const editable = this.#readline as unknown as { history: string[]; line: string; cursor: number };
     // The shell knows which lines are worth keeping; readline has put every one in.
     editable.history = [...this.#surroundings.history.entries];
     editable.line = "";
     editable.cursor = 0;
-    setRaw(true);
-    this.#readline.setPrompt(this.#surroundings.style(text));
-    this.#readline.prompt();
   }
 
   /** Stops the process, as Ctrl-Z does elsewhere; the shell that started it brings it back. */

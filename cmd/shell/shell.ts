@@ -26,7 +26,7 @@ const FILE = "stdin";
  * Runs lines until they end.
  *
  * @param historyPath where lines are kept that were typed; undefined for nowhere
- * @returns 0 on a terminal; else the exit code of the first failure
+ * @returns 0 on a terminal that takes the output; else the exit code of the first failure
  * @throws {HostFileError} if a host file that was named cannot be used
  */
 export async function runShell(session: Session, historyPath: string | undefined): Promise<number> {
@@ -109,7 +109,8 @@ class Shell {
       // Nobody reads the answers any more.
       if (this.#session.terminal.outIsClosed) break;
     }
-    return this.#interactive ? EXIT.OK : this.#firstFailure;
+    const lost = this.#session.terminal.outIsClosed;
+    return this.#interactive && !lost ? EXIT.OK : this.#firstFailure;
   }
 
   /** What TAB finds. */
