@@ -34,7 +34,7 @@ export const fdList = defineCommand({
       kind: file.kind,
       path: file.path,
       position: hex(file.position),
-      ...(file instanceof EventFdFile ? { counter: file.context.count } : {}),
+      ...(file instanceof EventFdFile ? { counter: Number(file.context.count) } : {}),
     })),
   }),
   text({ descriptors }, { terminal }) {

@@ -46,6 +46,11 @@ const FORMS: ReadonlyMap<string, Form> = new Map([
   ["file", parseFile],
 ]);
 
+/** Whether a word begins as DATA does; what follows may still be wrong. */
+export function isData(text: string): boolean {
+  return text === "-" || FORMS.has(/^(\w+):/.exec(text)?.[1] ?? "");
+}
+
 /** Parses `hex:…`, `text:…`, `fill:BYTE*COUNT`, `seq:START*COUNT`, `rand:SEED*COUNT`, `file:PATH[@OFFSET[+LENGTH]]` or `-`. */
 export function parseData(text: string): DataSource {
   if (text === "-") {

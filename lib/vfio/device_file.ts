@@ -92,9 +92,16 @@ export class DeviceFile extends OpenFile {
     return this.device.variant.write(this.device, buffer, count, position, start);
   }
 
+  /** No driver of an ISM function maps regions (VFIO sheet section 6). @throws {ErrnoError} EINVAL */
   override mmap(): number {
     this.#checkAccess("vfio_device_fops_mmap");
-    return super.mmap();
+    throw coreError(
+      "EINVAL",
+      "no mmap",
+      "drivers/vfio/vfio_main.c: vfio_device_fops_mmap",
+      "No region of the function can be mapped",
+      "ISM needs PCILG and PCISTB with a function handle: use pread and pwrite",
+    );
   }
 
   override ioctl(request: number, arg: IoctlArg): number {

@@ -48,15 +48,14 @@ export abstract class OpenFile {
     throw notATty(this.kind);
   }
 
-  /** Maps the file; no kind can be mapped (VFIO sheet section 6). */
+  /** Maps the file: ENODEV for a file that has no such operation, as containers, groups and eventfds have none. */
   mmap(): number {
-    throw vfsError(
-      "EINVAL",
-      "no mmap",
-      "mm/mmap.c: do_mmap",
-      "This descriptor cannot be mapped",
-      "ISM needs PCILG and PCISTB with a function handle: use pread and pwrite",
-    );
+    throw vfsError("ENODEV", "no mmap", "mm/mmap.c: do_mmap", "This descriptor cannot be mapped");
+  }
+
+  /** Moves the position: ESPIPE for a file that has no such operation (VFIO sheet 4.1). @returns the new position */
+  lseek(): number {
+    throw vfsError("ESPIPE", "not seekable", "fs/read_write.c: ksys_lseek", "This descriptor cannot seek");
   }
 
   /** The last descriptor is closed. */

@@ -162,6 +162,16 @@ export class IommufdFile extends OpenFile {
     return "/dev/iommu";
   }
 
+  /** Only what a virtual IOMMU offers can be mapped, and there is none. @throws {ErrnoError} ENXIO */
+  override mmap(): number {
+    throw coreError(
+      "ENXIO",
+      "no mmap",
+      `${SOURCE}/main.c: iommufd_fops_mmap`,
+      "Nothing of an iommufd can be mapped",
+    );
+  }
+
   override ioctl(request: number, arg: IoctlArg): number {
     if (request < FIRST_COMMAND) return containerIoctl(request, arg);
     const bytes = structArgument(arg);

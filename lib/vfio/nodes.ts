@@ -19,9 +19,9 @@ export function openNode(kernel: Kernel, path: string): OpenFile {
     kernel.iommufds.set(iommufd.id, iommufd);
     return new IommufdFile(kernel, iommufd);
   }
-  const cdev = /^\/dev\/vfio\/devices\/vfio(\d+)$/.exec(path)?.[1];
+  const cdev = /^\/dev\/vfio\/devices\/vfio(0|[1-9]\d*)$/.exec(path)?.[1];
   if (cdev !== undefined) return openCdev(kernel, Number(cdev), path);
-  const group = /^\/dev\/vfio\/(\d+)$/.exec(path)?.[1];
+  const group = /^\/dev\/vfio\/(0|[1-9]\d*)$/.exec(path)?.[1];
   if (group !== undefined) return openGroup(kernel, Number(group), path);
   throw noEntry(path);
 }
@@ -56,6 +56,6 @@ function openGroup(kernel: Kernel, number: number, path: string): OpenFile {
 }
 
 /** The refusal of a path that leads nowhere. */
-export function noEntry(path: string) {
-  return vfsError("ENOENT", "no such file", "fs/namei.c: path_openat", `${path} does not exist`);
+export function noEntry(path: string, hint?: string) {
+  return vfsError("ENOENT", "no such file", "fs/namei.c: path_openat", `${path} does not exist`, hint);
 }

@@ -166,16 +166,13 @@ export class Process {
 
   /** lseek(2): no vfio descriptor can seek. @throws {ErrnoError} EBADF, ESPIPE */
   lseek(fd: number, offset: Offset, whence: "SEEK_SET" | "SEEK_CUR" | "SEEK_END"): number {
-    return this.#call("lseek", () => ({ fd, offset, whence }), () => {
-      this.file(fd);
-      throw vfsError("ESPIPE", "not seekable", "fs/read_write.c: ksys_lseek", "This descriptor cannot seek");
-    });
+    return this.#call("lseek", () => ({ fd, offset, whence }), () => this.file(fd).lseek());
   }
 
   /**
    * mmap(2) of a descriptor; checks in the order of VFIO sheet section 6, and no descriptor here can be mapped.
    *
-   * @throws {ErrnoError} EBADF, EINVAL, EOVERFLOW
+   * @throws {ErrnoError} EBADF, EINVAL, ENOMEM, EOVERFLOW, ENODEV, ENXIO
    */
   mmap(fd: number, length: Offset, offset: Offset): number {
     return this.#call("mmap", () => ({ fd, length, offset }), () => {
@@ -185,6 +182,7 @@ export class Process {
       if (at % page !== 0n) throw mmapError("EINVAL", "The offset is no multiple of 4096");
       this.file(fd);
       if (size === 0n) throw mmapError("EINVAL", "A length of 0 cannot be mapped");
+      if (size > 2n ** 64n - page) throw mmapError("ENOMEM", "Rounded up to pages the length is 2^64");
       if (at / page + (size + page - 1n) / page > 2n ** 64n / page) {
         throw mmapError("EOVERFLOW", "Offset plus length overflows");
       }

@@ -133,13 +133,17 @@ const TABLES: Readonly<Record<FileKind, ReadonlyMap<number, IoctlShape>>> = {
   eventfd: new Map(),
 };
 
-/** An ioctl by name on a kind of descriptor: its number, and the struct that it takes. */
-export function findIoctl(
-  kind: FileKind,
-  name: string,
-): { readonly request: number; readonly struct: AnyStruct | undefined; readonly text: boolean } | undefined {
-  for (const [request, shape] of TABLES[kind]) {
-    if (shape.name === name) return { request, struct: shape.struct, text: shape.text === true };
+/** What is known of an ioctl: its number, and the struct or text that it takes. */
+export interface KnownIoctl {
+  readonly request: number;
+  readonly struct: AnyStruct | undefined;
+  readonly text: boolean;
+}
+
+/** An ioctl of a kind of descriptor, by name or by number. */
+export function findIoctl(kind: FileKind, which: string | number): KnownIoctl | undefined {
+  for (const [request, { name, struct, text }] of TABLES[kind]) {
+    if (which === name || which === request) return { request, struct, text: text === true };
   }
   return undefined;
 }
