@@ -2,7 +2,7 @@
 import { hex } from "../../lib/base/hex.ts";
 import { EventFdFile } from "../../lib/vfio/eventfd.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
-import { argument, defaulted, defineCommand, optional, rest } from "../command.ts";
+import { argument, defaulted, defineCommand, type Kind, optional, rest } from "../command.ts";
 import { bigNumber, choice, COUNT, DATA, number, text } from "../kinds.ts";
 import { renderTable } from "../terminal.ts";
 import { readBuffer } from "../transfer_buffer.ts";
@@ -175,17 +175,34 @@ export const fdLseek = defineCommand({
   },
 });
 
+/** A descriptor, or -1 for memory without a file. */
+const FD_OR_ANON: Kind<number> = {
+  placeholder: "FD",
+  choices: ["anon"],
+  parse: (text, what) => text === "anon" ? -1 : FD.parse(text, what),
+};
+
 export const fdMmap = defineCommand({
   name: "fd mmap",
   group: "sys",
-  summary: "Map a descriptor into memory: no region of ISM can be (EINVAL)",
-  args: { fd: argument(FD, "descriptor"), length: argument(bigNumber("LENGTH"), "bytes") },
+  summary: "Map a descriptor into memory: no region of ISM can be (EINVAL); or allocate memory",
+  details:
+    `With "anon" in place of a descriptor the process gets memory of its own, whose address IOMMU_IOAS_MAP and
+VFIO_IOMMU_MAP_DMA take; "dma map" does both at once.`,
+  args: { fd: argument(FD_OR_ANON, "descriptor, or anon"), length: argument(bigNumber("LENGTH"), "bytes") },
   options: { offset: defaulted(bigNumber("OFFSET"), 0n, "position in the file") },
   access: "write",
-  examples: ["expect EBADF fd mmap 99 4k"],
+  examples: ["expect EBADF fd mmap 99 4k", "fd mmap anon 64k"],
   run({ target }, { fd, length, offset }) {
-    return { fd, address: hex(processOf(target).mmap(fd, length, offset)) };
+    const process = processOf(target);
+    if (fd < 0 && length > Number.MAX_SAFE_INTEGER) throw new UsageError("LENGTH is too large");
+    return {
+      fd,
+      address: hex(fd < 0 ? process.mmapAnonymous(Number(length)) : process.mmap(fd, length, offset)),
+    };
   },
+  text: ({ address }) => address,
+  value: ({ address }) => address,
 });
 
 function positionAfter(target: HostFunction, fd: number, at: bigint | undefined, ret: number): string {

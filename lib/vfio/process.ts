@@ -263,9 +263,10 @@ export class Process {
     return total;
   }
 
-  /** mmap(2) of anonymous memory, populated: whole pages of zeros. @returns the address; ENOMEM */
+  /** mmap(2) of anonymous memory, populated: whole pages of zeros. @returns the address; EINVAL, ENOMEM */
   mmapAnonymous(length: number): number {
     return this.#call("mmap", () => ({ length }), () => {
+      if (length === 0) throw mmapError("EINVAL", "A length of 0 cannot be mapped");
       const buffer = this.#kernel.partition.storage.allocate(length);
       if (buffer === undefined) {
         throw vfsError("ENOMEM", "guest memory", "mm/mmap.c: do_mmap", "The guest has no memory left");
