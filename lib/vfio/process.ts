@@ -192,37 +192,29 @@ export class Process {
 
   /** preadv(2): one driver call per segment. @returns bytes read */
   preadv(fd: number, segments: readonly Uint8Array[], position: Offset): number {
-    return this.#call(
-      "preadv",
-      () => ({ fd, iov: segments.map(({ length }) => length), position }),
-      () => {
-        this.#positioned(fd, position, "preadv");
-        return this.#vector(
-          segments,
-          (buffer, done) => this.#pread(fd, buffer, buffer.length, plus(position, done), 0),
-        );
-      },
-    );
+    return this.#vectorCall("preadv", { fd, iov: lengths(segments), position }, segments, () => {
+      this.#positioned(fd, position, "preadv");
+      return this.#vector(
+        segments,
+        (buffer, done) => this.#pread(fd, buffer, buffer.length, plus(position, done), 0),
+      );
+    });
   }
 
   /** pwritev(2): one driver call, and so one store block on a BAR, per segment. @returns bytes written */
   pwritev(fd: number, segments: readonly Uint8Array[], position: Offset): number {
-    return this.#call(
-      "pwritev",
-      () => ({ fd, iov: segments.map(({ length }) => length), position }),
-      () => {
-        this.#positioned(fd, position, "pwritev");
-        return this.#vector(
-          segments,
-          (buffer, done) => this.#pwrite(fd, buffer, buffer.length, plus(position, done), 0),
-        );
-      },
-    );
+    return this.#vectorCall("pwritev", { fd, iov: lengths(segments), position }, segments, () => {
+      this.#positioned(fd, position, "pwritev");
+      return this.#vector(
+        segments,
+        (buffer, done) => this.#pwrite(fd, buffer, buffer.length, plus(position, done), 0),
+      );
+    });
   }
 
   /** readv(2) at the descriptor's own position. @returns bytes read */
   readv(fd: number, segments: readonly Uint8Array[]): number {
-    return this.#call("readv", () => ({ fd, iov: segments.map(({ length }) => length) }), () => {
+    return this.#vectorCall("readv", { fd, iov: lengths(segments) }, segments, () => {
       const file = this.file(fd);
       const total = this.#vector(segments, (buffer, done) => {
         const at = file.position + done;
@@ -235,7 +227,7 @@ export class Process {
 
   /** writev(2) at the descriptor's own position. @returns bytes written */
   writev(fd: number, segments: readonly Uint8Array[]): number {
-    return this.#call("writev", () => ({ fd, iov: segments.map(({ length }) => length) }), () => {
+    return this.#vectorCall("writev", { fd, iov: lengths(segments) }, segments, () => {
       const file = this.file(fd);
       const total = this.#vector(segments, (buffer, done) => {
         const at = file.position + done;
@@ -243,6 +235,23 @@ export class Process {
       });
       file.position += total;
       return total;
+    });
+  }
+
+  /** Records a vector call with the bytes that it wrote or read, as far as they are shown. */
+  #vectorCall(
+    op: string,
+    args: Record<string, TraceValue>,
+    segments: readonly Uint8Array[],
+    run: () => number,
+  ): number {
+    const event: SyscallEvent = { layer: "syscall", op, args };
+    const isWrite = op.endsWith("writev");
+    if (isWrite) event.data = joined(segments, SHOWN_BYTES);
+    return this.#record(event, () => {
+      const result = run();
+      if (!isWrite) event.data = joined(segments, Math.min(result, SHOWN_BYTES));
+      return result;
     });
   }
 
@@ -404,6 +413,15 @@ export class Process {
 /** A copy of what an event shows of a buffer. */
 function shown(buffer: Uint8Array, start: number, count: Offset): Uint8Array {
   return buffer.slice(start, start + (count < SHOWN_BYTES ? Number(count) : SHOWN_BYTES));
+}
+
+const lengths = (segments: readonly Uint8Array[]) => segments.map(({ length }) => length);
+
+/** The first bytes of a vector's segments, at most `limit`. */
+function joined(segments: readonly Uint8Array[], limit: number): Uint8Array {
+  const bytes: number[] = [];
+  for (const segment of segments) bytes.push(...segment.subarray(0, limit - bytes.length));
+  return Uint8Array.from(bytes);
 }
 
 /** Bytes of a directory entry: a header of 19, the name, NUL, rounded up to 8 (struct linux_dirent64). */
