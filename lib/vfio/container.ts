@@ -186,7 +186,7 @@ export class ContainerFile extends OpenFile {
       case CONTAINER_IOCTL.VFIO_IOMMU_UNMAP_DMA:
         return unmapDma(container.type!, container.domain, structArgument(arg));
     }
-    throw notATty(this.kind);
+    throw notATty(this.kind, request);
   }
 
   override release(): void {

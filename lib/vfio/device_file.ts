@@ -111,7 +111,7 @@ export class DeviceFile extends OpenFile {
     if (this.#viaCdev && request === DEVICE_IOCTL.VFIO_DEVICE_ATTACH_IOMMUFD_PT) return this.#attach(bytes);
     if (this.#viaCdev && request === DEVICE_IOCTL.VFIO_DEVICE_DETACH_IOMMUFD_PT) return this.#detach(bytes);
     const handler = IOCTLS.get(request);
-    if (handler === undefined) throw notATty(this.kind);
+    if (handler === undefined) throw notATty(this.kind, request);
     return handler(this.device, bytes, this.#kernel, this.#bound?.devid);
   }
 
@@ -159,9 +159,8 @@ export class DeviceFile extends OpenFile {
     const invalid = (rule: string, message: string) => coreError("EINVAL", rule, source, message);
     const size = copyStructSize(arg, BIND_IOMMUFD_MIN, BIND_IOMMUFD.size, source);
     const { flags, iommufd: fd, tokenPointer } = BIND_IOMMUFD.decode(arg.subarray(0, size));
-    if (fd < 0 || (flags & ~BIND_FLAGS.TOKEN) !== 0) {
-      throw invalid("arguments", "A descriptor or a flag is not valid");
-    }
+    if (fd < 0) throw invalid("arguments", `iommufd ${fd} is not a descriptor`);
+    if ((flags & ~BIND_FLAGS.TOKEN) !== 0) throw invalid("arguments", `Unknown flags in ${flags}`);
     if (!this.#viaCdev) throw invalid("group descriptor", "This descriptor came from a group");
     if (this.#kernel.group(this.device.zdev).inUse) {
       throw coreError("EBUSY", "group open", source, "The device's group is open");

@@ -88,7 +88,7 @@ export class GroupFile extends OpenFile {
       case GROUP_IOCTL.VFIO_GROUP_GET_DEVICE_FD:
         return this.#deviceFd(structArgument(arg));
     }
-    throw notATty(this.kind);
+    throw notATty(this.kind, request);
   }
 
   override release(): void {
@@ -150,7 +150,13 @@ export class GroupFile extends OpenFile {
       throw coreError("EINVAL", "no container", source, "The group has no container");
     }
     if (this.#deviceOpen()) {
-      throw coreError("EBUSY", "device open", source, "The group's device is still open");
+      throw coreError(
+        "EBUSY",
+        "device open",
+        source,
+        "The group's device is still open",
+        "close its descriptors first",
+      );
     }
     this.group.leaveContainer();
     return 0;
@@ -171,7 +177,12 @@ export class GroupFile extends OpenFile {
     }
     // The only option is vf_token, which a function that is neither PF nor VF may not be given.
     if (options.some((option) => option !== "")) {
-      throw coreError("EINVAL", "device options", source, "The device takes no options");
+      throw coreError(
+        "EINVAL",
+        "device options",
+        "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_match",
+        "The device takes no options behind its name",
+      );
     }
     if (this.group.container?.domain === undefined) {
       throw coreError(

@@ -187,7 +187,7 @@ export class IommufdFile extends OpenFile {
       case IOMMUFD_IOCTL.IOMMU_IOAS_UNMAP:
         return this.#unmap(bytes);
     }
-    throw notATty(this.kind);
+    throw notATty(this.kind, request);
   }
 
   override release(): void {
@@ -323,7 +323,7 @@ function containerIoctl(request: number, arg: IoctlArg): number {
         "The iommufd has no IOAS for VFIO container ioctls",
       );
   }
-  throw notATty("iommufd");
+  throw notATty("iommufd", request);
 }
 
 function ioasError(code: ErrnoName, rule: string, symbol: string, message: string) {

@@ -23,13 +23,16 @@ export function openNode(kernel: Kernel, path: string): OpenFile {
   if (cdev !== undefined) return openCdev(kernel, Number(cdev), path);
   const group = /^\/dev\/vfio\/(0|[1-9]\d*)$/.exec(path)?.[1];
   if (group !== undefined) return openGroup(kernel, Number(group), path);
-  throw noEntry(path);
+  throw noEntry(path, NODES);
 }
+
+const NODES =
+  "a guest has /dev/vfio/vfio, /dev/iommu, and for a bound function its group and its character device";
 
 /** The character device exists while a vfio driver holds the function. */
 function openCdev(kernel: Kernel, number: number, path: string): OpenFile {
   const binding = kernel.bindings[number];
-  if (binding?.device === undefined) throw noEntry(path);
+  if (binding?.device === undefined) throw noEntry(path, NODES);
   if (binding.removing) {
     throw coreError(
       "ENODEV",
@@ -45,13 +48,15 @@ function openCdev(kernel: Kernel, number: number, path: string): OpenFile {
 function openGroup(kernel: Kernel, number: number, path: string): OpenFile {
   const source = "drivers/vfio/group.c: vfio_group_fops_open";
   const group = kernel.groups[number];
-  if (group === undefined || kernel.device(group.zdev) === undefined) throw noEntry(path);
+  if (group === undefined || kernel.device(group.zdev) === undefined) throw noEntry(path, NODES);
   for (const [, file] of kernel.process.files()) {
     if (file instanceof DeviceFile && file.blocksGroup && file.device.zdev === group.zdev) {
       throw coreError("EBUSY", "cdev open", source, "The device is open through its character device");
     }
   }
-  if (group.inUse) throw coreError("EBUSY", "single opener", source, `${path} is open already`);
+  if (group.inUse) {
+    throw coreError("EBUSY", "single opener", source, `${path} is open already`, "a group has one opener");
+  }
   return new GroupFile(kernel, group);
 }
 

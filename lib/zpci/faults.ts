@@ -114,7 +114,7 @@ export class FaultPlan {
       case "invalid-handle":
         return CC.INVALID_HANDLE;
       case "exception":
-        throw new ProgramException(fault.exception, `${op} as a fault asks for`);
+        throw new ProgramException(fault.exception, `${op}, by an injected fault,`);
       case "event":
         fn.fail(fault.pec, offset, op !== "PCILG");
         return CC.ERROR | STATUS.BLOCKED << 8;
