@@ -69,6 +69,10 @@ Deno.test("descriptors of one device have positions of their own and share the r
   assertEquals([nothing!.result.ret, nothing!.result.position], [0, "0x0"]);
   assertEquals(refused!.error?.code, "EIO", "BAR 0 cannot be loaded; the position stays");
   assertEquals(
+    list!.result.descriptors.map(({ syspath }: Record<string, string>) => syspath),
+    [undefined, undefined, ...Array(2).fill("/sys/devices/pci0001:00/0001:00:00.0")],
+  );
+  assertEquals(
     list!.result.descriptors.map((
       { kind, path, position }: Record<string, string>,
     ) => [kind, path, position]),

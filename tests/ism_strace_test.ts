@@ -124,6 +124,21 @@ const CALLS: readonly (readonly [line: string, calls: readonly string[]])[] = [
     "fd write 5 hex:00 --at 0x6000000000000",
     [String.raw`pwrite64(5, "\x00", 1, 0x6000000000000) = -1 EINVAL (Invalid argument)`],
   ],
+  // Too small a buffer: the count that is needed comes back with the errno.
+  [
+    "expect ENOSPC ioctl device VFIO_DEVICE_GET_PCI_HOT_RESET_INFO argsz=12",
+    [
+      "ioctl(5, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, {argsz=12} => {flags=0, count=1}) = " +
+      "-1 ENOSPC (No space left on device)",
+    ],
+  ],
+  [
+    "expect EINVAL ioctl device VFIO_DEVICE_IOEVENTFD argsz=32 flags=4 offset=0x2000000000000 data=1 fd=-1",
+    [
+      "ioctl(5, VFIO_DEVICE_IOEVENTFD, {argsz=32, flags=VFIO_DEVICE_IOEVENTFD_32, offset=0x2000000000000, data=1, " +
+      "fd=-1}) = -1 EINVAL (Invalid argument)",
+    ],
+  ],
   ["reset", ["ioctl(5, VFIO_DEVICE_RESET, 0) = 0"]],
   ["close", ["close(5) = 0", "close(4) = 0", "close(3) = 0"]],
 ];

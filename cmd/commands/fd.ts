@@ -1,5 +1,6 @@
 /** System calls on the descriptors of the guest's driver process, one command each, opening nothing by themselves. */
 import { hex } from "../../lib/base/hex.ts";
+import { DeviceFile } from "../../lib/vfio/device_file.ts";
 import { EventFdFile } from "../../lib/vfio/eventfd.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { argument, defaulted, defineCommand, type Kind, optional, rest } from "../command.ts";
@@ -16,6 +17,9 @@ const AT = optional(
 );
 const ACCESSIBLE = optional(COUNT, "let the caller's buffer fault behind this many bytes");
 const NODES = ["/dev/vfio/vfio", "/dev/vfio/0", "/dev/vfio/devices/vfio0", "/dev/iommu"];
+
+/** The line `vfio-device-syspath` of a device descriptor's fdinfo (VFIO sheet 1.2). */
+const sysPath = (name: string) => `/sys/devices/pci${name.slice(0, "0001:00".length)}/${name}`;
 
 /** The driver process of the guest that --device chooses. */
 const processOf = ({ guest }: HostFunction) => guest.kernel.process;
@@ -35,6 +39,7 @@ export const fdList = defineCommand({
       path: file.path,
       position: hex(file.position),
       ...(file instanceof EventFdFile ? { counter: Number(file.context.count) } : {}),
+      ...(file instanceof DeviceFile ? { syspath: sysPath(file.device.zdev.name) } : {}),
     })),
   }),
   text({ descriptors }, { terminal }) {

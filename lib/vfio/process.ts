@@ -117,11 +117,19 @@ export class Process {
       args: { fd, request: ioctlName(kind, request) },
       input: ioctlInput(kind, request, arg),
     };
-    return this.#record(event, () => {
-      const result = this.file(fd).ioctl(request, arg);
-      const output = ioctlOutput(kind, request, arg);
+    const takeOutput = (error?: string) => {
+      const output = ioctlOutput(kind, request, arg, error);
       if (output !== undefined) event.output = output;
-      return result;
+    };
+    return this.#record(event, () => {
+      try {
+        const result = this.file(fd).ioctl(request, arg);
+        takeOutput();
+        return result;
+      } catch (error) {
+        if (error instanceof ErrnoError) takeOutput(error.code);
+        throw error;
+      }
     });
   }
 

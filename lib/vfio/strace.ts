@@ -5,6 +5,7 @@
 import { snakeCase } from "../base/names.ts";
 import type { FieldRow, Struct } from "../base/struct.ts";
 import { SHOWN_BYTES, type TraceValue } from "../base/trace.ts";
+import type { ErrnoName } from "./errno.ts";
 import type { FileKind, IoctlArg } from "./file.ts";
 import { symbolOf } from "./symbols.ts";
 import * as uapi from "./uapi.ts";
@@ -207,13 +208,21 @@ function words(bytes: Uint8Array): number[] {
   );
 }
 
-/** What the kernel wrote into the caller's struct; nothing after a failure. */
+/** Refusals that say in the struct how much room is needed (VFIO sheet 8.2, 9.3). */
+const WRITTEN_WITH: Readonly<Record<string, ErrnoName>> = {
+  VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: "ENOSPC",
+  IOMMU_IOAS_IOVA_RANGES: "EMSGSIZE",
+};
+
+/** What the kernel wrote into the caller's struct; nothing after a failure, but for {@linkcode WRITTEN_WITH}. */
 export function ioctlOutput(
   kind: FileKind | undefined,
   request: number,
   arg: IoctlArg,
+  error?: string,
 ): Record<string, TraceValue> | undefined {
   const known = kind === undefined || typeof arg === "number" ? undefined : TABLES[kind].get(request);
+  if (error !== undefined && WRITTEN_WITH[known?.name ?? ""] !== error) return undefined;
   if (known?.struct === undefined || known.out!.length === 0) return undefined;
   return fields(known, arg as Uint8Array, (name) => known.out!.includes(name));
 }
