@@ -121,8 +121,9 @@ export const ioctl = defineCommand({
   group: "sys",
   summary: "Call any ioctl on a descriptor of the driver process",
   details: `WHICH is a descriptor number or a kind: ${KINDS.join(", ")}. REQUEST is a name such as
-VFIO_DEVICE_GET_REGION_INFO, or a number. The argument is a number, the struct's bytes as DATA, or its fields as
-NAME=VALUE (fields that are left out are 0); behind the fields, fds=5,-1 adds descriptors and DATA adds bytes. What the
+VFIO_DEVICE_GET_REGION_INFO, or a number. The argument is a number (the field of a struct that has only one, such as the
+container of VFIO_GROUP_SET_CONTAINER), the struct's bytes as DATA, or its fields as NAME=VALUE (fields that are left out
+are 0); behind the fields, fds=5,-1 adds descriptors and DATA adds bytes. What the
 kernel wrote back is shown; --field chooses one field of it, which is then also what \`let\` keeps.`,
   args: {
     which: argument(text("WHICH", KINDS), "descriptor number, or a kind of descriptor"),
