@@ -181,6 +181,12 @@ function renderReasons(
 }
 
 /** The JSON `error` object. */
-export function failureJson({ code, message, fields, stack }: Failure): Record<string, unknown> {
-  return { code, ...fields, message, ...(stack === undefined ? {} : { stack }) };
+export function failureJson({ code, message, fields, hint, stack }: Failure): Record<string, unknown> {
+  return {
+    code,
+    ...fields,
+    message,
+    ...(hint === undefined ? {} : { hint }),
+    ...(stack === undefined ? {} : { stack }),
+  };
 }

@@ -68,10 +68,16 @@ const CALLS: Readonly<Record<string, Rule>> = {
   close: (event) => [fd(event)],
   ioctl(event) {
     const { args, input, output } = event;
-    const parts = [fd(event), String(args["request"])];
-    if (input === undefined || Object.keys(input).length === 0) return parts;
+    const parts = [fd(event), requestText(String(args["request"]))];
+    if (input === undefined || Object.keys(input).length === 0) return [...parts, "0"];
+    // Nothing is known of the bytes; a struct with such a field has others, too.
+    if ("length" in input && Object.keys(input).length === 1) {
+      return [...parts, `/* ${input["length"]} bytes */`];
+    }
     if ("arg" in input) return [...parts, valueText("arg", input["arg"]!)];
     if ("name" in input) return [...parts, valueText("name", input["name"]!)];
+    // A pointer to a plain number.
+    if ("container" in input) return [...parts, `[${input["container"]}]`];
     // What the kernel changed stands behind an arrow.
     return [...parts, `{${fields(input)}}${output === undefined ? "" : ` => {${fields(output)}}`}`];
   },
@@ -81,26 +87,56 @@ const fd = ({ args }: SyscallEvent) => String(args["fd"]);
 const number = ({ args }: SyscallEvent, name: string) => String(args[name]);
 const position = ({ args }: SyscallEvent) => valueText("position", args["position"]!);
 
-function vector({ args }: SyscallEvent): string[] {
+/** The segments with the bytes that were read into them or written from them, as far as they are known. */
+function vector({ op, args, data, result, error }: SyscallEvent): string[] {
   const lengths = args["iov"] as readonly number[];
-  const shown = lengths.slice(0, SHOWN_BYTES).map((length) => `{iov_len=${length}}`);
+  const isRead = op.includes("read");
+  let at = 0;
+  let left = isRead ? Number(result ?? 0) : Infinity;
+  const shown = lengths.slice(0, SHOWN_BYTES).map((length) => {
+    const moved = Math.min(length, left);
+    const bytes = data?.subarray(at, at + moved) ?? new Uint8Array();
+    at += moved;
+    left -= moved;
+    const base = isRead && error !== undefined ? UNKNOWN : bytesText(bytes, moved);
+    return `{iov_base=${base}, iov_len=${length}}`;
+  });
   if (shown.length < lengths.length) shown.push("...");
   return [`[${shown.join(", ")}]`, String(lengths.length)];
 }
 
+/** Where strace prints an address: a buffer that nothing was read into. */
+const UNKNOWN = "...";
+
 /** The buffer's bytes: those that were read, or those that were to be written; nothing was read by a failed call. */
 function buffer({ op, args, data, result }: SyscallEvent): string {
-  if (data === undefined) return "NULL";
+  if (data === undefined) return UNKNOWN;
   return bytesText(data, op.includes("read") ? Number(result) : Number(args["count"]));
 }
 
+const ESCAPES: Readonly<Record<string, string>> = {
+  ...{ "\t": "\\t", "\n": "\\n", "\v": "\\v", "\f": "\\f", "\r": "\\r" },
+  ...{ '"': '\\"', "\\": "\\\\" },
+};
+
+/** As strace -x: text as text; anything else in hexadecimal as a whole, so that it can be read as numbers. */
 function bytesText(data: Uint8Array, length: number): string {
-  let text = "";
-  for (const byte of data) {
-    const char = String.fromCharCode(byte);
-    text += /[ -~]/.test(char) && !/["\\]/.test(char) ? char : `\\x${byte.toString(16).padStart(2, "0")}`;
-  }
+  const chars = [...data].map((byte) => String.fromCharCode(byte));
+  const isText = chars.every((char) => /[ -~\t\n\v\f\r]/.test(char));
+  const text = isText
+    ? chars.map((char) => ESCAPES[char] ?? char).join("")
+    : [...data].map((byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
   return `"${text}"${length > data.length ? "..." : ""}`;
+}
+
+/** An ioctl's number by its parts, which shows direction and size bits that do not belong there. */
+function requestText(request: string): string {
+  if (!request.startsWith("0x")) return request;
+  const value = Number(request);
+  const directions = ["_IOC_NONE", "_IOC_WRITE", "_IOC_READ", "_IOC_READ|_IOC_WRITE"];
+  const part = (shift: number, bits: number) => (value >>> shift) % 2 ** bits;
+  const parts = [part(8, 8), part(0, 8), part(16, 14)].map((value) => value === 0 ? "0" : hex(value));
+  return `_IOC(${directions[part(30, 2)]}, ${parts.join(", ")})`;
 }
 
 function fields(values: Fields): string {

@@ -46,9 +46,8 @@ const ROWS: Readonly<Record<string, Row>> = {
     refused: "fd write 99 hex:",
     fields: ["fd", "ret", "position"],
   },
-  // No descriptor here can seek or be mapped.
-  "fd lseek": { done: "", refused: "fd lseek $d 0", fields: [] },
-  "fd mmap": { done: "", refused: "fd mmap $d 4k", fields: [] },
+  "fd lseek": { done: "fd lseek $e 0", refused: "fd lseek $d 0", fields: ["fd", "position"] },
+  "fd mmap": { done: "fd mmap anon 4k", refused: "fd mmap $d 4k", fields: ["fd", "address"] },
   "fd close": { done: "fd close $e", refused: "fd close 99", fields: ["fd"] },
   "config": { done: "config", refused: `config ${NOBODY}`, fields: ["registers"] },
   "config get": { done: "config get COMMAND", refused: "config get X", fields: ["registers"] },

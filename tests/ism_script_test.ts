@@ -213,6 +213,11 @@ Deno.test("ism runs each script of tests/scripts without a failure", async () =>
     assertMatch(text, /^# \S/, `${name} begins with its symptom`);
     using program = new Program();
     program.write(name, text);
+    const topology = /^# topology: (.*)$/m.exec(text)?.[1];
+    if (topology !== undefined) {
+      program.write("topology.json", topology);
+      await program.result("host", "create", "--from", "topology.json");
+    }
     const { code, stderr } = await program.run(["run", name]);
     assertEquals([code, stderr], [0, ""], name);
   });

@@ -4,11 +4,11 @@ import { Program } from "./support/program.ts";
 
 const OPEN = [
   `openat(AT_FDCWD, "/dev/vfio/vfio", O_RDWR|O_CLOEXEC) = 3`,
-  `ioctl(3, VFIO_GET_API_VERSION) = 0`,
+  `ioctl(3, VFIO_GET_API_VERSION, 0) = 0`,
   `readlink("/sys/bus/pci/devices/0001:00:00.0/iommu_group", "../../../kernel/iommu_groups/0", 4096) = 30`,
   `openat(AT_FDCWD, "/dev/vfio/0", O_RDWR|O_CLOEXEC) = 4`,
   `ioctl(4, VFIO_GROUP_GET_STATUS, {argsz=8} => {flags=VFIO_GROUP_FLAGS_VIABLE}) = 0`,
-  `ioctl(4, VFIO_GROUP_SET_CONTAINER, {container=3}) = 0`,
+  `ioctl(4, VFIO_GROUP_SET_CONTAINER, [3]) = 0`,
   `ioctl(3, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) = 1`,
   `ioctl(3, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU) = 0`,
   `ioctl(4, VFIO_GROUP_GET_DEVICE_FD, "0001:00:00.0") = 5`,
@@ -20,17 +20,17 @@ const CALLS: readonly (readonly [line: string, calls: readonly string[]])[] = [
   ["pread 0x7000000000000 0", [`pread64(5, "", 0, 0x7000000000000) = 0`]],
   [
     "pread 0x6000000000000 1",
-    [`pread64(5, NULL, 1, 0x6000000000000) = -1 EINVAL (Invalid argument)`],
+    [`pread64(5, ..., 1, 0x6000000000000) = -1 EINVAL (Invalid argument)`],
   ],
-  ["peek bar0 0 8", [`pread64(5, NULL, 8, 0x0) = -1 EIO (Input/output error)`]],
+  ["peek bar0 0 8", [`pread64(5, ..., 8, 0x0) = -1 EIO (Input/output error)`]],
   // As much of a buffer as strace shows.
   [
     "stb bar2 8 seq:0x41*33",
-    [`pwrite64(5, "ABCDEFGHIJKLMNOPQRSTUVWXYZ[${"\\x5c"}]^_\`"..., 33, 0x2000000000008) = 33`],
+    [`pwrite64(5, "ABCDEFGHIJKLMNOPQRSTUVWXYZ[${"\\\\"}]^_\`"..., 33, 0x2000000000008) = 33`],
   ],
   [
     'stb bar0 0xff8 text:ab\\"cdefghi',
-    [`pwrite64(5, "ab\\x22cdefghi", 10, 0xff8) = -1 EINVAL (Invalid argument)`],
+    [`pwrite64(5, "ab\\"cdefghi", 10, 0xff8) = -1 EINVAL (Invalid argument)`],
   ],
   [
     "ioctl device VFIO_DEVICE_GET_REGION_INFO argsz=32 index=2",
@@ -58,7 +58,9 @@ const CALLS: readonly (readonly [line: string, calls: readonly string[]])[] = [
       "index=VFIO_PCI_MSI_IRQ_INDEX, start=0, count=0}) = -1 EINVAL (Invalid argument)",
     ],
   ],
-  ["ioctl device 0x3b7f", ["ioctl(5, 0x3b7f) = -1 ENOTTY (Inappropriate ioctl for device)"]],
+  ["ioctl device 0x3b7f", [
+    "ioctl(5, _IOC(_IOC_NONE, 0x3b, 0x7f, 0), 0) = -1 ENOTTY (Inappropriate ioctl for device)",
+  ]],
   [
     "feature 11 --probe",
     [
@@ -81,7 +83,63 @@ const CALLS: readonly (readonly [line: string, calls: readonly string[]])[] = [
       "munmap(ADDRESS, 65536) = 0",
     ],
   ],
-  ["reset", ["ioctl(5, VFIO_DEVICE_RESET) = 0"]],
+  // One byte that is no text: all of them in hexadecimal, as with strace -x.
+  ["stb bar2 8 text:a(\x01", [String.raw`pwrite64(5, "\x61\x28\x01", 3, 0x2000000000008) = 3`]],
+  ["stb bar2 8 'text:a\tb'", [String.raw`pwrite64(5, "a\tb", 3, 0x2000000000008) = 3`]],
+  [
+    "expect ENOTTY ioctl device 0xc0183b6b hex:18 --size 24",
+    ["ioctl(5, _IOC(_IOC_READ|_IOC_WRITE, 0x3b, 0x6b, 0x18), /* 24 bytes */) = -1 ENOTTY (Inappropriate ioctl for device)"],
+  ],
+  [
+    "fd write 5 text:abcdefgh hex:0001 --at 0x2000000000008",
+    [
+      String.raw`pwritev(5, [{iov_base="abcdefgh", iov_len=8}, {iov_base="\x00\x01", iov_len=2}], 2, ` +
+      "0x2000000000008) = 10",
+    ],
+  ],
+  [
+    "fd write 5 text:abcdefgh fill:0x41*30 --at 0x2000000000008",
+    [
+      `pwritev(5, [{iov_base="abcdefgh", iov_len=8}, {iov_base="${"A".repeat(24)}"..., iov_len=30}], 2, ` +
+      "0x2000000000008) = 38",
+    ],
+  ],
+  [
+    "fd read 5 8 2 --at 0x2000000000008",
+    [`preadv(5, [{iov_base="abcdefgh", iov_len=8}, {iov_base="AA", iov_len=2}], 2, 0x2000000000008) = 10`],
+  ],
+  // The end of the BAR: the second segment got nothing.
+  [
+    "fd read 5 16 2 --at 0x200000000fff8",
+    [
+      String.raw`preadv(5, [{iov_base="\x00\x00\x00\x00\x00\x00\x00\x00", iov_len=16}, ` +
+      `{iov_base="", iov_len=2}], 2, 0x200000000fff8) = 8`,
+    ],
+  ],
+  [
+    "expect EIO fd read 5 8 2",
+    ["readv(5, [{iov_base=..., iov_len=8}, {iov_base=..., iov_len=2}], 2) = -1 EIO (Input/output error)"],
+  ],
+  [
+    "fd write 5 hex:00 --at 0x6000000000000",
+    [String.raw`pwrite64(5, "\x00", 1, 0x6000000000000) = -1 EINVAL (Invalid argument)`],
+  ],
+  // Too small a buffer: the count that is needed comes back with the errno.
+  [
+    "expect ENOSPC ioctl device VFIO_DEVICE_GET_PCI_HOT_RESET_INFO argsz=12",
+    [
+      "ioctl(5, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, {argsz=12} => {flags=0, count=1}) = " +
+      "-1 ENOSPC (No space left on device)",
+    ],
+  ],
+  [
+    "expect EINVAL ioctl device VFIO_DEVICE_IOEVENTFD argsz=32 flags=4 offset=0x2000000000000 data=1 fd=-1",
+    [
+      "ioctl(5, VFIO_DEVICE_IOEVENTFD, {argsz=32, flags=VFIO_DEVICE_IOEVENTFD_32, offset=0x2000000000000, data=1, " +
+      "fd=-1}) = -1 EINVAL (Invalid argument)",
+    ],
+  ],
+  ["reset", ["ioctl(5, VFIO_DEVICE_RESET, 0) = 0"]],
   ["close", ["close(5) = 0", "close(4) = 0", "close(3) = 0"]],
 ];
 

@@ -37,6 +37,9 @@ function writeAt({ driver, guest }: HostFunction, position: bigint, bytes: Uint8
   return { ret, position: hex(position + BigInt(ret)) };
 }
 
+/** What a write's `let` keeps: the bytes that were taken. */
+const bytesWritten = ({ ret }: { readonly ret: number }) => String(ret);
+
 function positionOf({ driver }: HostFunction, region: number, offset: bigint): bigint {
   return BigInt(driver.descriptor.positionOf(region, offset));
 }
@@ -110,6 +113,7 @@ export const poke = defineCommand({
     const bytes = valueBytes(value, Number(width), endian ?? endianOf(region.index));
     return { region: region.name, ...writeAt(target, positionOf(target, region.index, offset), bytes) };
   },
+  value: bytesWritten,
 });
 
 export const stb = defineCommand({
@@ -132,6 +136,7 @@ export const stb = defineCommand({
       ...writeAt(target, positionOf(target, region.index, offset), bytes, accessible),
     };
   },
+  value: bytesWritten,
 });
 
 export const write = defineCommand({
@@ -165,6 +170,7 @@ export const write = defineCommand({
     }
     return { region: region.name, ret: done, writes, position: hex(position) };
   },
+  value: bytesWritten,
 });
 
 export const pread = defineCommand({
@@ -194,4 +200,5 @@ export const pwrite = defineCommand({
   examples: ["pwrite 0x7000000000004 hex:0600", "pwrite 0x2000000000000 hex:0000000300000008"],
   run: (context, { position, data, accessible }) =>
     writeAt(context.target, position, context.load(data), accessible),
+  value: bytesWritten,
 });

@@ -1,8 +1,9 @@
 /** System calls on the descriptors of the guest's driver process, one command each, opening nothing by themselves. */
 import { hex } from "../../lib/base/hex.ts";
+import { DeviceFile } from "../../lib/vfio/device_file.ts";
 import { EventFdFile } from "../../lib/vfio/eventfd.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
-import { argument, defaulted, defineCommand, optional, rest } from "../command.ts";
+import { argument, defaulted, defineCommand, type Kind, optional, rest } from "../command.ts";
 import { bigNumber, choice, COUNT, DATA, number, text } from "../kinds.ts";
 import { renderTable } from "../terminal.ts";
 import { readBuffer } from "../transfer_buffer.ts";
@@ -16,6 +17,9 @@ const AT = optional(
 );
 const ACCESSIBLE = optional(COUNT, "let the caller's buffer fault behind this many bytes");
 const NODES = ["/dev/vfio/vfio", "/dev/vfio/0", "/dev/vfio/devices/vfio0", "/dev/iommu"];
+
+/** The line `vfio-device-syspath` of a device descriptor's fdinfo (VFIO sheet 1.2). */
+const sysPath = (name: string) => `/sys/devices/pci${name.slice(0, "0001:00".length)}/${name}`;
 
 /** The driver process of the guest that --device chooses. */
 const processOf = ({ guest }: HostFunction) => guest.kernel.process;
@@ -34,7 +38,8 @@ export const fdList = defineCommand({
       kind: file.kind,
       path: file.path,
       position: hex(file.position),
-      ...(file instanceof EventFdFile ? { counter: file.context.count } : {}),
+      ...(file instanceof EventFdFile ? { counter: Number(file.context.count) } : {}),
+      ...(file instanceof DeviceFile ? { syspath: sysPath(file.device.zdev.name) } : {}),
     })),
   }),
   text({ descriptors }, { terminal }) {
@@ -175,17 +180,34 @@ export const fdLseek = defineCommand({
   },
 });
 
+/** A descriptor, or -1 for memory without a file. */
+const FD_OR_ANON: Kind<number> = {
+  placeholder: "FD",
+  choices: ["anon"],
+  parse: (text, what) => text === "anon" ? -1 : FD.parse(text, what),
+};
+
 export const fdMmap = defineCommand({
   name: "fd mmap",
   group: "sys",
-  summary: "Map a descriptor into memory: no region of ISM can be (EINVAL)",
-  args: { fd: argument(FD, "descriptor"), length: argument(bigNumber("LENGTH"), "bytes") },
+  summary: "Map a descriptor into memory: no region of ISM can be (EINVAL); or allocate memory",
+  details:
+    `With "anon" in place of a descriptor the process gets memory of its own, whose address IOMMU_IOAS_MAP and
+VFIO_IOMMU_MAP_DMA take; "dma map" does both at once.`,
+  args: { fd: argument(FD_OR_ANON, "descriptor, or anon"), length: argument(bigNumber("LENGTH"), "bytes") },
   options: { offset: defaulted(bigNumber("OFFSET"), 0n, "position in the file") },
   access: "write",
-  examples: ["expect EBADF fd mmap 99 4k"],
+  examples: ["expect EBADF fd mmap 99 4k", "fd mmap anon 64k"],
   run({ target }, { fd, length, offset }) {
-    return { fd, address: hex(processOf(target).mmap(fd, length, offset)) };
+    const process = processOf(target);
+    if (fd < 0 && length > Number.MAX_SAFE_INTEGER) throw new UsageError("LENGTH is too large");
+    return {
+      fd,
+      address: hex(fd < 0 ? process.mmapAnonymous(Number(length)) : process.mmap(fd, length, offset)),
+    };
   },
+  text: ({ address }) => address,
+  value: ({ address }) => address,
 });
 
 function positionAfter(target: HostFunction, fd: number, at: bigint | undefined, ret: number): string {

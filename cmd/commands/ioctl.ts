@@ -2,12 +2,12 @@
 import { snakeCase } from "../../lib/base/names.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import type { FileKind, IoctlArg, OpenFile } from "../../lib/vfio/file.ts";
-import { type AnyStruct, findIoctl, ioctlNames } from "../../lib/vfio/strace.ts";
+import { type AnyStruct, findIoctl, ioctlNames, type KnownIoctl } from "../../lib/vfio/strace.ts";
 import { argument, type Context, defineCommand, optional, rest } from "../command.ts";
 import { number, text } from "../kinds.ts";
 import { structFields } from "../struct_fields.ts";
 import { hexdump } from "../text/hexdump.ts";
-import { parseData } from "../text/data.ts";
+import { isData, parseData } from "../text/data.ts";
 import { quoteText } from "../text/diagnostic.ts";
 import { nearest } from "../text/nearest.ts";
 import { parseBigNumber, parseNumber } from "../text/number.ts";
@@ -33,47 +33,82 @@ function findDescriptor(
   throw new UsageError(`There is no descriptor ${quoteText(which)}; open are ${there}`, { token: which });
 }
 
-/** The argument: one DATA word, one number, or fields of the struct by name. */
-function buildArgument(
-  context: Context,
-  struct: AnyStruct | undefined,
-  isText: boolean,
-  words: readonly string[],
-): IoctlArg {
-  const [first = "", ...more] = words;
-  if (isText && words.length === 1) return new TextEncoder().encode(`${first}\0`);
-  if (more.length === 0 && first.includes(":")) return context.load(parseData(first)).slice();
-  if (more.length === 0 && /^[0-9]/.test(first)) return parseNumber(first, "argument");
-  if (words.length === 0) return struct === undefined ? 0 : new Uint8Array(0);
-  if (struct === undefined) throw new UsageError("This ioctl takes a number or DATA", { token: first });
-  const names = new Map(Object.keys(struct.decode(new Uint8Array(0))).map((name) => [snakeCase(name), name]));
-  const fields: Record<string, bigint> = {};
-  for (const word of words) {
-    const at = word.indexOf("=");
-    const name = names.get(word.slice(0, at));
-    if (at < 1 || name === undefined) {
-      throw new UsageError(
-        `${quoteText(word)} is not FIELD=VALUE; fields are ${[...names.keys()].join(", ")}`,
-        {
-          token: word,
-        },
-      );
-    }
-    const value = word.slice(at + 1);
-    fields[name] = value.startsWith("-")
-      ? -parseBigNumber(value.slice(1), name)
-      : parseBigNumber(value, name);
-  }
-  return struct.encode(fields as unknown as Parameters<AnyStruct["encode"]>[0]);
+/** Names of a struct's fields as the headers spell them, each with the codec's own. */
+function fieldNames(struct: AnyStruct): Map<string, string> {
+  return new Map(Object.keys(struct.decode(new Uint8Array(0))).map((name) => [snakeCase(name), name]));
 }
 
-/** An ioctl's number and struct. @throws {UsageError} */
-function findRequest(kind: FileKind, word: string) {
+/** The argument: one number, DATA, a text, or fields of the struct and what lies behind it. */
+function buildArgument(
+  context: Context,
+  { struct, text: isText, byNumber }: Request,
+  words: readonly string[],
+): IoctlArg {
+  const [first, ...more] = words;
+  if (first === undefined) return struct === undefined ? 0 : new Uint8Array(0);
+  if (more.length === 0) {
+    if (isData(first)) return context.load(parseData(first)).slice();
+    if (isText && !(byNumber && /^[0-9]+$/.test(first))) return new TextEncoder().encode(`${first}\0`);
+    if (/^-?[0-9]/.test(first)) {
+      const only = struct === undefined || byNumber ? [] : [...fieldNames(struct).keys()];
+      return only.length === 1
+        ? buildStruct(context, struct!, [`${only[0]!}=${first}`])
+        : parseNumber(first, "argument");
+    }
+  }
+  if (struct === undefined) throw new UsageError("This ioctl takes a number or DATA", { token: first });
+  return buildStruct(context, struct, words);
+}
+
+/** FIELD=VALUE words as a struct; behind it the descriptors of `fds=` and the bytes of DATA words. */
+function buildStruct(context: Context, struct: AnyStruct, words: readonly string[]): Uint8Array {
+  const names = fieldNames(struct);
+  const fields: Record<string, bigint> = {};
+  const behind: number[] = [];
+  for (const word of words) {
+    if (isData(word)) {
+      behind.push(...context.load(parseData(word)));
+      continue;
+    }
+    const [, key = "", value = ""] = /^([^=]+)=(.*)$/.exec(word) ?? [];
+    const name = names.get(key);
+    if (key === "fds") {
+      for (const fd of value.split(",")) behind.push(...int32(parseValue(fd, "fds")));
+    } else if (name !== undefined) fields[name] = parseValue(value, key);
+    else {
+      throw new UsageError(
+        `${quoteText(word)} is not FIELD=VALUE; fields are ${[...names.keys()].join(", ")}`,
+        { token: word },
+      );
+    }
+  }
+  return Uint8Array.of(...struct.encode(fields as unknown as Parameters<AnyStruct["encode"]>[0]), ...behind);
+}
+
+/** A number that may be negative. @throws {UsageError} */
+function parseValue(value: string, what: string): bigint {
+  return value.startsWith("-") ? -parseBigNumber(value.slice(1), what) : parseBigNumber(value, what);
+}
+
+function int32(value: bigint): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setInt32(0, Number(BigInt.asIntN(32, value)), true);
+  return bytes;
+}
+
+interface Request extends KnownIoctl {
+  /** Named by number: a number as its argument is the pointer itself. */
+  readonly byNumber: boolean;
+}
+
+/** An ioctl by name or number. @throws {UsageError} */
+function findRequest(kind: FileKind, word: string): Request {
   if (/^[0-9]/.test(word)) {
-    return { request: parseNumber(word, "request", { max: 0xffff_ffff }), struct: undefined, text: false };
+    const request = parseNumber(word, "request", { max: 0xffff_ffff });
+    return { request, struct: undefined, text: false, ...findIoctl(kind, request), byNumber: true };
   }
   const found = findIoctl(kind, word);
-  if (found !== undefined) return found;
+  if (found !== undefined) return { ...found, byNumber: false };
   const near = nearest(word, ioctlNames(kind));
   throw new UsageError(`${quoteText(word)} is no ioctl of a ${kind} descriptor`, {
     token: word,
@@ -86,27 +121,42 @@ export const ioctl = defineCommand({
   group: "sys",
   summary: "Call any ioctl on a descriptor of the driver process",
   details: `WHICH is a descriptor number or a kind: ${KINDS.join(", ")}. REQUEST is a name such as
-VFIO_DEVICE_GET_REGION_INFO, or a number. The argument is a number, the struct's bytes as DATA, or its fields as
-NAME=VALUE (fields that are left out are 0). What the kernel wrote back is shown.`,
+VFIO_DEVICE_GET_REGION_INFO, or a number. The argument is a number (the field of a struct that has only one, such as the
+container of VFIO_GROUP_SET_CONTAINER), the struct's bytes as DATA, or its fields as NAME=VALUE (fields that are left out
+are 0); behind the fields, fds=5,-1 adds descriptors and DATA adds bytes. What the
+kernel wrote back is shown; --field chooses one field of it, which is then also what \`let\` keeps.`,
   args: {
     which: argument(text("WHICH", KINDS), "descriptor number, or a kind of descriptor"),
     request: argument(text("REQUEST"), "name or number"),
     argument: rest(text("ARGUMENT"), "a number, DATA, or fields", { optional: true }),
   },
-  options: { size: optional(number("BYTES", { max: 65_536 }), "length of the caller's buffer") },
+  options: {
+    size: optional(number("BYTES", { max: 65_536 }), "length of the caller's buffer"),
+    field: optional(text("FIELD"), "show this field of the struct only"),
+  },
   access: "write",
   examples: [
     "ioctl device VFIO_DEVICE_GET_REGION_INFO argsz=32 index=2",
+    "ioctl device VFIO_DEVICE_GET_REGION_INFO argsz=32 index=2 --field offset",
     "expect EINVAL ioctl device VFIO_DEVICE_GET_REGION_INFO argsz=31 index=2",
+    "expect EBADF ioctl device VFIO_DEVICE_SET_IRQS argsz=24 flags=0x24 index=1 count=1 fds=99",
     "expect ENOTTY ioctl device 0x3b7f",
   ],
-  run(context, { which, request: word, argument: words, size }) {
+  run(context, { which, request: word, argument: words, size, field }) {
     const { target } = context;
     // A number is what the user opened; a kind is a descriptor of the function, which is opened for it.
     if (!/^[0-9]/.test(which)) void target.driver.descriptor;
     const [fd, file] = findDescriptor(target, which);
-    const { request, struct, text: isText } = findRequest(file.kind, word);
-    let arg = buildArgument(context, struct, isText, words);
+    const found = findRequest(file.kind, word);
+    const { request, struct } = found;
+    const names = struct === undefined ? [] : [...fieldNames(struct).keys()];
+    if (field !== undefined && !names.includes(field)) {
+      throw new UsageError(`The ioctl has no field ${quoteText(field)}`, {
+        token: field,
+        hint: names.length === 0 ? "it takes no struct" : `fields are ${names.join(", ")}`,
+      });
+    }
+    let arg = buildArgument(context, found, words);
     if (size !== undefined && typeof arg !== "number") {
       const sized = new Uint8Array(size);
       sized.set(arg.subarray(0, size));
@@ -115,13 +165,14 @@ NAME=VALUE (fields that are left out are 0). What the kernel wrote back is shown
     const ret = target.guest.kernel.process.ioctl(fd, request, arg);
     const data = typeof arg === "number" ? "" : arg.toHex();
     const fields = struct === undefined || typeof arg === "number" ? {} : structFields(struct, arg);
-    return { fd, ret, fields, data };
+    return { fd, ret, fields, data, ...(field === undefined ? {} : { field }) };
   },
-  text({ ret, fields, data }) {
+  text({ ret, fields, data, field }) {
+    if (field !== undefined) return fields[field] ?? "";
     const shown = Object.entries(fields).map(([name, value]) => `  ${name.padEnd(14)} ${value}\n`).join("");
     const bytes = shown === "" && data !== "" ? hexdump(Uint8Array.fromHex(data), 0).join("\n") : "";
-    return `${ret}\n${shown}${bytes}`;
+    return `${ret}\n${shown}${bytes}`.trimEnd();
   },
   raw: ({ data }) => Uint8Array.fromHex(data),
-  value: ({ ret }) => String(ret),
+  value: ({ ret, fields, field }) => field === undefined ? String(ret) : fields[field] ?? "",
 });

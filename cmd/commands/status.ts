@@ -13,7 +13,7 @@ function describe({ guest, fn, adapter, driver, zdev }: HostFunction) {
     ? undefined
     : process.memory(registrations.sba.vaddr, SBA.BYTES, false);
   const eventfds = [...process.files()].filter(([fd]) => fd === registrations?.eventfd);
-  const pending = eventfds.map(([, file]) => guest.kernel.eventFd(file.id).count)[0] ?? 0;
+  const pending = eventfds.map(([, file]) => Number(guest.kernel.eventFd(file.id).count))[0] ?? 0;
   return {
     address: zdev.name,
     guest: guest.name,

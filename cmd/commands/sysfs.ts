@@ -1,47 +1,54 @@
 /** The function's directory in sysfs: where a driver finds its IOMMU group, its character device and its ids. */
+import { noEntry } from "../../lib/vfio/nodes.ts";
 import { functionDirectory } from "../../lib/vfio/sysfs.ts";
 import { defineCommand, optional } from "../command.ts";
 import { text } from "../kinds.ts";
-import { escapeText, quoteText } from "../text/diagnostic.ts";
+import { escapeText } from "../text/diagnostic.ts";
 import { nearest } from "../text/nearest.ts";
-import { UsageError } from "../text/usage_error.ts";
 
 export const sysfs = defineCommand({
   name: "sysfs",
   group: "look",
   summary: "Show the function's directory in sysfs, or one attribute of it",
   details:
-    `Attributes have the bytes that \`cat\` gives; --raw prints just these. Drivers are bound with \`bind\`.`,
+    `Attributes have the bytes that \`cat\` gives; --raw prints just these. What is not there is ENOENT. Drivers are
+bound with \`bind\`.`,
   args: { name: optional(text("ATTRIBUTE"), "name of an attribute, link or directory; all by default") },
   options: {},
   access: "read",
-  examples: ["sysfs", "sysfs function_handle", "sysfs iommu_group"],
+  examples: ["sysfs", "sysfs function_handle", "sysfs iommu_group", "sysfs vfio-dev"],
   run({ target: { guest, zdev } }, { name }) {
+    const path = `/sys/bus/pci/devices/${zdev.name}`;
     const all = functionDirectory(guest.kernel, guest.kernel.binding(zdev));
-    const chosen = name === undefined ? all : all.filter((entry) => entry.name === name);
+    const directory = name === undefined ? "" : `${name}/`;
+    const exact = all.filter((entry) => entry.name === name);
+    const chosen = exact.length > 0 ? exact : all.filter((entry) => entry.name.startsWith(directory));
     if (chosen.length === 0) {
       const near = nearest(name!, all.map((entry) => entry.name));
-      throw new UsageError(`The function has no attribute ${quoteText(name!)}`, {
-        token: name!,
-        hint: near === undefined ? 'see "ism sysfs"' : `did you mean ${near}?`,
-      });
+      throw noEntry(
+        `${path}/${name}`,
+        near === undefined ? '"ism sysfs" shows what there is' : `did you mean ${near}?`,
+      );
     }
     const entries = chosen.map(({ name, link, content }) => ({
       name,
       ...(link === undefined ? {} : { link }),
       ...(content === undefined ? {} : { data: content.toHex() }),
     }));
-    return { path: `/sys/bus/pci/devices/${zdev.name}`, entries };
+    return exact.length > 0 ? { path, entries } : { path, directory, entries };
   },
-  text({ path, entries }) {
-    const [only, ...more] = entries;
-    if (only !== undefined && more.length === 0) return valueOf(only);
-    const width = Math.max(...entries.map(({ name }) => name.length));
-    return [path, ...entries.map((entry) => `  ${entry.name.padEnd(width)}  ${valueOf(entry)}`.trimEnd())]
-      .join("\n");
+  text({ path, directory, entries }) {
+    if (directory === undefined) return valueOf(entries[0]!);
+    const shown = entries.map((entry) => ({ ...entry, name: entry.name.slice(directory.length) }));
+    const width = Math.max(...shown.map(({ name }) => name.length));
+    return [path + (directory === "" ? "" : `/${directory.slice(0, -1)}`)]
+      .concat(shown.map((entry) => `  ${entry.name.padEnd(width)}  ${valueOf(entry)}`.trimEnd())).join("\n");
   },
   raw: ({ entries }) => Uint8Array.fromHex(entries.map(({ data }) => data ?? "").join("")),
-  value: ({ entries }) => valueOf(entries[0]!),
+  value: ({ directory, entries }) =>
+    directory === undefined
+      ? valueOf(entries[0]!)
+      : entries.map(({ name }) => name.slice(directory.length)).join(" "),
 });
 
 interface Entry {

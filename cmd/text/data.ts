@@ -49,6 +49,11 @@ const FORMS: ReadonlyMap<string, Form> = new Map([
 /** What DATA can begin with, but for `-`. */
 export const DATA_FORM_NAMES: readonly string[] = [...FORMS.keys()];
 
+/** Whether a word begins as DATA does; what follows may still be wrong. */
+export function isData(text: string): boolean {
+  return text === "-" || FORMS.has(/^(\w+):/.exec(text)?.[1] ?? "");
+}
+
 /** Parses `hex:…`, `text:…`, `fill:BYTE*COUNT`, `seq:START*COUNT`, `rand:SEED*COUNT`, `file:PATH[@OFFSET[+LENGTH]]` or `-`. */
 export function parseData(text: string): DataSource {
   if (text === "-") {

@@ -188,7 +188,7 @@ export class ContainerFile extends OpenFile {
       case CONTAINER_IOCTL.VFIO_IOMMU_DIRTY_PAGES:
         return dirtyPages(this.#kernel, container, container.domain, structArgument(arg));
     }
-    throw notATty(this.kind);
+    throw notATty(this.kind, request);
   }
 
   override release(): void {

@@ -110,9 +110,16 @@ export class DeviceFile extends OpenFile {
     return new ErrnoError(code, { layer, rule, source, message, hint });
   }
 
+  /** No driver of an ISM function maps regions (VFIO sheet section 6). @throws {ErrnoError} EINVAL */
   override mmap(): number {
     this.#checkAccess("vfio_device_fops_mmap");
-    return super.mmap();
+    throw coreError(
+      "EINVAL",
+      "no mmap",
+      "drivers/vfio/vfio_main.c: vfio_device_fops_mmap",
+      "No region of the function can be mapped",
+      "ISM needs PCILG and PCISTB with a function handle: use pread and pwrite",
+    );
   }
 
   override ioctl(request: number, arg: IoctlArg): number {
@@ -122,7 +129,7 @@ export class DeviceFile extends OpenFile {
     if (this.#viaCdev && request === DEVICE_IOCTL.VFIO_DEVICE_ATTACH_IOMMUFD_PT) return this.#attach(bytes);
     if (this.#viaCdev && request === DEVICE_IOCTL.VFIO_DEVICE_DETACH_IOMMUFD_PT) return this.#detach(bytes);
     const handler = IOCTLS.get(request);
-    if (handler === undefined) throw notATty(this.kind);
+    if (handler === undefined) throw notATty(this.kind, request);
     return handler(this.device, bytes, this.#kernel, this.#bound?.devid);
   }
 
@@ -173,9 +180,8 @@ export class DeviceFile extends OpenFile {
     const invalid = (rule: string, message: string) => coreError("EINVAL", rule, source, message);
     const size = copyStructSize(arg, BIND_IOMMUFD_MIN, BIND_IOMMUFD.size, source);
     const { flags, iommufd: fd, tokenPointer } = BIND_IOMMUFD.decode(arg.subarray(0, size));
-    if (fd < 0 || (flags & ~BIND_FLAGS.TOKEN) !== 0) {
-      throw invalid("arguments", "A descriptor or a flag is not valid");
-    }
+    if (fd < 0) throw invalid("arguments", `iommufd ${fd} is not a descriptor`);
+    if ((flags & ~BIND_FLAGS.TOKEN) !== 0) throw invalid("arguments", `Unknown flags in ${flags}`);
     if (!this.#viaCdev) throw invalid("group descriptor", "This descriptor came from a group");
     if (this.#kernel.group(this.device.zdev).inUse) {
       throw coreError("EBUSY", "group open", source, "The device's group is open");

@@ -1,4 +1,5 @@
 /** An open file of a guest's driver process: what stands behind a descriptor. */
+import { hex } from "../base/hex.ts";
 import { ErrnoError, type ErrnoName } from "./errno.ts";
 
 /** Kinds of descriptors; the same ioctl number means different things on each. */
@@ -44,18 +45,23 @@ export abstract class OpenFile {
     throw noOperation("write");
   }
 
-  ioctl(_request: number, _arg: IoctlArg): number {
-    throw notATty(this.kind);
+  ioctl(request: number, _arg: IoctlArg): number {
+    throw notATty(this.kind, request);
   }
 
-  /** Maps the file; no kind can be mapped (VFIO sheet section 6). */
+  /** Maps the file: ENODEV for a file that has no such operation, as containers, groups and eventfds have none. */
   mmap(): number {
+    throw vfsError("ENODEV", "no mmap", "mm/mmap.c: do_mmap", "This descriptor cannot be mapped");
+  }
+
+  /** Moves the position: ESPIPE for a file that has no such operation (VFIO sheet 4.1). @returns the new position */
+  lseek(): number {
     throw vfsError(
-      "EINVAL",
-      "no mmap",
-      "mm/mmap.c: do_mmap",
-      "This descriptor cannot be mapped",
-      "ISM needs PCILG and PCISTB with a function handle: use pread and pwrite",
+      "ESPIPE",
+      "not seekable",
+      "fs/read_write.c: ksys_lseek",
+      "This descriptor cannot seek",
+      this.positioned ? "pread and pwrite take a position" : undefined,
     );
   }
 
@@ -77,6 +83,9 @@ function noOperation(op: string): ErrnoError {
   );
 }
 
+/** The type byte of the ioctls of vfio and iommufd (VFIO sheet 1.3). */
+const VFIO_TYPE = 0x3b;
+
 /** Where the kernel answers an ioctl that a kind of descriptor does not know. */
 const ENOTTY_SOURCES: Readonly<Record<FileKind, string>> = {
   container: "drivers/vfio/container.c: vfio_fops_unl_ioctl",
@@ -87,12 +96,16 @@ const ENOTTY_SOURCES: Readonly<Record<FileKind, string>> = {
 };
 
 /** ENOTTY for an ioctl that this kind of descriptor does not know. */
-export function notATty(kind: FileKind): ErrnoError {
+export function notATty(kind: FileKind, request: number): ErrnoError {
+  const isVfio = request >>> 8 === VFIO_TYPE;
   return new ErrnoError("ENOTTY", {
     layer: "vfio-core",
     rule: "unknown ioctl",
     source: ENOTTY_SOURCES[kind],
-    message: `A descriptor of the kind "${kind}" does not know the ioctl`,
+    message: `A descriptor of the kind "${kind}" does not know the ioctl ${hex(request)}`,
+    ...(isVfio
+      ? {}
+      : { hint: "ioctls of vfio and iommufd are 0x3b00 plus a number, without direction and size" }),
   });
 }
 

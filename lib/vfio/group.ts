@@ -99,7 +99,7 @@ export class GroupFile extends OpenFile {
       case GROUP_IOCTL.VFIO_GROUP_GET_DEVICE_FD:
         return this.#deviceFd(structArgument(arg));
     }
-    throw notATty(this.kind);
+    throw notATty(this.kind, request);
   }
 
   override release(): void {
@@ -178,7 +178,13 @@ export class GroupFile extends OpenFile {
     }
     // With an iommufd nobody counts: the device keeps its own binding to it (vfio_group_ioctl_unset_container).
     if (this.group.container !== undefined && this.#deviceOpen()) {
-      throw coreError("EBUSY", "device open", source, "The group's device is still open");
+      throw coreError(
+        "EBUSY",
+        "device open",
+        source,
+        "The group's device is still open",
+        "close its descriptors first",
+      );
     }
     this.group.leaveContainer();
     return 0;
@@ -199,7 +205,12 @@ export class GroupFile extends OpenFile {
     }
     // The only option is vf_token, which a function that is neither PF nor VF may not be given.
     if (options.some((option) => option !== "")) {
-      throw coreError("EINVAL", "device options", source, "The device takes no options");
+      throw coreError(
+        "EINVAL",
+        "device options",
+        "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_match",
+        "The device takes no options behind its name",
+      );
     }
     const { iommufd } = this.group;
     if (iommufd === undefined && this.group.container?.domain === undefined) {

@@ -197,14 +197,24 @@ export class IommufdFile extends OpenFile {
     return "/dev/iommu";
   }
 
+  /** Only what a virtual IOMMU offers can be mapped, and there is none. @throws {ErrnoError} ENXIO */
+  override mmap(): number {
+    throw coreError(
+      "ENXIO",
+      "no mmap",
+      `${SOURCE}/main.c: iommufd_fops_mmap`,
+      "Nothing of an iommufd can be mapped",
+    );
+  }
+
   override ioctl(request: number, arg: IoctlArg): number {
     if (request < FIRST_COMMAND) {
       const result = iommufdContainerIoctl(this.iommufd, request, arg);
-      if (result === undefined) throw notATty(this.kind);
+      if (result === undefined) throw notATty(this.kind, request);
       return result;
     }
     const command = COMMANDS.get(request);
-    if (command === undefined) throw notATty(this.kind);
+    if (command === undefined) throw notATty(this.kind, request);
     command(this.iommufd, structArgument(arg), this.#kernel);
     return 0;
   }

@@ -62,7 +62,8 @@ export interface KernelState {
   readonly zdevs: readonly ZdevState[];
   readonly interruptPage: number;
   readonly nextId: number;
-  readonly eventfds: readonly { readonly id: number; readonly count: number }[];
+  /** Counts above 2^53 are decimal text. */
+  readonly eventfds: readonly { readonly id: number; readonly count: number | string }[];
   readonly containers: readonly ContainerState[];
   readonly iommufds: readonly IommufdState[];
   readonly bindings: readonly BindingState[];
@@ -292,7 +293,10 @@ export class Kernel implements PartitionKernel {
       zdevs: this.#zdevs.map((zdev) => zdev.save()),
       interruptPage: this.#interruptPage,
       nextId: this.#nextId,
-      eventfds: [...this.#eventfds.values()].map(({ id, count }) => ({ id, count })),
+      eventfds: [...this.#eventfds.values()].map(({ id, count }) => ({
+        id,
+        count: count <= Number.MAX_SAFE_INTEGER ? Number(count) : String(count),
+      })),
       containers: [...this.containers.values()].map((container) => container.save()),
       iommufds: [...this.iommufds.values()].map((iommufd) => iommufd.save()),
       bindings: this.bindings.map((binding) => binding.save()),
@@ -306,7 +310,7 @@ export class Kernel implements PartitionKernel {
     this.#nextId = state.nextId;
     for (const { id, count } of state.eventfds) {
       const eventfd = new EventFd(id);
-      eventfd.count = count;
+      eventfd.count = BigInt(count);
       this.#eventfds.set(id, eventfd);
     }
     for (const container of state.containers) {

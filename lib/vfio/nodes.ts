@@ -19,17 +19,20 @@ export function openNode(kernel: Kernel, path: string): OpenFile {
     kernel.iommufds.set(iommufd.id, iommufd);
     return new IommufdFile(kernel, iommufd);
   }
-  const cdev = /^\/dev\/vfio\/devices\/vfio(\d+)$/.exec(path)?.[1];
+  const cdev = /^\/dev\/vfio\/devices\/vfio(0|[1-9]\d*)$/.exec(path)?.[1];
   if (cdev !== undefined) return openCdev(kernel, Number(cdev), path);
-  const group = /^\/dev\/vfio\/(\d+)$/.exec(path)?.[1];
+  const group = /^\/dev\/vfio\/(0|[1-9]\d*)$/.exec(path)?.[1];
   if (group !== undefined) return openGroup(kernel, Number(group), path);
-  throw noEntry(path);
+  throw noEntry(path, NODES);
 }
+
+const NODES =
+  "a guest has /dev/vfio/vfio, /dev/iommu, and for a bound function its group and its character device";
 
 /** The character device exists while a vfio driver holds the function. */
 function openCdev(kernel: Kernel, number: number, path: string): OpenFile {
   const binding = kernel.bindings[number];
-  if (binding?.device === undefined) throw noEntry(path);
+  if (binding?.device === undefined) throw noEntry(path, NODES);
   if (binding.removing) {
     throw coreError(
       "ENODEV",
@@ -45,17 +48,19 @@ function openCdev(kernel: Kernel, number: number, path: string): OpenFile {
 function openGroup(kernel: Kernel, number: number, path: string): OpenFile {
   const source = "drivers/vfio/group.c: vfio_group_fops_open";
   const group = kernel.groups[number];
-  if (group === undefined || kernel.device(group.zdev) === undefined) throw noEntry(path);
+  if (group === undefined || kernel.device(group.zdev) === undefined) throw noEntry(path, NODES);
   for (const [, file] of kernel.process.files()) {
     if (file instanceof DeviceFile && file.blocksGroup && file.device.zdev === group.zdev) {
       throw coreError("EBUSY", "cdev open", source, "The device is open through its character device");
     }
   }
-  if (group.inUse) throw coreError("EBUSY", "single opener", source, `${path} is open already`);
+  if (group.inUse) {
+    throw coreError("EBUSY", "single opener", source, `${path} is open already`, "a group has one opener");
+  }
   return new GroupFile(kernel, group);
 }
 
 /** The refusal of a path that leads nowhere. */
-export function noEntry(path: string) {
-  return vfsError("ENOENT", "no such file", "fs/namei.c: path_openat", `${path} does not exist`);
+export function noEntry(path: string, hint?: string) {
+  return vfsError("ENOENT", "no such file", "fs/namei.c: path_openat", `${path} does not exist`, hint);
 }

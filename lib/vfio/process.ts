@@ -119,11 +119,19 @@ export class Process {
       args: { fd, request: ioctlName(kind, request) },
       input: ioctlInput(kind, request, arg),
     };
-    return this.#record(event, () => {
-      const result = this.file(fd).ioctl(request, arg);
-      const output = ioctlOutput(kind, request, arg);
+    const takeOutput = (error?: string) => {
+      const output = ioctlOutput(kind, request, arg, error);
       if (output !== undefined) event.output = output;
-      return result;
+    };
+    return this.#record(event, () => {
+      try {
+        const result = this.file(fd).ioctl(request, arg);
+        takeOutput();
+        return result;
+      } catch (error) {
+        if (error instanceof ErrnoError) takeOutput(error.code);
+        throw error;
+      }
     });
   }
 
@@ -169,16 +177,13 @@ export class Process {
 
   /** lseek(2): no vfio descriptor can seek. @throws {ErrnoError} EBADF, ESPIPE */
   lseek(fd: number, offset: Offset, whence: "SEEK_SET" | "SEEK_CUR" | "SEEK_END"): number {
-    return this.#call("lseek", () => ({ fd, offset, whence }), () => {
-      this.file(fd);
-      throw vfsError("ESPIPE", "not seekable", "fs/read_write.c: ksys_lseek", "This descriptor cannot seek");
-    });
+    return this.#call("lseek", () => ({ fd, offset, whence }), () => this.file(fd).lseek());
   }
 
   /**
    * mmap(2) of a descriptor; checks in the order of VFIO sheet section 6, and no descriptor here can be mapped.
    *
-   * @throws {ErrnoError} EBADF, EINVAL, EOVERFLOW
+   * @throws {ErrnoError} EBADF, EINVAL, ENOMEM, EOVERFLOW, ENODEV, ENXIO
    */
   mmap(fd: number, length: Offset, offset: Offset): number {
     return this.#call("mmap", () => ({ fd, length, offset }), () => {
@@ -188,6 +193,7 @@ export class Process {
       if (at % page !== 0n) throw mmapError("EINVAL", "The offset is no multiple of 4096");
       this.file(fd);
       if (size === 0n) throw mmapError("EINVAL", "A length of 0 cannot be mapped");
+      if (size > 2n ** 64n - page) throw mmapError("ENOMEM", "Rounded up to pages the length is 2^64");
       if (at / page + (size + page - 1n) / page > 2n ** 64n / page) {
         throw mmapError("EOVERFLOW", "Offset plus length overflows");
       }
@@ -197,38 +203,30 @@ export class Process {
 
   /** preadv(2): one driver call per segment. @returns bytes read */
   preadv(fd: number, segments: readonly Uint8Array[], position: Offset): number {
-    return this.#call(
-      "preadv",
-      () => ({ fd, iov: segments.map(({ length }) => length), position }),
-      () => {
-        this.#positioned(fd, position, "preadv");
-        return this.#vector(
-          segments,
-          (buffer, done) => this.#pread(fd, buffer, buffer.length, plus(position, done), 0),
-        );
-      },
-    );
+    return this.#vectorCall("preadv", { fd, iov: lengths(segments), position }, segments, () => {
+      this.#positioned(fd, position, "preadv");
+      return this.#vector(
+        segments,
+        (buffer, done) => this.#pread(fd, buffer, buffer.length, plus(position, done), 0),
+      );
+    });
   }
 
   /** pwritev(2): one driver call, and so one store block on a BAR, per segment. @returns bytes written */
   pwritev(fd: number, segments: readonly Uint8Array[], position: Offset): number {
-    return this.#call(
-      "pwritev",
-      () => ({ fd, iov: segments.map(({ length }) => length), position }),
-      () => {
-        this.#positioned(fd, position, "pwritev");
-        return this.#vector(
-          segments,
-          (buffer, done) => this.#pwrite(fd, buffer, buffer.length, plus(position, done), 0),
-        );
-      },
-    );
+    return this.#vectorCall("pwritev", { fd, iov: lengths(segments), position }, segments, () => {
+      this.#positioned(fd, position, "pwritev");
+      return this.#vector(
+        segments,
+        (buffer, done) => this.#pwrite(fd, buffer, buffer.length, plus(position, done), 0),
+      );
+    });
   }
 
   /** readv(2) at the descriptor's own position. @returns bytes read */
   readv(fd: number, segments: readonly Uint8Array[]): number {
     this.#kernel.tick();
-    return this.#call("readv", () => ({ fd, iov: segments.map(({ length }) => length) }), () => {
+    return this.#vectorCall("readv", { fd, iov: lengths(segments) }, segments, () => {
       const file = this.file(fd);
       const total = this.#vector(segments, (buffer, done) => {
         const at = file.position + done;
@@ -241,7 +239,7 @@ export class Process {
 
   /** writev(2) at the descriptor's own position. @returns bytes written */
   writev(fd: number, segments: readonly Uint8Array[]): number {
-    return this.#call("writev", () => ({ fd, iov: segments.map(({ length }) => length) }), () => {
+    return this.#vectorCall("writev", { fd, iov: lengths(segments) }, segments, () => {
       const file = this.file(fd);
       const total = this.#vector(segments, (buffer, done) => {
         const at = file.position + done;
@@ -249,6 +247,23 @@ export class Process {
       });
       file.position += total;
       return total;
+    });
+  }
+
+  /** Records a vector call with the bytes that it wrote or read, as far as they are shown. */
+  #vectorCall(
+    op: string,
+    args: Record<string, TraceValue>,
+    segments: readonly Uint8Array[],
+    run: () => number,
+  ): number {
+    const event: SyscallEvent = { layer: "syscall", op, args };
+    const isWrite = op.endsWith("writev");
+    if (isWrite) event.data = joined(segments, SHOWN_BYTES);
+    return this.#record(event, () => {
+      const result = run();
+      if (!isWrite) event.data = joined(segments, Math.min(result, SHOWN_BYTES));
+      return result;
     });
   }
 
@@ -269,9 +284,10 @@ export class Process {
     return total;
   }
 
-  /** mmap(2) of anonymous memory, populated: whole pages of zeros. @returns the address; ENOMEM */
+  /** mmap(2) of anonymous memory, populated: whole pages of zeros. @returns the address; EINVAL, ENOMEM */
   mmapAnonymous(length: number): number {
     return this.#call("mmap", () => ({ length }), () => {
+      if (length === 0) throw mmapError("EINVAL", "A length of 0 cannot be mapped");
       const buffer = this.#kernel.partition.storage.allocate(length);
       if (buffer === undefined) {
         throw vfsError("ENOMEM", "guest memory", "mm/mmap.c: do_mmap", "The guest has no memory left");
@@ -409,6 +425,15 @@ export class Process {
 /** A copy of what an event shows of a buffer. */
 function shown(buffer: Uint8Array, start: number, count: Offset): Uint8Array {
   return buffer.slice(start, start + (count < SHOWN_BYTES ? Number(count) : SHOWN_BYTES));
+}
+
+const lengths = (segments: readonly Uint8Array[]) => segments.map(({ length }) => length);
+
+/** The first bytes of a vector's segments, at most `limit`. */
+function joined(segments: readonly Uint8Array[], limit: number): Uint8Array {
+  const bytes: number[] = [];
+  for (const segment of segments) bytes.push(...segment.subarray(0, limit - bytes.length));
+  return Uint8Array.from(bytes);
 }
 
 /** Bytes of a directory entry: a header of 19, the name, NUL, rounded up to 8 (struct linux_dirent64). */

@@ -131,7 +131,7 @@ export function hardCodedHint(
     const right = layout.positionOf(index) + offset;
     if (right === position) return undefined;
     const name = index === REGION.CONFIG ? "config space" : `BAR ${index}`;
-    return `${hex(position)} would be ${name} if regions were 2^${shift} apart; GET_REGION_INFO puts it at ${
+    return `with regions 2^${shift} bytes apart this would be ${name}, which GET_REGION_INFO puts at ${
       hex(right)
     }`;
   }

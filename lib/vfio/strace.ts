@@ -5,6 +5,7 @@
 import { snakeCase } from "../base/names.ts";
 import type { FieldRow, Struct } from "../base/struct.ts";
 import { SHOWN_BYTES, type TraceValue } from "../base/trace.ts";
+import type { ErrnoName } from "./errno.ts";
 import type { FileKind, IoctlArg } from "./file.ts";
 import { symbolOf } from "./symbols.ts";
 import * as uapi from "./uapi.ts";
@@ -149,13 +150,17 @@ const TABLES: Readonly<Record<FileKind, ReadonlyMap<number, IoctlShape>>> = {
   eventfd: new Map(),
 };
 
-/** An ioctl by name on a kind of descriptor: its number, and the struct that it takes. */
-export function findIoctl(
-  kind: FileKind,
-  name: string,
-): { readonly request: number; readonly struct: AnyStruct | undefined; readonly text: boolean } | undefined {
-  for (const [request, shape] of TABLES[kind]) {
-    if (shape.name === name) return { request, struct: shape.struct, text: shape.text === true };
+/** What is known of an ioctl: its number, and the struct or text that it takes. */
+export interface KnownIoctl {
+  readonly request: number;
+  readonly struct: AnyStruct | undefined;
+  readonly text: boolean;
+}
+
+/** An ioctl of a kind of descriptor, by name or by number. */
+export function findIoctl(kind: FileKind, which: string | number): KnownIoctl | undefined {
+  for (const [request, { name, struct, text }] of TABLES[kind]) {
+    if (which === name || which === request) return { request, struct, text: text === true };
   }
   return undefined;
 }
@@ -219,13 +224,21 @@ function words(bytes: Uint8Array): number[] {
   );
 }
 
-/** What the kernel wrote into the caller's struct; nothing after a failure. */
+/** Refusals that say in the struct how much room is needed (VFIO sheet 8.2, 9.3). */
+const WRITTEN_WITH: Readonly<Record<string, ErrnoName>> = {
+  VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: "ENOSPC",
+  IOMMU_IOAS_IOVA_RANGES: "EMSGSIZE",
+};
+
+/** What the kernel wrote into the caller's struct; nothing after a failure, but for {@linkcode WRITTEN_WITH}. */
 export function ioctlOutput(
   kind: FileKind | undefined,
   request: number,
   arg: IoctlArg,
+  error?: string,
 ): Record<string, TraceValue> | undefined {
   const known = kind === undefined || typeof arg === "number" ? undefined : TABLES[kind].get(request);
+  if (error !== undefined && WRITTEN_WITH[known?.name ?? ""] !== error) return undefined;
   if (known?.struct === undefined || known.out!.length === 0) return undefined;
   return fields(known, arg as Uint8Array, (name) => known.out!.includes(name));
 }

@@ -95,6 +95,7 @@ const NAMERS: Readonly<Record<string, Readonly<Record<string, Namer>>>> = {
     flags: prefixed("VFIO_PCI_HOT_RESET_FLAG_", uapi.HOT_RESET_FLAGS),
   },
   VFIO_DEVICE_FEATURE: { flags: FEATURE_FLAGS },
+  VFIO_DEVICE_IOEVENTFD: { flags: prefixed("VFIO_DEVICE_IOEVENTFD_", { 8: 1, 16: 2, 32: 4, 64: 8 }) },
   VFIO_DEVICE_BIND_IOMMUFD: { flags: prefixed("VFIO_DEVICE_BIND_FLAG_", uapi.BIND_FLAGS) },
   VFIO_DEVICE_ATTACH_IOMMUFD_PT: { flags: prefixed("VFIO_DEVICE_ATTACH_", uapi.PT_FLAGS) },
   VFIO_DEVICE_DETACH_IOMMUFD_PT: { flags: prefixed("VFIO_DEVICE_DETACH_", uapi.PT_FLAGS) },

@@ -65,6 +65,8 @@ export function functionDirectory(kernel: Kernel, binding: Binding): SysfsEntry[
     line("pft", hex(facts.pft, 2)),
     line("port", String(facts.port)),
     line("uid", hex(facts.uid)),
+    // List PCI says that the machine checks UIDs.
+    line("uid_is_unique", "1"),
     line("vfn", hex(facts.vfn, 4)),
     { name: "iommu_group", link: readLink(kernel, `${path}/iommu_group`) },
   ];

@@ -12,7 +12,7 @@ const TWO_63 = 2 ** 63;
 export type Offset = number | bigint;
 
 /** A refusal of mmap(2) before any driver is asked (VFIO sheet section 6). */
-export function mmapError(code: "EINVAL" | "EOVERFLOW", message: string): ErrnoError {
+export function mmapError(code: "EINVAL" | "ENOMEM" | "EOVERFLOW", message: string): ErrnoError {
   return vfsError(code, "mmap", "mm/mmap.c: do_mmap", message);
 }
 

@@ -3,7 +3,7 @@
  * code of the kernel that executes PCI instructions. Busy answers are retried, condition codes become errnos here.
  * Facts: zPCI sheet 1.3, 3.5, 11; VFIO sheet 4.5.
  */
-import { CC, mpcifcStatusText, ProgramException, STATUS, statusText } from "../zpci/answer.ts";
+import { CC, ProgramException, STATUS } from "../zpci/answer.ts";
 import { SPACE_CONFIG } from "../zpci/access_rules.ts";
 import {
   CLP,
@@ -20,6 +20,7 @@ import type { Processor } from "../zpci/instruction.ts";
 import { MPCIFC, mpcifc, rpcit } from "../zpci/mpcifc.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
 import { hex } from "../base/hex.ts";
+import { type FailedInstruction, instructionError } from "./answers.ts";
 import { ErrnoError } from "./errno.ts";
 import type { IommuDomain } from "./iommu_domain.ts";
 import { setMsiEnable, writeMessage } from "./msi.ts";
@@ -134,7 +135,7 @@ export class Zdev {
     } catch (error) {
       throw this.#exception(error, "zpci_load");
     }
-    if (cc !== CC.OK) throw this.#refused(cc, "PCILG", "zpci_load");
+    if (cc !== CC.OK) throw this.#refused(cc, "PCILG", "zpci_load", { space, offset });
     return this.#processor.register;
   }
 
@@ -154,7 +155,7 @@ export class Zdev {
     } catch (error) {
       throw this.#exception(error, "zpci_store_block");
     }
-    if (cc !== CC.OK) throw this.#refused(cc, "PCISTB", "zpci_store_block");
+    if (cc !== CC.OK) throw this.#refused(cc, "PCISTB", "zpci_store_block", { space, offset });
   }
 
   /** zpci_store: `length` low-order bytes of `value` in address order. */
@@ -378,25 +379,8 @@ export class Zdev {
     });
   }
 
-  #refused(cc: number, op: string, symbol: string): ErrnoError {
+  #refused(cc: number, op: string, symbol: string, at?: FailedInstruction["at"]): ErrnoError {
     const { status, refusedByDevice } = this.#processor;
-    if (cc === CC.INVALID_HANDLE) {
-      return new ErrnoError("EIO", {
-        layer: "instruction",
-        rule: "function handle",
-        source: `arch/s390/pci/pci_insn.c: ${symbol}`,
-        message: `${op} answered condition code 3: the function handle ${hex(this.fh, 8)} is not valid`,
-        hint:
-          'the function is disabled, gone, or has another handle by now; "ism zpci recover" makes the kernel look',
-      });
-    }
-    return new ErrnoError("EIO", {
-      layer: refusedByDevice ? "device" : "instruction",
-      rule: `status ${status}`,
-      source: `arch/s390/pci/pci_insn.c: ${symbol}`,
-      message: `${op} answered condition code 1, status ${status}: ${
-        (op === "MPCIFC" || op === "RPCIT" ? mpcifcStatusText : statusText)(status)
-      }`,
-    });
+    return instructionError({ op, symbol, cc, status, fh: this.fh, refusedByDevice, at });
   }
 }

@@ -120,7 +120,7 @@ export class FaultPlan {
       case "invalid-handle":
         return CC.INVALID_HANDLE;
       case "exception":
-        throw new ProgramException(fault.exception, `${op} as a fault asks for`);
+        throw new ProgramException(fault.exception, `${op}, by an injected fault,`);
       case "event":
         reportError(fn, fault.pec, offset, op !== "PCILG");
         // An event about the measurement block leaves the function as it was, and the access happens.

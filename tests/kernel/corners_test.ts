@@ -90,6 +90,8 @@ Deno.test.each([
   { length: 8192n, offset: 2n ** 64n - 4096n, errno: "EOVERFLOW" },
   { length: 2n ** 63n, offset: 2n ** 63n + 4096n, errno: "EOVERFLOW" },
   { length: 4096n, offset: 2n ** 64n - 8192n, errno: "EINVAL" },
+  { length: 2n ** 64n - 4095n, offset: 0n, errno: "ENOMEM" },
+  { length: 2n ** 64n - 4096n, offset: 0n, errno: "EINVAL" },
 ])(
   "mmap of $length bytes at $offset: $errno, before the driver is asked (6)",
   ({ length, offset, errno }) => {

@@ -1,7 +1,7 @@
 /** VFIO sheet 4.1 and 4.2: what the VFS and vfio check before the driver, file positions, vectors; the dispatch. */
 import { assertEquals } from "@std/assert";
 import { pattern } from "../support/bytes.ts";
-import { BAR2_SIZE, type Outcome, region, Rig, u64 } from "../support/kernel.ts";
+import { BAR2_SIZE, type Outcome, region, Rig, u64, words } from "../support/kernel.ts";
 
 /** Loads of BAR 0 give zeros, so that reads at position 0 succeed. */
 const ZEROS = { ism: { bar0Loads: "zeros" } };
@@ -44,7 +44,8 @@ Deno.test("no other kind of descriptor can be read at a position, and only an ev
   for (const fd of [rig.container, rig.group, eventfd]) {
     rig.device = fd;
     assertEquals(both(rig, 0, 8), twice("ESPIPE"));
-    assertEquals(rig.call(() => rig.process.lseek(fd, 0, "SEEK_CUR")), "ESPIPE");
+    // fs/eventfd.c: an eventfd's lseek does nothing and succeeds.
+    assertEquals(rig.call(() => rig.process.lseek(fd, 5, "SEEK_CUR")), fd === eventfd ? 0 : "ESPIPE");
   }
   for (const fd of [rig.container, rig.group]) {
     assertEquals(rig.call(() => rig.process.read(fd, new Uint8Array(8), 8)), "EINVAL");
@@ -213,8 +214,35 @@ Deno.test("an eventfd is read 8 bytes at a time and counts (7.2)", () => {
   assertEquals([read(7), read(8)], ["EINVAL", "EAGAIN"]);
   const [, file] = [...rig.process.files()].find(([number]) => number === fd)!;
   assertEquals(file.kind, "eventfd");
-  rig.target.guest.kernel.eventFd(file.id).count = 2;
+  rig.target.guest.kernel.eventFd(file.id).count = 2n;
   assertEquals([read(8), u64(buffer, 0), read(8)], [8, 2n, "EAGAIN"]);
+});
+
+// What Linux 6.18 answers to the same calls; fs/eventfd.c: eventfd_write.
+Deno.test("an eventfd adds what is written, 8 bytes at a time, up to 2^64 - 2", () => {
+  const rig = new Rig();
+  const fd = rig.process.eventfd();
+  const buffer = new Uint8Array(8);
+  const read = () => {
+    const result = rig.call(() => rig.process.read(fd, buffer, 8));
+    return result === 8 ? u64(buffer, 0) : result;
+  };
+  const write = (value: bigint, count = 8) => rig.call(() => rig.process.write(fd, words(value), count));
+  assertEquals([write(1n, 7), write(1n, 9), write(1n, 16), write(1n, 0), read()], [
+    ...["EINVAL", "EINVAL", "EINVAL", "EINVAL"],
+    "EAGAIN",
+  ]);
+  assertEquals(rig.call(() => rig.process.write(fd, new Uint8Array(7), 8)), "EFAULT");
+  assertEquals([write(0n), read()], [8, "EAGAIN"]);
+  assertEquals([write(5n), write(2n ** 53n), read()], [8, 8, 2n ** 53n + 5n]);
+  assertEquals([write(2n ** 64n - 1n), write(2n ** 64n - 2n), write(1n), write(0n)], [
+    ...["EINVAL", 8, "EAGAIN"],
+    8,
+  ]);
+  const { kernel } = rig.target.guest;
+  const saved = JSON.parse(JSON.stringify(kernel.save().eventfds));
+  assertEquals(saved.map(({ count }: { count: unknown }) => count), ["18446744073709551614"]);
+  assertEquals([read(), read()], [2n ** 64n - 2n, "EAGAIN"]);
 });
 
 Deno.test.each([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 100, 32767].map((index) => ({ index })))(

@@ -179,7 +179,7 @@ Deno.test("MSI: an eventfd replaces the one before, and closing its descriptor d
   rig.process.close(second);
   rig.target.fn.raiseMsi(0);
   assertEquals(setIrqs(rig, [NONE | TRIGGER, MSI, 0, 1]), 0);
-  assertEquals(rig.target.guest.kernel.device(rig.target.zdev)!.msi?.[0]?.count, 2);
+  assertEquals(rig.target.guest.kernel.device(rig.target.zdev)!.msi?.[0]?.count, 2n);
 });
 
 Deno.test.each([

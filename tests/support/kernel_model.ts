@@ -75,7 +75,8 @@ export class KernelModel {
         : "ENOTTY";
     }
     if (call.op === "close") return this.#close(this.fd(call.slot));
-    if (!("count" in call)) return call.op === "mmap" ? "EINVAL" : "ESPIPE";
+    if (call.op === "mmap") return isDevice ? "EINVAL" : file.kind === "iommu" ? "ENXIO" : "ENODEV"; // 6
+    if (!("count" in call)) return "ESPIPE";
     const isWrite = call.op === "pwrite" || call.op === "write";
     if ("position" in call) {
       return isDevice ? transfer(this.maxstbl, file.bound, isWrite, position, call) : "ESPIPE";

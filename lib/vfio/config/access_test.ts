@@ -94,7 +94,7 @@ Deno.test("a refusal of the machine is ENODEV, whatever it was (facts 5.1)", () 
       "vfio-core",
       "config access",
     ]);
-    assertEquals(error?.message.endsWith("failed below vfio: The function handle is not valid (EIO)"), true);
+    assertEquals(error?.message.endsWith(" failed: The function handle is not valid"), true);
   }
   assertEquals(bench.get(0x00), 0x04ed1014, "what the shadow answers alone does not need the machine");
   assertEquals(bench.set(0x10, 0x1234), 4);

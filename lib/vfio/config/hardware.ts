@@ -36,18 +36,20 @@ export function foldRefusals(hardware: ConfigHardware): ConfigHardware {
       try {
         return hardware.load(offset, width) >>> 0;
       } catch (error) {
-        throw foldRefusal(error, `load of ${width} bytes at`, offset, "vfio_user_config_read");
+        throw foldRefusal(error, `load of ${byteText(width)} at`, offset, "vfio_user_config_read");
       }
     },
     store(offset, width, value) {
       try {
         hardware.store(offset, width, value >>> 0);
       } catch (error) {
-        throw foldRefusal(error, `store of ${width} bytes at`, offset, "vfio_user_config_write");
+        throw foldRefusal(error, `store of ${byteText(width)} at`, offset, "vfio_user_config_write");
       }
     },
   };
 }
+
+const byteText = (width: number) => width === 1 ? "1 byte" : `${width} bytes`;
 
 /** Anything but a refusal is a bug and passes unchanged. */
 function foldRefusal(error: unknown, what: string, offset: number, symbol: string): unknown {
@@ -56,7 +58,7 @@ function foldRefusal(error: unknown, what: string, offset: number, symbol: strin
     layer: "vfio-core",
     rule: "config access",
     source: `drivers/vfio/pci/vfio_pci_config.c: ${symbol}`,
-    message: `The config ${what} ${hex(offset, 2)} failed below vfio: ${error.message} (${error.code})`,
+    message: `The config ${what} ${hex(offset, 2)} failed: ${error.message}`,
     ...(error.hint === undefined ? {} : { hint: error.hint }),
   });
   folded.cause = error;

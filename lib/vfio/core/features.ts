@@ -11,13 +11,16 @@ import { DMA_BUF, FEATURE, FEATURE_FLAGS } from "../uapi.ts";
 import { checkArgsz } from "../user_memory.ts";
 
 const MAIN = "drivers/vfio/vfio_main.c: vfio_ioctl_device_feature";
-const CORE = "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_ioctl_feature";
+const PCI = "drivers/vfio/pci";
+const CORE = `${PCI}/vfio_pci_core.c: vfio_pci_core_ioctl_feature`;
 
 /** What a feature does. */
 interface Feature {
   readonly name: string;
   /** The errno that it answers with whatever is asked; undefined for a feature that exists. */
   readonly refused?: ErrnoName | ((device: VfioDevice) => ErrnoName | undefined);
+  /** Who refuses it; {@linkcode CORE} where nothing else is said. */
+  readonly source?: string;
   /** Operations that it has. */
   readonly operations?: number;
   /** Bytes of payload that it needs. */
@@ -27,12 +30,14 @@ interface Feature {
 }
 
 const ABSENT = { refused: "ENOTTY" } as const;
+/** The vfio core answers these itself, without operations of the driver. */
+const NO_MIGRATION = { refused: "ENOTTY", source: MAIN } as const;
 
 /** Features by number. */
 export const FEATURES: readonly Feature[] = [
-  { name: "PCI_VF_TOKEN", ...ABSENT },
-  { name: "MIGRATION", ...ABSENT },
-  { name: "MIG_DEVICE_STATE", ...ABSENT },
+  { name: "PCI_VF_TOKEN", ...ABSENT, source: `${PCI}/vfio_pci_core.c: vfio_pci_core_feature_token` },
+  { name: "MIGRATION", ...NO_MIGRATION },
+  { name: "MIG_DEVICE_STATE", ...NO_MIGRATION },
   { name: "LOW_POWER_ENTRY", operations: FEATURE_FLAGS.SET, set: (device) => enterLowPower(device) },
   {
     name: "LOW_POWER_ENTRY_WITH_WAKEUP",
@@ -54,20 +59,21 @@ export const FEATURES: readonly Feature[] = [
       device.lowPower = false;
     },
   },
-  { name: "DMA_LOGGING_START", ...ABSENT },
-  { name: "DMA_LOGGING_STOP", ...ABSENT },
-  { name: "DMA_LOGGING_REPORT", ...ABSENT },
-  { name: "MIG_DATA_SIZE", ...ABSENT },
+  { name: "DMA_LOGGING_START", ...NO_MIGRATION },
+  { name: "DMA_LOGGING_STOP", ...NO_MIGRATION },
+  { name: "DMA_LOGGING_REPORT", ...NO_MIGRATION },
+  { name: "MIG_DATA_SIZE", ...NO_MIGRATION },
   { name: "BUS_MASTER", ...ABSENT },
   {
     name: "DMA_BUF",
     // A driver without a physical-range operation refuses before any other check, even for PROBE.
     refused: ({ variant }) => variant.dmaBuf === undefined ? "EOPNOTSUPP" : undefined,
+    source: `${PCI}/vfio_pci_dmabuf.c: vfio_pci_core_feature_dma_buf`,
     operations: FEATURE_FLAGS.GET,
     payload: DMA_BUF.size,
     get: (device, payload) => device.variant.dmaBuf!.get(device, payload),
   },
-  { name: "MIG_PRECOPY_INFO_V2", refused: "EINVAL" },
+  { name: "MIG_PRECOPY_INFOv2", refused: "EINVAL", source: MAIN },
 ];
 
 function enterLowPower(device: VfioDevice): void {
@@ -94,7 +100,8 @@ export function deviceFeature(device: VfioDevice, arg: Uint8Array, kernel: Kerne
   const refused = feature === undefined ? "ENOTTY" : refusalOf(feature, device);
   if (feature === undefined || refused !== undefined) {
     const name = feature?.name ?? `Feature ${index}`;
-    throw coreError(refused ?? "ENOTTY", "feature", CORE, `${name} is not there on an ISM function`);
+    const source = feature?.source ?? CORE;
+    throw coreError(refused ?? "ENOTTY", "feature", source, `${name} is not there on an ISM function`);
   }
   if ((wanted & ~feature.operations!) !== 0) throw invalid(`${feature.name} has no such operation`);
   if (probe) return 0;

@@ -69,7 +69,8 @@ function parseSet(arg: Uint8Array): { index: number; set: IrqSet } {
   const source = `${MAIN}: vfio_set_irqs_validate_and_prepare`;
   const argsz = checkArgsz(arg, IRQ_SET.size, source);
   const { flags, index, start, count } = IRQ_SET.decode(arg);
-  const invalid = (rule: string, message: string) => coreError("EINVAL", rule, source, message);
+  const invalid = (rule: string, message: string, hint?: string) =>
+    coreError("EINVAL", rule, source, message, hint);
   if (index >= IRQ.COUNT) throw invalid("irq index", `IRQ index ${index} does not exist`);
   if (count >= 0xffff_ffff - start) throw invalid("irq range", "Start plus count is too large");
   if (flags >= 64) throw invalid("flags", `Unknown flags in ${flags}`);
@@ -77,7 +78,10 @@ function parseSet(arg: Uint8Array): { index: number; set: IrqSet } {
   if (start >= available || start + count > available) {
     throw invalid(
       "irq range",
-      `${IRQ_NAMES[index]} has ${available} interrupts; ${start} to ${start + count} is beyond`,
+      `${IRQ_NAMES[index]} has ${available} interrupt${
+        available === 1 ? "" : "s"
+      }, start ${start} and count ${count} are not within`,
+      available === 0 ? "an index without interrupts refuses everything, a disable as well" : undefined,
     );
   }
   const types = flags & 7;
@@ -130,7 +134,15 @@ function triggerMsi(device: VfioDevice, kernel: Kernel, set: IrqSet): number {
       throw error;
     }
   }
-  if (device.msi === undefined) throw coreError("EINVAL", "MSI off", source, "MSI is not switched on");
+  if (device.msi === undefined) {
+    throw coreError(
+      "EINVAL",
+      "MSI off",
+      source,
+      "MSI is not switched on",
+      "SET_IRQS with VFIO_IRQ_SET_DATA_EVENTFD switches it on; switching it off twice is refused",
+    );
+  }
   for (let i = 0; i < count; i++) {
     if (kind === "none" || set.bools[i]) device.interrupt(start + i);
   }

@@ -97,18 +97,29 @@ export function hotReset(
   return 0;
 }
 
+const NO_IOEVENTFDS =
+  "the kernel's common code takes regions to be 2^40 bytes apart and mapped: an ISM function has no ioeventfds";
+
 /** VFIO_DEVICE_IOEVENTFD: never works for ISM, and decodes offsets with the wrong shift (VFIO sheet 8.3). */
 export function ioeventfd(_device: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_ioeventfd`;
-  const invalid = (message: string) => coreError("EINVAL", "ioeventfd", source, message);
+  const invalid = (message: string, hint?: string) => coreError("EINVAL", "ioeventfd", source, message, hint);
   checkArgsz(arg, IOEVENTFD.size, source);
   const { flags, offset, fd } = IOEVENTFD.decode(arg);
   const size = flags & 0xf;
   if (flags > 0xf || size === 0 || (size & (size - 1)) !== 0) throw invalid("Exactly one size bit is needed");
   if (fd < -1) throw invalid(`Descriptor ${fd} is not valid`);
   const index = Number(offset >> CORE_SHIFT);
-  if (index > REGION.BAR5) throw invalid(`The offset decodes to region index ${index} with a shift of 40`);
+  if (index > REGION.BAR5) {
+    throw invalid(`The offset decodes to region index ${index} with a shift of 40`, NO_IOEVENTFDS);
+  }
   if (size === 8) throw invalid("A size of 8 is not supported");
-  if (index !== REGION.BAR0) throw invalid("An ISM function takes no ioeventfds (VFIO sheet 8.3)");
-  throw coreError("ENOMEM", "BAR mapping", source, `BAR ${index} cannot be mapped into the kernel`);
+  if (index !== REGION.BAR0) throw invalid(`BAR ${index} takes no ioeventfds`, NO_IOEVENTFDS);
+  throw coreError(
+    "ENOMEM",
+    "BAR mapping",
+    source,
+    `BAR ${index} cannot be mapped into the kernel`,
+    NO_IOEVENTFDS,
+  );
 }
