@@ -94,6 +94,23 @@ Deno.test("ism --trace names a program exception in place of a condition code", 
   ]);
 });
 
+Deno.test("ism --trace shows response codes of CLP and SCLP as such, and status only where there is one", async () => {
+  using program = new Program();
+  const lines = ["zpci clp function --fh 1", "zpci deconfigure", "zpci configure", "zpci controls"];
+  const documents = await program.documents(lines, "--trace=insn");
+  const shown = documents.map(({ trace }) => {
+    return trace!.map(({ op, response, cc, status }) =>
+      `${op} ${response ?? "none"} cc ${cc} status ${status}`
+    );
+  });
+  assertEquals(shown[0], ["CLP 0x0101 cc 0 status 0"]);
+  assertEquals(shown[1]!.filter((line) => line.startsWith("SCLP")), ["SCLP 0x0020 cc 0 status 0"]);
+  assertEquals(shown[2]![0], "SCLP 0x0020 cc 0 status 0");
+  assertEquals(shown[3], ["STPCIFC none cc 0 status 0"]);
+  const text = await program.run(["zpci", "clp", "function", "--fh", "1", "--trace=insn"]);
+  assertMatch(text.stderr, /CLP .* -> cc 0, response 0x0101\n/);
+});
+
 Deno.test("ism --trace-file holds the events of all lines as Chrome Trace Event JSON", async () => {
   using program = new Program();
   const { code } = await program.script(LINES.slice(0, 6), "--trace-file", "trace.json");

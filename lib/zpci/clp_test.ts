@@ -44,6 +44,16 @@ Deno.test.each([
   else assertEquals(assertThrows(run, ProgramException).exception, "operand");
 });
 
+Deno.test("CLP with a response that leaves the storage there is is an operand exception (5.1)", () => {
+  const { partition } = Machine.enabled();
+  const { page } = block({ command: QUERY_GROUP, response: 64 });
+  assertEquals(clp(partition, page.subarray(0, 96)), 0);
+  for (const size of [95, 48, 47]) {
+    const error = assertThrows(() => clp(partition, page.subarray(0, size)), ProgramException);
+    assertEquals(error.exception, "operand");
+  }
+});
+
 Deno.test.each([
   { what: "an unknown command", fields: { command: 6 }, code: "0020" },
   { what: "a format other than 0", fields: { format: "10000000" }, code: "0040" },

@@ -14,10 +14,13 @@ Deno.test("write() changes the bits of the mask and keeps the others", () => {
 });
 
 Deno.test("busMaster is bit 2 of COMMAND", () => {
-  const config = registers();
-  config.write(4, 0x02);
-  assertEquals(config.busMaster, false);
-  config.write(4, 0x04);
+  const config = new ConfigRegisters(bytes("14100000 00001000"), bytes("00000000 ff000000"));
+  const masters = Array.from({ length: 8 }, (_, bit) => {
+    config.write(4, 1 << bit);
+    return config.busMaster;
+  });
+  assertEquals(masters, [false, false, true, false, false, false, false, false]);
+  config.write(4, 0xff);
   assertEquals(config.busMaster, true);
 });
 

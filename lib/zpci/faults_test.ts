@@ -60,6 +60,22 @@ Deno.test("FaultPlan.before() throws the exception that is asked for", () => {
   assertEquals(error.exception, "operand");
 });
 
+Deno.test("FaultPlan.before() lets the access happen with an event about the measurement block (12.2)", () => {
+  const machine = Machine.enabled();
+  const plan = new FaultPlan();
+  plan.add({ kind: "event", pec: 0x2b }, {}, 1);
+  assertEquals(plan.before("PCISTB", machine.fn, 2, 0x40, 8), undefined);
+  assertEquals([machine.fn.state, machine.errors.map(({ pec }) => pec)], ["enabled", [0x2b]]);
+});
+
+Deno.test("FaultPlan.before() with a permanent error loses the function (12.2)", () => {
+  const machine = Machine.enabled();
+  const plan = new FaultPlan();
+  plan.add({ kind: "event", pec: 0x40 }, {}, 1);
+  assertEquals(plan.before("PCILG", machine.fn, 2, 0x40, 8), 1 | 12 << 8);
+  assertEquals([machine.fn.state, machine.errors[0]?.write], ["permanent-error", false]);
+});
+
 Deno.test("FaultPlan.before() puts the function into the error state for an event (12.4)", () => {
   const machine = Machine.enabled();
   const plan = new FaultPlan();
@@ -79,12 +95,12 @@ Deno.test.each([
   const plan = new FaultPlan();
   plan.add({ kind: "flip", bit }, {}, 1);
   plan.before("PCISTB", machine.fn, 2, 0, 2);
-  const bytes = new Uint8Array(3);
+  const bytes = new Uint8Array(4);
   plan.corrupt(bytes, 1, 2);
-  assertEquals(bytes.toHex(), `00${data}`);
+  assertEquals(bytes.toHex(), `00${data}00`);
   plan.before("PCISTB", machine.fn, 2, 0, 2);
   plan.corrupt(bytes, 1, 2);
-  assertEquals(bytes.toHex(), `00${data}`);
+  assertEquals(bytes.toHex(), `00${data}00`);
 });
 
 Deno.test("FaultPlan.clear() removes one fault or all", () => {

@@ -135,14 +135,14 @@ export class Partition {
    * @throws {ProgramException} operand: a mode of CPU-directed delivery, which the machine does not have
    */
   setInterruptionControls(mode: number, isc: number): void {
-    const event = { layer: "insn", op: "SIC", fh: 0, space: mode, length: 0, offset: isc } as const;
-    if (mode !== SIC.ALL && mode !== SIC.SINGLE) {
-      this.tracer.point({ ...event, exception: "operand" });
-      throw new ProgramException("operand", `SIC with mode ${mode}`);
+    const isKnown = mode === SIC.ALL || mode === SIC.SINGLE;
+    if (this.tracer.sink !== undefined) {
+      const event = { layer: "insn", op: "SIC", fh: 0, space: mode, length: 0, offset: isc } as const;
+      this.tracer.point({ ...event, ...(isKnown ? { cc: 0, status: 0 } : { exception: "operand" }) });
     }
+    if (!isKnown) throw new ProgramException("operand", `SIC with mode ${mode}`);
     if (mode === SIC.ALL) this.#single.delete(isc);
     else this.#single.set(isc, true);
-    if (this.tracer.sink !== undefined) this.tracer.point({ ...event, cc: 0, status: 0 });
   }
 
   /** Tells the kernel of an error event. */

@@ -235,6 +235,20 @@ Deno.test("a function in standby has no PCI device: bind is ENODEV, probe finds 
   assertEquals(bindingOf(rig).driver, undefined);
 });
 
+Deno.test("a restored host knows what became of its functions, and what waits (12.3, 12.4)", () => {
+  for (const codes of [[0x0303], [0x0303, 0x0308], [0x0304, 0x0301]]) {
+    const rig = new Rig();
+    for (const pec of codes) changeAvailability(rig.target.fn, pec);
+    const [restored] = rig.host.fork().functions;
+    assertEquals([restored!.zdev.state, restored!.fn.state], [rig.target.zdev.state, rig.target.fn.state]);
+  }
+  const rig = Rig.opened();
+  for (const pec of [0x3a, 2, 7, 1, 0x30]) reactionTo(rig, pec);
+  const [{ guest, zdev }] = rig.host.fork().functions as [typeof rig.target];
+  const { errors, droppedErrors } = guest.kernel.binding(zdev);
+  assertEquals([errors.map(({ pec }) => pec), droppedErrors], [[0x3a, 2, 7, 1], 1]);
+});
+
 Deno.test("one interruption at a time: SIC single is issued again after the scan (11)", () => {
   const rig = Rig.opened();
   const eventfd = rig.process.eventfd();

@@ -44,6 +44,14 @@ Deno.test("one MSI capability: 64-bit capable, one vector, nothing behind it (6)
   assertEquals(hexAt(config, at, 4), "05" + "00" + "8000");
 });
 
+Deno.test("the MSI capability takes enable, address and data, and keeps the rest (6)", () => {
+  const config = image();
+  for (let offset = 0x3d; offset < 0x60; offset++) config.write(offset, 0xff);
+  assertEquals(hexAt(config, 0x38, 8), "0000000000000000");
+  assertEquals(hexAt(config, 0x40, 16), "0500" + "f100" + "ffffffffffffffff" + "ffff" + "0000");
+  assertEquals(hexAt(config, 0x50, 16), "00".repeat(16));
+});
+
 Deno.test("identity is read-only, COMMAND takes memory and bus master (6)", () => {
   const config = image();
   for (let offset = 0; offset < 0x10; offset++) config.write(offset, 0xff);
