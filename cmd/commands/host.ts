@@ -2,12 +2,13 @@
 import { checkHost } from "../../lib/host/check.ts";
 import { exportHost, ImportError, importHost } from "../../lib/host/export.ts";
 import type { Host } from "../../lib/host/host.ts";
+import { FORMAT } from "../../lib/host/migrations.ts";
 import { HostStore } from "../../lib/host/store.ts";
 import { defaultTopology, parseTopology, type Topology, TopologyError } from "../../lib/host/topology.ts";
 import { argument, defineCommand, flag, optional } from "../command.ts";
 import { createParent, readText, writeText } from "../files.ts";
 import { FILE, number } from "../kinds.ts";
-import { quoteText } from "../text/diagnostic.ts";
+import { escapeText, quoteText } from "../text/diagnostic.ts";
 import { FileError, UsageError } from "../text/usage_error.ts";
 
 /** Reads a JSON document. @throws {FileError} if it cannot be read or is no JSON */
@@ -68,7 +69,8 @@ export const hostCreate = defineCommand({
       done: !dryRun,
     };
   },
-  text: ({ host, functions, done }) => done ? "" : `would create ${host} with ${functions} functions`,
+  text: ({ host, functions, done }) =>
+    done ? "" : `would create ${escapeText(host)} with ${functions} functions`,
 });
 
 export const hostShow = defineCommand({
@@ -95,7 +97,7 @@ export const hostReset = defineCommand({
     if (!dryRun) store.reset();
     return { host: hostPath, done: !dryRun };
   },
-  text: ({ host, done }) => done ? "" : `would reset ${host}`,
+  text: ({ host, done }) => done ? "" : `would reset ${escapeText(host)}`,
 });
 
 export const hostExport = defineCommand({
@@ -162,9 +164,12 @@ export const hostCheck = defineCommand({
     if (wrong.length > 0) {
       throw new FileError(hostPath, `${quoteText(hostPath, 200)} is damaged: ${wrong.join("; ")}`);
     }
-    return { host: hostPath, ok: true };
+    const { now, created } = store.format;
+    return { host: hostPath, ok: true, format: now, created_format: created };
   },
-  text: ({ host }) => `${host} is all right`,
+  text: ({ host, format }) =>
+    `${escapeText(host)} is all right` +
+    (format === FORMAT ? "" : `; it has format ${format}, the next change makes it format ${FORMAT}`),
 });
 
 export const hostDelete = defineCommand({
@@ -180,5 +185,5 @@ export const hostDelete = defineCommand({
     else HostStore.open(hostPath).close();
     return { host: hostPath, done: !dryRun };
   },
-  text: ({ host, done }) => done ? "" : `would delete ${host}`,
+  text: ({ host, done }) => done ? "" : `would delete ${escapeText(host)}`,
 });

@@ -6,10 +6,8 @@ import * as v from "valibot";
 import type { Json } from "../base/json.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
 import { Host } from "./host.ts";
+import { FORMAT, migrate, OLDEST_FORMAT } from "./migrations.ts";
 import { parseTopology, TopologyError } from "./topology.ts";
-
-/** Version of the document's format. */
-const EXPORT_SCHEMA = 1;
 
 /** A document that is no host. */
 export class ImportError extends Error {
@@ -26,7 +24,8 @@ interface ExportedPage {
 /** The document. */
 export interface ExportedHost {
   readonly ism: "host";
-  readonly schema: typeof EXPORT_SCHEMA;
+  /** Format of the state, as of a host file. */
+  readonly schema: typeof FORMAT;
   readonly topology: Json;
   readonly state: Readonly<Record<string, Json>>;
   readonly pages: readonly ExportedPage[];
@@ -34,7 +33,7 @@ export interface ExportedHost {
 
 const DOCUMENT = v.strictObject({
   ism: v.literal("host"),
-  schema: v.literal(EXPORT_SCHEMA),
+  schema: v.pipe(v.number(), v.integer(), v.minValue(OLDEST_FORMAT), v.maxValue(FORMAT)),
   topology: v.unknown(),
   state: v.record(v.string(), v.unknown()),
   pages: v.array(v.strictObject({
@@ -62,30 +61,41 @@ export function exportHost(host: Host): ExportedHost {
   }
   return {
     ism: "host",
-    schema: EXPORT_SCHEMA,
+    schema: FORMAT,
     topology: host.topology as unknown as Json,
     state: Object.fromEntries(host.save()),
     pages,
   };
 }
 
-/** Builds the host that a document describes. @throws {ImportError} */
+/** Builds the host that a document of this or an older format describes. @throws {ImportError} */
 export function importHost(json: unknown): Host {
+  const format = v.safeParse(v.object({ ism: v.literal("host"), schema: v.number() }), json);
+  if (format.success && format.output.schema > FORMAT) {
+    throw new ImportError(
+      `it has format ${format.output.schema}, this ism knows formats up to ${FORMAT}; use a newer ism`,
+    );
+  }
   const parsed = v.safeParse(DOCUMENT, json, { abortEarly: true });
   if (!parsed.success) {
     const [issue] = parsed.issues;
     throw new ImportError(`${v.getDotPath(issue) ?? "the document"}: ${issue.message}`);
   }
-  const { topology, state, pages } = parsed.output;
+  const { schema, topology, state, pages } = parsed.output;
   const byPlace = new Map(pages.map(({ guest, address, data }) => [`${guest}:${Number(address)}`, data]));
   try {
-    const host = Host.restore(parseTopology(topology), {
-      get: (key) => structuredClone(state[key]) as Json | undefined,
+    const rows = new Map(Object.entries({ ...state, topology })) as Map<string, Json>;
+    const migrated = migrate(rows, schema);
+    const host = Host.restore(parseTopology(migrated.get("topology")), {
+      get: (key) => structuredClone(migrated.get(key)),
       page: (guest, address) => {
         const data = byPlace.get(`${guest}:${address}`);
         return data === undefined ? undefined : Uint8Array.fromHex(data);
       },
     });
+    const known = new Set(host.save().keys()).add("topology");
+    const stranger = [...migrated.keys()].find((key) => !known.has(key));
+    if (stranger !== undefined) throw new ImportError(`state: there is nothing called ${stranger}`);
     // Every page becomes a dirty one, so that the new host file gets it.
     for (const { guest, address } of pages) {
       const buffer = host.guests[guest]?.partition.storage.find(Number(address), PAGE_SIZE);
