@@ -6,6 +6,17 @@ import { FileError } from "./text/usage_error.ts";
 
 const CHUNK_BYTES = 64 * 1024;
 
+/** Errors of the operating system that have no class of their own in Deno. */
+const CODE_TEXT: Readonly<Record<string, string>> = {
+  EROFS: "the file system is read-only",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk is full",
+  ELOOP: "its symbolic links lead in a circle",
+  ENAMETOOLONG: "its name is too long",
+  EFBIG: "it would be larger than a file may be",
+  ENXIO: "it is a device or pipe that nobody is at",
+};
+
 /** Says in words why a file could not be used. */
 export function fileError(path: string, error: unknown): FileError {
   const name = path === "-" ? "Standard input" : quoteText(path, 200);
@@ -17,7 +28,10 @@ export function fileError(path: string, error: unknown): FileError {
   if (error instanceof Deno.errors.NotADirectory) {
     return new FileError(path, `${name} does not exist: a part of its path is not a directory`);
   }
-  if (error instanceof Error) return new FileError(path, `${name} cannot be used: ${error.message}`);
+  if (error instanceof Error) {
+    const code = "code" in error ? String(error.code) : "";
+    return new FileError(path, `${name} cannot be used: ${CODE_TEXT[code] ?? error.message}`);
+  }
   throw error;
 }
 

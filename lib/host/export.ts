@@ -6,6 +6,7 @@ import * as v from "valibot";
 import type { Json } from "../base/json.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
 import { Host } from "./host.ts";
+import { issueText } from "./issue.ts";
 import { FORMAT, migrate, OLDEST_FORMAT } from "./migrations.ts";
 import { parseTopology, TopologyError } from "./topology.ts";
 
@@ -78,8 +79,7 @@ export function importHost(json: unknown): Host {
   }
   const parsed = v.safeParse(DOCUMENT, json, { abortEarly: true });
   if (!parsed.success) {
-    const [issue] = parsed.issues;
-    throw new ImportError(`${v.getDotPath(issue) ?? "the document"}: ${issue.message}`);
+    throw new ImportError(issueText(parsed.issues[0], "the document"));
   }
   const { schema, topology, state, pages } = parsed.output;
   const byPlace = new Map(pages.map(({ guest, address, data }) => [`${guest}:${Number(address)}`, data]));

@@ -29,9 +29,17 @@ const CODE_TEXT: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full",
   EDQUOT: "the disk is full",
   EISDIR: "it is a directory",
+  EBUSY: "the system uses it, perhaps as a mount point",
   ELOOP: "its symbolic links lead in a circle",
   ENAMETOOLONG: "its name is too long",
 };
+
+/** Longer names are cut in messages. */
+const SHOWN_NAME = 200;
+
+function shorten(path: string): string {
+  return path.length > SHOWN_NAME ? `${path.slice(0, SHOWN_NAME)}…` : path;
+}
 
 /** The code of an error of the operating system or of SQLite. */
 export function errorCode(error: unknown): string {
@@ -40,6 +48,8 @@ export function errorCode(error: unknown): string {
 }
 
 function codeText(error: unknown): string {
+  // Deno keeps programs away from some devices and from /proc.
+  if (error instanceof Error && error.name === "NotCapable") return "permission denied";
   const code = errorCode(error);
   return CODE_TEXT[code] ?? code;
 }
@@ -63,7 +73,7 @@ export function findFile(path: string): { readonly path: string; readonly size: 
   } catch (error) {
     if (error instanceof HostFileError) throw error;
     if (errorCode(error) === "ENOENT") return undefined;
-    throw new HostFileError(`${path} cannot be used: ${codeText(error)}`);
+    throw new HostFileError(`${shorten(path)} cannot be used: ${codeText(error)}`);
   }
 }
 
@@ -130,7 +140,7 @@ export function createFile(path: string, flags: "a" | "ax"): void {
     throw new HostFileError(
       errorCode(error) === "EEXIST"
         ? `${path} exists already; use --force to replace it`
-        : `${path} cannot be created: ${codeText(error)}`,
+        : `${shorten(path)} cannot be created: ${codeText(error)}`,
     );
   }
 }
@@ -156,10 +166,20 @@ export function explain(path: string, message: string): string {
   if (/readonly/.test(message)) {
     return `${path} may not be written: the file or its directory is read-only; copy it to where you may write`;
   }
-  if (/unable to open/.test(message)) {
-    return `${path} cannot be opened: SQLite needs to write ${path}-wal and ${path}-shm beside it, ` +
-      "so its directory must be writable and have room";
+  if (/unable to open/.test(message)) return explainUnopened(path);
+  if (/disk I\/O/.test(message)) {
+    return `${path} cannot be used: the disk is full or does not work (${message})`;
   }
   if (/full/.test(message)) return `${path} cannot be written: the disk is full; make room and try again`;
   return `${path} cannot be used: ${message}`;
+}
+
+function explainUnopened(path: string): string {
+  try {
+    closeSync(openSync(path, "r"));
+  } catch (error) {
+    return `${path} cannot be opened: ${codeText(error)}`;
+  }
+  return `${path} cannot be opened: SQLite writes ${path}-wal and ${path}-shm beside it, so the directory must be ` +
+    "writable and have room; copy the file to such a directory";
 }

@@ -1,40 +1,31 @@
 /**
  * The host file: one SQLite database with a host's topology, its state as JSON by key, and its memory by page.
- * This is the only place that knows SQLite. docs/host-file.md describes the format.
+ * This and database.ts are the only places that know SQLite. docs/host-file.md describes the format.
  */
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import type { Json } from "../base/json.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
 import { Host, type StateSource } from "./host.ts";
 import {
-  createFile,
-  errorCode,
-  explain,
-  findFile,
-  HostFileError,
-  LOCK_TIMEOUT_MS,
-  removeFile,
-} from "./host_path.ts";
+  APPLICATION_ID,
+  applicationId,
+  identify,
+  isEmpty,
+  MEMORY_HOST,
+  notHost,
+  openDatabase,
+  SCHEMA,
+} from "./database.ts";
+import { createFile, errorCode, explain, findFile, HostFileError, removeFile } from "./host_path.ts";
 import { FORMAT, migrate, MigrationError, OLDEST_FORMAT } from "./migrations.ts";
 import { parseTopology, type Topology } from "./topology.ts";
 
+export { MEMORY_HOST } from "./database.ts";
 export { HostFileError } from "./host_path.ts";
 
-/** "ISMh" in the database header: this is a host file. */
-const APPLICATION_ID = 0x49534d68;
-/** A host that lives as long as the process. */
-export const MEMORY_HOST = ":memory:";
 /** Key of the row that tells what all other rows add up to. */
 const MANIFEST = "manifest";
-
-const SCHEMA = `
-CREATE TABLE state (key TEXT PRIMARY KEY, json TEXT NOT NULL, sum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE page (
-  guest INTEGER NOT NULL, address INTEGER NOT NULL, data BLOB NOT NULL, sum INTEGER NOT NULL,
-  PRIMARY KEY (guest, address)
-) STRICT, WITHOUT ROWID;
-`;
 
 /** What all rows of a host file add up to, so that a lost row shows. */
 interface Manifest {
@@ -75,11 +66,12 @@ export class HostStore implements Disposable {
 
   /** Opens a host file that exists. @throws {HostFileError} */
   static open(path: string): HostStore {
-    const file = path === MEMORY_HOST ? { path } : findFile(path);
+    if (path === MEMORY_HOST) throw new Error("A host in memory is created, not opened");
+    const file = findFile(path);
     if (file === undefined) {
       throw new HostFileError(`There is no host file ${path}; create one with "ism host create"`);
     }
-    return HostStore.#using(path, file.path, (store) => store.#checkFormat());
+    return HostStore.#using(path, file.path, (store) => store.#checkFormat(), { empty: false });
   }
 
   /**
@@ -99,36 +91,47 @@ export class HostStore implements Disposable {
 
   /** Creates a host file with a freshly booted host. @throws {HostFileError} if the file exists and not `force` */
   static create(path: string, topology: Topology, { force = false } = {}): HostStore {
-    let target = path;
-    if (path !== MEMORY_HOST) {
-      const file = findFile(path);
-      target = file?.path ?? path;
-      if (force) HostStore.delete(target, { missing: "ignore" });
-      // An empty file is what a creation leaves that was killed.
-      if (findFile(target)?.size !== 0) createFile(target, "ax");
+    const target = path === MEMORY_HOST ? path : findFile(path)?.path ?? path;
+    const isNew = path !== MEMORY_HOST && HostStore.#makeRoom(path, target, force);
+    try {
+      return HostStore.#using(path, target, (store) => {
+        if (!store.#initialize(topology)) throw existsAlready(path);
+      });
+    } catch (error) {
+      if (isNew && !isHost(path, target)) removeFile(path, target);
+      throw error;
     }
-    return HostStore.#using(path, target, (store) => {
-      if (!store.#initialize(topology)) {
-        throw new HostFileError(`${path} exists already; use --force to replace it`);
-      }
-    });
+  }
+
+  /** Makes sure that there is an empty file. @returns whether it was made */
+  static #makeRoom(path: string, target: string, force: boolean): boolean {
+    // An empty file is what a creation leaves that was killed.
+    if (findFile(target) !== undefined) {
+      if (identify(path, target) === "empty") return false;
+      if (!force) throw existsAlready(path);
+      HostStore.delete(target);
+    }
+    createFile(target, "ax");
+    return true;
   }
 
   /** Removes a host file and what SQLite keeps beside it. @throws {HostFileError} */
-  static delete(path: string, { missing = "refuse" }: { missing?: "refuse" | "ignore" } = {}): void {
+  static delete(path: string): void {
     const file = findFile(path);
-    if (file === undefined) {
-      if (missing === "ignore") return;
-      throw new HostFileError(`There is no host file ${path}`);
-    }
-    // Nothing but a host file is ever deleted; an empty one is a creation that was killed.
-    if (file.size !== 0) HostStore.open(path).close();
+    if (file === undefined) throw new HostFileError(`There is no host file ${path}`);
+    // Nothing but a host file is ever deleted, and none that a newer program wrote.
+    HostStore.open(path).close();
     removeFile(path, file.path);
   }
 
   /** Opens the database, prepares it, and closes it again if that fails. */
-  static #using(path: string, target: string, prepare: (store: HostStore) => void): HostStore {
-    const store = new HostStore(path, openDatabase(path, target));
+  static #using(
+    path: string,
+    target: string,
+    prepare: (store: HostStore) => void,
+    { empty } = { empty: true },
+  ): HostStore {
+    const store = new HostStore(path, openDatabase(path, target, { empty }));
     try {
       store.#guard(() => prepare(store));
       return store;
@@ -381,11 +384,8 @@ export class HostStore implements Disposable {
     return new HostFileError(`${this.path} is damaged: ${reason}`);
   }
 
-  /** No table, no identity: nobody has made it a host file yet. */
   #isEmpty(): boolean {
-    const tables = this.#db.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.["n"];
-    const id = this.#db.prepare("PRAGMA application_id").get()?.["application_id"];
-    return tables === 0 && id === 0;
+    return isEmpty(this.#db);
   }
 
   /** Makes an empty database a host file. @returns false if somebody else has done so meanwhile */
@@ -407,8 +407,7 @@ export class HostStore implements Disposable {
   }
 
   #checkFormat(): void {
-    const id = this.#db.prepare("PRAGMA application_id").get()?.["application_id"];
-    if (id !== APPLICATION_ID) throw new HostFileError(`${this.path} is not a host file of ism`);
+    if (applicationId(this.#db) !== APPLICATION_ID) throw notHost(this.path);
     const format = Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"]);
     if (format > FORMAT) {
       throw new HostFileError(
@@ -444,29 +443,17 @@ function pageChecksum(guest: number, address: number, data: Uint8Array): number 
   return crc32(data, crc32(`${guest}:${address}`));
 }
 
-/** Tries of switching to WAL, which SQLite does not wait for by itself. */
-const WAL_TRIES = 250;
-const WAL_PAUSE_MS = LOCK_TIMEOUT_MS / WAL_TRIES;
-
-/** Opens the database at `target`, which the user knows as `path`. @throws {HostFileError} */
-function openDatabase(path: string, target: string): DatabaseSync {
-  let db: DatabaseSync | undefined;
-  for (let tries = 1;; tries++) {
-    try {
-      db ??= new DatabaseSync(target, { timeout: LOCK_TIMEOUT_MS });
-      // WAL lets readers go on while a command commits; FULL makes a commit survive a power failure.
-      if (path !== MEMORY_HOST) db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-      return db;
-    } catch (error) {
-      const { message } = error as Error;
-      const locked = /locked|busy/.test(message);
-      if (errorCode(error) === "ERR_SQLITE_ERROR" && locked && tries < WAL_TRIES) {
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WAL_PAUSE_MS);
-        continue;
-      }
-      db?.close();
-      if (errorCode(error) !== "ERR_SQLITE_ERROR") throw error;
-      throw new HostFileError(explain(path, message));
-    }
+/** True if it is a host file by now, made by another process. */
+function isHost(path: string, target: string): boolean {
+  try {
+    return identify(path, target) === "host";
+  } catch (error) {
+    // On a full disk SQLite cannot even look.
+    if (error instanceof HostFileError) return false;
+    throw error;
   }
+}
+
+function existsAlready(path: string): HostFileError {
+  return new HostFileError(`${path} exists already; use --force to replace it`);
 }
