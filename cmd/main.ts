@@ -4,6 +4,7 @@ import type { Result } from "./command.ts";
 import { COMMANDS } from "./table.ts";
 import { describeFailure, EXIT, type Failure } from "./failure.ts";
 import { readText } from "./files.ts";
+import { MAX_SCRIPT_BYTES } from "./limits.ts";
 import { literalWord } from "./options.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, parseLine } from "./parse.ts";
 import { failureText, type LinePlace, Session } from "./session.ts";
@@ -71,7 +72,7 @@ function scriptOf(invocation: Invocation, globals: Globals): ScriptLine[] | unde
   if (command === undefined) return parseScript(globals.c.join("\n"), "-c", COMMANDS);
   if (command.name !== "run") return undefined;
   const file = String(bindValues(invocation, () => undefined)["file"]);
-  return parseScript(readText(file), file === "-" ? "stdin" : file, COMMANDS);
+  return parseScript(readText(file, MAX_SCRIPT_BYTES), file === "-" ? "stdin" : file, COMMANDS);
 }
 
 function checkCombination({ c, json, raw, keepGoing, commitEach }: Globals, { command }: Invocation): void {

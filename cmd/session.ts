@@ -9,6 +9,7 @@ import type { AnyCommand, Context, Result } from "./command.ts";
 import { findDevice } from "./device.ts";
 import { describeFailure, EXIT, type Failure, failureJson, isKept, renderFailure } from "./failure.ts";
 import { createParent, fileError, PROCESS_FILES } from "./files.ts";
+import { MAX_REPEATS } from "./limits.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, type Lookup } from "./parse.ts";
 import { checkExpectation } from "./expectation.ts";
 import type { ProcessTerminal } from "./terminal.ts";
@@ -41,6 +42,8 @@ export class Session {
   readonly #variables = new Map<string, string>();
   readonly #trace: TraceFile | undefined = undefined;
   #store: HostStore | undefined = undefined;
+  /** Product of the counts of all `repeat` around what is running. */
+  #repeats = 1;
   /** The host of the transaction that is open. */
   #host: Host | undefined = undefined;
 
@@ -221,11 +224,28 @@ export class Session {
       return { result: { name: values["name"], value }, innermost };
     }
     if (name === "explain") return await this.#explain(inner, globals);
-    const count = Number(values["count"]);
+    return await this.#repeat(Number(values["count"]), inner, globals, trace);
+  }
+
+  async #repeat(
+    count: number,
+    inner: Invocation,
+    globals: Globals,
+    trace: TraceCollector | undefined,
+  ): Promise<Outcome> {
+    const around = this.#repeats;
+    if (around * count > MAX_REPEATS) {
+      throw new UsageError(`${around} times ${count} runs are too many; the most is ${MAX_REPEATS}`);
+    }
     let last: Outcome | undefined;
-    for (let i = 0; i < count; i++) {
-      last = await this.#perform(inner, globals, trace);
-      if (!globals.json) this.#printText(inner.command!, last.result, globals);
+    try {
+      this.#repeats *= count;
+      for (let i = 0; i < count; i++) {
+        last = await this.#perform(inner, globals, trace);
+        if (!globals.json) this.#printText(inner.command!, last.result, globals);
+      }
+    } finally {
+      this.#repeats = around;
     }
     return { result: { count, last: last?.result ?? null }, innermost: last?.innermost };
   }

@@ -8,10 +8,8 @@ import {
   type TraceValue,
 } from "../lib/base/trace.ts";
 import { hex } from "../lib/base/hex.ts";
+import { MAX_TRACE_EVENTS } from "./limits.ts";
 import { escapeText } from "./text/diagnostic.ts";
-
-/** Most events that are kept for JSON; what comes later is counted. */
-const KEPT_EVENTS = 1_000_000;
 
 /** An event with its place in the trace. */
 interface Entry {
@@ -44,7 +42,7 @@ export class TraceCollector implements TraceSink {
     const seq = this.#next++;
     const entry = { seq, depth: this.#open.length, event, end: seq };
     this.#open.push(entry);
-    if (this.#entries.length < KEPT_EVENTS) this.#entries.push(entry);
+    if (this.#entries.length < MAX_TRACE_EVENTS) this.#entries.push(entry);
     else this.#dropped++;
   }
 

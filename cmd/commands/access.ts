@@ -3,27 +3,19 @@ import { hex } from "../../lib/base/hex.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { PAGE_SIZE } from "../../lib/zpci/storage.ts";
 import { REGION as REGION_INDEX } from "../../lib/vfio/uapi.ts";
-import { MAX_RW_COUNT } from "../../lib/vfio/process.ts";
+import { ErrnoError } from "../../lib/vfio/errno.ts";
 import { argument, defaulted, defineCommand, optional, required } from "../command.ts";
 import { bigNumber, choice, COUNT, DATA, OFFSET, REGION } from "../kinds.ts";
+import { checkShown, MAX_SHOWN_BYTES } from "../limits.ts";
 import { type ByteOrder, hexdump, wordDump, type WordWidth } from "../text/hexdump.ts";
 import { UsageError } from "../text/usage_error.ts";
 
 const WIDTH = choice("WIDTH", ["1", "2", "4", "8"]);
 const ENDIAN = choice("ENDIAN", ["big", "little"]);
 const POSITION = bigNumber("POSITION");
-/** A caller's buffer is not allocated beyond this; a longer count faults where the buffer ends. */
-const BUFFER_LIMIT = 2 ** 30;
-
 /** ISM structures are big-endian, config space is little-endian. */
 function endianOf(region: number): ByteOrder {
   return region === REGION_INDEX.CONFIG ? "little" : "big";
-}
-
-function bufferFor(count: bigint): Uint8Array {
-  return new Uint8Array(
-    Number(count < BigInt(BUFFER_LIMIT) ? count : BigInt(Math.min(BUFFER_LIMIT, MAX_RW_COUNT))),
-  );
 }
 
 /** A caller's buffer of which only the first bytes are mapped; the copy faults behind them. */
@@ -32,9 +24,24 @@ const ACCESSIBLE = optional(COUNT, "let the caller's buffer fault behind this ma
 /** One pread at a position. */
 function readAt({ driver, guest }: HostFunction, position: bigint, count: bigint, accessible = count) {
   const { fd } = driver.descriptor;
-  const buffer = bufferFor(accessible < count ? accessible : count);
-  const ret = guest.kernel.process.pread(fd, buffer, count, position);
+  const length = accessible < count ? accessible : count;
+  // No more is allocated than can be shown; a longer read faults where that ends, if it gets there.
+  const buffer = new Uint8Array(length < MAX_SHOWN_BYTES ? Number(length) : MAX_SHOWN_BYTES);
+  const ret = guardFault(length, () => guest.kernel.process.pread(fd, buffer, count, position));
   return { ret, position: hex(position + BigInt(ret)), data: buffer.subarray(0, ret).toHex() };
+}
+
+/** Rules of the refusals that a short buffer causes. */
+const BUFFER_RULES = ["user memory", "user buffer"];
+
+/** Tells a fault of a buffer that should be as long as the user said from one of a buffer that is shorter here. */
+function guardFault(length: bigint, read: () => number): number {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof ErrnoError && BUFFER_RULES.includes(error.rule)) checkShown(length, "count");
+    throw error;
+  }
 }
 
 /** One pwrite at a position. */

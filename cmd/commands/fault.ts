@@ -4,6 +4,7 @@ import { EXCEPTION_NAMES, type Fault, FAULT_OPS, type FaultKind } from "../../li
 import type { ProgramExceptionName } from "../../lib/zpci/answer.ts";
 import { argument, defaulted, defineCommand, flag, type Kind, optional } from "../command.ts";
 import { choice, number } from "../kinds.ts";
+import { MAX_FAULTS } from "../limits.ts";
 import { renderTable } from "../terminal.ts";
 import { quoteText } from "../text/diagnostic.ts";
 import { parseNumber } from "../text/number.ts";
@@ -98,6 +99,11 @@ error state with an event code; flip inverts a bit of the data. Without options 
       ...(from === undefined ? {} : { from }),
       ...(to === undefined ? {} : { to }),
     };
+    if (host.faults.faults.length >= MAX_FAULTS) {
+      throw new UsageError(
+        `The host has ${MAX_FAULTS} faults, which is the most; "fault clear" removes some`,
+      );
+    }
     const id = host.faults.add(kind, match, at);
     host.applyFaults();
     return { id };

@@ -5,6 +5,7 @@ import type { FileKind, IoctlArg, OpenFile } from "../../lib/vfio/file.ts";
 import { type AnyStruct, findIoctl, ioctlNames } from "../../lib/vfio/strace.ts";
 import { argument, type Context, defineCommand, optional, rest } from "../command.ts";
 import { number, text } from "../kinds.ts";
+import { checkShown } from "../limits.ts";
 import { structFields } from "../struct_fields.ts";
 import { hexdump } from "../text/hexdump.ts";
 import { parseData } from "../text/data.ts";
@@ -42,7 +43,11 @@ function buildArgument(
 ): IoctlArg {
   const [first = "", ...more] = words;
   if (isText && words.length === 1) return new TextEncoder().encode(`${first}\0`);
-  if (more.length === 0 && first.includes(":")) return context.load(parseData(first)).slice();
+  if (more.length === 0 && first.includes(":")) {
+    const bytes = context.load(parseData(first));
+    checkShown(bytes.length, "argument");
+    return bytes;
+  }
   if (more.length === 0 && /^[0-9]/.test(first)) return parseNumber(first, "argument");
   if (words.length === 0) return struct === undefined ? 0 : new Uint8Array(0);
   if (struct === undefined) throw new UsageError("This ioctl takes a number or DATA", { token: first });

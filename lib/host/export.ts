@@ -4,7 +4,7 @@
  */
 import * as v from "valibot";
 import type { Json } from "../base/json.ts";
-import { PAGE_SIZE } from "../zpci/storage.ts";
+import { type MainStorage, PAGE_SIZE } from "../zpci/storage.ts";
 import { Host } from "./host.ts";
 import { issueText } from "./issue.ts";
 import { FORMAT, migrate, OLDEST_FORMAT } from "./migrations.ts";
@@ -32,6 +32,20 @@ export interface ExportedHost {
   readonly pages: readonly ExportedPage[];
 }
 
+/** Addresses of pages that may hold something, rising. */
+function* pagesOf(storage: MainStorage, stored: readonly number[] | undefined): Generator<number> {
+  if (stored === undefined) {
+    for (const { address, size } of storage.buffers) {
+      for (let offset = 0; offset < size; offset += PAGE_SIZE) yield address + offset;
+    }
+    return;
+  }
+  const written = storage.buffers.flatMap((buffer) =>
+    [...buffer.dirtyPages()].map((offset) => buffer.address + offset)
+  );
+  yield* [...new Set([...stored, ...written])].sort((a, b) => a - b);
+}
+
 const DOCUMENT = v.strictObject({
   ism: v.literal("host"),
   schema: v.pipe(v.number(), v.integer(), v.minValue(OLDEST_FORMAT), v.maxValue(FORMAT)),
@@ -44,20 +58,41 @@ const DOCUMENT = v.strictObject({
   })),
 });
 
-/** Writes a host down. Pages of zeros are left out: memory is zero until it is written. */
-export function exportHost(host: Host): ExportedHost {
+/** Most memory that a document holds, in pages: more would be a longer text than can be read again. */
+export const MAX_EXPORT_PAGES = 32_768;
+
+/** A host that no document can hold. */
+export class ExportError extends Error {
+  override readonly name = "ExportError";
+}
+
+/**
+ * Writes a host down. Pages of zeros are left out: memory is zero until it is written.
+ *
+ * @param stored where pages may be that are not zero, besides those written since the host was loaded; all memory if
+ * it is left out
+ * @throws {ExportError} over {@linkcode MAX_EXPORT_PAGES}
+ */
+export function exportHost(
+  host: Host,
+  stored?: readonly { readonly guest: number; readonly address: number }[],
+): ExportedHost {
   const pages: ExportedPage[] = [];
   for (const { index, partition: { storage } } of host.guests) {
-    for (const buffer of storage.buffers) {
-      for (let offset = 0; offset < buffer.size; offset += PAGE_SIZE) {
-        const data = buffer.touch(offset, PAGE_SIZE, false).subarray(offset, offset + PAGE_SIZE);
-        if (data.every((byte) => byte === 0)) continue;
-        pages.push({
-          guest: index,
-          address: `0x${(buffer.address + offset).toString(16)}`,
-          data: data.toHex(),
-        });
+    const places = stored?.filter(({ guest }) => guest === index).map(({ address }) => address);
+    for (const address of pagesOf(storage, places)) {
+      const buffer = storage.find(address, PAGE_SIZE);
+      if (buffer === undefined) continue;
+      const offset = address - buffer.address;
+      const data = buffer.touch(offset, PAGE_SIZE, false).subarray(offset, offset + PAGE_SIZE);
+      if (data.every((byte) => byte === 0)) continue;
+      if (pages.length === MAX_EXPORT_PAGES) {
+        const mebibytes = MAX_EXPORT_PAGES * PAGE_SIZE / 2 ** 20;
+        throw new ExportError(
+          `more than ${mebibytes} MiB of its memory are not zero, too much for one document; copy the host file instead`,
+        );
       }
+      pages.push({ guest: index, address: `0x${address.toString(16)}`, data: data.toHex() });
     }
   }
   return {

@@ -225,6 +225,12 @@ export class HostStore implements Disposable {
     return { now: this.#format, created: this.#manifest.created ?? OLDEST_FORMAT };
   }
 
+  /** Where pages are stored, inside a transaction; pages that were written in it may be missing. */
+  pagePlaces(): readonly { readonly guest: number; readonly address: number }[] {
+    const rows = this.#guard(() => this.#db.prepare("SELECT guest, address FROM page").all());
+    return rows.map((row) => ({ guest: Number(row["guest"]), address: Number(row["address"]) }));
+  }
+
   /** All pages by guest and address, inside a transaction. @throws {HostFileError} if one is damaged */
   *pages(): Generator<StoredPage> {
     const rows = this.#db.prepare("SELECT guest, address, data, sum FROM page ORDER BY guest, address").all();
