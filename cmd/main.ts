@@ -10,14 +10,13 @@ import { bindGlobals, bindValues, type Globals, type Invocation, parseLine } fro
 import { failureText, type LinePlace, Session } from "./session.ts";
 import { parseScript, runScript, type ScriptLine } from "./script.ts";
 import { ProcessTerminal } from "./terminal.ts";
-import { PlacedError } from "./text/diagnostic.ts";
+import { PlacedError, safeJson } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
 import { helpText, VERSION } from "./help.ts";
 import { failureJson } from "./failure.ts";
 
-/** Runs `ism` with arguments. @returns the exit code */
-export async function main(args: readonly string[]): Promise<number> {
-  const terminal = new ProcessTerminal();
+/** Runs `ism` with arguments, on the process's own streams by default. @returns the exit code */
+export async function main(args: readonly string[], terminal = new ProcessTerminal()): Promise<number> {
   const json = args.includes("--json");
   let invocation: Invocation | undefined;
   try {
@@ -32,7 +31,7 @@ export async function main(args: readonly string[]): Promise<number> {
 
 async function runInvocation(terminal: ProcessTerminal, invocation: Invocation): Promise<number> {
   const globals = bindGlobals(invocation, () => undefined);
-  terminal.setColor(globals.color ?? "auto", (Deno.env.get("NO_COLOR") ?? "") !== "");
+  terminal.setColor(globals.color ?? "auto", environment("NO_COLOR") !== undefined);
   const { command } = invocation;
   if (globals.version) {
     return printText(terminal, globals, "version", { version: VERSION }, `ism ${VERSION}\n`);
@@ -45,7 +44,7 @@ async function runInvocation(terminal: ProcessTerminal, invocation: Invocation):
   const lines = scriptOf(invocation, globals);
   const session = new Session(terminal, globals, {
     hostPath: defaultHostPath(),
-    device: nonEmpty(Deno.env.get("ISM_DEVICE")),
+    device: environment("ISM_DEVICE"),
   });
   try {
     return lines === undefined ? await session.runLine(invocation) : await runScript(session, lines);
@@ -62,7 +61,7 @@ function printText(
   result: Result,
   text: string,
 ): number {
-  terminal.out(json ? JSON.stringify({ schema: 1, command, ok: true, result }) + "\n" : text);
+  terminal.out(json ? safeJson({ schema: 1, command, ok: true, result }) + "\n" : text);
   return EXIT.OK;
 }
 
@@ -112,7 +111,7 @@ function report(
       ...where,
     };
     try {
-      terminal.out(JSON.stringify(document) + "\n");
+      terminal.out(safeJson(document) + "\n");
     } catch (cause) {
       // Nothing more goes to standard output from here on, so that this ends.
       return report(terminal, cause, { json, verbose, name });
@@ -122,16 +121,25 @@ function report(
   return failure.exit;
 }
 
-function nonEmpty(text: string | undefined): string | undefined {
-  return text === "" ? undefined : text;
+/** A variable of the environment that is set and not empty. @throws {UsageError} if it is no text */
+function environment(name: string): string | undefined {
+  try {
+    const text = Deno.env.get(name);
+    return text === "" ? undefined : text;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.InvalidData)) throw error;
+    throw new UsageError(
+      `The environment variable ${name} is not text in UTF-8; set it to another value or unset it`,
+    );
+  }
 }
 
 /** `$ISM_HOST`, else `$XDG_STATE_HOME/ism/host.db`, else `~/.local/state/ism/host.db`. */
 function defaultHostPath(): string {
-  const named = nonEmpty(Deno.env.get("ISM_HOST"));
+  const named = environment("ISM_HOST");
   if (named !== undefined) return named;
-  const state = nonEmpty(Deno.env.get("XDG_STATE_HOME"));
+  const state = environment("XDG_STATE_HOME");
   if (state !== undefined) return `${state}/ism/host.db`;
-  const home = nonEmpty(Deno.env.get("HOME"));
+  const home = environment("HOME");
   return home === undefined ? MEMORY_HOST : `${home}/.local/state/ism/host.db`;
 }

@@ -13,7 +13,7 @@ import { MAX_REPEATS } from "./limits.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, type Lookup } from "./parse.ts";
 import { checkExpectation } from "./expectation.ts";
 import type { ProcessTerminal } from "./terminal.ts";
-import { formatDiagnostic, type Place } from "./text/diagnostic.ts";
+import { formatDiagnostic, type Place, safeJson } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
 import { TraceFile } from "./trace_file.ts";
 import { TraceCollector } from "./trace_view.ts";
@@ -408,7 +408,7 @@ export class Session {
 
   #printDocument(document: Record<string, unknown>, place: LinePlace | undefined): void {
     const where = place === undefined ? {} : { file: place.file, line: place.line };
-    this.terminal.out(JSON.stringify({ ...document, ...where }) + "\n");
+    this.terminal.out(safeJson({ ...document, ...where }) + "\n");
   }
 }
 

@@ -8,11 +8,11 @@ import { FileError, UsageError } from "./text/usage_error.ts";
 
 /** What a command may print with. */
 export interface Terminal {
-  /** Results. */
+  /** Results as text; control characters in it become visible. */
   out(text: string): void;
   /** Results as bytes. */
   outBytes(bytes: Uint8Array): void;
-  /** Messages. */
+  /** Messages; control characters in them become visible. */
   err(text: string): void;
   /** A line that the next one replaces; nothing unless stderr is a terminal. */
   progress(text: string): void;
@@ -87,7 +87,8 @@ export class ProcessTerminal implements Terminal {
   }
 
   out(text: string): void {
-    this.outBytes(ENCODER.encode(text));
+    const keepStyle = this.style !== NO_STYLE;
+    this.outBytes(ENCODER.encode(escapeText(text, { keepNewline: true, keepStyle })));
   }
 
   /**
@@ -105,12 +106,13 @@ export class ProcessTerminal implements Terminal {
   err(text: string): void {
     const clear = this.#progressShown ? CLEAR_LINE : "";
     this.#progressShown = false;
-    this.#writeErr(clear + text);
+    const keepStyle = this.errStyle !== NO_STYLE;
+    this.#writeErr(clear + escapeText(text, { keepNewline: true, keepStyle }));
   }
 
   progress(text: string): void {
     if (!this.errIsTerminal || this.#errClosed) return;
-    this.#writeErr(CLEAR_LINE + text);
+    this.#writeErr(CLEAR_LINE + escapeText(text, { keepStyle: true }));
     this.#progressShown = text !== "";
   }
 

@@ -154,6 +154,18 @@ Deno.test("ism --host :memory: lives as long as the process and leaves no file",
     assertEquals([outcome.code, outcome.stdout], [0, "1\n"]);
   }
   assertEquals([...Deno.readDirSync(program.dir)], []);
+  program.write(":memory:", "a file of that name");
+  const memory = ["--host", ":memory:"];
+  await assertFileError(
+    program,
+    [...memory, "host", "delete"],
+    /:memory: is no file; it is gone when the process ends/,
+  );
+  await assertFileError(program, [...memory, "host", "delete", "-n"], /:memory: is no file/);
+  for (const line of ["host create --force", "host reset", "host check", "-n host create"]) {
+    assertEquals((await program.run([...memory, ...line.split(" ")])).code, 0, line);
+  }
+  assertEquals(new TextDecoder().decode(program.read(":memory:")), "a file of that name");
 });
 
 Deno.test("ism host create, show, reset and delete do what they say", async () => {

@@ -66,7 +66,7 @@ export class HostStore implements Disposable {
 
   /** Opens a host file that exists. @throws {HostFileError} */
   static open(path: string): HostStore {
-    if (path === MEMORY_HOST) throw new Error("A host in memory is created, not opened");
+    if (path === MEMORY_HOST) throw notAFile(path);
     const file = findFile(path);
     if (file === undefined) {
       throw new HostFileError(`There is no host file ${path}; create one with "ism host create"`);
@@ -117,6 +117,7 @@ export class HostStore implements Disposable {
 
   /** Removes a host file and what SQLite keeps beside it. @throws {HostFileError} */
   static delete(path: string): void {
+    if (path === MEMORY_HOST) throw notAFile(path);
     const file = findFile(path);
     if (file === undefined) throw new HostFileError(`There is no host file ${path}`);
     // Nothing but a host file is ever deleted, and none that a newer program wrote.
@@ -458,6 +459,10 @@ function isHost(path: string, target: string): boolean {
     if (error instanceof HostFileError) return false;
     throw error;
   }
+}
+
+function notAFile(path: string): HostFileError {
+  return new HostFileError(`${path} is no file; it is gone when the process ends`);
 }
 
 function existsAlready(path: string): HostFileError {

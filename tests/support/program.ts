@@ -82,6 +82,15 @@ export class Program implements Disposable {
     }).spawn();
   }
 
+  /** Starts another program of the project with the permissions of this one and nothing to read. */
+  spawnFile(path: string, args: readonly string[]): Deno.ChildProcess {
+    return new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-prompt", ...FLAGS, path, ...args],
+      ...this.#surroundings({}),
+      stdin: "null",
+    }).spawn();
+  }
+
   /** Runs a line of the shell that knows `ism`, perhaps through another program; for pipes, devices and mounts. */
   async shell(line: string, through: readonly string[] = []): Promise<Outcome> {
     const ism = `ism() { "$DENO" run --quiet ${FLAGS.join(" ")} "$MAIN" "$@"; }`;
