@@ -83,8 +83,10 @@ export function checkExpectation(
       if (got !== undefined) throw miss(expected.data.text);
       const data = result?.["data"];
       if (typeof data !== "string") throw new UsageError(`"${command.name}" has no bytes to compare`);
-      const wanted = expected.data.load(io).toHex();
-      if (data !== wanted) throw miss(`hex:${shorten(wanted)}`, `hex:${shorten(data)}`);
+      const wanted = expected.data.load(io);
+      if (data.length !== wanted.length * 2 || data !== wanted.toHex()) {
+        throw miss(`hex:${shorten(wanted)}`, `hex:${shorten(data)}`);
+      }
       return { expected: expected.data.text, got: `hex:${shorten(data)}` };
     }
   }
@@ -92,8 +94,9 @@ export function checkExpectation(
 
 const SHOWN_DIGITS = 64;
 
-function shorten(digits: string): string {
-  return digits.length <= SHOWN_DIGITS
-    ? digits
-    : `${digits.slice(0, SHOWN_DIGITS)}… (${digits.length / 2} bytes)`;
+/** The first of some bytes, and how many there are. */
+function shorten(bytes: Uint8Array | string): string {
+  const digits = typeof bytes === "string" ? bytes : bytes.subarray(0, SHOWN_DIGITS / 2).toHex();
+  const length = typeof bytes === "string" ? bytes.length / 2 : bytes.length;
+  return length * 2 <= SHOWN_DIGITS ? digits : `${digits.slice(0, SHOWN_DIGITS)}… (${length} bytes)`;
 }

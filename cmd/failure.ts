@@ -145,8 +145,18 @@ export function describeFailure(error: unknown): Failure {
   ) {
     return { ...base, exit: EXIT.FILE, code: "FILE", message: error.message };
   }
+  if (isOutOfMemory(error)) {
+    const message = "This takes more memory than ism can get; ask for less at a time";
+    return { ...base, exit: EXIT.USAGE, code: "USAGE", message };
+  }
   const stack = error instanceof Error ? error.stack ?? error.message : String(error);
   return { ...base, exit: EXIT.BUG, code: "BUG", message: "This is a bug in ism", stack };
+}
+
+/** True where the engine could not make a buffer or a text; what it says otherwise is a bug of ours. */
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error &&
+    ["Array buffer allocation failed", "Invalid string length"].includes(error.message);
 }
 
 /** Codes of our own that say nothing which the sentence does not say. */

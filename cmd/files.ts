@@ -1,14 +1,31 @@
 /** Files that the user names: reading data, writing results, and what to say when that fails. */
 import { resolve } from "node:path";
-import { type DataIo, MAX_DATA_BYTES } from "./text/data.ts";
+import { MAX_DATA_BYTES, mebibytes } from "./limits.ts";
+import type { DataIo } from "./text/data.ts";
 import { quoteText } from "./text/diagnostic.ts";
 import { FileError } from "./text/usage_error.ts";
 
 const CHUNK_BYTES = 64 * 1024;
 
+/** Errors of the operating system that have no class of their own in Deno. */
+const CODE_TEXT: Readonly<Record<string, string>> = {
+  EROFS: "the file system is read-only",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk is full",
+  ELOOP: "its symbolic links lead in a circle",
+  ENAMETOOLONG: "its name is too long",
+  EFBIG: "it would be larger than a file may be",
+  ENXIO: "it is a device or pipe that nobody is at",
+};
+
+/** A file as messages name it. */
+function nameOf(path: string): string {
+  return path === "-" ? "Standard input" : quoteText(path, 200);
+}
+
 /** Says in words why a file could not be used. */
 export function fileError(path: string, error: unknown): FileError {
-  const name = path === "-" ? "Standard input" : quoteText(path, 200);
+  const name = nameOf(path);
   if (error instanceof Deno.errors.NotFound) return new FileError(path, `${name} does not exist`);
   if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
     return new FileError(path, `${name} may not be opened: permission denied`);
@@ -17,7 +34,10 @@ export function fileError(path: string, error: unknown): FileError {
   if (error instanceof Deno.errors.NotADirectory) {
     return new FileError(path, `${name} does not exist: a part of its path is not a directory`);
   }
-  if (error instanceof Error) return new FileError(path, `${name} cannot be used: ${error.message}`);
+  if (error instanceof Error) {
+    const code = "code" in error ? String(error.code) : "";
+    return new FileError(path, `${name} cannot be used: ${CODE_TEXT[code] ?? error.message}`);
+  }
   throw error;
 }
 
@@ -42,14 +62,14 @@ export function isSameFile(one: string, other: string): boolean {
   }
 }
 
-/** Device and inode of a file; undefined if there is none. @throws {FileError} if that cannot be known */
+/** Device and inode of a file; undefined if there is none that can be looked at. */
 export function identityOf(path: string): string | undefined {
   try {
     const { dev, ino } = Deno.statSync(path);
     return `${dev}:${ino}`;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw fileError(path, error);
+  } catch {
+    // Whoever opens the file says what is wrong with it.
+    return undefined;
   }
 }
 
@@ -65,10 +85,11 @@ export function openInput(path: string): Deno.FsFile {
   throw new FileError(path, `${quoteText(path, 200)} is a directory`);
 }
 
-/** Reads up to `length` bytes, or all, from where the file stands. @throws {FileError} over 1 GiB */
+/** Reads up to `length` bytes, or all, from where the file stands. @throws {FileError} over `limit` bytes */
 function readAll(
   path: string,
   file: { readSync(into: Uint8Array): number | null },
+  limit: number,
   length = Infinity,
 ): Uint8Array {
   const chunks: Uint8Array[] = [];
@@ -79,7 +100,7 @@ function readAll(
     if (read === null || read === 0) break;
     chunks.push(chunk.subarray(0, read));
     total += read;
-    if (total > MAX_DATA_BYTES) throw new FileError(path, `${quoteText(path, 200)} has more than 1 GiB`);
+    if (total > limit) throw new FileError(path, `${nameOf(path)} has more than ${mebibytes(limit)}`);
   }
   const bytes = new Uint8Array(total);
   let at = 0;
@@ -90,26 +111,36 @@ function readAll(
   return bytes;
 }
 
+/** Reads from a file, its length known before anything of it is in memory where it has one. @throws {FileError} */
+function readFile(path: string, limit: number, offset: number, length: number | undefined): Uint8Array {
+  const file = openInput(path);
+  try {
+    const { isFile, size } = file.statSync();
+    if (isFile && Math.min(size - offset, length ?? Infinity) > limit) {
+      throw new FileError(path, `${nameOf(path)} has more than ${mebibytes(limit)}`);
+    }
+    if (offset > 0) file.seekSync(offset, Deno.SeekMode.Start);
+    return readAll(path, file, limit, length);
+  } catch (error) {
+    throw error instanceof FileError ? error : fileError(path, error);
+  } finally {
+    file.close();
+  }
+}
+
+/** Reads standard input to its end. @throws {FileError} */
+function readStdin(limit: number): Uint8Array {
+  try {
+    return readAll("-", Deno.stdin, limit);
+  } catch (error) {
+    throw error instanceof FileError ? error : fileError("-", error);
+  }
+}
+
 /** The files and the standard input of this process. */
 export const PROCESS_FILES: DataIo = {
-  readFile(path, offset, length) {
-    const file = openInput(path);
-    try {
-      if (offset > 0) file.seekSync(offset, Deno.SeekMode.Start);
-      return readAll(path, file, length);
-    } catch (error) {
-      throw error instanceof FileError ? error : fileError(path, error);
-    } finally {
-      file.close();
-    }
-  },
-  readStdin() {
-    try {
-      return readAll("-", Deno.stdin);
-    } catch (error) {
-      throw error instanceof FileError ? error : fileError("-", error);
-    }
-  },
+  readFile: (path, offset, length) => readFile(path, MAX_DATA_BYTES, offset, length),
+  readStdin: () => readStdin(MAX_DATA_BYTES),
 };
 
 /** Refuses standard input where the lines of the shell come from it. @throws {FileError} */
@@ -120,13 +151,13 @@ export function refuseStdin(): never {
 /** The files of this process, where standard input holds the lines that are run. */
 export const FILES_WITHOUT_STDIN: DataIo = { readFile: PROCESS_FILES.readFile, readStdin: refuseStdin };
 
-/** The text of a script. @throws {FileError} if it cannot be read or is not UTF-8 */
-export function readText(path: string): string {
-  const bytes = path === "-" ? PROCESS_FILES.readStdin() : PROCESS_FILES.readFile(path, 0, undefined);
+/** A text of at most `limit` bytes. @throws {FileError} if it is longer, cannot be read or is not UTF-8 */
+export function readText(path: string, limit: number): string {
+  const bytes = path === "-" ? readStdin(limit) : readFile(path, limit, 0, undefined);
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw new FileError(path, `${quoteText(path, 200)} is not text in UTF-8`);
+    throw new FileError(path, `${nameOf(path)} is not text in UTF-8`);
   }
 }
 

@@ -6,6 +6,7 @@ import { COMPLETE_CALL } from "./completion/scripts.ts";
 import { COMMANDS } from "./table.ts";
 import { EXIT } from "./failure.ts";
 import { readText } from "./files.ts";
+import { MAX_SCRIPT_BYTES } from "./limits.ts";
 import { literalWord } from "./options.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, parseLine } from "./parse.ts";
 import { report } from "./report.ts";
@@ -13,13 +14,12 @@ import { Session } from "./session.ts";
 import { runShell } from "./shell/shell.ts";
 import { parseScript, runScript, type ScriptLine } from "./script.ts";
 import { ProcessTerminal } from "./terminal.ts";
-import { jsonLine } from "./text/json.ts";
+import { safeJson } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
 import { helpText, VERSION } from "./help.ts";
 
-/** Runs `ism` with arguments. @returns the exit code */
-export async function main(args: readonly string[]): Promise<number> {
-  const terminal = new ProcessTerminal();
+/** Runs `ism` with arguments, on the process's own streams by default. @returns the exit code */
+export async function main(args: readonly string[], terminal = new ProcessTerminal()): Promise<number> {
   if (args[0] === COMPLETE_CALL) return answerCall(terminal, args);
   const json = args.includes("--json");
   let invocation: Invocation | undefined;
@@ -35,7 +35,7 @@ export async function main(args: readonly string[]): Promise<number> {
 
 async function runInvocation(terminal: ProcessTerminal, invocation: Invocation): Promise<number> {
   const globals = bindGlobals(invocation, () => undefined);
-  terminal.setColor(globals.color ?? "auto", (Deno.env.get("NO_COLOR") ?? "") !== "");
+  terminal.setColor(globals.color ?? "auto", environment("NO_COLOR") !== undefined);
   const { command } = invocation;
   if (globals.version) {
     return printText(terminal, globals, "version", { version: VERSION }, `ism ${VERSION}\n`);
@@ -48,7 +48,7 @@ async function runInvocation(terminal: ProcessTerminal, invocation: Invocation):
   const lines = scriptOf(invocation, globals);
   const session = new Session(terminal, globals, {
     hostPath: defaultHostPath(),
-    device: nonEmpty(Deno.env.get("ISM_DEVICE")),
+    device: environment("ISM_DEVICE"),
   });
   try {
     if (command?.name === "shell") return await runShell(session, historyPath());
@@ -60,7 +60,7 @@ async function runInvocation(terminal: ProcessTerminal, invocation: Invocation):
 
 /** Answers the completion script of a shell. */
 function answerCall(terminal: ProcessTerminal, [, shell = "", line = ""]: readonly string[]): number {
-  const home = nonEmpty(Deno.env.get("HOME"));
+  const home = environment("HOME");
   terminal.out(externalCompletions(shell, line, { hostPath: defaultHostPath(), home }));
   return EXIT.OK;
 }
@@ -73,7 +73,7 @@ function printText(
   result: Result,
   text: string,
 ): number {
-  terminal.out(json ? jsonLine({ schema: 1, command, ok: true, result }) : text);
+  terminal.out(json ? safeJson({ schema: 1, command, ok: true, result }) + "\n" : text);
   return EXIT.OK;
 }
 
@@ -83,7 +83,7 @@ function scriptOf(invocation: Invocation, globals: Globals): ScriptLine[] | unde
   if (command === undefined) return parseScript(globals.c.join("\n"), "-c", COMMANDS);
   if (command.name !== "run") return undefined;
   const file = String(bindValues(invocation, () => undefined)["file"]);
-  return parseScript(readText(file), file === "-" ? "stdin" : file, COMMANDS);
+  return parseScript(readText(file, MAX_SCRIPT_BYTES), file === "-" ? "stdin" : file, COMMANDS);
 }
 
 function checkCombination({ c, json, raw, keepGoing, commitEach }: Globals, { command }: Invocation): void {
@@ -102,8 +102,17 @@ function checkCombination({ c, json, raw, keepGoing, commitEach }: Globals, { co
   }
 }
 
-function nonEmpty(text: string | undefined): string | undefined {
-  return text === "" ? undefined : text;
+/** A variable of the environment that is set and not empty. @throws {UsageError} if it is no text */
+function environment(name: string): string | undefined {
+  try {
+    const text = Deno.env.get(name);
+    return text === "" ? undefined : text;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.InvalidData)) throw error;
+    throw new UsageError(
+      `The environment variable ${name} is not text in UTF-8; set it to another value or unset it`,
+    );
+  }
 }
 
 /** Where the shell keeps its lines; undefined if there is no place for it. */
@@ -114,15 +123,15 @@ function historyPath(): string | undefined {
 
 /** `$XDG_STATE_HOME/ism`, else `~/.local/state/ism`; undefined without a home. */
 function stateDirectory(): string | undefined {
-  const state = nonEmpty(Deno.env.get("XDG_STATE_HOME"));
+  const state = environment("XDG_STATE_HOME");
   if (state !== undefined) return `${state}/ism`;
-  const home = nonEmpty(Deno.env.get("HOME"));
+  const home = environment("HOME");
   return home === undefined ? undefined : `${home}/.local/state/ism`;
 }
 
 /** `$ISM_HOST`, else `$XDG_STATE_HOME/ism/host.db`, else `~/.local/state/ism/host.db`. */
 function defaultHostPath(): string {
-  const named = nonEmpty(Deno.env.get("ISM_HOST"));
+  const named = environment("ISM_HOST");
   if (named !== undefined) return named;
   const state = stateDirectory();
   return state === undefined ? MEMORY_HOST : `${state}/host.db`;

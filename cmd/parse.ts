@@ -5,6 +5,7 @@
 import type { TraceLayer } from "../lib/base/trace.ts";
 import { type AnyCommand, canStandInLine, isFlag, optionName, type Parameter } from "./command.ts";
 import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
+import { MAX_PREFIXES } from "./limits.ts";
 import { isDynamic, literalWord, type OptionSpecs, readOptions } from "./options.ts";
 import { quoteText } from "./text/diagnostic.ts";
 import { nearest } from "./text/nearest.ts";
@@ -54,14 +55,15 @@ const NO_VALUES: Lookup = () => undefined;
  * Understands a line.
  *
  * @param inScript the line stands in a script, where only some global options make sense
+ * @param prefixes commands that stand before this one on its line
  * @throws {UsageError}
  */
 export function parseLine(
   words: readonly Word[],
   table: ReadonlyMap<string, AnyCommand>,
-  { inScript }: { inScript: boolean },
+  { inScript, prefixes = 0 }: { readonly inScript: boolean; readonly prefixes?: number },
 ): Invocation {
-  const invocation = parseWords(words, table, inScript);
+  const invocation = parseWords(words, table, inScript, prefixes);
   return inScript && invocation.globals.has("help") ? helpLine(invocation, table) : invocation;
 }
 
@@ -77,6 +79,7 @@ function parseWords(
   words: readonly Word[],
   table: ReadonlyMap<string, AnyCommand>,
   inScript: boolean,
+  prefixes: number,
 ): Invocation {
   const globalSpecs = globalOptions(inScript);
   const head = readOptions(words, globalSpecs, { stopAfter: 1, implied: VALUE_OPTIONAL });
@@ -94,7 +97,14 @@ function parseWords(
   }
   const { command, used } = findCommand(first, second, table);
   try {
-    return parseCommand(command, words.slice(head.next + used - 1), head.options, globalSpecs, table);
+    return parseCommand(
+      command,
+      words.slice(head.next + used - 1),
+      head.options,
+      globalSpecs,
+      table,
+      prefixes,
+    );
   } catch (error) {
     if (error instanceof UsageError) error.command ??= command.name;
     throw error;
@@ -117,6 +127,7 @@ function parseCommand(
   before: ReadonlyMap<string, readonly Word[]>,
   globalSpecs: OptionSpecs,
   table: ReadonlyMap<string, AnyCommand>,
+  prefixes: number,
 ): Invocation {
   const specs = { ...globalSpecs, ...command.options };
   const args = Object.entries(command.args);
@@ -132,7 +143,7 @@ function parseCommand(
   const helpOnly = globals.has("help");
   if (!helpOnly) fillArguments(command, args, tail.positionals, given);
   const inner = command.prefix === true && !helpOnly
-    ? parseInner(command, rest.slice(tail.next), table, globalSpecs === GLOBAL_OPTIONS)
+    ? parseInner(command, rest.slice(tail.next), table, globalSpecs === GLOBAL_OPTIONS, prefixes + 1)
     : undefined;
   // Options of the whole run may stand at the end of the line, behind the command that is prefixed.
   for (const [key, value] of inner?.globals ?? []) {
@@ -154,8 +165,14 @@ function parseInner(
   words: readonly Word[],
   table: ReadonlyMap<string, AnyCommand>,
   onCommandLine: boolean,
+  prefixes: number,
 ): Invocation {
-  const line = parseLine(words, table, { inScript: !onCommandLine });
+  if (prefixes > MAX_PREFIXES) {
+    throw new UsageError(`More than ${MAX_PREFIXES} commands stand before another one`, {
+      token: command.name,
+    });
+  }
+  const line = parseLine(words, table, { inScript: !onCommandLine, prefixes });
   const inner = line.globals.has("help") ? helpLine(line, table) : line;
   if (inner.command === undefined) throw new UsageError(`${command.name} needs a command behind it`);
   if (command.name === "explain" && contains(inner, "explain")) {

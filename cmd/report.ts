@@ -1,8 +1,7 @@
 /** How failures are told. */
 import { describeFailure, EXIT, type Failure, failureJson, renderFailure } from "./failure.ts";
 import type { ProcessTerminal } from "./terminal.ts";
-import { formatDiagnostic, type Place, PlacedError } from "./text/diagnostic.ts";
-import { jsonLine } from "./text/json.ts";
+import { formatDiagnostic, type Place, PlacedError, safeJson } from "./text/diagnostic.ts";
 
 /** Where a script line stands. */
 export interface LinePlace {
@@ -61,7 +60,7 @@ export function report(
       ...where,
     };
     try {
-      terminal.out(jsonLine(document));
+      terminal.out(safeJson(document) + "\n");
     } catch (cause) {
       // Nothing more goes to standard output from here on, so that this ends.
       return report(terminal, cause, { json, verbose, name, showPlace });

@@ -1,9 +1,11 @@
 /** Scripts: lines understood all at once, then run one after the other. */
 import { type AnyCommand, canStandInLine } from "./command.ts";
 import { EXIT, isKept } from "./failure.ts";
+import { MAX_SCRIPT_LINES, MAX_SCRIPT_WORDS, MAX_TEXT_LINES } from "./limits.ts";
 import type { LinePlace } from "./report.ts";
 import { innermost, type Session } from "./session.ts";
 import { type Invocation, parseLine } from "./parse.ts";
+import { PlacedError } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
 import {
   expand,
@@ -14,9 +16,6 @@ import {
   splitWords,
   type Word,
 } from "./text/words.ts";
-
-/** Longest script text, in UTF-16 units. */
-const MAX_SCRIPT_LENGTH = 64 * 1024 * 1024;
 
 /** A line that is ready to run. */
 export interface ScriptLine {
@@ -39,18 +38,41 @@ export function parseScript(
   table: ReadonlyMap<string, AnyCommand>,
   before: Before = {},
 ): ScriptLine[] {
-  if (text.length > MAX_SCRIPT_LENGTH) throw new UsageError("The script is longer than 64 Mi characters");
+  checkTextLines(text, file);
+  let count = 0;
   const lines: ScriptLine[] = [];
   const names = new Set<string>(before.names);
   for (const logical of splitLines(text, file, before.firstLine)) {
     const words = splitWords(logical, { file, line: logical.line });
     if (words.length === 0) continue;
+    count += words.length;
+    checkLength(lines.length, count, file, logical);
     const line = parseScriptLine(words, logical, file, table);
     checkVariables(words, names, file, logical);
     lines.push(line);
     for (const name of namesSetBy(line.invocation)) names.add(name);
   }
   return lines;
+}
+
+/** Counts lines before a list of them is made. @throws {PlacedError} */
+function checkTextLines(text: string, file: string): void {
+  let lines = 1;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) lines++;
+  if (lines <= MAX_TEXT_LINES + 1) return;
+  const error = new UsageError(`the script has more than ${MAX_TEXT_LINES} lines; split it`);
+  throw new PlacedError({ file, line: MAX_TEXT_LINES + 1, column: 1 }, "", error);
+}
+
+/** A script that is too long to be understood as a whole. @throws {PlacedError} */
+function checkLength(lines: number, words: number, file: string, logical: LogicalLine): void {
+  const limit = lines >= MAX_SCRIPT_LINES
+    ? `${MAX_SCRIPT_LINES} commands`
+    : words > MAX_SCRIPT_WORDS
+    ? `${MAX_SCRIPT_WORDS} words`
+    : undefined;
+  if (limit === undefined) return;
+  throw placeError(new UsageError(`the script has more than ${limit}; split it`), file, logical, 1);
 }
 
 /** A variable that no line above sets is a mistake that shows before anything runs. @throws {PlacedError} */

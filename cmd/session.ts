@@ -10,12 +10,13 @@ import { findDevice } from "./device.ts";
 import { describeFailure, EXIT, type Failure, failureJson, isKept } from "./failure.ts";
 import { createParent, FILES_WITHOUT_STDIN, identityOf, PROCESS_FILES } from "./files.ts";
 import { Yielding } from "./interrupt.ts";
+import { MAX_REPEATS } from "./limits.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, type Lookup } from "./parse.ts";
 import { checkExpectation } from "./expectation.ts";
 import { failureText, type LinePlace } from "./report.ts";
 import type { ProcessTerminal } from "./terminal.ts";
 import type { DataIo } from "./text/data.ts";
-import { jsonLine } from "./text/json.ts";
+import { safeJson } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
 import { TraceFile } from "./trace_file.ts";
 import { TraceCollector } from "./trace_view.ts";
@@ -38,6 +39,8 @@ export class Session {
   #store: HostStore | undefined = undefined;
   /** Device and inode of the host file when it was opened. */
   #opened: string | undefined = undefined;
+  /** Product of the counts of all `repeat` around what is running. */
+  #repeats = 1;
   /** The host of the transaction that is open. */
   #host: Host | undefined = undefined;
   /** Standard input holds the lines, so that no command may read it: set by the shell. */
@@ -231,13 +234,30 @@ export class Session {
       return { result: { name: values["name"], value }, innermost };
     }
     if (name === "explain") return await this.#explain(inner, globals);
-    const count = Number(values["count"]);
+    return await this.#repeat(Number(values["count"]), inner, globals, trace);
+  }
+
+  async #repeat(
+    count: number,
+    inner: Invocation,
+    globals: Globals,
+    trace: TraceCollector | undefined,
+  ): Promise<Outcome> {
+    const around = this.#repeats;
+    if (around * count > MAX_REPEATS) {
+      throw new UsageError(`${around} times ${count} runs are too many; the most is ${MAX_REPEATS}`);
+    }
     let last: Outcome | undefined;
     using yielding = this.survivesInterrupts ? new Yielding() : undefined;
-    for (let i = 0; i < count; i++) {
-      await yielding?.now();
-      last = await this.#perform(inner, globals, trace);
-      if (!globals.json) this.#printText(inner.command!, last.result, globals);
+    try {
+      this.#repeats *= count;
+      for (let i = 0; i < count; i++) {
+        await yielding?.now();
+        last = await this.#perform(inner, globals, trace);
+        if (!globals.json) this.#printText(inner.command!, last.result, globals);
+      }
+    } finally {
+      this.#repeats = around;
     }
     return { result: { count, last: last?.result ?? null }, innermost: last?.innermost };
   }
@@ -430,7 +450,7 @@ export class Session {
 
   #printDocument(document: Record<string, unknown>, place: LinePlace | undefined): void {
     const where = place === undefined ? {} : { file: place.file, line: place.line };
-    this.terminal.out(jsonLine({ ...document, ...where }));
+    this.terminal.out(safeJson({ ...document, ...where }) + "\n");
   }
 }
 

@@ -3,15 +3,16 @@
  * not the program, and so that tests can look at it.
  */
 import { escapeText } from "./text/diagnostic.ts";
-import { FileError } from "./text/usage_error.ts";
+import { MAX_HELD_BYTES, mebibytes } from "./limits.ts";
+import { FileError, UsageError } from "./text/usage_error.ts";
 
 /** What a command may print with. */
 export interface Terminal {
-  /** Results. */
+  /** Results as text; control characters in it become visible. */
   out(text: string): void;
   /** Results as bytes. */
   outBytes(bytes: Uint8Array): void;
-  /** Messages. */
+  /** Messages; control characters in them become visible. */
   err(text: string): void;
   /** A line that the next one replaces; nothing unless stderr is a terminal. */
   progress(text: string): void;
@@ -47,6 +48,8 @@ const FULL_STYLE: Style = {
 };
 
 const ENCODER = new TextEncoder();
+/** Bytes that are held back in one piece. */
+const CHUNK_BYTES = 64 * 1024;
 const CLEAR_LINE = "\r\x1b[K";
 
 /** The process's own streams. */
@@ -57,7 +60,7 @@ export class ProcessTerminal implements Terminal {
   #outClosed = false;
   #errClosed = false;
   #progressShown = false;
-  #held: Uint8Array[] | undefined = undefined;
+  #held: HeldBytes | undefined = undefined;
 
   get outIsTerminal(): boolean {
     return Deno.stdout.isTerminal();
@@ -90,27 +93,38 @@ export class ProcessTerminal implements Terminal {
   }
 
   out(text: string): void {
-    this.outBytes(ENCODER.encode(text));
+    const keepStyle = this.style !== NO_STYLE;
+    this.outBytes(ENCODER.encode(escapeText(text, { keepNewline: true, keepStyle })));
   }
 
-  /** @throws {FileError} if standard output cannot take them; nothing more is written to it then */
+  /**
+   * @throws {FileError} if standard output cannot take them; nothing more is written to it then
+   * @throws {UsageError} if more is held back than there is room for
+   */
   outBytes(bytes: Uint8Array): void {
-    if (this.#held !== undefined) this.#held.push(bytes.slice());
+    if (this.#held !== undefined) this.#held.add(bytes);
     else if (!this.#outClosed) {
       this.#outClosed = true;
       this.#outClosed = !writeAll(Deno.stdout, bytes);
     }
   }
 
+  /** What the line editor draws, on stdout or stderr: its own control sequences, and text that it has made safe. */
+  draw(text: string, onOut: boolean): void {
+    if (onOut) this.outBytes(ENCODER.encode(text));
+    else this.#writeErr(text);
+  }
+
   err(text: string): void {
     const clear = this.#progressShown ? CLEAR_LINE : "";
     this.#progressShown = false;
-    this.#writeErr(clear + text);
+    const keepStyle = this.errStyle !== NO_STYLE;
+    this.#writeErr(clear + escapeText(text, { keepNewline: true, keepStyle }));
   }
 
   progress(text: string): void {
     if (!this.errIsTerminal || this.#errClosed) return;
-    this.#writeErr(CLEAR_LINE + text);
+    this.#writeErr(CLEAR_LINE + escapeText(text, { keepStyle: true }));
     this.#progressShown = text !== "";
   }
 
@@ -127,19 +141,53 @@ export class ProcessTerminal implements Terminal {
 
   /** Keeps results back until {@linkcode release}: a script's results count once its transaction is committed. */
   hold(): void {
-    this.#held ??= [];
+    this.#held ??= new HeldBytes();
   }
 
   /** Forgets what was held back: it tells of things that are undone. */
   discard(): void {
-    if (this.#held !== undefined) this.#held = [];
+    if (this.#held !== undefined) this.#held = new HeldBytes();
   }
 
   /** Prints what was held back. */
   release(): void {
-    const held = this.#held ?? [];
+    const held = this.#held;
     this.#held = undefined;
-    for (const bytes of held) this.outBytes(bytes);
+    for (const bytes of held?.chunks() ?? []) this.outBytes(bytes);
+  }
+}
+
+/** Bytes in the order in which they came; many small pieces take no more room than a few large ones. */
+class HeldBytes {
+  readonly #full: Uint8Array[] = [];
+  #chunk = new Uint8Array(CHUNK_BYTES);
+  #used = 0;
+  #total = 0;
+
+  /** @throws {UsageError} over {@linkcode MAX_HELD_BYTES} */
+  add(bytes: Uint8Array): void {
+    if (this.#total + bytes.length > MAX_HELD_BYTES) {
+      throw new UsageError(
+        `The results of a script are held back until it is committed, and these are over ${
+          mebibytes(MAX_HELD_BYTES)
+        }; use --commit-each or --quiet`,
+      );
+    }
+    this.#total += bytes.length;
+    if (bytes.length > this.#chunk.length - this.#used) this.#startChunk(bytes.length);
+    this.#chunk.set(bytes, this.#used);
+    this.#used += bytes.length;
+  }
+
+  #startChunk(least: number): void {
+    this.#full.push(this.#chunk.subarray(0, this.#used));
+    this.#chunk = new Uint8Array(Math.max(CHUNK_BYTES, least));
+    this.#used = 0;
+  }
+
+  *chunks(): Generator<Uint8Array> {
+    yield* this.#full;
+    yield this.#chunk.subarray(0, this.#used);
   }
 }
 

@@ -1,4 +1,5 @@
 /** The file of `--trace-file`: the events of all lines, one after the other. */
+import { MAX_TRACE_EVENTS } from "./limits.ts";
 import { fileError, isSameFile } from "./files.ts";
 import { quoteText } from "./text/diagnostic.ts";
 import { FileError } from "./text/usage_error.ts";
@@ -9,6 +10,8 @@ export class TraceFile {
   readonly #path: string;
   readonly #file: Deno.FsFile;
   readonly #events: Record<string, unknown>[] = [];
+  /** Events behind those that are kept. */
+  #dropped = 0;
   /** Time at which the next line begins. */
   #time = 0;
 
@@ -30,6 +33,10 @@ export class TraceFile {
     const { traceEvents } = trace.chrome();
     const start = this.#time;
     for (const event of traceEvents) {
+      if (this.#events.length === MAX_TRACE_EVENTS) {
+        this.#dropped++;
+        continue;
+      }
       const ts = start + Number(event["ts"]);
       this.#time = Math.max(this.#time, ts + Number(event["dur"]));
       this.#events.push({ ...event, ts });
@@ -39,7 +46,10 @@ export class TraceFile {
   /** Writes the events. @throws {FileError} */
   close(): void {
     try {
-      const text = new TextEncoder().encode(JSON.stringify({ traceEvents: this.#events }));
+      const text = new TextEncoder().encode(JSON.stringify({
+        traceEvents: this.#events,
+        ...(this.#dropped === 0 ? {} : { otherData: { dropped: this.#dropped } }),
+      }));
       this.#file.truncateSync(0);
       for (let at = 0; at < text.length;) at += this.#file.writeSync(text.subarray(at));
     } catch (error) {

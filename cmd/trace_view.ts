@@ -8,9 +8,7 @@ import {
 } from "../lib/base/trace.ts";
 import { hex } from "../lib/base/hex.ts";
 import { returned, straceText, valueText } from "./strace_text.ts";
-
-/** Most events that are kept for JSON; what comes later is counted. */
-const KEPT_EVENTS = 1_000_000;
+import { MAX_TRACE_EVENTS } from "./limits.ts";
 
 /** An event with its place in the trace. */
 interface Entry {
@@ -43,7 +41,7 @@ export class TraceCollector implements TraceSink {
     const seq = this.#next++;
     const entry = { seq, depth: this.#open.length, event, end: seq };
     this.#open.push(entry);
-    if (this.#entries.length < KEPT_EVENTS) this.#entries.push(entry);
+    if (this.#entries.length < MAX_TRACE_EVENTS) this.#entries.push(entry);
     else this.#dropped++;
   }
 

@@ -64,15 +64,27 @@ Deno.test("ism refuses a host file that is missing, no database, newer, damaged 
   assert(!exists(program.path("missing.db")), "a file that is named is not created");
   program.write("text", "this is not a database, but long enough to be one".repeat(50));
   program.write("nothing", "");
-  new DatabaseSync(program.path("other.db")).close();
+  {
+    using other = new DatabaseSync(program.path("other.db"));
+    other.exec("CREATE TABLE notes (text); INSERT INTO notes VALUES ('keep me')");
+  }
   Deno.mkdirSync(program.path("directory"));
   Deno.symlinkSync("loop", program.path("loop"));
-  for (const file of ["text", "nothing", "other.db"]) {
+  for (const file of ["text", "other.db"]) {
+    const before = program.read(file);
     await assertFileError(program, ["--host", file, "gid"], /^ism: gid: .* is not a host file of ism\n$/);
     await assertFileError(program, ["--host", file, "host", "delete"], /is not a host file/);
     await assertFileError(program, ["--host", file, "host", "create", "--force"], /is not a host file/);
-    assert(exists(program.path(file)), "nothing but a host file is ever deleted");
+    assertEquals(program.read(file), before, "somebody else's file is left as it is, its settings too");
   }
+  for (const line of ["gid", "host delete", "host check"]) {
+    await assertFileError(
+      program,
+      ["--host", "nothing", ...line.split(" ")],
+      /nothing is empty and not a host file/,
+    );
+  }
+  assertEquals(program.read("nothing").length, 0);
   for (const file of ["directory", "loop", "text/below", "a".repeat(300)]) {
     await assertFileError(program, ["--host", file, "gid"], /^ism: gid: /);
   }
@@ -142,6 +154,18 @@ Deno.test("ism --host :memory: lives as long as the process and leaves no file",
     assertEquals([outcome.code, outcome.stdout], [0, "1\n"]);
   }
   assertEquals([...Deno.readDirSync(program.dir)], []);
+  program.write(":memory:", "a file of that name");
+  const memory = ["--host", ":memory:"];
+  await assertFileError(
+    program,
+    [...memory, "host", "delete"],
+    /:memory: is no file; it is gone when the process ends/,
+  );
+  await assertFileError(program, [...memory, "host", "delete", "-n"], /:memory: is no file/);
+  for (const line of ["host create --force", "host reset", "host check", "-n host create"]) {
+    assertEquals((await program.run([...memory, ...line.split(" ")])).code, 0, line);
+  }
+  assertEquals(new TextDecoder().decode(program.read(":memory:")), "a file of that name");
 });
 
 Deno.test("ism host create, show, reset and delete do what they say", async () => {

@@ -218,7 +218,7 @@ onTerminal("Ctrl-C in ism shell ends a wait or a repeat, and the prompt comes ba
   await using run = new TerminalRun(program, ["shell"]);
   await run.until(PROMPT);
   await run.line("gid");
-  for (const line of ["irq wait", "recv -d 1", "repeat 10000000 gid -q", "expect ok irq wait"]) {
+  for (const line of ["irq wait", "recv -d 1", "repeat 1000000 gid -q", "expect ok irq wait"]) {
     await run.type(line + KEY.ENTER);
     await run.until("\r\n");
     await new Promise((resolve) => setTimeout(resolve, 500));

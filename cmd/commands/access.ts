@@ -5,7 +5,7 @@ import { PAGE_SIZE } from "../../lib/zpci/storage.ts";
 import { REGION as REGION_INDEX } from "../../lib/vfio/uapi.ts";
 import { argument, defaulted, defineCommand, optional, required } from "../command.ts";
 import { bigNumber, choice, COUNT, DATA, OFFSET, REGION } from "../kinds.ts";
-import { readBuffer } from "../transfer_buffer.ts";
+import { readShown } from "../transfer_buffer.ts";
 import { type ByteOrder, hexdump, wordDump, type WordWidth } from "../text/hexdump.ts";
 import { UsageError } from "../text/usage_error.ts";
 
@@ -24,9 +24,12 @@ const ACCESSIBLE = optional(COUNT, "let the caller's buffer fault behind this ma
 /** One pread at a position. */
 function readAt({ driver, guest }: HostFunction, position: bigint, count: bigint, accessible = count) {
   const { fd } = driver.descriptor;
-  const buffer = readBuffer(count, accessible);
-  const ret = guest.kernel.process.pread(fd, buffer, count, position);
-  return { ret, position: hex(position + BigInt(ret)), data: buffer.subarray(0, ret).toHex() };
+  const { ret, data } = readShown(
+    count,
+    accessible,
+    (buffer) => guest.kernel.process.pread(fd, buffer, count, position),
+  );
+  return { ret, position: hex(position + BigInt(ret)), data: data.toHex() };
 }
 
 /** One pwrite at a position. */

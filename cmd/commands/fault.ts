@@ -11,6 +11,7 @@ import {
 import type { ProgramExceptionName } from "../../lib/zpci/answer.ts";
 import { argument, defaulted, defineCommand, flag, type Kind, optional } from "../command.ts";
 import { choice, number } from "../kinds.ts";
+import { MAX_FAULTS } from "../limits.ts";
 import { renderTable } from "../terminal.ts";
 import { quoteText } from "../text/diagnostic.ts";
 import { parseNumber } from "../text/number.ts";
@@ -158,6 +159,11 @@ answer EAGAIN, a hot reset EBUSY. Its --op is ${LOCK_OPS.join(", ")}; that of th
       ...(from === undefined ? {} : { from }),
       ...(to === undefined ? {} : { to }),
     };
+    if (host.faults.faults.length >= MAX_FAULTS) {
+      throw new UsageError(
+        `The host has ${MAX_FAULTS} faults, which is the most; "fault clear" removes some`,
+      );
+    }
     const id = host.faults.add(kind, match, at);
     host.applyFaults();
     return { id };

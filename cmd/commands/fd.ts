@@ -6,7 +6,8 @@ import type { HostFunction } from "../../lib/host/host.ts";
 import { argument, defaulted, defineCommand, type Kind, optional, rest } from "../command.ts";
 import { bigNumber, choice, COUNT, DATA, number, text } from "../kinds.ts";
 import { renderTable } from "../terminal.ts";
-import { readBuffer } from "../transfer_buffer.ts";
+import { readShown } from "../transfer_buffer.ts";
+import { checkShown } from "../limits.ts";
 import { hexdump } from "../text/hexdump.ts";
 import { UsageError } from "../text/usage_error.ts";
 
@@ -113,16 +114,18 @@ export const fdRead = defineCommand({
   run({ target }, { fd, count: counts, at, accessible }) {
     const process = processOf(target);
     const [count = 0n, ...more] = counts;
-    const segments = counts.map((each) => readBuffer(each, accessible));
-    if (more.length > 0 && accessible !== undefined) {
-      throw new UsageError("--accessible goes with one buffer");
+    if (more.length === 0) {
+      const { ret, data } = readShown(
+        count,
+        accessible ?? count,
+        (buffer) => at === undefined ? process.read(fd, buffer, count) : process.pread(fd, buffer, count, at),
+      );
+      return { fd, ret, position: positionAfter(target, fd, at, ret), data: data.toHex() };
     }
-    const [buffer = new Uint8Array()] = segments;
-    const ret = more.length === 0
-      ? at === undefined ? process.read(fd, buffer, count) : process.pread(fd, buffer, count, at)
-      : at === undefined
-      ? process.readv(fd, segments)
-      : process.preadv(fd, segments, at);
+    if (accessible !== undefined) throw new UsageError("--accessible goes with one buffer");
+    checkShown(counts.reduce((sum, each) => sum + each, 0n), "counts");
+    const segments = counts.map((each) => new Uint8Array(Number(each)));
+    const ret = at === undefined ? process.readv(fd, segments) : process.preadv(fd, segments, at);
     const data = segments.map((each) => each.toHex()).join("").slice(0, ret * 2);
     return { fd, ret, position: positionAfter(target, fd, at, ret), data };
   },

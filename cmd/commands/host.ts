@@ -1,19 +1,27 @@
 /** The host file: create, show, check, export, import, reset, delete. */
 import { checkHost } from "../../lib/host/check.ts";
-import { exportHost, ImportError, importHost } from "../../lib/host/export.ts";
+import {
+  type ExportedHost,
+  ExportError,
+  exportHost,
+  ImportError,
+  importHost,
+} from "../../lib/host/export.ts";
 import type { Host } from "../../lib/host/host.ts";
+import { FORMAT } from "../../lib/host/migrations.ts";
 import { HostStore } from "../../lib/host/store.ts";
 import { defaultTopology, parseTopology, type Topology, TopologyError } from "../../lib/host/topology.ts";
 import { argument, defineCommand, flag, optional } from "../command.ts";
 import { createParent, readText, writeText } from "../files.ts";
 import { FILE, number } from "../kinds.ts";
-import { quoteText } from "../text/diagnostic.ts";
+import { MAX_DOCUMENT_BYTES } from "../limits.ts";
+import { escapeText, quoteText } from "../text/diagnostic.ts";
 import { FileError, UsageError } from "../text/usage_error.ts";
 
 /** Reads a JSON document. @throws {FileError} if it cannot be read or is no JSON */
 function readJson(path: string): unknown {
   try {
-    return JSON.parse(readText(path));
+    return JSON.parse(readText(path, MAX_DOCUMENT_BYTES));
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw new FileError(path, `${quoteText(path, 200)} is not JSON: ${error.message}`);
@@ -68,7 +76,8 @@ export const hostCreate = defineCommand({
       done: !dryRun,
     };
   },
-  text: ({ host, functions, done }) => done ? "" : `would create ${host} with ${functions} functions`,
+  text: ({ host, functions, done }) =>
+    done ? "" : `would create ${escapeText(host)} with ${functions} functions`,
 });
 
 export const hostShow = defineCommand({
@@ -95,7 +104,7 @@ export const hostReset = defineCommand({
     if (!dryRun) store.reset();
     return { host: hostPath, done: !dryRun };
   },
-  text: ({ host, done }) => done ? "" : `would reset ${host}`,
+  text: ({ host, done }) => done ? "" : `would reset ${escapeText(host)}`,
 });
 
 export const hostExport = defineCommand({
@@ -106,15 +115,24 @@ export const hostExport = defineCommand({
   options: {},
   access: "read",
   examples: ["host export"],
-  run({ host, dryRun }, { file }) {
-    const document = exportHost(host);
-    const text = JSON.stringify(document, null, 1) + "\n";
+  run({ host, hostPath, store, dryRun }, { file }) {
+    const document = readable(hostPath, () => exportHost(host, store.pagePlaces()));
     const written = file !== undefined && file !== "-" && !dryRun;
-    if (written) writeText(file, text);
+    if (written) writeText(file, JSON.stringify(document, null, 1) + "\n");
     return written ? { file, pages: document.pages.length } : { document };
   },
   text: (result) => "document" in result ? JSON.stringify(result.document, null, 1) : "",
 });
+
+/** Turns what cannot be written down into an error of the host file. @throws {FileError} */
+function readable(path: string, work: () => ExportedHost): ExportedHost {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof ExportError)) throw error;
+    throw new FileError(path, `${quoteText(path, 200)} cannot be exported: ${error.message}`);
+  }
+}
 
 export const hostImport = defineCommand({
   name: "host import",
@@ -162,9 +180,12 @@ export const hostCheck = defineCommand({
     if (wrong.length > 0) {
       throw new FileError(hostPath, `${quoteText(hostPath, 200)} is damaged: ${wrong.join("; ")}`);
     }
-    return { host: hostPath, ok: true };
+    const { now, created } = store.format;
+    return { host: hostPath, ok: true, format: now, created_format: created };
   },
-  text: ({ host }) => `${host} is all right`,
+  text: ({ host, format }) =>
+    `${escapeText(host)} is all right` +
+    (format === FORMAT ? "" : `; it has format ${format}, the next change makes it format ${FORMAT}`),
 });
 
 export const hostDelete = defineCommand({
@@ -180,5 +201,5 @@ export const hostDelete = defineCommand({
     else HostStore.open(hostPath).close();
     return { host: hostPath, done: !dryRun };
   },
-  text: ({ host, done }) => done ? "" : `would delete ${host}`,
+  text: ({ host, done }) => done ? "" : `would delete ${escapeText(host)}`,
 });

@@ -5,6 +5,7 @@ import type { FileKind, IoctlArg, OpenFile } from "../../lib/vfio/file.ts";
 import { type AnyStruct, findIoctl, ioctlNames, type KnownIoctl } from "../../lib/vfio/strace.ts";
 import { argument, type Context, defineCommand, optional, rest } from "../command.ts";
 import { number, text } from "../kinds.ts";
+import { checkShown } from "../limits.ts";
 import { structFields } from "../struct_fields.ts";
 import { hexdump } from "../text/hexdump.ts";
 import { isData, parseData } from "../text/data.ts";
@@ -47,7 +48,7 @@ function buildArgument(
   const [first, ...more] = words;
   if (first === undefined) return struct === undefined ? 0 : new Uint8Array(0);
   if (more.length === 0) {
-    if (isData(first)) return context.load(parseData(first)).slice();
+    if (isData(first)) return loadArgument(context, first).slice();
     if (isText && !(byNumber && /^[0-9]+$/.test(first))) return new TextEncoder().encode(`${first}\0`);
     if (/^-?[0-9]/.test(first)) {
       const only = struct === undefined || byNumber ? [] : [...fieldNames(struct).keys()];
@@ -60,6 +61,13 @@ function buildArgument(
   return buildStruct(context, struct, words);
 }
 
+/** Bytes of a DATA word. @throws {UsageError} if they are more than a command shows */
+function loadArgument(context: Context, word: string): Uint8Array {
+  const bytes = context.load(parseData(word));
+  checkShown(bytes.length, "argument");
+  return bytes;
+}
+
 /** FIELD=VALUE words as a struct; behind it the descriptors of `fds=` and the bytes of DATA words. */
 function buildStruct(context: Context, struct: AnyStruct, words: readonly string[]): Uint8Array {
   const names = fieldNames(struct);
@@ -67,7 +75,7 @@ function buildStruct(context: Context, struct: AnyStruct, words: readonly string
   const behind: number[] = [];
   for (const word of words) {
     if (isData(word)) {
-      behind.push(...context.load(parseData(word)));
+      for (const byte of loadArgument(context, word)) behind.push(byte);
       continue;
     }
     const [, key = "", value = ""] = /^([^=]+)=(.*)$/.exec(word) ?? [];

@@ -5,6 +5,7 @@ import { DEVICE_IOCTL, FEATURE, FEATURE_FLAGS } from "../../lib/vfio/uapi.ts";
 import { DriverError, WAYS_IN } from "../../lib/ism/driver/descriptor.ts";
 import { argument, defaulted, defineCommand, flag, optional, required } from "../command.ts";
 import { choice, DATA, number, SIZE } from "../kinds.ts";
+import { checkShown } from "../limits.ts";
 import { renderTable } from "../terminal.ts";
 import { hexdump } from "../text/hexdump.ts";
 import { sizeText } from "../units.ts";
@@ -139,6 +140,7 @@ export const feature = defineCommand({
   examples: ["expect ENOTTY feature 0", "expect EOPNOTSUPP feature 11 --probe", "feature 3 --set"],
   run(context, { number, get, set, probe, payload }) {
     const bytes = payload === undefined ? new Uint8Array(0) : context.load(payload);
+    checkShown(bytes.length, "payload");
     const { GET, SET, PROBE } = FEATURE_FLAGS;
     const flags = number + (get ? GET : 0) + (set ? SET : 0) + (probe || (!get && !set) ? PROBE : 0);
     const arg = new Uint8Array(FEATURE.size + bytes.length);
@@ -228,6 +230,7 @@ export const dmaRead = defineCommand({
   access: "read",
   examples: ["expect DRIVER dma read 0x100000000 16"],
   run({ target }, { iova, count }) {
+    checkShown(count, "count");
     return { iova: hex(iova), length: count, data: mapped(target, iova, count, false).toHex() };
   },
   text: ({ data, iova }) => hexdump(Uint8Array.fromHex(data), BigInt(iova)).join("\n"),

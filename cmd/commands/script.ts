@@ -2,11 +2,9 @@
 import { argument, defineCommand, type Kind } from "../command.ts";
 import { EXPECTATION } from "../expectation.ts";
 import { FILE, number } from "../kinds.ts";
+import { MAX_REPEATS } from "../limits.ts";
 import { quoteText } from "../text/diagnostic.ts";
 import { UsageError } from "../text/usage_error.ts";
-
-/** Most repetitions of one `repeat`. */
-const MAX_REPEAT = 10_000_000;
 
 const NAME: Kind<string> = {
   placeholder: "NAME",
@@ -131,7 +129,7 @@ export const repeat = {
     name: "repeat",
     group: "script",
     summary: "Run a command several times",
-    args: { count: argument(number("N", { min: 1, max: MAX_REPEAT }), "how often") },
+    args: { count: argument(number("N", { min: 1, max: MAX_REPEATS }), "how often") },
     options: {},
     access: "none",
     examples: ["repeat 3 stb bar2 8 fill:0*8"],

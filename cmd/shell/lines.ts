@@ -1,6 +1,6 @@
 /** Where the lines of a shell come from, and lines that come through a pipe. */
 import { fileError } from "../files.ts";
-import { MAX_LINE_LENGTH } from "../text/words.ts";
+import { MAX_LINE_LENGTH } from "../limits.ts";
 import { UsageError } from "../text/usage_error.ts";
 
 /** What comes instead of a line. */

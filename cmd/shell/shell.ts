@@ -41,7 +41,7 @@ export async function runShell(session: Session, historyPath: string | undefined
   const history = new History(historyPath, { keep: session.hostPath !== MEMORY_HOST });
   const onOut = terminal.outIsTerminal;
   const editor: LineEditor = new LineEditor({
-    write: (text) => onOut ? terminal.out(text) : terminal.err(text),
+    write: (text) => terminal.draw(text, onOut),
     columns: () => terminal.columns,
     style: (text) => (onOut ? terminal.style : terminal.errStyle).bold(text),
     history,

@@ -1,10 +1,8 @@
 import { SPLIT_MIX_STEP, splitMix64 } from "../../lib/base/random.ts";
+import { MAX_DATA_BYTES, mebibytes } from "../limits.ts";
 import { escapeText, quoteText } from "./diagnostic.ts";
 import { parseBigNumber, parseNumber } from "./number.ts";
 import { FileError, UsageError } from "./usage_error.ts";
-
-/** The most bytes that one DATA word may stand for: 1 GiB. */
-export const MAX_DATA_BYTES = 1024 ** 3;
 
 /** The forms of DATA, for help texts and errors. */
 export const DATA_FORMS = "hex:00ff, text:hello, fill:0xa5*4096, seq:0*256, rand:1*4096, file:PATH or -";
@@ -198,7 +196,7 @@ function splitCount(body: string, form: string, example: string): [value: string
 function parseCount(text: string, what: string): number {
   const count = parseNumber(text, what);
   if (count > MAX_DATA_BYTES) {
-    throw new UsageError(`${what}: ${quoteText(text)} is over the limit of 1G bytes`);
+    throw new UsageError(`${what}: ${quoteText(text)} is over the limit of ${mebibytes(MAX_DATA_BYTES)}`);
   }
   return count;
 }
@@ -215,7 +213,9 @@ function splitRange(body: string): { path: string; range: string | undefined } {
 }
 
 function checkSize(bytes: Uint8Array, path: string, subject: string): Uint8Array {
-  if (bytes.length > MAX_DATA_BYTES) throw new FileError(path, `${subject} holds more than 1G bytes`);
+  if (bytes.length > MAX_DATA_BYTES) {
+    throw new FileError(path, `${subject} holds more than ${mebibytes(MAX_DATA_BYTES)}`);
+  }
   return bytes;
 }
 

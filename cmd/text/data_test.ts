@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { type DataIo, MAX_DATA_BYTES, parseData, randomBytes } from "./data.ts";
+import { MAX_DATA_BYTES } from "../limits.ts";
+import { type DataIo, parseData, randomBytes } from "./data.ts";
 import { FileError, UsageError } from "./usage_error.ts";
 
 /** One file of 16 bytes under every name, and three bytes of standard input; keeps what was asked. */
@@ -64,14 +65,14 @@ const BAD: readonly (readonly [string, string])[] = [
   ["fill:256*1", `fill value: "256" is too large; the most is 255`],
   ["fill:*1", `fill value: "" is not a number; try 4096, 4k or 0x1000`],
   ["fill:1*", `fill count: "" is not a number; try 4096, 4k or 0x1000`],
-  ["fill:0*1073741825", `fill count: "1073741825" is over the limit of 1G bytes`],
+  ["fill:0*268435457", `fill count: "268435457" is over the limit of 256 MiB`],
   ["seq:0", "seq: a count is missing; try seq:0*4096"],
   ["seq:256*1", `seq start: "256" is too large; the most is 255`],
   ["seq:0*1*1", `seq count: "1*1" is not a number; try 4096, 4k or 0x1000`],
-  ["seq:0*2G", `seq count: "2G" is over the limit of 1G bytes`],
+  ["seq:0*2G", `seq count: "2G" is over the limit of 256 MiB`],
   ["rand:4096", "rand: a count is missing; try rand:1*4096"],
   ["rand:18446744073709551616*1", `rand seed: "18446744073709551616" does not fit in 64 bits`],
-  ["rand:0*2G", `rand count: "2G" is over the limit of 1G bytes`],
+  ["rand:0*2G", `rand count: "2G" is over the limit of 256 MiB`],
   ["file:", "file: the path is missing; try file:PATH"],
   ["file:@0", "file: the path is missing; try file:PATH"],
   ["file:a\0b", "file: a path cannot hold a NUL character"],
@@ -80,7 +81,7 @@ const BAD: readonly (readonly [string, string])[] = [
   ["file:a@+16", `file: no offset before "+16"; try @0+16`],
   ["file:a@1+", `file length: "" is not a number; try 4096, 4k or 0x1000`],
   ["file:a@1+2+3", `file length: "2+3" is not a number; try 4096, 4k or 0x1000`],
-  ["file:a@0+1025M", `file length: "1025M" is over the limit of 1G bytes`],
+  ["file:a@0+257M", `file length: "257M" is over the limit of 256 MiB`],
 ];
 for (const [text, message] of BAD) {
   Deno.test(`parseData() refuses ${JSON.stringify(text)}`, () => {
@@ -96,7 +97,7 @@ Deno.test("parseData() hints at hex: for bare digits", () => {
 });
 
 Deno.test("parseData() takes the largest size without making the bytes", () => {
-  for (const text of ["fill:0*1G", "seq:0*1G", "rand:0*1G", "file:a@0+1G"]) {
+  for (const text of ["fill:0*256M", "seq:0*256M", "rand:0*256M", "file:a@0+256M"]) {
     assertEquals(parseData(text).length, MAX_DATA_BYTES);
   }
 });
@@ -138,10 +139,10 @@ Deno.test("load() refuses input over the limit", () => {
   const io: DataIo = { readFile: () => huge, readStdin: () => huge };
   assertEquals(
     assertThrows(() => parseData("file:a").load(io), FileError).message,
-    "a holds more than 1G bytes",
+    "a holds more than 256 MiB",
   );
-  assertThrows(() => parseData("file:a@4").load(io), FileError, "a holds more than 1G bytes");
-  assertThrows(() => parseData("-").load(io), FileError, "standard input holds more than 1G bytes");
+  assertThrows(() => parseData("file:a@4").load(io), FileError, "a holds more than 256 MiB");
+  assertThrows(() => parseData("-").load(io), FileError, "standard input holds more than 256 MiB");
 });
 
 Deno.test("parseData() reads standard input for -", () => {

@@ -35,7 +35,7 @@ const MAX_CONTEXT = 200;
 const TAB_WIDTH = 8;
 
 // Control and half characters by category: a literal range of them would itself be unprintable.
-const UNSAFE = /[\p{Cc}\p{Cs}\u202a-\u202e\u2066-\u2069\ufeff]/gu;
+const UNSAFE = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/gu;
 
 // unicodeWidth() of @std/cli is not used: the npm copy of std is published without its data file.
 const NO_WIDTH = /^(?!\u00ad)[\p{Cc}\p{Cf}\p{Mn}\p{Me}\u1160-\u11ff]$/u;
@@ -48,14 +48,31 @@ const WIDE = new RegExp(
   "u",
 );
 
-/** Makes any text safe for a terminal: control characters, bidi overrides and the like become escapes. */
-export function escapeText(text: string, { keepNewline = false } = {}): string {
-  return text.replace(UNSAFE, (char) => {
+/** Style codes that `terminal.ts` makes, or an unsafe character. */
+const STYLE_OR_UNSAFE = new RegExp(`\\u001b\\[[0-9]{1,2}m|${UNSAFE.source}`, "gu");
+
+/**
+ * Makes any text safe for a terminal: control characters, bidi overrides and the like become escapes. Everything that is
+ * printed as text goes through here.
+ *
+ * @param options `keepNewline`: line ends and tabs stay; `keepStyle`: so do bold and colours
+ */
+export function escapeText(text: string, { keepNewline = false, keepStyle = false } = {}): string {
+  return text.replace(keepStyle ? STYLE_OR_UNSAFE : UNSAFE, (char) => {
+    if (char.length > 1 && char.startsWith("\x1b")) return char;
     if (char === "\n") return keepNewline ? char : "\\n";
     if (char === "\t") return keepNewline ? char : "\\t";
     const code = char.codePointAt(0) ?? 0;
     return code <= 0xff ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u{${code.toString(16)}}`;
   });
+}
+
+/** JSON in one line that a terminal shows as it is, whatever its texts hold. */
+export function safeJson(value: unknown): string {
+  return JSON.stringify(value).replace(
+    UNSAFE,
+    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 /** Quotes a word of the user for an error sentence: escaped, and cut where it is very long. */

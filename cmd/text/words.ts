@@ -1,3 +1,4 @@
+import { MAX_LINE_LENGTH } from "../limits.ts";
 import { PlacedError, quoteText } from "./diagnostic.ts";
 import { UsageError } from "./usage_error.ts";
 
@@ -54,9 +55,6 @@ export interface Location {
   /** The whole physical line. */
   readonly source: string;
 }
-
-/** The longest line, in UTF-16 units, continuations included. */
-export const MAX_LINE_LENGTH = 1024 * 1024;
 
 /** A variable at `lastIndex`. */
 const VARIABLE = /\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})/y;

@@ -1,46 +1,43 @@
 /**
  * The host file: one SQLite database with a host's topology, its state as JSON by key, and its memory by page.
- * This is the only place that knows SQLite. docs/host-file.md describes the format.
+ * This and database.ts are the only places that know SQLite. docs/host-file.md describes the format.
  */
-import { closeSync, openSync, rmSync, statSync } from "node:fs";
-import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import type { Json } from "../base/json.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
 import { Host, type StateSource } from "./host.ts";
+import {
+  APPLICATION_ID,
+  applicationId,
+  identify,
+  isEmpty,
+  MEMORY_HOST,
+  notHost,
+  openDatabase,
+  SCHEMA,
+} from "./database.ts";
+import { createFile, errorCode, explain, findFile, HostFileError, removeFile } from "./host_path.ts";
+import { FORMAT, migrate, MigrationError, OLDEST_FORMAT } from "./migrations.ts";
 import { parseTopology, type Topology } from "./topology.ts";
 
-/** "ISMh" in the database header: this is a host file. */
-const APPLICATION_ID = 0x49534d68;
-/** Version of the schema below. */
-export const FORMAT = 1;
-/** How long a command waits for another one that holds the file. Milliseconds. */
-export const LOCK_TIMEOUT_MS = 5000;
-/** A host that lives as long as the process. */
-export const MEMORY_HOST = ":memory:";
+export { MEMORY_HOST } from "./database.ts";
+export { HostFileError } from "./host_path.ts";
+
 /** Key of the row that tells what all other rows add up to. */
 const MANIFEST = "manifest";
 
-const SCHEMA = `
-CREATE TABLE state (key TEXT PRIMARY KEY, json TEXT NOT NULL, sum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE page (
-  guest INTEGER NOT NULL, address INTEGER NOT NULL, data BLOB NOT NULL, sum INTEGER NOT NULL,
-  PRIMARY KEY (guest, address)
-) STRICT, WITHOUT ROWID;
-`;
-
-/** The host file could not be used: missing, damaged, newer, locked, not writable. */
-export class HostFileError extends Error {
-  override readonly name = "HostFileError";
-}
-
 /** What all rows of a host file add up to, so that a lost row shows. */
 interface Manifest {
+  /** Format that the file was created with; files of format 1 do not say. */
+  readonly created?: number;
   readonly states: number;
   readonly pages: number;
   /** All checksums of pages, combined by exclusive or. */
   readonly pageSum: number;
 }
+
+const EMPTY: Manifest = { created: FORMAT, states: 0, pages: 0, pageSum: 0 };
 
 /** A page of a guest's memory as it is stored. */
 export interface StoredPage {
@@ -55,7 +52,9 @@ export class HostStore implements Disposable {
   readonly #db: DatabaseSync;
   /** JSON text by key as it stands in the file, so that only changes are written. */
   readonly #stored = new Map<string, string>();
-  #manifest: Manifest = { states: 0, pages: 0, pageSum: 0 };
+  #manifest: Manifest = EMPTY;
+  /** Format of the rows as they stand in the file. */
+  #format = FORMAT;
   /** The host as of the last transaction, good while no other connection commits. */
   #host: Host | undefined = undefined;
   #hostVersion = 0;
@@ -69,10 +68,12 @@ export class HostStore implements Disposable {
 
   /** Opens a host file that exists. @throws {HostFileError} */
   static open(path: string): HostStore {
-    if (path !== MEMORY_HOST && fileSize(path) === undefined) {
+    if (path === MEMORY_HOST) throw notAFile(path);
+    const file = findFile(path);
+    if (file === undefined) {
       throw new HostFileError(`There is no host file ${path}; create one with "ism host create"`);
     }
-    return HostStore.#using(path, (store) => store.#checkFormat());
+    return HostStore.#using(path, file.path, (store) => store.#checkFormat(), { empty: false });
   }
 
   /**
@@ -82,8 +83,9 @@ export class HostStore implements Disposable {
    * @throws {HostFileError}
    */
   static openOrCreate(path: string, topology: Topology): HostStore {
-    if (path !== MEMORY_HOST && fileSize(path) === undefined) createFile(path, "a");
-    return HostStore.#using(path, (store) => {
+    const file = findFile(path);
+    if (file === undefined) createFile(path, "a");
+    return HostStore.#using(path, file?.path ?? path, (store) => {
       if (store.#isEmpty()) store.#initialize(topology);
       store.#checkFormat();
     });
@@ -91,38 +93,48 @@ export class HostStore implements Disposable {
 
   /** Creates a host file with a freshly booted host. @throws {HostFileError} if the file exists and not `force` */
   static create(path: string, topology: Topology, { force = false } = {}): HostStore {
-    if (path !== MEMORY_HOST) {
-      if (force) HostStore.delete(path, { missing: "ignore" });
-      // An empty file is what a creation leaves that was killed.
-      if (fileSize(path) !== 0) createFile(path, "ax");
+    const target = path === MEMORY_HOST ? path : findFile(path)?.path ?? path;
+    const isNew = path !== MEMORY_HOST && HostStore.#makeRoom(path, target, force);
+    try {
+      return HostStore.#using(path, target, (store) => {
+        if (!store.#initialize(topology)) throw existsAlready(path);
+      });
+    } catch (error) {
+      if (isNew && !isHost(path, target)) removeFile(path, target);
+      throw error;
     }
-    return HostStore.#using(path, (store) => {
-      if (!store.#initialize(topology)) {
-        throw new HostFileError(`${path} exists already; use --force to replace it`);
-      }
-    });
+  }
+
+  /** Makes sure that there is an empty file. @returns whether it was made */
+  static #makeRoom(path: string, target: string, force: boolean): boolean {
+    // An empty file is what a creation leaves that was killed.
+    if (findFile(target) !== undefined) {
+      if (identify(path, target) === "empty") return false;
+      if (!force) throw existsAlready(path);
+      HostStore.delete(target);
+    }
+    createFile(target, "ax");
+    return true;
   }
 
   /** Removes a host file and what SQLite keeps beside it. @throws {HostFileError} */
-  static delete(path: string, { missing = "refuse" }: { missing?: "refuse" | "ignore" } = {}): void {
-    if (fileSize(path) === undefined) {
-      if (missing === "ignore") return;
-      throw new HostFileError(`There is no host file ${path}`);
-    }
-    // Nothing but a host file is ever deleted; an empty one is a creation that was killed.
-    if (fileSize(path) !== 0) HostStore.open(path).close();
-    try {
-      for (const suffix of ["", "-wal", "-shm"]) rmSync(path + suffix, { force: true });
-    } catch (error) {
-      throw new HostFileError(
-        `${path} cannot be deleted: ${CODE_TEXT[errorCode(error)] ?? errorCode(error)}`,
-      );
-    }
+  static delete(path: string): void {
+    if (path === MEMORY_HOST) throw notAFile(path);
+    const file = findFile(path);
+    if (file === undefined) throw new HostFileError(`There is no host file ${path}`);
+    // Nothing but a host file is ever deleted, and none that a newer program wrote.
+    HostStore.open(path).close();
+    removeFile(path, file.path);
   }
 
   /** Opens the database, prepares it, and closes it again if that fails. */
-  static #using(path: string, prepare: (store: HostStore) => void): HostStore {
-    const store = new HostStore(path, openDatabase(path));
+  static #using(
+    path: string,
+    target: string,
+    prepare: (store: HostStore) => void,
+    { empty } = { empty: true },
+  ): HostStore {
+    const store = new HostStore(path, openDatabase(path, target, { empty }));
     try {
       store.#guard(() => prepare(store));
       return store;
@@ -134,7 +146,8 @@ export class HostStore implements Disposable {
 
   /**
    * Begins a transaction and gives the host in the file; {@linkcode commit} or {@linkcode rollback} ends it.
-   * A `"read"` transaction never waits for writers and is always rolled back.
+   * A `"read"` transaction never waits for writers and is always rolled back. A host of an older format is brought
+   * to this one in memory, and with the commit in the file.
    *
    * @throws {HostFileError} if the file stays locked or cannot be read
    */
@@ -143,6 +156,7 @@ export class HostStore implements Disposable {
     try {
       const version = this.version;
       if (this.#host === undefined || version !== this.#hostVersion) {
+        this.#guard(() => this.#checkFormat());
         this.#host = this.#guard(() => this.#load());
       }
       this.#hostVersion = version;
@@ -201,7 +215,7 @@ export class HostStore implements Disposable {
       this.#guard(() => {
         this.#db.exec("DELETE FROM state; DELETE FROM page");
         this.#stored.clear();
-        this.#manifest = { states: 0, pages: 0, pageSum: 0 };
+        this.#manifest = { ...EMPTY, created: this.#manifest.created ?? FORMAT };
         this.#save(host);
         this.#db.exec("COMMIT");
       });
@@ -212,9 +226,15 @@ export class HostStore implements Disposable {
     }
   }
 
-  /** All state rows but the manifest, as the last {@linkcode begin} read them. */
-  state(): ReadonlyMap<string, Json> {
-    return new Map([...this.#stored].map(([key, json]) => [key, JSON.parse(json) as Json]));
+  /** The format of the file, and the one that it was created with, as of the last {@linkcode begin}. */
+  get format(): { readonly now: number; readonly created: number } {
+    return { now: this.#format, created: this.#manifest.created ?? OLDEST_FORMAT };
+  }
+
+  /** Where pages are stored, inside a transaction; pages that were written in it may be missing. */
+  pagePlaces(): readonly { readonly guest: number; readonly address: number }[] {
+    const rows = this.#guard(() => this.#db.prepare("SELECT guest, address FROM page").all());
+    return rows.map((row) => ({ guest: Number(row["guest"]), address: Number(row["address"]) }));
   }
 
   /** All pages by guest and address, inside a transaction. @throws {HostFileError} if one is damaged */
@@ -267,17 +287,14 @@ export class HostStore implements Disposable {
       this.#stored.set(key, json);
     }
     const manifest = this.#stored.get(MANIFEST);
-    const topology = this.#stored.get("topology");
-    if (manifest === undefined || topology === undefined) throw this.#damaged("rows are missing");
+    if (manifest === undefined || !this.#stored.has("topology")) throw this.#damaged("rows are missing");
     this.#stored.delete(MANIFEST);
     this.#manifest = JSON.parse(manifest) as Manifest;
     if (this.#manifest.states !== this.#stored.size) throw this.#damaged("rows are missing or surplus");
     const page = this.#db.prepare("SELECT data, sum FROM page WHERE guest = ? AND address = ?");
+    const get = this.#format === FORMAT ? (key: string) => parse(this.#stored.get(key)) : this.#migrated();
     const source: StateSource = {
-      get: (key) => {
-        const json = this.#stored.get(key);
-        return json === undefined ? undefined : JSON.parse(json) as Json;
-      },
+      get,
       page: (guest, address) => {
         const row = this.#guard(() => page.get(guest, address));
         if (row === undefined) return undefined;
@@ -287,11 +304,27 @@ export class HostStore implements Disposable {
       },
     };
     try {
-      return Host.restore(parseTopology(JSON.parse(topology)), source);
+      return Host.restore(parseTopology(get("topology")), source);
     } catch (error) {
       if (error instanceof HostFileError) throw error;
       // State is only ever written by this program: whatever is wrong with it, the file was damaged.
       throw this.#damaged(error instanceof Error ? error.message : String(error));
+    }
+  }
+
+  /** State by key, taken through the steps from an older format. */
+  #migrated(): (key: string) => Json | undefined {
+    try {
+      const state = migrate(
+        new Map([...this.#stored].map(([key, json]) => [key, parse(json)!])),
+        this.#format,
+      );
+      return (key) => state.get(key);
+    } catch (error) {
+      if (!(error instanceof MigrationError)) throw error;
+      throw this.#damaged(
+        `it has format ${this.#format}, and cannot be brought to ${FORMAT}: ${error.message}`,
+      );
     }
   }
 
@@ -309,8 +342,16 @@ export class HostStore implements Disposable {
       write(key, json);
       this.#stored.set(key, json);
     }
-    this.#manifest = { states: this.#stored.size, ...pages };
+    for (const key of this.#stored.keys()) {
+      if (state.has(key)) continue;
+      this.#db.prepare("DELETE FROM state WHERE key = ?").run(key);
+      this.#stored.delete(key);
+    }
+    const created = this.#manifest.created ?? OLDEST_FORMAT;
+    this.#manifest = { created, states: this.#stored.size, ...pages };
     write(MANIFEST, JSON.stringify(this.#manifest));
+    if (this.#format !== FORMAT) this.#db.exec(`PRAGMA user_version = ${FORMAT}`);
+    this.#format = FORMAT;
   }
 
   /** Writes dirty pages and removes those of freed memory; what all pages add up to then. */
@@ -355,11 +396,8 @@ export class HostStore implements Disposable {
     return new HostFileError(`${this.path} is damaged: ${reason}`);
   }
 
-  /** No table, no identity: nobody has made it a host file yet. */
   #isEmpty(): boolean {
-    const tables = this.#db.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.["n"];
-    const id = this.#db.prepare("PRAGMA application_id").get()?.["application_id"];
-    return tables === 0 && id === 0;
+    return isEmpty(this.#db);
   }
 
   /** Makes an empty database a host file. @returns false if somebody else has done so meanwhile */
@@ -381,15 +419,15 @@ export class HostStore implements Disposable {
   }
 
   #checkFormat(): void {
-    const id = this.#db.prepare("PRAGMA application_id").get()?.["application_id"];
-    if (id !== APPLICATION_ID) throw new HostFileError(`${this.path} is not a host file of ism`);
+    if (applicationId(this.#db) !== APPLICATION_ID) throw notHost(this.path);
     const format = Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"]);
     if (format > FORMAT) {
       throw new HostFileError(
         `${this.path} has format ${format}, this ism knows formats up to ${FORMAT}; use a newer ism`,
       );
     }
-    if (format < 1) throw this.#damaged(`it has format ${format}`);
+    if (format < OLDEST_FORMAT) throw this.#damaged(`it has format ${format}`);
+    this.#format = format;
   }
 
   /** Turns SQLite's errors into sentences. */
@@ -403,6 +441,10 @@ export class HostStore implements Disposable {
   }
 }
 
+function parse(json: string | undefined): Json | undefined {
+  return json === undefined ? undefined : JSON.parse(json) as Json;
+}
+
 /** Checksum of a state row. */
 function checksum(key: string, json: string): number {
   return crc32(json, crc32(key));
@@ -413,77 +455,21 @@ function pageChecksum(guest: number, address: number, data: Uint8Array): number 
   return crc32(data, crc32(`${guest}:${address}`));
 }
 
-/** Size of a file in bytes; undefined if there is none. @throws {HostFileError} */
-function fileSize(path: string): number | undefined {
+/** True if it is a host file by now, made by another process. */
+function isHost(path: string, target: string): boolean {
   try {
-    return statSync(path).size;
+    return identify(path, target) === "host";
   } catch (error) {
-    const code = errorCode(error);
-    if (code === "ENOENT") return undefined;
-    throw new HostFileError(`${path} cannot be used: ${CODE_TEXT[code] ?? code}`);
+    // On a full disk SQLite cannot even look.
+    if (error instanceof HostFileError) return false;
+    throw error;
   }
 }
 
-const CODE_TEXT: Readonly<Record<string, string>> = {
-  ENOENT: "its directory does not exist",
-  ENOTDIR: "a part of its path is not a directory",
-  EACCES: "permission denied",
-  EPERM: "permission denied",
-  EROFS: "the file system is read-only",
-  ENOSPC: "the disk is full",
-  EISDIR: "it is a directory",
-};
-
-/** Creates the file before SQLite would, which would make it readable by all. @throws {HostFileError} */
-function createFile(path: string, flags: "a" | "ax"): void {
-  try {
-    closeSync(openSync(path, flags, 0o600));
-  } catch (error) {
-    const code = errorCode(error);
-    throw new HostFileError(
-      code === "EEXIST"
-        ? `${path} exists already; use --force to replace it`
-        : `${path} cannot be created: ${CODE_TEXT[code] ?? code}`,
-    );
-  }
+function notAFile(path: string): HostFileError {
+  return new HostFileError(`${path} is no file; it is gone when the process ends`);
 }
 
-/** Tries of switching to WAL, which SQLite does not wait for by itself. */
-const WAL_TRIES = 250;
-const WAL_PAUSE_MS = LOCK_TIMEOUT_MS / WAL_TRIES;
-
-function openDatabase(path: string): DatabaseSync {
-  let db: DatabaseSync | undefined;
-  for (let tries = 1;; tries++) {
-    try {
-      db ??= new DatabaseSync(path, { timeout: LOCK_TIMEOUT_MS });
-      // WAL lets readers go on while a command commits; FULL makes a commit survive a power failure.
-      if (path !== MEMORY_HOST) db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
-      return db;
-    } catch (error) {
-      const { message } = error as Error;
-      const locked = /locked|busy/.test(message);
-      if (errorCode(error) === "ERR_SQLITE_ERROR" && locked && tries < WAL_TRIES) {
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WAL_PAUSE_MS);
-        continue;
-      }
-      db?.close();
-      if (errorCode(error) !== "ERR_SQLITE_ERROR") throw error;
-      throw new HostFileError(explain(path, message));
-    }
-  }
-}
-
-function explain(path: string, message: string): string {
-  if (/locked|busy/.test(message)) {
-    return `${path} is in use by another ism for more than ${LOCK_TIMEOUT_MS / 1000} seconds`;
-  }
-  if (/not a database/.test(message)) return `${path} is not a host file of ism`;
-  if (/malformed|corrupt|no such (table|column)/.test(message)) return `${path} is damaged: ${message}`;
-  return `${path} cannot be used: ${message}`;
-}
-
-function errorCode(error: unknown): string {
-  if (!(error instanceof Error)) return "unknown error";
-  return "code" in error ? String(error.code) : error.message;
+function existsAlready(path: string): HostFileError {
+  return new HostFileError(`${path} exists already; use --force to replace it`);
 }

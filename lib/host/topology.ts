@@ -9,6 +9,7 @@ import { COMMAND_AREA_BYTES } from "../ism/device/command_bar.ts";
 import { DEFAULT_ISM_OPTIONS, ISM_CHOICES } from "../ism/device/options.ts";
 import { COMMANDS } from "../ism/protocol.ts";
 import { DEFAULT_KERNEL_OPTIONS } from "../vfio/kernel.ts";
+import { issueText } from "./issue.ts";
 import { microsecondsSince1900 } from "../zpci/clock.ts";
 import { REGION_LAYOUTS } from "../vfio/region_layout.ts";
 import { MACHINE_CHOICES } from "../zpci/options.ts";
@@ -23,6 +24,8 @@ export class TopologyError extends Error {
 
 const MAX_FUNCTIONS = 64;
 const GIB = 2 ** 30;
+/** 2185-01-01 in microseconds since 1900: 2^53, where a double stops counting, comes later in that year. */
+const LATEST_START = microsecondsSince1900("2185-01-01T00:00:00Z");
 /** Bytes of the longest command; a smaller limit would make it impossible. */
 const LONGEST_COMMAND = COMMANDS.REG_DMB.request.size;
 
@@ -73,7 +76,7 @@ const TopologySchema = v.strictObject({
   schema: v.optional(v.literal(TOPOLOGY_SCHEMA), TOPOLOGY_SCHEMA),
   seed: v.optional(whole(0, Number.MAX_SAFE_INTEGER), 1),
   clock: v.optional(
-    v.pipe(v.string(), v.isoTimestamp(), v.check((text) => !Number.isNaN(Date.parse(text)), "is no date")),
+    v.pipe(v.string(), v.isoTimestamp(), v.check(isTime, "is no time between 1900 and 2184")),
     "2026-01-01T00:00:00Z",
   ),
   memory: v.optional(pageMultiple(64 * 2 ** 20, 64 * GIB), 4 * GIB),
@@ -130,9 +133,7 @@ export type TopologyFunction = TopologyGuest["functions"][number];
 export function parseTopology(json: unknown): Topology {
   const parsed = v.safeParse(TopologySchema, json, { abortEarly: true });
   if (!parsed.success) {
-    const [issue] = parsed.issues;
-    const path = v.getDotPath(issue);
-    throw new TopologyError(path === null ? issue.message : `${path}: ${issue.message}`);
+    throw new TopologyError(issueText(parsed.issues[0], "the document"));
   }
   const topology = parsed.output;
   const functions = topology.guests.flatMap((guest) => guest.functions);
@@ -148,8 +149,13 @@ export function parseTopology(json: unknown): Topology {
   if (topology.machine.startDma >= topology.machine.endDma) {
     throw new TopologyError("machine.startDma must be below machine.endDma");
   }
-  if (Number.isNaN(microsecondsSince1900(topology.clock))) throw new TopologyError("clock: is no date");
   return topology;
+}
+
+/** True for a time from which a clock in whole microseconds since 1900 can go on counting exactly for years. */
+function isTime(text: string): boolean {
+  const microseconds = microsecondsSince1900(text);
+  return microseconds >= 0 && microseconds < LATEST_START;
 }
 
 function checkUnique(what: string, values: readonly string[]): void {

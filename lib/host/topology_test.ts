@@ -1,6 +1,7 @@
 /** Choices of a topology (zPCI sheet section 13): defaults, alternatives, refusals, and that the documents have them. */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { DEFAULT_ISM_OPTIONS, ISM_CHOICES } from "../ism/device/options.ts";
+import { microsecondsSince1900 } from "../zpci/clock.ts";
 import { DEFAULT_MACHINE_OPTIONS, MACHINE_CHOICES } from "../zpci/options.ts";
 import { defaultTopology, parseTopology, TopologyError } from "./topology.ts";
 
@@ -48,6 +49,40 @@ Deno.test.each([
     assertEquals(chosen("ism", name, value), typeof value === "string" ? Number(value) : value);
   }
   for (const value of bad) assertThrows(() => chosen("ism", name, value), TopologyError, `ism.${name}`);
+});
+
+Deno.test("the clock starts at a time that can be counted in whole microseconds", () => {
+  const good = [
+    "1900-01-01T00:00:00Z",
+    "2184-12-31T23:59:59.999Z",
+    "2026-01-01T00:00:00.123Z",
+    "2026-01-01T02:00:00+02:00",
+  ];
+  for (const clock of good) {
+    const { clock: taken } = parseTopology({ guests: GUESTS, clock });
+    assertEquals([taken, Number.isSafeInteger(microsecondsSince1900(taken))], [clock, true]);
+  }
+  const bad = [
+    "1899-12-31T23:59:59Z",
+    "2185-01-01T00:00:00Z",
+    "9999-12-31T23:59:59Z",
+    "2026-13-01T00:00:00Z",
+    "now",
+    5,
+    "",
+  ];
+  for (const clock of bad) {
+    assertThrows(() => parseTopology({ guests: GUESTS, clock }), TopologyError, "clock: ");
+  }
+});
+
+Deno.test("what a topology is refused with is short, however long the document is", () => {
+  const long = "x".repeat(1_000_000);
+  const deep = JSON.parse("[".repeat(50_000) + "]".repeat(50_000));
+  for (const more of [{ clock: long }, { [long]: 1 }, { seed: deep }, { machine: { storeBlock: long } }]) {
+    const { message } = assertThrows(() => parseTopology({ guests: GUESTS, ...more }), TopologyError);
+    assertEquals(message.length <= 301, true, message);
+  }
 });
 
 Deno.test("options that nobody knows are refused", () => {

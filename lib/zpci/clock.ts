@@ -30,9 +30,9 @@ export class Clock {
   }
 }
 
-const UNIX_EPOCH_SINCE_1900_SECONDS = 2_208_988_800;
+const UNIX_EPOCH_SINCE_1900_MS = 2_208_988_800_000;
 
-/** Microseconds since 1900 for an ISO date and time; NaN if the text is no date. */
+/** Whole microseconds since 1900 for an ISO date and time; NaN if the text is no date. */
 export function microsecondsSince1900(iso: string): number {
-  return (Date.parse(iso) / 1000 + UNIX_EPOCH_SINCE_1900_SECONDS) * 1_000_000;
+  return (Date.parse(iso) + UNIX_EPOCH_SINCE_1900_MS) * 1000;
 }

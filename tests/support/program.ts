@@ -110,11 +110,21 @@ export class Program implements Disposable {
     }).spawn();
   }
 
-  /** Runs a line of the shell that knows `ism`; for pipes and devices. */
-  async shell(line: string): Promise<Outcome> {
+  /** Starts another program of the project with the permissions of this one and nothing to read. */
+  spawnFile(path: string, args: readonly string[]): Deno.ChildProcess {
+    return new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", "--no-prompt", ...FLAGS, path, ...args],
+      ...this.#surroundings({}),
+      stdin: "null",
+    }).spawn();
+  }
+
+  /** Runs a line of the shell that knows `ism`, perhaps through another program; for pipes, devices and mounts. */
+  async shell(line: string, through: readonly string[] = []): Promise<Outcome> {
     const ism = `ism() { "$DENO" run --quiet ${FLAGS.join(" ")} "$MAIN" "$@"; }`;
-    const { code, stdout, stderr } = await new Deno.Command("/bin/sh", {
-      args: ["-c", `${ism}\n${line}`],
+    const [command, ...args] = [...through, "/bin/sh", "-c", `${ism}\n${line}`];
+    const { code, stdout, stderr } = await new Deno.Command(command!, {
+      args,
       ...this.#surroundings({ DENO: Deno.execPath(), MAIN, PATH: "/usr/bin:/bin" }),
     }).output();
     return { code, stdout: decode(stdout), stderr: decode(stderr), bytes: stdout };

@@ -1,0 +1,185 @@
+/**
+ * The host file as a name in a file system: what may be one, and what to say when it cannot be used. Nothing but
+ * a regular file is ever opened, and nothing is overwritten that SQLite has not put beside it.
+ */
+import { closeSync, lstatSync, openSync, readSync, realpathSync, rmSync, statSync } from "node:fs";
+
+/** How long a command waits for another one that holds the file. Milliseconds. */
+export const LOCK_TIMEOUT_MS = 5000;
+
+/** What SQLite keeps beside a database, and the first bytes by which it knows them (sqlite.org/fileformat2.html). */
+const BESIDE: Readonly<Record<string, readonly string[]>> = {
+  "-wal": ["377f0682", "377f0683"],
+  "-shm": ["18e22d00", "002de218"],
+  "-journal": ["d9d505f9"],
+};
+const MAGIC_BYTES = 4;
+
+/** The host file could not be used: missing, damaged, newer, locked, not writable. */
+export class HostFileError extends Error {
+  override readonly name = "HostFileError";
+}
+
+const CODE_TEXT: Readonly<Record<string, string>> = {
+  ENOENT: "its directory does not exist",
+  ENOTDIR: "a part of its path is not a directory",
+  EACCES: "permission denied",
+  EPERM: "permission denied",
+  EROFS: "the file system is read-only",
+  ENOSPC: "the disk is full",
+  EDQUOT: "the disk is full",
+  EISDIR: "it is a directory",
+  EBUSY: "the system uses it, perhaps as a mount point",
+  ELOOP: "its symbolic links lead in a circle",
+  ENAMETOOLONG: "its name is too long",
+};
+
+/** Longer names are cut in messages. */
+const SHOWN_NAME = 200;
+
+function shorten(path: string): string {
+  return path.length > SHOWN_NAME ? `${path.slice(0, SHOWN_NAME)}…` : path;
+}
+
+/** The code of an error of the operating system or of SQLite. */
+export function errorCode(error: unknown): string {
+  if (!(error instanceof Error)) return "unknown error";
+  return "code" in error ? String(error.code) : error.message;
+}
+
+function codeText(error: unknown): string {
+  // Deno keeps programs away from some devices and from /proc.
+  if (error instanceof Error && error.name === "NotCapable") return "permission denied";
+  const code = errorCode(error);
+  return CODE_TEXT[code] ?? code;
+}
+
+/**
+ * Where a host file is, symbolic links followed, and how long it is. Undefined if there is none.
+ *
+ * @throws {HostFileError} if something is there that cannot be a host file
+ */
+export function findFile(path: string): { readonly path: string; readonly size: number } | undefined {
+  try {
+    const link = lstatSync(path).isSymbolicLink();
+    const target = link ? realTarget(path) : path;
+    const found = statSync(target);
+    if (!found.isFile()) {
+      const what = found.isDirectory() ? "a directory" : "a device, pipe or socket";
+      throw new HostFileError(`${path} is ${what} and cannot be a host file; name a file`);
+    }
+    for (const suffix of Object.keys(BESIDE)) checkBeside(target + suffix);
+    return { path: target, size: found.size };
+  } catch (error) {
+    if (error instanceof HostFileError) throw error;
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw new HostFileError(`${shorten(path)} cannot be used: ${codeText(error)}`);
+  }
+}
+
+function realTarget(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT") throw error;
+    throw new HostFileError(`${path} is a symbolic link that leads nowhere; remove it or name another file`);
+  }
+}
+
+/** Refuses a name beside the host file that leads to somewhere else, where SQLite would write. @throws {HostFileError} */
+function checkBeside(path: string): void {
+  const found = lstatSync(path, { throwIfNoEntry: false });
+  if (found === undefined || (found.isFile() && found.nlink === 1)) return;
+  throw new HostFileError(
+    `${path} is in the way: it is ${
+      found.isSymbolicLink() ? "a symbolic link" : found.isFile() ? "a hard link" : "no regular file"
+    }, and SQLite would write there; remove it`,
+  );
+}
+
+/**
+ * Refuses to create a host file beside files of those names that SQLite did not write, as it would overwrite them.
+ *
+ * @throws {HostFileError}
+ */
+function checkLeftovers(path: string): void {
+  for (const [suffix, magics] of Object.entries(BESIDE)) {
+    checkBeside(path + suffix);
+    const found = lstatSync(path + suffix, { throwIfNoEntry: false });
+    if (found === undefined || found.size === 0) continue;
+    const first = firstBytes(path + suffix);
+    if (magics.includes(first) || /^0*$/.test(first)) continue;
+    throw new HostFileError(
+      `${path}${suffix} is in the way: SQLite would overwrite it; move it or name another host file`,
+    );
+  }
+}
+
+function firstBytes(path: string): string {
+  const file = openSync(path, "r");
+  try {
+    const bytes = new Uint8Array(MAGIC_BYTES);
+    return bytes.subarray(0, readSync(file, bytes, 0, MAGIC_BYTES, 0)).toHex();
+  } finally {
+    closeSync(file);
+  }
+}
+
+/**
+ * Creates the file before SQLite would, which would make it readable by all.
+ *
+ * @param flags `ax` if it may not exist, `a` if it does not matter
+ * @throws {HostFileError}
+ */
+export function createFile(path: string, flags: "a" | "ax"): void {
+  try {
+    checkLeftovers(path);
+    closeSync(openSync(path, flags, 0o600));
+  } catch (error) {
+    if (error instanceof HostFileError) throw error;
+    throw new HostFileError(
+      errorCode(error) === "EEXIST"
+        ? `${path} exists already; use --force to replace it`
+        : `${shorten(path)} cannot be created: ${codeText(error)}`,
+    );
+  }
+}
+
+/** Removes a host file, what SQLite keeps beside it, and the symbolic link that led to it. @throws {HostFileError} */
+export function removeFile(path: string, target: string): void {
+  try {
+    rmSync(target);
+    for (const suffix of Object.keys(BESIDE)) rmSync(target + suffix, { force: true });
+    if (path !== target) rmSync(path, { force: true });
+  } catch (error) {
+    throw new HostFileError(`${path} cannot be deleted: ${codeText(error)}`);
+  }
+}
+
+/** Turns a message of SQLite into a sentence that says what to do. */
+export function explain(path: string, message: string): string {
+  if (/locked|busy/.test(message)) {
+    return `${path} is in use by another ism for more than ${LOCK_TIMEOUT_MS / 1000} seconds`;
+  }
+  if (/not a database/.test(message)) return `${path} is not a host file of ism`;
+  if (/malformed|corrupt|no such (table|column)/.test(message)) return `${path} is damaged: ${message}`;
+  if (/readonly/.test(message)) {
+    return `${path} may not be written: the file or its directory is read-only; copy it to where you may write`;
+  }
+  if (/unable to open/.test(message)) return explainUnopened(path);
+  if (/disk I\/O/.test(message)) {
+    return `${path} cannot be used: the disk is full or does not work (${message})`;
+  }
+  if (/full/.test(message)) return `${path} cannot be written: the disk is full; make room and try again`;
+  return `${path} cannot be used: ${message}`;
+}
+
+function explainUnopened(path: string): string {
+  try {
+    closeSync(openSync(path, "r"));
+  } catch (error) {
+    return `${path} cannot be opened: ${codeText(error)}`;
+  }
+  return `${path} cannot be opened: SQLite writes ${path}-wal and ${path}-shm beside it, so the directory must be ` +
+    "writable and have room; copy the file to such a directory";
+}
