@@ -1,4 +1,4 @@
-/** What `expect` compares with: an errno, any failure, or bytes. */
+/** What `expect` compares with: an errno and its rule, any failure, a value, or bytes. */
 import { ERRNO } from "../lib/vfio/errno.ts";
 import type { AnyCommand, Kind, Result } from "./command.ts";
 import { describeFailure, EXIT, ExpectError } from "./failure.ts";
@@ -10,14 +10,14 @@ import { UsageError } from "./text/usage_error.ts";
 export type Expectation =
   | { readonly kind: "fail" }
   | { readonly kind: "ok" }
-  | { readonly kind: "code"; readonly code: string }
+  | { readonly kind: "code"; readonly code: string; readonly rule?: string }
   | { readonly kind: "data"; readonly data: DataSource }
   | { readonly kind: "value"; readonly value: string };
 
 /** Failures that have a word of their own instead of an errno. */
 const OWN_CODES = ["RET", "DRIVER", "MACHINE", "HANG"];
 
-/** `EINVAL`, `fail`, `ok`, `=VALUE`, or DATA. */
+/** `EINVAL`, `EINVAL:RULE`, `fail`, `ok`, `=VALUE`, or DATA. */
 export const EXPECTATION: Kind<Expectation> = {
   placeholder: "WHAT",
   choices: [
@@ -30,9 +30,14 @@ export const EXPECTATION: Kind<Expectation> = {
   parse(text) {
     if (text === "fail" || text === "ok") return { kind: text };
     if (Object.hasOwn(ERRNO, text) || OWN_CODES.includes(text)) return { kind: "code", code: text };
+    const [, code = "", rule = ""] = /^([A-Z0-9]+):(.+)$/.exec(text) ?? [];
+    if (Object.hasOwn(ERRNO, code)) return { kind: "code", code, rule };
     if (text.startsWith("=")) return { kind: "value", value: text.slice(1) };
-    if (/^E[A-Z0-9]+$/.test(text)) {
-      throw new UsageError(`${quoteText(text)} is not an errno that this simulator returns`, { token: text });
+    if (/^E[A-Z0-9]+(:|$)/.test(text)) {
+      throw new UsageError(
+        `${quoteText(code === "" ? text : code)} is not an errno that this simulator returns`,
+        { token: text },
+      );
     }
     if (!text.includes(":")) {
       throw new UsageError(
@@ -71,6 +76,9 @@ export function checkExpectation(
       return { expected: "ok", got: "ok" };
     case "code":
       if (got?.code !== expected.code) throw miss(expected.code);
+      if (expected.rule !== undefined && got.fields["rule"] !== expected.rule) {
+        throw miss(`${expected.code}:${expected.rule}`, `${got.code}:${got.fields["rule"]}`);
+      }
       return { expected: expected.code, got: got.code };
     case "value": {
       if (got !== undefined) throw miss(expected.value);

@@ -37,17 +37,17 @@ type Rule = (event: SyscallEvent) => readonly string[];
 
 /** Arguments in the order of the C call. */
 const CALLS: Readonly<Record<string, Rule>> = {
-  openat: ({ args }) => ["AT_FDCWD", valueText("path", args["path"]!), "O_RDWR|O_CLOEXEC"],
+  openat: ({ args }) => [
+    "AT_FDCWD",
+    valueText("path", args["path"]!),
+    String(args["flags"] ?? "O_RDWR|O_CLOEXEC"),
+  ],
   readlink: ({ args, output }) => [
     valueText("path", args["path"]!),
     output === undefined ? "NULL" : valueText("target", output["target"]!),
     "4096",
   ],
-  getdents64: ({ args, output }) => [
-    valueText("path", args["path"]!),
-    output === undefined ? "NULL" : `/* ${Number(output["entries"]) + 2} entries */`,
-    "32768",
-  ],
+  getdents64: (event) => [fd(event), `${UNKNOWN} /* ${event.output!["entries"]} entries */`, "32768"],
   eventfd2: ({ args }) => [String(args["count"]), "EFD_CLOEXEC|EFD_NONBLOCK"],
   read: (event) => [fd(event), buffer(event), number(event, "count")],
   write: (event) => [fd(event), buffer(event), number(event, "count")],

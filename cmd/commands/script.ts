@@ -62,12 +62,17 @@ export const expect = {
     group: "script",
     summary: "Check a command's outcome: an errno, fail, ok, =VALUE, or DATA",
     details:
-      `EINVAL and its like: the command is refused with that errno. RET: the adapter answers a return code.
+      `EINVAL and its like: the command is refused with that errno; EINVAL:RULE also names the rule that "explain" and
+--json show, where several have the same errno. RET: the adapter answers a return code.
 hex:… and the other forms of DATA: the bytes that the command yields. Exit code 3 if it does not hold.`,
     args: { what: argument(EXPECTATION, "the expected outcome") },
     options: {},
     access: "none",
-    examples: ["expect EINVAL stb bar0 0xff8 seq:0*9", "expect hex:1410ed04 peek config 0 4"],
+    examples: [
+      "expect EINVAL stb bar0 0xff8 seq:0*9",
+      "expect 'EINVAL:4 KiB boundary' stb bar0 0xff8 seq:0*9",
+      "expect hex:1410ed04 peek config 0 4",
+    ],
     run: notDirectly,
   }),
   prefix: true,

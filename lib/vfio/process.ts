@@ -75,15 +75,20 @@ export class Process {
     return target;
   }
 
-  /** Names in a directory of sysfs. @throws {ErrnoError} ENOENT */
+  /** Names in a directory of sysfs, by the calls of opendir(3), readdir(3) and closedir(3). @throws {ErrnoError} ENOENT */
   readdir(path: string): readonly string[] {
     let names: readonly string[] = [];
-    const event: SyscallEvent = { layer: "syscall", op: "getdents64", args: { path } };
-    this.#record(event, () => {
+    const flags = "O_RDONLY|O_NONBLOCK|O_CLOEXEC|O_DIRECTORY";
+    const fd = this.#call("openat", () => ({ path, flags }), () => {
       names = readDirectory(this.#kernel, path);
-      event.output = { entries: names.length };
-      return names.reduce((bytes, name) => bytes + direntBytes(name), direntBytes(".") + direntBytes(".."));
+      return this.#free();
     });
+    const bytes = names.reduce((sum, name) => sum + direntBytes(name), direntBytes(".") + direntBytes(".."));
+    for (const result of [bytes, 0]) {
+      const output = { entries: result === 0 ? 0 : names.length + 2 };
+      this.#record({ layer: "syscall", op: "getdents64", args: { fd }, output }, () => result);
+    }
+    this.#call("close", () => ({ fd }), () => 0);
     return names;
   }
 
@@ -354,9 +359,15 @@ export class Process {
     return this.#install(file);
   }
 
-  #install(file: OpenFile): number {
+  /** The lowest descriptor that is free. */
+  #free(): number {
     let fd = FIRST_FD;
     while (this.#files[fd] !== undefined) fd++;
+    return fd;
+  }
+
+  #install(file: OpenFile): number {
+    const fd = this.#free();
     if (fd >= MAX_FDS) {
       file.release();
       throw vfsError("EMFILE", "descriptors", "fs/file.c: alloc_fd", `All ${MAX_FDS} descriptors are in use`);

@@ -64,12 +64,24 @@ export function checkArgsz(arg: Uint8Array, minimum: number, source: string): nu
 export function copyStructSize(arg: Uint8Array, minimum: number, known: number, source: string): number {
   if (arg.length < 4) throw fault("get_user");
   const size = new DataView(arg.buffer, arg.byteOffset).getUint32(0, true);
-  const refuse = (code: ErrnoName, rule: string, message: string) =>
-    new ErrnoError(code, { layer: "vfio-core", rule, source, message });
-  if (size < minimum) throw refuse("EINVAL", "size", `Size ${size} is smaller than ${minimum}`);
+  const refuse = (code: ErrnoName, rule: string, message: string, hint: string) =>
+    new ErrnoError(code, { layer: "vfio-core", rule, source, message, hint });
+  if (size < minimum) {
+    throw refuse(
+      "EINVAL",
+      "size",
+      `Size ${size} is smaller than the minimum ${minimum}`,
+      `the struct's first field is its size: set it to at least ${minimum}`,
+    );
+  }
   if (arg.length < size) throw fault("copy_struct_from_user");
   if (arg.subarray(known, size).some((byte) => byte !== 0)) {
-    throw refuse("E2BIG", "unknown tail", "Bytes behind the known struct are not zero");
+    throw refuse(
+      "E2BIG",
+      "unknown tail",
+      "Bytes behind the known struct are not zero",
+      `the kernel knows ${known} bytes; clear the struct before filling it`,
+    );
   }
   return Math.min(size, known);
 }

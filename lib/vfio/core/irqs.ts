@@ -72,7 +72,7 @@ function parseSet(arg: Uint8Array): { index: number; set: IrqSet } {
   const invalid = (rule: string, message: string, hint?: string) =>
     coreError("EINVAL", rule, source, message, hint);
   if (index >= IRQ.COUNT) throw invalid("irq index", `IRQ index ${index} does not exist`);
-  if (count >= 0xffff_ffff - start) throw invalid("irq range", "Start plus count is too large");
+  if (count >= 0xffff_ffff - start) throw invalid("irq count", "Start plus count is too large");
   if (flags >= 64) throw invalid("flags", `Unknown flags in ${flags}`);
   const available = irqCount(index);
   if (start >= available || start + count > available) {
