@@ -168,3 +168,43 @@ Deno.test("a process that waits on a host sees what replaces it", async () => {
   assertEquals([code, stderr], [0, ""]);
   assertEquals(JSON.parse(stdout).result.interrupts, 1);
 });
+
+Deno.test("host import refuses a document with numbers or rows that no host has", async () => {
+  using program = fullProgram();
+  const document = JSON.parse((await program.run(["host", "export"])).stdout);
+  const changed = (key: string, change: (row: Record<string, unknown>) => void) => {
+    const state = structuredClone(document.state);
+    change(state[key]);
+    return { ...document, state };
+  };
+  const documents: readonly (readonly [document: unknown, message: RegExp])[] = [
+    [
+      changed("driver/16", (row) => (row["registrations"] as { lastSlot: number }).lastSlot = 1.5),
+      /1\.5 at driver\/16\.registrations\.lastSlot/,
+    ],
+    [changed("guest/0/storage", (row) => row["next"] = 1e300), /1e\+300 at guest\/0\/storage\.next/],
+    [changed("fabric/2017", (row) => row["nextToken"] = -2), /-2 at fabric\/2017\.nextToken/],
+    [
+      changed("adapter/16", (row) => row["dmbs"] = 5),
+      /^ism: host import: "d\.json" is no exported host: state: /,
+    ],
+    [{ ...document, state: { ...document.state, more: 1 } }, /state: there is nothing called more/],
+    [{ ...document, state: { ...document.state, clock: undefined } }, /state: .*clock/],
+    [
+      { ...document, pages: [{ ...document.pages[0], address: "0x7fffffff000" }] },
+      /pages: 0x7fffffff000 of guest 0 is no memory/,
+    ],
+    [{ ...document, pages: [{ ...document.pages[0], guest: 9 }] }, /pages: .* of guest 9 is no memory/],
+    [{ ...document, pages: [{ ...document.pages[0], data: "00" }] }, /pages\.0\.data: /],
+    [{ ...document, schema: 0 }, /schema: /],
+    [{ ...document, schema: "2" }, /schema: /],
+  ];
+  const before = program.read("host.db");
+  for (const [each, message] of documents) {
+    program.write("d.json", JSON.stringify(each));
+    const { code, stderr } = await program.run(["host", "import", "d.json", "--force"]);
+    assertEquals([code, stderr.split("\n").length], [4, 2], stderr);
+    assertMatch(stderr, message);
+  }
+  assertEquals(program.read("host.db"), before);
+});
