@@ -73,6 +73,15 @@ export function identityOf(path: string): string | undefined {
   }
 }
 
+/** Refuses to write results over the host file or what SQLite keeps beside it. @throws {FileError} */
+export function checkOutput(path: string, hostPath: string): void {
+  for (const suffix of ["", "-wal", "-shm"]) {
+    if (!isSameFile(path, hostPath + suffix)) continue;
+    const what = suffix === "" ? "is the host file" : "belongs to the host file";
+    throw new FileError(path, `${quoteText(path, 200)} ${what}; name another file`);
+  }
+}
+
 /** Opens a file for reading. @throws {FileError} */
 export function openInput(path: string): Deno.FsFile {
   try {
@@ -161,11 +170,42 @@ export function readText(path: string, limit: number): string {
   }
 }
 
-/** Writes a text file. @throws {FileError} */
+/**
+ * Writes a text file. What is there is replaced when everything is written, so that a full disk leaves the old file.
+ *
+ * @throws {FileError}
+ */
 export function writeText(path: string, text: string): void {
+  const aside = `${path}.part`;
   try {
-    Deno.writeTextFileSync(path, text);
+    if (!isReplaceable(path)) return Deno.writeTextFileSync(path, text);
+    try {
+      Deno.writeTextFileSync(aside, text, { createNew: true });
+      Deno.renameSync(aside, path);
+    } catch (error) {
+      // Whatever else has that name is not ours to remove.
+      if (!(error instanceof Deno.errors.AlreadyExists)) remove(aside);
+      throw error;
+    }
   } catch (error) {
     throw fileError(path, error);
+  }
+}
+
+/** True for a name that is free or a regular file's own, so that another file can take its place. */
+function isReplaceable(path: string): boolean {
+  try {
+    return Deno.lstatSync(path).isFile;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return true;
+    throw error;
+  }
+}
+
+function remove(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

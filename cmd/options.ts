@@ -120,6 +120,10 @@ function shield(
       continue;
     }
     if (positionals === stopAfter) break;
+    if (word.text === "--" && valueDue) {
+      const option = words[at - 1]!.text;
+      throw new UsageError(`${quoteText(option)} needs a value before "--"`, { token: option });
+    }
     at++;
     valueDue = false;
     if (word.text === "--") {

@@ -1,8 +1,6 @@
 /** The file of `--trace-file`: the events of all lines, one after the other. */
 import { MAX_TRACE_EVENTS } from "./limits.ts";
-import { fileError, isSameFile } from "./files.ts";
-import { quoteText } from "./text/diagnostic.ts";
-import { FileError } from "./text/usage_error.ts";
+import { checkOutput, fileError } from "./files.ts";
 import type { TraceCollector } from "./trace_view.ts";
 
 /** Chrome Trace Event JSON under a name that can be written. */
@@ -18,9 +16,7 @@ export class TraceFile {
   /** Opens the file, so that a name that cannot be written shows before anything runs. @throws {FileError} */
   constructor(path: string, hostPath: string) {
     this.#path = path;
-    if (isSameFile(path, hostPath)) {
-      throw new FileError(path, `${quoteText(path, 200)} is the host file; name another one for the trace`);
-    }
+    checkOutput(path, hostPath);
     try {
       this.#file = Deno.openSync(path, { write: true, create: true });
     } catch (error) {

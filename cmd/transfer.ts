@@ -4,7 +4,7 @@ import { DMB } from "../lib/ism/protocol.ts";
 import type { IsmDriver } from "../lib/ism/driver/driver.ts";
 import type { StreamWriter } from "../lib/ism/driver/stream.ts";
 import type { Context, Kind } from "./command.ts";
-import { fileError, openInput } from "./files.ts";
+import { checkOutput, fileError, openInput } from "./files.ts";
 import { number } from "./kinds.ts";
 import { quoteText } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
@@ -103,6 +103,7 @@ export class Sink {
   /** Makes sure that the file can be written, without touching what is in it. @throws {FileError} */
   open(): void {
     if (this.#path === undefined || this.#path === "-") return;
+    checkOutput(this.#path, this.#context.hostPath);
     try {
       this.#file = Deno.openSync(this.#path, { write: true, create: true });
     } catch (error) {

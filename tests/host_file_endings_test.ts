@@ -297,18 +297,25 @@ Deno.test(title("a full disk ends a change and loses nothing", NO_MOUNTS), async
   using program = new Program();
   await program.script(["vlan add 5", "dma map --size 1M"]);
   const before = program.state();
+  await program.result("--host", "large.db", "host", "create", "--functions", "64");
+  await program.result("--host", "large.db", "host", "export", "large.json");
   // Room for the file and the index of its log, not for the log.
-  const size = `${Math.ceil(program.read("host.db").length / 4096) * 4 + 36}k`;
-  const setup = `${TMPFS(size)}; cp host.db disk/`;
-  const lines = ["vlan add 6", "dma write 0x100000000 fill:1*1M", "host reset"].map((line) =>
-    `--host disk/host.db ${line}`
-  );
+  const size = `${Math.ceil(program.read("host.db").length / 4096) * 4 + 40}k`;
+  const setup = `${TMPFS(size)}; cp host.db disk/; echo old >disk/old.json`;
+  const lines = [
+    ...["vlan add 6", "dma write 0x100000000 fill:1*1M", "host reset", "host create --force"],
+    ...["host create --force --functions 64", "host import large.json --force"],
+  ].map((line) => `--host disk/host.db ${line}`);
+  const others = ["--host large.db host export disk/old.json", "--host large.db host export disk/new.json"];
   const after = "--host disk/host.db host check";
-  const keep = "host show >shown; cp disk/host.db kept.db";
-  const outcomes = await transcript(program, OWN_MOUNTS, setup, [...lines, after, keep]);
-  assertAllRefused(lines, outcomes.slice(0, 3), /cannot be (written|used): the disk is full/);
-  assertEquals(outcomes[3], { code: 0, out: "disk/host.db is all right\n", err: "" });
+  const keep = "version; cp disk/host.db kept.db; cp disk/old.json kept.json; ls disk >listed; true";
+  const outcomes = await transcript(program, OWN_MOUNTS, setup, [...lines, ...others, after, keep]);
+  const full = /cannot be (written|used|opened): the disk is full/;
+  assertAllRefused([...lines, ...others], outcomes.slice(0, lines.length + others.length), full);
+  assertEquals(outcomes.at(-2), { code: 0, out: "disk/host.db is all right\n", err: "" });
   assertEquals(program.state(program.path("kept.db")), before);
+  const text = (name: string) => new TextDecoder().decode(program.read(name));
+  assertEquals([text("kept.json"), text("listed")], ["old\n", "host.db\nold.json\n"]);
 });
 
 Deno.test(title("a disk without room for a host file is left without one", NO_MOUNTS), async () => {
@@ -318,7 +325,7 @@ Deno.test(title("a disk without room for a host file is left without one", NO_MO
     const lines = ["--host disk/host.db host create", "--host disk/host.db gid"];
     const [created, used] = await transcript(other, OWN_MOUNTS, TMPFS(size), [
       ...lines,
-      "version; ls -A disk >listed",
+      "version; ls -A disk >listed; true",
     ]);
     assertAllRefused([`${lines[0]} in ${size}`], [created!], /cannot be|the disk is full/);
     assertAllRefused([`${lines[1]} in ${size}`], [used!], /There is no host file/);

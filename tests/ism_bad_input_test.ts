@@ -25,6 +25,8 @@ const USAGE: readonly Row[] = [
   ["peek bar2 0 --width", /^peek: --width needs a value: WIDTH$/],
   ["peek bar2 0 --width 3", /^peek: width: "3" is not one of 1, 2, 4, 8$/],
   ["--host", /^--host needs a value: FILE$/],
+  ["-d -- query", /^"-d" needs a value before "--"$/],
+  ["peek bar2 0 --width -- 4", /^peek: "--width" needs a value before "--"$/],
   ["--json=yes list", /^--json takes no value$/],
   ["-n=yes list", /^--dry-run takes no value$/],
   ["peek bar2", /^peek: OFFSET is missing; usage: peek REGION OFFSET /],

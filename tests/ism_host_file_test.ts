@@ -72,7 +72,11 @@ Deno.test("ism refuses a host file that is missing, no database, newer, damaged 
   Deno.symlinkSync("loop", program.path("loop"));
   for (const file of ["text", "other.db"]) {
     const before = program.read(file);
-    await assertFileError(program, ["--host", file, "gid"], /^ism: gid: .* is not a host file of ism\n$/);
+    await assertFileError(
+      program,
+      ["--host", file, "gid"],
+      /^ism: gid: .* is not a host file of ism; name another file\n$/,
+    );
     await assertFileError(program, ["--host", file, "host", "delete"], /is not a host file/);
     await assertFileError(program, ["--host", file, "host", "create", "--force"], /is not a host file/);
     assertEquals(program.read(file), before, "somebody else's file is left as it is, its settings too");
@@ -117,7 +121,11 @@ Deno.test("ism gives up after 5 seconds on a host file that another process hold
   using db = new DatabaseSync(program.host);
   db.exec("BEGIN IMMEDIATE");
   const [waited, looked] = await Promise.all([
-    assertFileError(program, ["vlan", "add", "1"], /is in use by another ism for more than 5 seconds\n$/),
+    assertFileError(
+      program,
+      ["vlan", "add", "1"],
+      /is in use by another ism for more than 5 seconds; wait for it to end and try again\n$/,
+    ),
     program.run(["list"]),
   ]);
   assertEquals([waited, looked.code], [undefined, 0]);

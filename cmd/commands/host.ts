@@ -12,7 +12,7 @@ import { FORMAT } from "../../lib/host/migrations.ts";
 import { HostStore } from "../../lib/host/store.ts";
 import { defaultTopology, parseTopology, type Topology, TopologyError } from "../../lib/host/topology.ts";
 import { argument, defineCommand, flag, optional } from "../command.ts";
-import { createParent, readText, writeText } from "../files.ts";
+import { checkOutput, createParent, readText, writeText } from "../files.ts";
 import { FILE, number } from "../kinds.ts";
 import { MAX_DOCUMENT_BYTES } from "../limits.ts";
 import { escapeText, quoteText } from "../text/diagnostic.ts";
@@ -67,7 +67,7 @@ export const hostCreate = defineCommand({
     }
     const spread = functions === undefined ? defaultTopology() : spreadFunctions(functions);
     const base = from === undefined ? spread : readTopology(from);
-    const topology = seed === undefined ? base : { ...base, seed };
+    const topology = seed === undefined ? base : parseTopology({ ...base, seed });
     if (!dryRun && isDefaultHost) createParent(hostPath);
     if (!dryRun) HostStore.create(hostPath, topology, { force }).close();
     return {
@@ -116,6 +116,7 @@ export const hostExport = defineCommand({
   access: "read",
   examples: ["host export"],
   run({ host, hostPath, store, dryRun }, { file }) {
+    if (file !== undefined && file !== "-") checkOutput(file, hostPath);
     const document = readable(hostPath, () => exportHost(host, store.pagePlaces()));
     const written = file !== undefined && file !== "-" && !dryRun;
     if (written) writeText(file, JSON.stringify(document, null, 1) + "\n");
@@ -146,8 +147,7 @@ export const hostImport = defineCommand({
     const host = readHost(file);
     if (!dryRun) {
       if (isDefaultHost) createParent(hostPath);
-      using store = HostStore.create(hostPath, host.topology, { force });
-      store.import(host);
+      HostStore.create(hostPath, host, { force }).close();
     }
     return { host: hostPath, functions: host.functions.length };
   },
@@ -178,7 +178,10 @@ export const hostCheck = defineCommand({
   run({ host, hostPath, store }) {
     const wrong = [...store.damages(), ...checkHost(host)];
     if (wrong.length > 0) {
-      throw new FileError(hostPath, `${quoteText(hostPath, 200)} is damaged: ${wrong.join("; ")}`);
+      throw new FileError(
+        hostPath,
+        `${quoteText(hostPath, 200)} is damaged: ${wrong.join("; ")}; restore a copy`,
+      );
     }
     const { now, created } = store.format;
     return { host: hostPath, ok: true, format: now, created_format: created };

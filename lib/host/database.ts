@@ -20,7 +20,7 @@ CREATE TABLE page (
 
 /** The error for something that is no host file. */
 export function notHost(path: string): HostFileError {
-  return new HostFileError(`${path} is not a host file of ism`);
+  return new HostFileError(`${path} is not a host file of ism; name another file`);
 }
 
 /** The identity in the header of a database. */
@@ -48,7 +48,7 @@ export function identify(path: string, target: string): "host" | "empty" {
     return kindOf(path, db);
   } catch (error) {
     if (errorCode(error) !== "ERR_SQLITE_ERROR") throw error;
-    throw new HostFileError(explain(path, (error as Error).message));
+    throw explain(path, (error as Error).message);
   } finally {
     db?.close();
   }
@@ -93,7 +93,7 @@ export function openDatabase(
       }
       db?.close();
       if (errorCode(error) !== "ERR_SQLITE_ERROR") throw error;
-      throw new HostFileError(explain(path, message));
+      throw explain(path, message);
     }
   }
 }

@@ -104,6 +104,15 @@ export function exportHost(
   };
 }
 
+/** Numbers of saved state are whole, and never below -1, which is the slot before the first. @throws {ImportError} */
+function checkNumbers(value: Json, where: string): void {
+  if (typeof value === "number" && (!Number.isSafeInteger(value) || value < -1)) {
+    throw new ImportError(`state: ${value} at ${where} is no number that a host can have`);
+  }
+  if (value === null || typeof value !== "object") return;
+  for (const [name, each] of Object.entries(value)) checkNumbers(each, `${where}.${name}`);
+}
+
 /** Builds the host that a document of this or an older format describes. @throws {ImportError} */
 export function importHost(json: unknown): Host {
   const format = v.safeParse(v.object({ ism: v.literal("host"), schema: v.number() }), json);
@@ -120,6 +129,7 @@ export function importHost(json: unknown): Host {
   const byPlace = new Map(pages.map(({ guest, address, data }) => [`${guest}:${Number(address)}`, data]));
   try {
     const rows = new Map(Object.entries({ ...state, topology })) as Map<string, Json>;
+    for (const [key, value] of rows) checkNumbers(value, key);
     const migrated = migrate(rows, schema);
     const host = Host.restore(parseTopology(migrated.get("topology")), {
       get: (key) => structuredClone(migrated.get(key)),

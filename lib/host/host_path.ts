@@ -20,6 +20,13 @@ export class HostFileError extends Error {
   override readonly name = "HostFileError";
 }
 
+/** The host file holds what this program cannot have written. */
+export class DamagedFileError extends HostFileError {
+  constructor(message: string) {
+    super(`${message}; restore a copy, or replace it with "ism host create --force"`);
+  }
+}
+
 const CODE_TEXT: Readonly<Record<string, string>> = {
   ENOENT: "its directory does not exist",
   ENOTDIR: "a part of its path is not a directory",
@@ -156,13 +163,21 @@ export function removeFile(path: string, target: string): void {
   }
 }
 
-/** Turns a message of SQLite into a sentence that says what to do. */
-export function explain(path: string, message: string): string {
-  if (/locked|busy/.test(message)) {
-    return `${path} is in use by another ism for more than ${LOCK_TIMEOUT_MS / 1000} seconds`;
+/** Turns a message of SQLite into an error that says what to do. */
+export function explain(path: string, message: string): HostFileError {
+  if (/malformed|corrupt|no such (table|column)/.test(message)) {
+    return new DamagedFileError(`${path} is damaged: ${message}`);
   }
-  if (/not a database/.test(message)) return `${path} is not a host file of ism`;
-  if (/malformed|corrupt|no such (table|column)/.test(message)) return `${path} is damaged: ${message}`;
+  return new HostFileError(explainOther(path, message));
+}
+
+function explainOther(path: string, message: string): string {
+  if (/locked|busy/.test(message)) {
+    return `${path} is in use by another ism for more than ${
+      LOCK_TIMEOUT_MS / 1000
+    } seconds; wait for it to end and try again`;
+  }
+  if (/not a database/.test(message)) return `${path} is not a host file of ism; name another file`;
   if (/readonly/.test(message)) {
     return `${path} may not be written: the file or its directory is read-only; copy it to where you may write`;
   }

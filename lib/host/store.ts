@@ -17,7 +17,15 @@ import {
   openDatabase,
   SCHEMA,
 } from "./database.ts";
-import { createFile, errorCode, explain, findFile, HostFileError, removeFile } from "./host_path.ts";
+import {
+  createFile,
+  DamagedFileError,
+  errorCode,
+  explain,
+  findFile,
+  HostFileError,
+  removeFile,
+} from "./host_path.ts";
 import { FORMAT, migrate, MigrationError, OLDEST_FORMAT } from "./migrations.ts";
 import { parseTopology, type Topology } from "./topology.ts";
 
@@ -86,35 +94,50 @@ export class HostStore implements Disposable {
     const file = findFile(path);
     if (file === undefined) createFile(path, "a");
     return HostStore.#using(path, file?.path ?? path, (store) => {
-      if (store.#isEmpty()) store.#initialize(topology);
+      if (isEmpty(store.#db)) store.#initialize(Host.create(topology));
       store.#checkFormat();
     });
   }
 
-  /** Creates a host file with a freshly booted host. @throws {HostFileError} if the file exists and not `force` */
-  static create(path: string, topology: Topology, { force = false } = {}): HostStore {
+  /**
+   * Creates a host file with a freshly booted host, or with one that was made elsewhere. With `force` it replaces what
+   * an existing one holds, in one transaction, so that a failure leaves the old one.
+   *
+   * @throws {HostFileError} if the file exists and not `force`
+   */
+  static create(path: string, source: Topology | Host, { force = false } = {}): HostStore {
+    const host = source instanceof Host ? source : Host.create(source);
     const target = path === MEMORY_HOST ? path : findFile(path)?.path ?? path;
-    const isNew = path !== MEMORY_HOST && HostStore.#makeRoom(path, target, force);
+    const isThere = path !== MEMORY_HOST && findFile(target) !== undefined;
+    if (isThere && identify(path, target) === "host") {
+      if (!force) throw existsAlready(path);
+      return HostStore.#overwrite(path, target, host);
+    }
+    // An empty file is what a creation leaves that was killed.
+    if (!isThere && path !== MEMORY_HOST) createFile(target, "ax");
     try {
       return HostStore.#using(path, target, (store) => {
-        if (!store.#initialize(topology)) throw existsAlready(path);
+        if (!store.#initialize(host)) throw existsAlready(path);
       });
     } catch (error) {
-      if (isNew && !isHost(path, target)) removeFile(path, target);
+      if (!isThere && path !== MEMORY_HOST && !isHost(path, target)) removeFile(path, target);
       throw error;
     }
   }
 
-  /** Makes sure that there is an empty file. @returns whether it was made */
-  static #makeRoom(path: string, target: string, force: boolean): boolean {
-    // An empty file is what a creation leaves that was killed.
-    if (findFile(target) !== undefined) {
-      if (identify(path, target) === "empty") return false;
-      if (!force) throw existsAlready(path);
-      HostStore.delete(target);
+  /** Replaces what a host file holds; a damaged one is removed first. @throws {HostFileError} */
+  static #overwrite(path: string, target: string, host: Host): HostStore {
+    try {
+      return HostStore.#using(path, target, (store) => {
+        store.#checkFormat();
+        store.#db.exec("BEGIN IMMEDIATE");
+        store.#replace(host);
+      });
+    } catch (error) {
+      if (!(error instanceof DamagedFileError)) throw error;
+      removeFile(target, target);
+      return HostStore.create(path, host);
     }
-    createFile(target, "ax");
-    return true;
   }
 
   /** Removes a host file and what SQLite keeps beside it. @throws {HostFileError} */
@@ -198,24 +221,19 @@ export class HostStore implements Disposable {
     });
   }
 
-  /** Replaces everything by a freshly booted host of the same topology, or of another one. @throws {HostFileError} */
-  reset(topology?: Topology): void {
-    const { topology: current } = this.begin("write");
-    this.#replace(Host.create(topology ?? current));
+  /** Replaces everything by a freshly booted host of the same topology. @throws {HostFileError} */
+  reset(): void {
+    const { topology } = this.begin("write");
+    this.#replace(Host.create(topology), this.format.created);
   }
 
-  /** Replaces everything by a host that was made elsewhere. @throws {HostFileError} */
-  import(host: Host): void {
-    this.begin("write");
-    this.#replace(host);
-  }
-
-  #replace(host: Host): void {
+  /** Inside a transaction, which it ends. */
+  #replace(host: Host, created = FORMAT): void {
     try {
       this.#guard(() => {
         this.#db.exec("DELETE FROM state; DELETE FROM page");
         this.#stored.clear();
-        this.#manifest = { ...EMPTY, created: this.#manifest.created ?? FORMAT };
+        this.#manifest = { ...EMPTY, created };
         this.#save(host);
         this.#db.exec("COMMIT");
       });
@@ -393,22 +411,18 @@ export class HostStore implements Disposable {
   }
 
   #damaged(reason: string): HostFileError {
-    return new HostFileError(`${this.path} is damaged: ${reason}`);
-  }
-
-  #isEmpty(): boolean {
-    return isEmpty(this.#db);
+    return new DamagedFileError(`${this.path} is damaged: ${reason}`);
   }
 
   /** Makes an empty database a host file. @returns false if somebody else has done so meanwhile */
-  #initialize(topology: Topology): boolean {
+  #initialize(host: Host): boolean {
     this.#db.exec("BEGIN IMMEDIATE");
     try {
-      const empty = this.#isEmpty();
+      const empty = isEmpty(this.#db);
       if (empty) {
         this.#db.exec(SCHEMA);
         this.#db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}`);
-        this.#save(Host.create(topology));
+        this.#save(host);
       }
       this.#db.exec("COMMIT");
       return empty;
@@ -436,7 +450,7 @@ export class HostStore implements Disposable {
       return work();
     } catch (error) {
       if (errorCode(error) !== "ERR_SQLITE_ERROR") throw error;
-      throw new HostFileError(explain(this.path, (error as Error).message));
+      throw explain(this.path, (error as Error).message);
     }
   }
 }
