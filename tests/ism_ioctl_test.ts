@@ -57,7 +57,7 @@ const BY_CDEV: Readonly<Record<string, readonly Row[]>> = {
   iommufd: [
     { number: 0x3b80, line: "IOMMU_DESTROY size=8 id=99", answer: "ENOENT" },
     { number: 0x3b81, line: "IOMMU_IOAS_ALLOC size=12 flags=1", answer: "EOPNOTSUPP" },
-    { number: 0x3b82, line: "IOMMU_IOAS_ALLOW_IOVAS size=24 ioas_id=99 count=0", answer: "ENOENT" },
+    { number: 0x3b82, line: "IOMMU_IOAS_ALLOW_IOVAS size=24 ioas_id=99 num_iovas=0", answer: "ENOENT" },
     {
       number: 0x3b83,
       line: "IOMMU_IOAS_COPY size=40 flags=7 src_ioas_id=99 dst_ioas_id=98 length=4096",
@@ -113,7 +113,7 @@ Deno.test("ism ioctl shows what the kernel wrote back under the names of the fie
   assert(compat!.ok);
   assert(Number(joined!.result.fields.ioas_id) > 0, "the compatibility IOAS");
   const alloc = await program.result("ioctl", "iommufd", "IOMMU_IOAS_ALLOC", "size=12");
-  const ioas = Number(alloc.fields.out_id);
+  const ioas = Number(alloc.fields.out_ioas_id);
   // The driver's own IOAS came before: its page table lies between.
   const copy = `size=40 flags=6 src_ioas_id=${ioas - 2} dst_ioas_id=${ioas} length=4096 src_iova=${iova}`;
   const { fields, ret } = await program.result("ioctl", "iommufd", "IOMMU_IOAS_COPY", ...copy.split(" "));

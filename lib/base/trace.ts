@@ -105,7 +105,10 @@ export const HEX_FIELDS: ReadonlySet<string> = new Set([
   "code",
   "pec",
   "user_va",
-  "page_sizes",
+  "iova_pgsizes",
+  "allowed_iovas",
+  "dst_iova",
+  "src_iova",
   "pt_id",
 ]);
 

@@ -104,7 +104,7 @@ export class VfioDevice {
     const devid = iommufd.bindDevice();
     try {
       const ioas = iommufd.compatIoas();
-      ioas.attach(this.zdev);
+      iommufd.attach(ioas, this.zdev);
       this.#compat = { iommufd, devid, ioas: ioas.id };
     } catch (error) {
       iommufd.unbindDevice(devid);

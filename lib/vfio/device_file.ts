@@ -179,7 +179,7 @@ export class DeviceFile extends OpenFile {
     const source = `${CDEV}: vfio_df_ioctl_bind_iommufd`;
     const invalid = (rule: string, message: string) => coreError("EINVAL", rule, source, message);
     const size = copyStructSize(arg, BIND_IOMMUFD_MIN, BIND_IOMMUFD.size, source);
-    const { flags, iommufd: fd, tokenPointer } = BIND_IOMMUFD.decode(arg.subarray(0, size));
+    const { flags, iommufd: fd, tokenUuidPtr } = BIND_IOMMUFD.decode(arg.subarray(0, size));
     if (fd < 0) throw invalid("arguments", `iommufd ${fd} is not a descriptor`);
     if ((flags & ~BIND_FLAGS.TOKEN) !== 0) throw invalid("arguments", `Unknown flags in ${flags}`);
     if (!this.#viaCdev) throw invalid("group descriptor", "This descriptor came from a group");
@@ -188,7 +188,7 @@ export class DeviceFile extends OpenFile {
     }
     if (this.#bound !== undefined) throw invalid("bound", "This descriptor is bound already");
     if ((flags & BIND_FLAGS.TOKEN) !== 0) {
-      this.#kernel.process.memory(Number(tokenPointer), UUID_BYTES, false);
+      this.#kernel.process.memory(Number(tokenUuidPtr), UUID_BYTES, false);
       throw invalid("token", "A function that is neither PF nor VF takes no token");
     }
     const file = this.#kernel.process.file(fd);
@@ -201,7 +201,7 @@ export class DeviceFile extends OpenFile {
     this.device.open();
     const devid = file.iommufd.bindDevice();
     this.#bound = { iommufd: file.iommufd, devid };
-    writeWord(arg, BIND_IOMMUFD.offsetOf("devid"), devid);
+    writeWord(arg, BIND_IOMMUFD.offsetOf("outDevid"), devid);
     return 0;
   }
 
@@ -215,7 +215,7 @@ export class DeviceFile extends OpenFile {
       return 0;
     }
     const ioas = this.#bound!.iommufd.pageTable(ptId);
-    const pageTable = ioas.attach(this.device.zdev);
+    const pageTable = this.#bound!.iommufd.attach(ioas, this.device.zdev);
     this.#ioas = ioas.id;
     writeWord(arg, ATTACH_PT.offsetOf("ptId"), pageTable);
     return 0;

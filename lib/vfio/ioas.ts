@@ -66,11 +66,9 @@ export class Ioas {
   /** Where the kernel places mappings (ALLOW_IOVAS); empty for anywhere. By rising address. */
   #allowed: readonly IovaRange[] = [];
   readonly #writablePages = new Set<number>();
-  readonly #kernel: Kernel;
   #pageTable: number | undefined = undefined;
 
-  constructor(kernel: Kernel, id: number, domain: IommuDomain) {
-    this.#kernel = kernel;
+  constructor(id: number, domain: IommuDomain) {
     this.id = id;
     this.domain = domain;
   }
@@ -104,10 +102,11 @@ export class Ioas {
    * ATTACH of a function: the first one gets a page table, which lives until the last one is detached
    * (drivers/iommu/iommufd/device.c: iommufd_device_auto_get_domain).
    *
+   * @param newId gives the page table its object id
    * @returns the page table's object id
    * @throws {ErrnoError} EADDRINUSE if a mapping or an allowed range is out of its reach
    */
-  attach(zdev: Zdev): number {
+  attach(zdev: Zdev, newId: () => number): number {
     const { startDma, endDma } = zdev.facts;
     const conflict = (what: string) =>
       refuse(
@@ -127,7 +126,7 @@ export class Ioas {
     }
     const made = this.pageTable;
     zdev.attach(this.domain);
-    return this.#pageTable = made ?? this.#kernel.newId();
+    return this.#pageTable = made ?? newId();
   }
 
   /** Says where the kernel may place mappings. @throws {ErrnoError} EADDRINUSE if a range is reserved */
@@ -358,7 +357,7 @@ export class Ioas {
 
   /** An IOAS of a saved iommufd. */
   static restore(kernel: Kernel, state: IoasState): Ioas {
-    const ioas = new Ioas(kernel, state.id, IommuDomain.restore(kernel.partition, state.domain));
+    const ioas = new Ioas(state.id, IommuDomain.restore(kernel.partition, state.domain));
     ioas.#hugePages = state.hugePages;
     ioas.#allowed = state.allowed.map(([first, last]) => [BigInt(first), BigInt(last)]);
     ioas.#pageTable = state.pageTable ?? undefined;

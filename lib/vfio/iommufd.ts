@@ -29,6 +29,7 @@ import {
   VFIO_IOAS_OP,
 } from "./uapi.ts";
 import { copyStructSize, copyToUser } from "./user_memory.ts";
+import type { Zdev } from "./zdev.ts";
 
 const SOURCE = "drivers/iommu/iommufd";
 /** First command number of iommufd itself. */
@@ -99,16 +100,30 @@ export class Iommufd {
   }
 
   allocate(): Ioas {
-    const ioas = new Ioas(this.#kernel, this.#kernel.newId(), this.#kernel.newDomain());
+    const ioas = new Ioas(this.#newObjectId(), this.#kernel.newDomain());
     this.ioases.set(ioas.id, ioas);
     return ioas;
   }
 
   /** A device is bound. @returns its object id */
   bindDevice(): number {
-    const devid = this.#kernel.newId();
+    const devid = this.#newObjectId();
     this.devices.add(devid);
     return devid;
+  }
+
+  /** Attaches a function to an IOAS. @returns the object id of the page table @throws {ErrnoError} EADDRINUSE */
+  attach(ioas: Ioas, zdev: Zdev): number {
+    return ioas.attach(zdev, () => this.#newObjectId());
+  }
+
+  /** The lowest id that no object has, from 1 on (main.c: iommufd_ctx, an xarray with XA_FLAGS_ALLOC1). */
+  #newObjectId(): number {
+    const taken = new Set(this.devices);
+    for (const { id, pageTable } of this.ioases.values()) taken.add(id).add(pageTable ?? id);
+    let id = 1;
+    while (taken.has(id)) id++;
+    return id;
   }
 
   /** A device is not bound any more. */
@@ -233,13 +248,17 @@ function alloc(iommufd: Iommufd, arg: Uint8Array): void {
   const symbol = "iommufd_ioas_alloc_ioctl";
   const { flags } = readCommand(arg, IOAS_ALLOC, symbol);
   if (flags !== 0) throw ioasError("EOPNOTSUPP", "flags", symbol, "Flags must be 0");
-  IOAS_ALLOC.encode({ outId: iommufd.allocate().id }, arg);
+  IOAS_ALLOC.encode({ outIoasId: iommufd.allocate().id }, arg);
 }
 
 /** One range; a caller with room for none is told how many it needs. */
 function iovaRanges(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): void {
   const symbol = "iommufd_ioas_iova_ranges";
-  const { ioasId, count, reserved, pointer } = readCommand(arg, IOAS_IOVA_RANGES, symbol);
+  const { ioasId, numIovas: count, reserved, allowedIovas: pointer } = readCommand(
+    arg,
+    IOAS_IOVA_RANGES,
+    symbol,
+  );
   checkReserved(reserved, symbol);
   const ioas = iommufd.ioas(ioasId);
   const [start, last] = ioas.range;
@@ -247,14 +266,18 @@ function iovaRanges(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): voi
     const target = process.memory(Number(pointer), IOVA_RANGE.size, true);
     copyToUser(target, 0, IOVA_RANGE.encode({ start, last }), 0, IOVA_RANGE.size);
   }
-  IOAS_IOVA_RANGES.encode({ count: 1, alignment: BigInt(ioas.alignment) }, arg);
+  IOAS_IOVA_RANGES.encode({ numIovas: 1, outIovaAlignment: BigInt(ioas.alignment) }, arg);
   if (count < 1) throw ioasError("EMSGSIZE", "range count", symbol, "There is 1 range");
 }
 
 /** ALLOW_IOVAS: all ranges are read before any counts; the old ones go. */
 function allowIovas(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): void {
   const symbol = "iommufd_ioas_allow_iovas";
-  const { ioasId, count, reserved, pointer } = readCommand(arg, IOAS_ALLOW_IOVAS, symbol);
+  const { ioasId, numIovas: count, reserved, allowedIovas: pointer } = readCommand(
+    arg,
+    IOAS_ALLOW_IOVAS,
+    symbol,
+  );
   checkReserved(reserved, symbol);
   const ioas = iommufd.ioas(ioasId);
   const invalid = (rule: string, message: string) =>

@@ -120,7 +120,7 @@ function iommuInfo(iommufd: Iommufd, arg: Uint8Array): number {
   const info = IOMMU_INFO.encode({
     argsz: needed,
     flags: IOMMU_INFO_FLAGS.PGSIZES | IOMMU_INFO_FLAGS.CAPS,
-    pageSizes: Number(pageSizes(ioas)),
+    iovaPgsizes: Number(pageSizes(ioas)),
     capOffset: argsz >= needed ? IOMMU_INFO.size : 0,
   });
   copyToUser(arg, 0, info, 0, Math.min(argsz, IOMMU_INFO.size));

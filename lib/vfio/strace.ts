@@ -20,8 +20,6 @@ interface IoctlShape {
   readonly out?: readonly string[];
   /** Fields among `out` that the kernel reads as well. */
   readonly both?: readonly string[];
-  /** Names of the bits of `flags`. */
-  readonly flags?: Readonly<Record<string, number>>;
   /** The argument is text. */
   readonly text?: boolean;
 }
@@ -32,10 +30,9 @@ function shape(
   name: string,
   struct?: unknown,
   out: readonly string[] = [],
-  flags: Readonly<Record<string, number>> = {},
   both: readonly string[] = [],
 ): IoctlShape {
-  return struct === undefined ? { name } : { name, struct: struct as AnyStruct, out, flags, both };
+  return struct === undefined ? { name } : { name, struct: struct as AnyStruct, out, both };
 }
 
 const CONTAINER: ReadonlyMap<number, IoctlShape> = new Map([
@@ -44,23 +41,23 @@ const CONTAINER: ReadonlyMap<number, IoctlShape> = new Map([
   [CONTAINER_IOCTL.VFIO_SET_IOMMU, shape("VFIO_SET_IOMMU")],
   [
     CONTAINER_IOCTL.VFIO_IOMMU_GET_INFO,
-    shape("VFIO_IOMMU_GET_INFO", uapi.IOMMU_INFO, ["flags", "pageSizes", "capOffset"], uapi.IOMMU_INFO_FLAGS),
+    shape("VFIO_IOMMU_GET_INFO", uapi.IOMMU_INFO, ["flags", "iovaPgsizes", "capOffset"]),
   ],
-  [CONTAINER_IOCTL.VFIO_IOMMU_MAP_DMA, shape("VFIO_IOMMU_MAP_DMA", uapi.DMA_MAP, [], uapi.DMA_MAP_FLAGS)],
+  [CONTAINER_IOCTL.VFIO_IOMMU_MAP_DMA, shape("VFIO_IOMMU_MAP_DMA", uapi.DMA_MAP, [])],
   [
     CONTAINER_IOCTL.VFIO_IOMMU_UNMAP_DMA,
-    shape("VFIO_IOMMU_UNMAP_DMA", uapi.DMA_UNMAP, ["size"], uapi.DMA_UNMAP_FLAGS, ["size"]),
+    shape("VFIO_IOMMU_UNMAP_DMA", uapi.DMA_UNMAP, ["size"], ["size"]),
   ],
   [
     CONTAINER_IOCTL.VFIO_IOMMU_DIRTY_PAGES,
-    shape("VFIO_IOMMU_DIRTY_PAGES", uapi.DIRTY_PAGES, [], uapi.DIRTY_PAGES_FLAGS),
+    shape("VFIO_IOMMU_DIRTY_PAGES", uapi.DIRTY_PAGES, []),
   ],
 ]);
 
 const GROUP: ReadonlyMap<number, IoctlShape> = new Map([
   [
     GROUP_IOCTL.VFIO_GROUP_GET_STATUS,
-    shape("VFIO_GROUP_GET_STATUS", uapi.GROUP_STATUS, ["flags"], uapi.GROUP_FLAGS),
+    shape("VFIO_GROUP_GET_STATUS", uapi.GROUP_STATUS, ["flags"]),
   ],
   [GROUP_IOCTL.VFIO_GROUP_SET_CONTAINER, shape("VFIO_GROUP_SET_CONTAINER", uapi.GROUP_SET_CONTAINER)],
   [GROUP_IOCTL.VFIO_GROUP_UNSET_CONTAINER, shape("VFIO_GROUP_UNSET_CONTAINER")],
@@ -74,7 +71,6 @@ const DEVICE: ReadonlyMap<number, IoctlShape> = new Map([
       "VFIO_DEVICE_GET_INFO",
       uapi.DEVICE_INFO,
       ["argsz", "flags", "numRegions", "numIrqs", "capOffset"],
-      uapi.DEVICE_FLAGS,
     ),
   ],
   [
@@ -83,14 +79,13 @@ const DEVICE: ReadonlyMap<number, IoctlShape> = new Map([
       "VFIO_DEVICE_GET_REGION_INFO",
       uapi.REGION_INFO,
       ["flags", "capOffset", "size", "offset"],
-      uapi.REGION_FLAGS,
     ),
   ],
   [
     DEVICE_IOCTL.VFIO_DEVICE_GET_IRQ_INFO,
-    shape("VFIO_DEVICE_GET_IRQ_INFO", uapi.IRQ_INFO, ["flags", "count"], uapi.IRQ_FLAGS),
+    shape("VFIO_DEVICE_GET_IRQ_INFO", uapi.IRQ_INFO, ["flags", "count"]),
   ],
-  [DEVICE_IOCTL.VFIO_DEVICE_SET_IRQS, shape("VFIO_DEVICE_SET_IRQS", uapi.IRQ_SET, [], uapi.IRQ_SET_FLAGS)],
+  [DEVICE_IOCTL.VFIO_DEVICE_SET_IRQS, shape("VFIO_DEVICE_SET_IRQS", uapi.IRQ_SET, [])],
   [DEVICE_IOCTL.VFIO_DEVICE_RESET, shape("VFIO_DEVICE_RESET")],
   [
     DEVICE_IOCTL.VFIO_DEVICE_GET_PCI_HOT_RESET_INFO,
@@ -98,46 +93,45 @@ const DEVICE: ReadonlyMap<number, IoctlShape> = new Map([
       "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO",
       uapi.HOT_RESET_INFO,
       ["flags", "count"],
-      uapi.HOT_RESET_FLAGS,
     ),
   ],
   [DEVICE_IOCTL.VFIO_DEVICE_PCI_HOT_RESET, shape("VFIO_DEVICE_PCI_HOT_RESET", uapi.HOT_RESET)],
   [DEVICE_IOCTL.VFIO_DEVICE_QUERY_GFX_PLANE, shape("VFIO_DEVICE_QUERY_GFX_PLANE")],
   [DEVICE_IOCTL.VFIO_DEVICE_IOEVENTFD, shape("VFIO_DEVICE_IOEVENTFD", uapi.IOEVENTFD)],
   [DEVICE_IOCTL.VFIO_DEVICE_FEATURE, shape("VFIO_DEVICE_FEATURE", uapi.FEATURE)],
-  [DEVICE_IOCTL.VFIO_DEVICE_BIND_IOMMUFD, shape("VFIO_DEVICE_BIND_IOMMUFD", uapi.BIND_IOMMUFD, ["devid"])],
+  [DEVICE_IOCTL.VFIO_DEVICE_BIND_IOMMUFD, shape("VFIO_DEVICE_BIND_IOMMUFD", uapi.BIND_IOMMUFD, ["outDevid"])],
   [
     DEVICE_IOCTL.VFIO_DEVICE_ATTACH_IOMMUFD_PT,
-    shape("VFIO_DEVICE_ATTACH_IOMMUFD_PT", uapi.ATTACH_PT, ["ptId"], uapi.PT_FLAGS, ["ptId"]),
+    shape("VFIO_DEVICE_ATTACH_IOMMUFD_PT", uapi.ATTACH_PT, ["ptId"], ["ptId"]),
   ],
   [
     DEVICE_IOCTL.VFIO_DEVICE_DETACH_IOMMUFD_PT,
-    shape("VFIO_DEVICE_DETACH_IOMMUFD_PT", uapi.DETACH_PT, [], uapi.PT_FLAGS),
+    shape("VFIO_DEVICE_DETACH_IOMMUFD_PT", uapi.DETACH_PT, []),
   ],
 ]);
 
 const IOMMUFD: ReadonlyMap<number, IoctlShape> = new Map([
   [IOMMUFD_IOCTL.IOMMU_DESTROY, shape("IOMMU_DESTROY", uapi.IOMMU_DESTROY)],
-  [IOMMUFD_IOCTL.IOMMU_IOAS_ALLOC, shape("IOMMU_IOAS_ALLOC", uapi.IOAS_ALLOC, ["outId"])],
+  [IOMMUFD_IOCTL.IOMMU_IOAS_ALLOC, shape("IOMMU_IOAS_ALLOC", uapi.IOAS_ALLOC, ["outIoasId"])],
   [
     IOMMUFD_IOCTL.IOMMU_IOAS_IOVA_RANGES,
-    shape("IOMMU_IOAS_IOVA_RANGES", uapi.IOAS_IOVA_RANGES, ["count", "alignment"], {}, ["count"]),
+    shape("IOMMU_IOAS_IOVA_RANGES", uapi.IOAS_IOVA_RANGES, ["numIovas", "outIovaAlignment"], ["numIovas"]),
   ],
   [
     IOMMUFD_IOCTL.IOMMU_IOAS_MAP,
-    shape("IOMMU_IOAS_MAP", uapi.IOAS_MAP, ["iova"], uapi.IOAS_MAP_FLAGS, ["iova"]),
+    shape("IOMMU_IOAS_MAP", uapi.IOAS_MAP, ["iova"], ["iova"]),
   ],
-  [IOMMUFD_IOCTL.IOMMU_IOAS_UNMAP, shape("IOMMU_IOAS_UNMAP", uapi.IOAS_UNMAP, ["length"], {}, ["length"])],
+  [IOMMUFD_IOCTL.IOMMU_IOAS_UNMAP, shape("IOMMU_IOAS_UNMAP", uapi.IOAS_UNMAP, ["length"], ["length"])],
   [IOMMUFD_IOCTL.IOMMU_IOAS_ALLOW_IOVAS, shape("IOMMU_IOAS_ALLOW_IOVAS", uapi.IOAS_ALLOW_IOVAS)],
   [
     IOMMUFD_IOCTL.IOMMU_IOAS_COPY,
-    shape("IOMMU_IOAS_COPY", uapi.IOAS_COPY, ["dstIova"], uapi.IOAS_MAP_FLAGS, ["dstIova"]),
+    shape("IOMMU_IOAS_COPY", uapi.IOAS_COPY, ["dstIova"], ["dstIova"]),
   ],
-  [IOMMUFD_IOCTL.IOMMU_OPTION, shape("IOMMU_OPTION", uapi.IOMMU_OPTION, ["val64"], {}, ["val64"])],
-  [IOMMUFD_IOCTL.IOMMU_VFIO_IOAS, shape("IOMMU_VFIO_IOAS", uapi.VFIO_IOAS, ["ioasId"], {}, ["ioasId"])],
+  [IOMMUFD_IOCTL.IOMMU_OPTION, shape("IOMMU_OPTION", uapi.IOMMU_OPTION, ["val64"], ["val64"])],
+  [IOMMUFD_IOCTL.IOMMU_VFIO_IOAS, shape("IOMMU_VFIO_IOAS", uapi.VFIO_IOAS, ["ioasId"], ["ioasId"])],
   [
     IOMMUFD_IOCTL.IOMMU_IOAS_MAP_FILE,
-    shape("IOMMU_IOAS_MAP_FILE", uapi.IOAS_MAP_FILE, ["iova"], uapi.IOAS_MAP_FLAGS, ["iova"]),
+    shape("IOMMU_IOAS_MAP_FILE", uapi.IOAS_MAP_FILE, ["iova"], ["iova"]),
   ],
   ...CONTAINER,
 ]);

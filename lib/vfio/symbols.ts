@@ -60,6 +60,8 @@ const FEATURE_FLAGS: Namer = (value) => {
 
 const { DATA_NONE, DATA_BOOL, DATA_EVENTFD, MASK, UNMASK, TRIGGER } = uapi.IRQ_SET_FLAGS;
 
+const IOAS_MAP_FLAGS = prefixed("IOMMU_IOAS_MAP_", uapi.IOAS_MAP_FLAGS);
+
 /** By ioctl and field; `arg` is an argument that is no struct. */
 const NAMERS: Readonly<Record<string, Readonly<Record<string, Namer>>>> = {
   VFIO_CHECK_EXTENSION: { arg: EXTENSION },
@@ -99,7 +101,23 @@ const NAMERS: Readonly<Record<string, Readonly<Record<string, Namer>>>> = {
   VFIO_DEVICE_BIND_IOMMUFD: { flags: prefixed("VFIO_DEVICE_BIND_FLAG_", uapi.BIND_FLAGS) },
   VFIO_DEVICE_ATTACH_IOMMUFD_PT: { flags: prefixed("VFIO_DEVICE_ATTACH_", uapi.PT_FLAGS) },
   VFIO_DEVICE_DETACH_IOMMUFD_PT: { flags: prefixed("VFIO_DEVICE_DETACH_", uapi.PT_FLAGS) },
-  IOMMU_IOAS_MAP: { flags: prefixed("IOMMU_IOAS_MAP_", uapi.IOAS_MAP_FLAGS) },
+  VFIO_IOMMU_DIRTY_PAGES: {
+    flags: bits(
+      [uapi.DIRTY_PAGES_FLAGS.START, "VFIO_IOMMU_DIRTY_PAGES_FLAG_START"],
+      [uapi.DIRTY_PAGES_FLAGS.STOP, "VFIO_IOMMU_DIRTY_PAGES_FLAG_STOP"],
+      [uapi.DIRTY_PAGES_FLAGS.GET_BITMAP, "VFIO_IOMMU_DIRTY_PAGES_FLAG_GET_BITMAP"],
+    ),
+  },
+  IOMMU_IOAS_MAP: { flags: IOAS_MAP_FLAGS },
+  IOMMU_IOAS_COPY: { flags: IOAS_MAP_FLAGS },
+  IOMMU_IOAS_MAP_FILE: { flags: IOAS_MAP_FLAGS },
+  IOMMU_OPTION: {
+    optionId: (id) => ["IOMMU_OPTION_RLIMIT_MODE", "IOMMU_OPTION_HUGE_PAGES"][id],
+    op: (op) => ["IOMMU_OPTION_OP_SET", "IOMMU_OPTION_OP_GET"][op],
+  },
+  IOMMU_VFIO_IOAS: {
+    op: (op) => ["IOMMU_VFIO_IOAS_GET", "IOMMU_VFIO_IOAS_SET", "IOMMU_VFIO_IOAS_CLEAR"][op],
+  },
 };
 
 /** The headers' name for a value of an ioctl's field, or undefined where the field is just a number. */

@@ -55,7 +55,7 @@ export function iommuInfo(
       IOMMU_CAP_IOVA_RANGE.encode({ count: 1, start: BigInt(start), end: BigInt(end) }),
     ),
   ], IOMMU_INFO.size);
-  const fields = { flags: IOMMU_INFO_FLAGS.PGSIZES | IOMMU_INFO_FLAGS.CAPS, pageSizes: PAGE_SIZE };
+  const fields = { flags: IOMMU_INFO_FLAGS.PGSIZES | IOMMU_INFO_FLAGS.CAPS, iovaPgsizes: PAGE_SIZE };
   copyInfo(arg, argsz, IOMMU_INFO.size, chain, (more) => IOMMU_INFO.encode({ ...fields, ...more }));
   return 0;
 }

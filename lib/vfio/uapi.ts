@@ -188,7 +188,7 @@ export const DIRTY_PAGES_FLAGS = { START: 1, STOP: 2, GET_BITMAP: 4 } as const;
 export const IOMMU_INFO = defineStruct("le", 24, {
   argsz: [0, "u32"],
   flags: [4, "u32"],
-  pageSizes: [8, "u64"],
+  iovaPgsizes: [8, "u64"],
   capOffset: [16, "u32"],
 });
 export const IOMMU_INFO_MIN = 16;
@@ -249,8 +249,8 @@ export const BIND_IOMMUFD = defineStruct("le", 24, {
   argsz: [0, "u32"],
   flags: [4, "u32"],
   iommufd: [8, "i32"],
-  devid: [12, "u32"],
-  tokenPointer: [16, "big64"],
+  outDevid: [12, "u32"],
+  tokenUuidPtr: [16, "big64"],
 });
 export const BIND_IOMMUFD_MIN = 16;
 export const BIND_FLAGS = { TOKEN: 1 } as const;
@@ -266,14 +266,18 @@ export const DETACH_PT_MIN = 8;
 export const PT_FLAGS = { PASID: 1 } as const;
 
 export const IOMMU_DESTROY = defineStruct("le", 8, { size: [0, "u32"], id: [4, "u32"] });
-export const IOAS_ALLOC = defineStruct("le", 12, { size: [0, "u32"], flags: [4, "u32"], outId: [8, "u32"] });
+export const IOAS_ALLOC = defineStruct("le", 12, {
+  size: [0, "u32"],
+  flags: [4, "u32"],
+  outIoasId: [8, "u32"],
+});
 export const IOAS_IOVA_RANGES = defineStruct("le", 32, {
   size: [0, "u32"],
   ioasId: [4, "u32"],
-  count: [8, "u32"],
+  numIovas: [8, "u32"],
   reserved: [12, "u32"],
-  pointer: [16, "big64"],
-  alignment: [24, "big64"],
+  allowedIovas: [16, "big64"],
+  outIovaAlignment: [24, "big64"],
 });
 export const IOVA_RANGE = defineStruct("le", 16, { start: [0, "big64"], last: [8, "big64"] });
 export const IOAS_MAP = defineStruct("le", 40, {
@@ -295,9 +299,9 @@ export const IOAS_UNMAP = defineStruct("le", 24, {
 export const IOAS_ALLOW_IOVAS = defineStruct("le", 24, {
   size: [0, "u32"],
   ioasId: [4, "u32"],
-  count: [8, "u32"],
+  numIovas: [8, "u32"],
   reserved: [12, "u32"],
-  pointer: [16, "big64"],
+  allowedIovas: [16, "big64"],
 });
 export const IOAS_COPY = defineStruct("le", 40, {
   size: [0, "u32"],

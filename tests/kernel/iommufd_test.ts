@@ -221,3 +221,21 @@ Deno.test("as a container the iommufd knows the version and its extensions (1.4)
   const check = (extension: number) => rig.ioctl(rig.iommufd, IOCTL.CHECK_EXTENSION, extension);
   assertEquals([1, 3, 9, 10, 0, 2].map(check), [1, 1, 1, 0, 0, 0]);
 });
+
+Deno.test("object ids are the lowest that are free, from 1 on, in each iommufd (main.c: iommufd_fops_open)", () => {
+  const rig = new Rig();
+  const { process } = rig;
+  rig.iommufd = process.open("/dev/iommu");
+  const device = process.open("/dev/vfio/devices/vfio0");
+  const bind = words(24, 0, rig.iommufd, 0, 0n);
+  process.ioctl(device, IOCTL.BIND_IOMMUFD, bind);
+  const [first, second] = [rig.newIoas(), rig.newIoas()];
+  assertEquals([u32(bind, 12), first, second], [1, 2, 3]);
+  const attach = words(16, 0, second, 0);
+  process.ioctl(device, IOCTL.ATTACH_PT, attach);
+  assertEquals(u32(attach, 8), 4, "the page table");
+  process.ioctl(rig.iommufd, IOCTL.DESTROY, words(8, first));
+  assertEquals([rig.newIoas(), rig.newIoas()], [2, 5]);
+  rig.iommufd = process.open("/dev/iommu");
+  assertEquals(rig.newIoas(), 1);
+});

@@ -346,7 +346,7 @@ function openByCdev(sys: SystemCalls, address: string, opened: (fd: number) => n
   sys.ioctl(device, DEVICE_IOCTL.VFIO_DEVICE_BIND_IOMMUFD, bind);
   const alloc = IOAS_ALLOC.encode({ size: IOAS_ALLOC.size });
   sys.ioctl(iommu, IOMMUFD_IOCTL.IOMMU_IOAS_ALLOC, alloc);
-  const { outId: ioas } = IOAS_ALLOC.decode(alloc);
+  const { outIoasId: ioas } = IOAS_ALLOC.decode(alloc);
   sys.ioctl(
     device,
     DEVICE_IOCTL.VFIO_DEVICE_ATTACH_IOMMUFD_PT,
