@@ -1,5 +1,6 @@
 /** The README's console blocks and all examples are run: what is shown there is what comes. */
 import { assertEquals } from "@std/assert";
+import { FLAGS } from "./support/program.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
@@ -10,7 +11,7 @@ async function ism(
   input = "",
 ): Promise<{ code: number; output: string }> {
   const command = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--allow-read", "--allow-write", "--allow-env", "main.ts", ...args],
+    args: ["run", "--quiet", ...FLAGS, "main.ts", ...args],
     cwd: ROOT,
     env: { ISM_HOST: host, ISM_DEVICE: "", NO_COLOR: "1" },
     stdin: "piped",

@@ -132,9 +132,19 @@ function deviceText(
   text += renderTable([["IRQ", "COUNT", "FLAGS"], ...irqRows], style);
   for (const { id, name, ...fields } of capabilities) {
     text += `\n${style.bold(`${name} (${id})`)}\n`;
-    for (const [field, value] of Object.entries(fields)) text += `  ${field.padEnd(10)} ${value}\n`;
+    for (const [field, value] of Object.entries(fields)) {
+      const shown = field === "util_str" ? withoutZeros(String(value)) : String(value);
+      text += `  ${field.padEnd(10)} ${shown}\n`;
+    }
   }
   return text;
+}
+
+/** Bytes in hexadecimal; the zeros at the end are only counted. */
+function withoutZeros(digits: string): string {
+  const shown = digits.replace(/(?:00)+$/, "");
+  const zeros = (digits.length - shown.length) / 2;
+  return zeros < 2 ? digits : `${shown === "" ? "" : `${shown} and `}${zeros} zeros`;
 }
 
 export const info = defineCommand({

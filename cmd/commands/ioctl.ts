@@ -2,6 +2,7 @@
 import { snakeCase } from "../../lib/base/names.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import type { FileKind, IoctlArg, OpenFile } from "../../lib/vfio/file.ts";
+import { ErrnoError } from "../../lib/vfio/errno.ts";
 import { type AnyStruct, findIoctl, ioctlNames, type KnownIoctl } from "../../lib/vfio/strace.ts";
 import { argument, type Context, defineCommand, optional, rest } from "../command.ts";
 import { number, text } from "../kinds.ts";
@@ -124,6 +125,27 @@ function findRequest(kind: FileKind, word: string): Request {
   });
 }
 
+/** Calls; an EFAULT because no struct was given says how to give one. @throws {ErrnoError} */
+function helped({ struct }: Request, words: readonly string[], call: () => number): number {
+  try {
+    return call();
+  } catch (error) {
+    if (
+      !(error instanceof ErrnoError) || error.code !== "EFAULT" || struct === undefined || words.length > 0
+    ) {
+      throw error;
+    }
+    const fields = [...fieldNames(struct).keys()].map((name) => `${name}=`).join(" ");
+    throw new ErrnoError(error.code, {
+      layer: error.layer,
+      rule: error.rule,
+      source: error.source,
+      message: error.message,
+      hint: `no argument was given; the fields of its struct are ${fields}`,
+    });
+  }
+}
+
 export const ioctl = defineCommand({
   name: "ioctl",
   group: "sys",
@@ -131,7 +153,8 @@ export const ioctl = defineCommand({
   details: `WHICH is a descriptor number or a kind: ${KINDS.join(", ")}. REQUEST is a name such as
 VFIO_DEVICE_GET_REGION_INFO, or a number. The argument is a number (the field of a struct that has only one, such as the
 container of VFIO_GROUP_SET_CONTAINER), the struct's bytes as DATA, or its fields as NAME=VALUE (fields that are left out
-are 0); behind the fields, fds=5,-1 adds descriptors and DATA adds bytes. What the
+are 0); behind the fields, fds=5,-1 adds descriptors and DATA adds bytes. Without an argument there is no memory behind
+the pointer. What the
 kernel wrote back is shown; --field chooses one field of it, which is then also what \`let\` keeps.`,
   args: {
     which: argument(text("WHICH", KINDS), "descriptor number, or a kind of descriptor"),
@@ -170,7 +193,7 @@ kernel wrote back is shown; --field chooses one field of it, which is then also 
       sized.set(arg.subarray(0, size));
       arg = sized;
     }
-    const ret = target.guest.kernel.process.ioctl(fd, request, arg);
+    const ret = helped(found, words, () => target.guest.kernel.process.ioctl(fd, request, arg));
     const data = typeof arg === "number" ? "" : arg.toHex();
     const fields = struct === undefined || typeof arg === "number" ? {} : structFields(struct, arg);
     return { fd, ret, fields, data, ...(field === undefined ? {} : { field }) };

@@ -183,6 +183,7 @@ export const dmaUnmap = defineCommand({
     const length = size ?? target.driver.memory.find((memory) => memory.iova === iova)?.size ?? 4096;
     return { iova: hex(iova), unmapped: target.driver.unmapMemory(iova, length) };
   },
+  value: ({ unmapped }) => String(unmapped),
 });
 
 export const dmaList = defineCommand({
