@@ -7,7 +7,7 @@ import { ErrnoError, type ErrnoName } from "../../lib/vfio/errno.ts";
 import { defineCommand, optional } from "../command.ts";
 import { REGION, regionName } from "../kinds.ts";
 import { renderTable, type Style } from "../terminal.ts";
-import { sizeText } from "../units.ts";
+import { sizeText, withoutZeros } from "../units.ts";
 
 /** A region, or why there is none. */
 type RegionRow =
@@ -138,13 +138,6 @@ function deviceText(
     }
   }
   return text;
-}
-
-/** Bytes in hexadecimal; the zeros at the end are only counted. */
-function withoutZeros(digits: string): string {
-  const shown = digits.replace(/(?:00)+$/, "");
-  const zeros = (digits.length - shown.length) / 2;
-  return zeros < 2 ? digits : `${shown === "" ? "" : `${shown} and `}${zeros} zeros`;
 }
 
 export const info = defineCommand({
