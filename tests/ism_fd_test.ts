@@ -245,3 +245,21 @@ Deno.test("ism fd names descriptors by what they are of, as ioctl does, the driv
     /^ism: fd close: fd: "dog" is no descriptor; name a number or one of device, container, /,
   );
 });
+
+Deno.test("ism says how to go on where a descriptor that was opened by hand keeps the driver out", async () => {
+  using program = new Program();
+  const lines = ["fd open /dev/vfio/0", "gid", "close", "gid", "fd close group", "gid"];
+  const documents = await program.documents(lines);
+  assertEquals(documents.map(({ error }) => error?.code), [
+    undefined,
+    "EBUSY",
+    undefined,
+    "EBUSY",
+    undefined,
+    undefined,
+  ]);
+  assertMatch(
+    String(documents[1]!.error!["hint"]),
+    /one opener: close its other descriptor first \(fd list, fd close\)$/,
+  );
+});

@@ -42,6 +42,7 @@ export const close = defineCommand({
   name: "close",
   group: "host",
   summary: "Unregister everything and close the function; the kernel resets it",
+  details: `What "fd open" and "ioctl" opened stays open; "fd close" closes it.`,
   args: {},
   options: {},
   access: "write",
