@@ -1,5 +1,5 @@
 /** Files that the user names: reading data, writing results, and what to say when that fails. */
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { MAX_DATA_BYTES, mebibytes } from "./limits.ts";
 import type { DataIo } from "./text/data.ts";
 import { quoteText } from "./text/diagnostic.ts";
@@ -39,6 +39,18 @@ export function fileError(path: string, error: unknown): FileError {
     return new FileError(path, `${name} cannot be used: ${CODE_TEXT[code] ?? error.message}`);
   }
   throw error;
+}
+
+/** Says in words why a file could not be written: where it does not exist, it is its directory that is missing. */
+export function outputError(path: string, error: unknown): FileError {
+  const directory = dirname(path);
+  if (!(error instanceof Deno.errors.NotFound) || identityOf(directory) !== undefined) {
+    return fileError(path, error);
+  }
+  return new FileError(
+    path,
+    `${nameOf(path)} cannot be written: the directory ${quoteText(directory, 200)} does not exist`,
+  );
 }
 
 /** Creates the directory of a file, for this user only. @throws {FileError} */
@@ -188,7 +200,7 @@ export function writeText(path: string, text: string): void {
       throw error;
     }
   } catch (error) {
-    throw fileError(path, error);
+    throw outputError(path, error);
   }
 }
 

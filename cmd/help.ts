@@ -4,7 +4,7 @@ import { COMMANDS } from "./table.ts";
 import { GLOBAL_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
 import { usage } from "./parse.ts";
 import type { Terminal } from "./terminal.ts";
-import { definitions, paragraph, wrap } from "./text/wrap.ts";
+import { definitions, paragraph, WIDEST, wrap } from "./text/wrap.ts";
 import { quoteText } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
 
@@ -35,11 +35,11 @@ export const WORD_FORMS: readonly (readonly [name: string, forms: string])[] = [
   ["REGION", "bar0 to bar5, config, or an index"],
 ];
 
-const INTRODUCTION = `ism: ${PROGRAM.what}.
-${PROGRAM.does}
-
-Usage: ism [OPTIONS] COMMAND [ARGS]
-`;
+/** What the program is, and how its command lines begin. */
+function introduction(columns: number): string {
+  const about = wrap(`ism: ${PROGRAM.what}. ${PROGRAM.does}`, Math.min(columns, WIDEST));
+  return `${about.join("\n")}\n\nUsage: ism [OPTIONS] COMMAND [ARGS]\n`;
+}
 
 /** Help on a command (one word may name a family: `dmb`), or on the program. @throws {UsageError} */
 export function helpText(name: string | undefined, terminal: Terminal): string {
@@ -52,7 +52,7 @@ export function helpText(name: string | undefined, terminal: Terminal): string {
 }
 
 function programHelp({ style, columns }: Terminal): string {
-  let text = INTRODUCTION;
+  let text = introduction(columns);
   for (const group of GROUPS) {
     const commands = [...COMMANDS.values()].filter((command) => command.group === group);
     if (commands.length === 0) continue;
@@ -61,7 +61,7 @@ function programHelp({ style, columns }: Terminal): string {
   }
   text += `\n${style.bold("Options")}\n${optionLines(GLOBAL_OPTIONS, columns)}`;
   text += `\n${style.bold("Words")}\n`;
-  text += WORD_FORMS.map(([name, forms]) => `  ${`${name}:`.padEnd(8)} ${forms}\n`).join("");
+  text += definitions(WORD_FORMS.map(([name, forms]) => [`${name}:`, forms] as const), columns);
   return `${text}\n${style.bold("Examples")}\n  ism info\n  ism send README.md -o /tmp/copy.md\n` +
     `\n"ism help COMMAND" tells more.\n`;
 }

@@ -1,8 +1,8 @@
 /** The kinds of arguments that commands share. */
-import type { Kind } from "./command.ts";
+import { type AnyCommand, isFlag, type Kind } from "./command.ts";
 import { DATA_FORM_NAMES, type DataSource, parseData } from "./text/data.ts";
 import { quoteText } from "./text/diagnostic.ts";
-import { parseBigNumber, parseNumber } from "./text/number.ts";
+import { parseBigNumber, parseNumber, parseSeconds } from "./text/number.ts";
 import { UsageError } from "./text/usage_error.ts";
 
 /** A whole number that fits a double exactly. */
@@ -14,6 +14,12 @@ export function number(placeholder: string, limits: { min?: number; max?: number
 export function bigNumber(placeholder: string): Kind<bigint> {
   return { placeholder, parse: parseBigNumber };
 }
+
+/** Seconds, up to a day; fractions to the microsecond. */
+export const SECONDS: Kind<number> = {
+  placeholder: "SECONDS",
+  parse: (text, what) => parseSeconds(text, what, 86_400),
+};
 
 /** Any text. */
 export function text(placeholder: string, choices?: Kind<string>["choices"]): Kind<string> {
@@ -36,6 +42,14 @@ export function choice<const Word extends string>(placeholder: string, words: re
 }
 
 export const FILE: Kind<string> = { placeholder: "FILE", parse: parsePath, choices: "file" };
+
+/** The files that a command is given by name, `-` left out. */
+export function filesOf(command: AnyCommand, values: Readonly<Record<string, unknown>>): string[] {
+  return Object.entries({ ...command.args, ...command.options })
+    .filter(([, spec]) => !isFlag(spec) && spec.kind === FILE)
+    .map(([key]) => values[key])
+    .filter((value): value is string => typeof value === "string" && value !== "-");
+}
 
 function parsePath(value: string, what: string): string {
   if (value === "" || value.includes("\0")) {

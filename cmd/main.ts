@@ -5,7 +5,8 @@ import { externalCompletions } from "./completion/external.ts";
 import { COMPLETE_CALL } from "./completion/scripts.ts";
 import { COMMANDS } from "./table.ts";
 import { EXIT } from "./failure.ts";
-import { readText } from "./files.ts";
+import { isSameFile, readText } from "./files.ts";
+import { filesOf } from "./kinds.ts";
 import { MAX_SCRIPT_BYTES } from "./limits.ts";
 import { literalWord } from "./options.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, parseLine } from "./parse.ts";
@@ -14,6 +15,7 @@ import { Session } from "./session.ts";
 import { runShell } from "./shell/shell.ts";
 import { parseScript, runScript, type ScriptLine } from "./script.ts";
 import { ProcessTerminal } from "./terminal.ts";
+import { isTraceFile } from "./trace_file.ts";
 import { safeJson } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
 import { helpText, VERSION } from "./help.ts";
@@ -28,8 +30,7 @@ export async function main(args: readonly string[], terminal = new ProcessTermin
     return await runInvocation(terminal, invocation);
   } catch (error) {
     const name = invocation?.command?.name ?? (error instanceof UsageError ? error.command : undefined);
-    const verbose = args.includes("-v") || args.includes("--verbose");
-    return report(terminal, error, { json, verbose, name });
+    return report(terminal, error, { json, name });
   }
 }
 
@@ -45,6 +46,7 @@ async function runInvocation(terminal: ProcessTerminal, invocation: Invocation):
     return printText(terminal, globals, "help", { text }, text);
   }
   checkCombination(globals, invocation);
+  checkTraceFile(globals, invocation);
   const lines = scriptOf(invocation, globals);
   const session = new Session(terminal, globals, {
     hostPath: defaultHostPath(),
@@ -99,6 +101,15 @@ function checkCombination({ c, json, raw, keepGoing, commitEach }: Globals, { co
   }
   if ((keepGoing || commitEach) && c.length === 0 && command?.name !== "run") {
     throw new UsageError("--keep-going and --commit-each are for run and -c");
+  }
+}
+
+/** Refuses a trace over the script that is run. @throws {FileError} */
+function checkTraceFile({ traceFile }: Globals, invocation: Invocation): void {
+  const { command } = invocation;
+  if (traceFile === undefined || command?.name !== "run") return;
+  for (const path of filesOf(command, bindValues(invocation, () => undefined))) {
+    if (isSameFile(path, traceFile)) throw isTraceFile(path);
   }
 }
 

@@ -191,6 +191,12 @@ function noValue(key: string, token: string): UsageError {
 }
 
 function unknownOption(arg: string, names: readonly string[]): UsageError {
+  if (/^-[0-9]/.test(arg)) {
+    return new UsageError(`${quoteText(arg)} is not an option here`, {
+      token: arg,
+      hint: "a number has no sign here",
+    });
+  }
   const name = arg.replace(/^-+/, "").split("=", 1)[0]!;
   const near = nearest(name, names.filter((each) => each.length > 1));
   return new UsageError(`${quoteText(arg)} is not an option here`, {

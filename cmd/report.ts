@@ -30,7 +30,8 @@ export function failureText(
 }
 
 /**
- * Reports a failure outside of any line: bad usage, a line that is not understood, a bug.
+ * Reports a failure outside of any line: bad usage, a line that is not understood, a file, a bug. All that there is to
+ * say about these is said without -v.
  *
  * @param showPlace tell people where in the text; `--json` always tells
  * @returns the exit code
@@ -38,9 +39,8 @@ export function failureText(
 export function report(
   terminal: ProcessTerminal,
   error: unknown,
-  { json, verbose, name, showPlace = true }: {
+  { json, name, showPlace = true }: {
     readonly json: boolean;
-    readonly verbose: boolean;
     readonly name: string | undefined;
     readonly showPlace?: boolean;
   },
@@ -63,9 +63,9 @@ export function report(
       terminal.out(safeJson(document) + "\n");
     } catch (cause) {
       // Nothing more goes to standard output from here on, so that this ends.
-      return report(terminal, cause, { json, verbose, name, showPlace });
+      return report(terminal, cause, { json, name, showPlace });
     }
   }
-  terminal.err(failureText(terminal, name, failure, verbose, showPlace ? place : undefined));
+  terminal.err(failureText(terminal, name, failure, false, showPlace ? place : undefined));
   return failure.exit;
 }

@@ -11,6 +11,7 @@ import { describeFailure, EXIT, type Failure, failureJson, isKept } from "./fail
 import { createParent, FILES_WITHOUT_STDIN, identityOf, PROCESS_FILES } from "./files.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_REPEATS } from "./limits.ts";
+import { filesOf } from "./kinds.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, type Lookup } from "./parse.ts";
 import { checkExpectation } from "./expectation.ts";
 import { failureText, type LinePlace } from "./report.ts";
@@ -166,7 +167,10 @@ export class Session {
         trace,
       );
     }
+    if (this.#trace !== undefined) { for (const path of filesOf(command!, values)) this.#trace.refuse(path); }
     const context = this.#context(globals, trace);
+    // A command that looks at no function still says when there is none of that name.
+    if (this.#host !== undefined && globals.device !== undefined) void context.target;
     const tracer = this.#host?.tracer;
     if (trace !== undefined && !globals.json && globals.traceFile === undefined) {
       this.#openFirst(command!, context, trace);
@@ -320,7 +324,8 @@ export class Session {
   }
 
   get #files(): DataIo {
-    return this.stdinIsLines ? FILES_WITHOUT_STDIN : PROCESS_FILES;
+    const files = this.stdinIsLines ? FILES_WITHOUT_STDIN : PROCESS_FILES;
+    return this.#trace?.guard(files) ?? files;
   }
 
   /** Looks at the host as it is now, without creating one; undefined if there is none. @throws {HostFileError} */

@@ -1,6 +1,9 @@
 /** The file of `--trace-file`: the events of all lines, one after the other. */
 import { MAX_TRACE_EVENTS } from "./limits.ts";
-import { checkOutput, fileError } from "./files.ts";
+import { checkOutput, fileError, isSameFile, outputError } from "./files.ts";
+import type { DataIo } from "./text/data.ts";
+import { quoteText } from "./text/diagnostic.ts";
+import { FileError } from "./text/usage_error.ts";
 import type { TraceCollector } from "./trace_view.ts";
 
 /** Chrome Trace Event JSON under a name that can be written. */
@@ -10,6 +13,10 @@ export class TraceFile {
   readonly #events: Record<string, unknown>[] = [];
   /** Events behind those that are kept. */
   #dropped = 0;
+  /** There was no such file before. */
+  readonly #isNew: boolean;
+  /** A line wanted the file for something else, so that what is in it stays. */
+  #refused = false;
   /** Time at which the next line begins. */
   #time = 0;
 
@@ -17,11 +24,30 @@ export class TraceFile {
   constructor(path: string, hostPath: string) {
     this.#path = path;
     checkOutput(path, hostPath);
+    this.#isNew = !exists(path);
     try {
       this.#file = Deno.openSync(path, { write: true, create: true });
     } catch (error) {
-      throw fileError(path, error);
+      throw outputError(path, error);
     }
+  }
+
+  /** Refuses a file that a line reads or writes if it is this one; no trace is written then. @throws {FileError} */
+  refuse(path: string): void {
+    if (!isSameFile(path, this.#path)) return;
+    this.#refused = true;
+    throw isTraceFile(path);
+  }
+
+  /** The same files, but for this one. */
+  guard(files: DataIo): DataIo {
+    return {
+      ...files,
+      readFile: (path, offset, length) => {
+        this.refuse(path);
+        return files.readFile(path, offset, length);
+      },
+    };
   }
 
   /** Adds what a line did. */
@@ -42,6 +68,10 @@ export class TraceFile {
   /** Writes the events. @throws {FileError} */
   close(): void {
     try {
+      if (this.#refused) {
+        if (this.#isNew) Deno.removeSync(this.#path);
+        return;
+      }
       const text = new TextEncoder().encode(JSON.stringify({
         traceEvents: this.#events,
         ...(this.#dropped === 0 ? {} : { otherData: { dropped: this.#dropped } }),
@@ -53,5 +83,22 @@ export class TraceFile {
     } finally {
       this.#file.close();
     }
+  }
+}
+
+/** Says that a file cannot be both. */
+export function isTraceFile(path: string): FileError {
+  return new FileError(
+    path,
+    `${quoteText(path, 200)} is the file of --trace-file; name another file for the trace`,
+  );
+}
+
+function exists(path: string): boolean {
+  try {
+    Deno.lstatSync(path);
+    return true;
+  } catch {
+    return false;
   }
 }

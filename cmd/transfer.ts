@@ -4,7 +4,7 @@ import { DMB } from "../lib/ism/protocol.ts";
 import type { IsmDriver } from "../lib/ism/driver/driver.ts";
 import type { StreamWriter } from "../lib/ism/driver/stream.ts";
 import type { Context, Kind } from "./command.ts";
-import { checkOutput, fileError, openInput } from "./files.ts";
+import { checkOutput, fileError, openInput, outputError } from "./files.ts";
 import { number } from "./kinds.ts";
 import { quoteText } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
@@ -107,7 +107,7 @@ export class Sink {
     try {
       this.#file = Deno.openSync(this.#path, { write: true, create: true });
     } catch (error) {
-      throw fileError(this.#path, error);
+      throw outputError(this.#path, error);
     }
   }
 

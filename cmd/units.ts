@@ -18,3 +18,13 @@ export function roundSize(size: number): string {
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }
+
+/** From so many on, zero bytes at the end are only counted. */
+const ZEROS_COUNTED = 8;
+
+/** Bytes in hexadecimal for people: `d5c5 and 62 zero bytes`. */
+export function withoutZeros(digits: string): string {
+  const shown = digits.replace(/(?:00)+$/, "");
+  const zeros = (digits.length - shown.length) / 2;
+  return zeros < ZEROS_COUNTED ? digits : `${shown === "" ? "" : `${shown} and `}${zeros} zero bytes`;
+}

@@ -1,5 +1,5 @@
 /** `fd`, `ioctl` and `sysfs`: a driver's system calls one by one, on any descriptor (VFIO sheet 1.4, 1.5, 4.1, 6, 7). */
-import { assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { documentsOf, Program } from "./support/program.ts";
 
 /** Runs lines that all hold. */
@@ -204,7 +204,62 @@ Deno.test("ism sysfs shows where the group, the character device and the ids of 
   assertEquals([await value("vendor"), await value("device")], ["0x1014", "0x04ed"]);
   const raw = await program.run(["sysfs", "util_string", "--raw"]);
   assertEquals([raw.code, raw.bytes.length], [0, 64]);
+  // "NET1" in EBCDIC, filled up with blanks; what is not there of the other ports' names is zeros.
+  const name = `d5c5e3f1${"40".repeat(12)}`;
+  const whole = `hex:${name}${"00".repeat(48)}`;
+  assertEquals(await value("util_string"), whole);
+  const [all, info] = await Promise.all([program.run(["sysfs"]), program.run(["info", "-d", "1"])]);
+  assertMatch(all.stdout, new RegExp(`^  util_string +hex:${name} and 48 zero bytes$`, "m"));
+  assertMatch(info.stdout, new RegExp(`^  util_str +${name} and 48 zero bytes$`, "m"));
+  for (const { stdout } of [all, info]) assert(stdout.split("\n").every((line) => line.length <= 80), stdout);
+  const { capabilities } = await program.result("info", "-d", "1");
+  assertEquals(capabilities.find(({ id }: { id: number }) => id === 3).util_str, whole.slice("hex:".length));
   const unbound = documentsOf(await program.run(["--json", "-c", "unbind", "-c", "sysfs"]));
   const names = unbound[1]!.result.entries.map(({ name }: { name: string }) => name);
   assertEquals(names.includes("driver") || names.includes("vfio-dev/vfio0"), false);
+});
+
+Deno.test("ism fd names descriptors by what they are of, as ioctl does, the driver's own first", async () => {
+  using program = new Program();
+  await program.documents(["fd open /dev/vfio/vfio", "open"]);
+  const { descriptors } = await program.result("fd", "list");
+  const [, , group, device] = descriptors;
+  assertEquals(descriptors.map(({ kind }: { kind: string }) => kind), [
+    "container",
+    "container",
+    "group",
+    "device",
+  ]);
+  const lines = ["fd read device 4 --at 0x7000000000000", "fd lseek group 0", "ioctl container 0x3b64"];
+  const [read, seek, version] = await program.documents(lines);
+  assertEquals([read!.result.fd, read!.result.data], [device.fd, "1410ed04"]);
+  assertEquals(seek!.error!.code, "ESPIPE");
+  assertEquals([version!.result.fd, version!.result.ret], [descriptors[1].fd, 0], "VFIO_GET_API_VERSION");
+  const [none, closed] = await program.documents(["fd close eventfd", "fd close group"]);
+  assertMatch(none!.error!.message, /^There is no descriptor "eventfd"; open are 3 \(container\), /);
+  assertEquals(closed!.result.fd, group.fd);
+  const { code, stderr } = await program.run(["fd", "close", "dog"]);
+  assertEquals(code, 2);
+  assertMatch(
+    stderr,
+    /^ism: fd close: fd: "dog" is no descriptor; name a number or one of device, container, /,
+  );
+});
+
+Deno.test("ism says how to go on where a descriptor that was opened by hand keeps the driver out", async () => {
+  using program = new Program();
+  const lines = ["fd open /dev/vfio/0", "gid", "close", "gid", "fd close group", "gid"];
+  const documents = await program.documents(lines);
+  assertEquals(documents.map(({ error }) => error?.code), [
+    undefined,
+    "EBUSY",
+    undefined,
+    "EBUSY",
+    undefined,
+    undefined,
+  ]);
+  assertMatch(
+    String(documents[1]!.error!["hint"]),
+    /one opener: close its other descriptor first \(fd list, fd close\)$/,
+  );
 });

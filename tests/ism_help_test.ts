@@ -7,6 +7,7 @@ import { parseScript } from "../cmd/script.ts";
 import { COMMANDS } from "../cmd/table.ts";
 import { splitWords } from "../cmd/text/words.ts";
 import { inParallel, Program } from "./support/program.ts";
+import { NO_TERMINAL, plain, TerminalRun } from "./support/terminal.ts";
 
 const ALL: readonly AnyCommand[] = [...COMMANDS.values()];
 const ROOT = new URL("../", import.meta.url);
@@ -40,6 +41,24 @@ Deno.test("ism help lists every command, and help on a command ends with its exa
     assert(ok && result.text.includes("\nExamples\n"));
   }
 });
+
+for (const columns of [40, 60, 80, 132]) {
+  Deno.test({
+    name: `ism help has no line that is wider than a terminal of ${columns} columns, but for examples`,
+    ignore: NO_TERMINAL,
+    async fn() {
+      using program = new Program();
+      const script = program.write("help.ism", ["help", ...ALL.map(({ name }) => `help ${name}`)].join("\n"));
+      await using run = new TerminalRun(program, ["run", script], { columns });
+      assertEquals(await run.end(), 0);
+      const examples = new Set(ALL.flatMap(({ examples }) => examples.map((line) => `  ism ${line}`)));
+      const lines = plain(run.output).split("\n");
+      assert(lines.length > 2 * ALL.length);
+      const wide = lines.filter((line) => line.length > columns && !examples.has(line));
+      assertEquals(wide.filter((line) => /\S\s+\S/.test(line.trim())), [], "a longer word stands alone");
+    },
+  });
+}
 
 Deno.test("ism COMMAND --help and ism help COMMAND say the same", async () => {
   using program = new Program();

@@ -102,6 +102,17 @@ Deno.test.each([
   }
 });
 
+Deno.test("ism ioctl without the struct that it needs is EFAULT, and the hint names the fields", async () => {
+  using program = new Program();
+  const lines = ["ioctl device VFIO_DEVICE_GET_REGION_INFO", "ioctl container VFIO_CHECK_EXTENSION"];
+  const [missing, plain] = await program.documents(lines);
+  assertEquals([missing!.error!.code, missing!.error!["hint"]], [
+    "EFAULT",
+    "no argument was given; the fields of its struct are argsz= flags= index= cap_offset= size= offset=",
+  ]);
+  assert(plain!.ok, "an ioctl whose argument is a number takes 0");
+});
+
 Deno.test("ism ioctl shows what the kernel wrote back under the names of the fields", async () => {
   using program = new Program();
   const [, memory] = await program.documents(["open --via cdev", "dma map --size 8k"]);

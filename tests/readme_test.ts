@@ -1,5 +1,6 @@
 /** The README's console blocks and all examples are run: what is shown there is what comes. */
 import { assertEquals } from "@std/assert";
+import { FLAGS } from "./support/program.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
@@ -10,7 +11,7 @@ async function ism(
   input = "",
 ): Promise<{ code: number; output: string }> {
   const command = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", "--allow-read", "--allow-write", "--allow-env", "main.ts", ...args],
+    args: ["run", "--quiet", ...FLAGS, "main.ts", ...args],
     cwd: ROOT,
     env: { ISM_HOST: host, ISM_DEVICE: "", NO_COLOR: "1" },
     stdin: "piped",
@@ -80,3 +81,32 @@ for (const { name } of [...Deno.readDirSync(`${ROOT}examples`)].filter(({ name }
     assertEquals(Deno.readTextFileSync(`${ROOT}examples/${name}`).startsWith("# "), true);
   });
 }
+
+Deno.test("the README's line that installs the program makes a command with the permissions of the task", async () => {
+  const readme = Deno.readTextFileSync(`${ROOT}README.md`);
+  const [line = ""] = /^deno install .*$/m.exec(readme) ?? [];
+  const args = line.split(" ").slice(1);
+  assertEquals(
+    args.filter((word) => word.startsWith("--allow")),
+    FLAGS.filter((word) => word.startsWith("--allow")),
+  );
+  const directory = Deno.makeTempDirSync();
+  try {
+    const install = new Deno.Command(Deno.execPath(), {
+      args: [args[0]!, "--root", directory, ...args.slice(1)],
+      cwd: ROOT,
+      stdout: "null",
+      stderr: "null",
+    });
+    assertEquals((await install.output()).code, 0);
+    Deno.writeTextFileSync(`${directory}/file`, "text");
+    const { code, stdout } = await new Deno.Command(`${directory}/bin/ism`, {
+      args: ["send", "file", "--host", ":memory:"],
+      cwd: directory,
+      stderr: "null",
+    }).output();
+    assertEquals([code, new TextDecoder().decode(stdout).includes(" 4 bytes in ")], [0, true]);
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+});

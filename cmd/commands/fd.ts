@@ -4,14 +4,15 @@ import { DeviceFile } from "../../lib/vfio/device_file.ts";
 import { EventFdFile } from "../../lib/vfio/eventfd.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { argument, defaulted, defineCommand, type Kind, optional, rest } from "../command.ts";
-import { bigNumber, choice, COUNT, DATA, number, text } from "../kinds.ts";
+import { DESCRIPTOR, DESCRIPTOR_KINDS, type DescriptorName, findDescriptor } from "../descriptors.ts";
+import { bigNumber, choice, COUNT, DATA, text } from "../kinds.ts";
 import { renderTable } from "../terminal.ts";
 import { readShown } from "../transfer_buffer.ts";
 import { checkShown } from "../limits.ts";
 import { hexdump } from "../text/hexdump.ts";
 import { UsageError } from "../text/usage_error.ts";
 
-const FD = number("FD", { max: 0x7fff_ffff });
+const FD = argument(DESCRIPTOR, "descriptor: its number, or what it is of, as fd list shows it");
 const AT = optional(
   bigNumber("POSITION"),
   "at this position, as pread and pwrite do, and not at the descriptor's own",
@@ -92,11 +93,12 @@ export const fdClose = defineCommand({
   group: "sys",
   summary: "Close a descriptor",
   details: `A function whose last descriptor is closed is reset by the kernel.`,
-  args: { fd: argument(FD, "descriptor") },
+  args: { fd: FD },
   options: {},
   access: "write",
   examples: ["expect EBADF fd close 99"],
-  run({ target }, { fd }) {
+  run({ target }, { fd: which }) {
+    const fd = findDescriptor(target, which);
     processOf(target).close(fd);
     return { fd };
   },
@@ -107,11 +109,12 @@ export const fdRead = defineCommand({
   group: "sys",
   summary: "Read from a descriptor: read, readv, pread or preadv",
   details: `One COUNT is one buffer; several are a vector, one call of the driver each.`,
-  args: { fd: argument(FD, "descriptor"), count: rest(COUNT, "bytes of each buffer") },
+  args: { fd: FD, count: rest(COUNT, "bytes of each buffer") },
   options: { at: AT, accessible: ACCESSIBLE },
   access: "write",
   examples: ["expect EBADF fd read 99 8"],
-  run({ target }, { fd, count: counts, at, accessible }) {
+  run({ target }, { fd: which, count: counts, at, accessible }) {
+    const fd = findDescriptor(target, which);
     const process = processOf(target);
     const [count = 0n, ...more] = counts;
     if (more.length === 0) {
@@ -143,14 +146,15 @@ export const fdWrite = defineCommand({
   details:
     `One DATA is one buffer; several are a vector: on a BAR one store block each. With a --count that is longer than
 DATA the caller's buffer faults where DATA ends.`,
-  args: { fd: argument(FD, "descriptor"), data: rest(DATA, "the bytes of each buffer") },
+  args: { fd: FD, data: rest(DATA, "the bytes of each buffer") },
   options: {
     at: AT,
     count: optional(COUNT, "the count that the call passes; the length of DATA by default"),
   },
   access: "write",
   examples: ["expect EBADF fd write 99 hex:00"],
-  run(context, { fd, data, at, count }) {
+  run(context, { fd: which, data, at, count }) {
+    const fd = findDescriptor(context.target, which);
     const process = processOf(context.target);
     const segments = data.map((each) => context.load(each));
     const [buffer = new Uint8Array(), ...more] = segments;
@@ -171,23 +175,24 @@ export const fdLseek = defineCommand({
   name: "fd lseek",
   group: "sys",
   summary: "Move the position of a descriptor: no vfio descriptor can (ESPIPE)",
-  args: { fd: argument(FD, "descriptor"), offset: argument(bigNumber("OFFSET"), "bytes") },
+  args: { fd: FD, offset: argument(bigNumber("OFFSET"), "bytes") },
   options: {
     whence: defaulted(choice("WHENCE", ["set", "cur", "end"]), "set", "from where: set, cur or end"),
   },
   access: "write",
   examples: ["expect EBADF fd lseek 99 0"],
-  run({ target }, { fd, offset, whence }) {
+  run({ target }, { fd: which, offset, whence }) {
+    const fd = findDescriptor(target, which);
     const whences = { set: "SEEK_SET", cur: "SEEK_CUR", end: "SEEK_END" } as const;
     return { fd, position: hex(processOf(target).lseek(fd, offset, whences[whence])) };
   },
 });
 
 /** A descriptor, or -1 for memory without a file. */
-const FD_OR_ANON: Kind<number> = {
-  placeholder: "FD",
-  choices: ["anon"],
-  parse: (text, what) => text === "anon" ? -1 : FD.parse(text, what),
+const FD_OR_ANON: Kind<DescriptorName> = {
+  ...DESCRIPTOR,
+  choices: [...DESCRIPTOR_KINDS, "anon"],
+  parse: (text, what) => text === "anon" ? -1 : DESCRIPTOR.parse(text, what),
 };
 
 export const fdMmap = defineCommand({
@@ -201,7 +206,8 @@ VFIO_IOMMU_MAP_DMA take; "dma map" does both at once.`,
   options: { offset: defaulted(bigNumber("OFFSET"), 0n, "position in the file") },
   access: "write",
   examples: ["expect EBADF fd mmap 99 4k", "fd mmap anon 64k"],
-  run({ target }, { fd, length, offset }) {
+  run({ target }, { fd: which, length, offset }) {
+    const fd = findDescriptor(target, which);
     const process = processOf(target);
     if (fd < 0 && length > Number.MAX_SAFE_INTEGER) throw new UsageError("LENGTH is too large");
     return {

@@ -7,7 +7,7 @@ import { ErrnoError, type ErrnoName } from "../../lib/vfio/errno.ts";
 import { defineCommand, optional } from "../command.ts";
 import { REGION, regionName } from "../kinds.ts";
 import { renderTable, type Style } from "../terminal.ts";
-import { sizeText } from "../units.ts";
+import { sizeText, withoutZeros } from "../units.ts";
 
 /** A region, or why there is none. */
 type RegionRow =
@@ -132,7 +132,10 @@ function deviceText(
   text += renderTable([["IRQ", "COUNT", "FLAGS"], ...irqRows], style);
   for (const { id, name, ...fields } of capabilities) {
     text += `\n${style.bold(`${name} (${id})`)}\n`;
-    for (const [field, value] of Object.entries(fields)) text += `  ${field.padEnd(10)} ${value}\n`;
+    for (const [field, value] of Object.entries(fields)) {
+      const shown = field === "util_str" ? withoutZeros(String(value)) : String(value);
+      text += `  ${field.padEnd(10)} ${shown}\n`;
+    }
   }
   return text;
 }

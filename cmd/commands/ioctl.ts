@@ -1,9 +1,10 @@
 /** Raw ioctls on the descriptors of the driver process: what a driver that gets something wrong would be told. */
 import { snakeCase } from "../../lib/base/names.ts";
-import type { HostFunction } from "../../lib/host/host.ts";
-import type { FileKind, IoctlArg, OpenFile } from "../../lib/vfio/file.ts";
+import type { FileKind, IoctlArg } from "../../lib/vfio/file.ts";
+import { ErrnoError } from "../../lib/vfio/errno.ts";
 import { type AnyStruct, findIoctl, ioctlNames, type KnownIoctl } from "../../lib/vfio/strace.ts";
 import { argument, type Context, defineCommand, optional, rest } from "../command.ts";
+import { DESCRIPTOR, DESCRIPTOR_KINDS, findDescriptor } from "../descriptors.ts";
 import { number, text } from "../kinds.ts";
 import { checkShown } from "../limits.ts";
 import { structFields } from "../struct_fields.ts";
@@ -13,26 +14,6 @@ import { quoteText } from "../text/diagnostic.ts";
 import { nearest } from "../text/nearest.ts";
 import { parseBigNumber, parseNumber } from "../text/number.ts";
 import { UsageError } from "../text/usage_error.ts";
-
-const KINDS: readonly FileKind[] = ["device", "container", "group", "iommufd", "eventfd"];
-
-/** The descriptor that a word names: a number, or the first one of a kind. */
-function findDescriptor(
-  { driver, guest }: HostFunction,
-  which: string,
-): readonly [fd: number, file: OpenFile] {
-  const open = [...guest.kernel.process.files()];
-  if (/^[0-9]/.test(which)) {
-    const fd = parseNumber(which, "descriptor");
-    return [fd, guest.kernel.process.file(fd)];
-  }
-  const own = driver.isOpen ? driver.descriptor.fds : [];
-  const matching = open.filter(([, { kind }]) => kind === which);
-  const found = matching.find(([fd]) => own.includes(fd)) ?? matching[0];
-  if (found !== undefined) return found;
-  const there = open.map(([fd, { kind }]) => `${fd} (${kind})`).join(", ") || "none";
-  throw new UsageError(`There is no descriptor ${quoteText(which)}; open are ${there}`, { token: which });
-}
 
 /** Names of a struct's fields as the headers spell them, each with the codec's own. */
 function fieldNames(struct: AnyStruct): Map<string, string> {
@@ -124,17 +105,39 @@ function findRequest(kind: FileKind, word: string): Request {
   });
 }
 
+/** Calls; an EFAULT because no struct was given says how to give one. @throws {ErrnoError} */
+function helped({ struct }: Request, words: readonly string[], call: () => number): number {
+  try {
+    return call();
+  } catch (error) {
+    if (
+      !(error instanceof ErrnoError) || error.code !== "EFAULT" || struct === undefined || words.length > 0
+    ) {
+      throw error;
+    }
+    const fields = [...fieldNames(struct).keys()].map((name) => `${name}=`).join(" ");
+    throw new ErrnoError(error.code, {
+      layer: error.layer,
+      rule: error.rule,
+      source: error.source,
+      message: error.message,
+      hint: `no argument was given; the fields of its struct are ${fields}`,
+    });
+  }
+}
+
 export const ioctl = defineCommand({
   name: "ioctl",
   group: "sys",
   summary: "Call any ioctl on a descriptor of the driver process",
-  details: `WHICH is a descriptor number or a kind: ${KINDS.join(", ")}. REQUEST is a name such as
+  details: `WHICH is a descriptor number or a kind: ${DESCRIPTOR_KINDS.join(", ")}. REQUEST is a name such as
 VFIO_DEVICE_GET_REGION_INFO, or a number. The argument is a number (the field of a struct that has only one, such as the
 container of VFIO_GROUP_SET_CONTAINER), the struct's bytes as DATA, or its fields as NAME=VALUE (fields that are left out
-are 0); behind the fields, fds=5,-1 adds descriptors and DATA adds bytes. What the
+are 0); behind the fields, fds=5,-1 adds descriptors and DATA adds bytes. Without an argument there is no memory behind
+the pointer. What the
 kernel wrote back is shown; --field chooses one field of it, which is then also what \`let\` keeps.`,
   args: {
-    which: argument(text("WHICH", KINDS), "descriptor number, or a kind of descriptor"),
+    which: argument({ ...DESCRIPTOR, placeholder: "WHICH" }, "descriptor number, or a kind of descriptor"),
     request: argument(text("REQUEST"), "name or number"),
     argument: rest(text("ARGUMENT"), "a number, DATA, or fields", { optional: true }),
   },
@@ -153,8 +156,9 @@ kernel wrote back is shown; --field chooses one field of it, which is then also 
   run(context, { which, request: word, argument: words, size, field }) {
     const { target } = context;
     // A number is what the user opened; a kind is a descriptor of the function, which is opened for it.
-    if (!/^[0-9]/.test(which)) void target.driver.descriptor;
-    const [fd, file] = findDescriptor(target, which);
+    if (typeof which !== "number") void target.driver.descriptor;
+    const fd = findDescriptor(target, which);
+    const file = target.guest.kernel.process.file(fd);
     const found = findRequest(file.kind, word);
     const { request, struct } = found;
     const names = struct === undefined ? [] : [...fieldNames(struct).keys()];
@@ -170,7 +174,7 @@ kernel wrote back is shown; --field chooses one field of it, which is then also 
       sized.set(arg.subarray(0, size));
       arg = sized;
     }
-    const ret = target.guest.kernel.process.ioctl(fd, request, arg);
+    const ret = helped(found, words, () => target.guest.kernel.process.ioctl(fd, request, arg));
     const data = typeof arg === "number" ? "" : arg.toHex();
     const fields = struct === undefined || typeof arg === "number" ? {} : structFields(struct, arg);
     return { fd, ret, fields, data, ...(field === undefined ? {} : { field }) };

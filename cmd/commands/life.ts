@@ -42,6 +42,7 @@ export const close = defineCommand({
   name: "close",
   group: "host",
   summary: "Unregister everything and close the function; the kernel resets it",
+  details: `What "fd open" and "ioctl" opened stays open; "fd close" closes it.`,
   args: {},
   options: {},
   access: "write",
@@ -183,6 +184,7 @@ export const dmaUnmap = defineCommand({
     const length = size ?? target.driver.memory.find((memory) => memory.iova === iova)?.size ?? 4096;
     return { iova: hex(iova), unmapped: target.driver.unmapMemory(iova, length) };
   },
+  value: ({ unmapped }) => String(unmapped),
 });
 
 export const dmaList = defineCommand({

@@ -2,7 +2,7 @@
 import { DriverError } from "../../lib/ism/driver/descriptor.ts";
 import { StreamReader } from "../../lib/ism/driver/stream.ts";
 import { type Context, defaulted, defineCommand, optional } from "../command.ts";
-import { FILE, number } from "../kinds.ts";
+import { FILE, SECONDS } from "../kinds.ts";
 import { DMB_SIZE, progressBar, secondsSince, Sink } from "../transfer.ts";
 import { roundSize } from "../units.ts";
 import { waitFor } from "../waiting.ts";
@@ -43,7 +43,7 @@ processes find each other through the host file; the data goes through DMBs, sig
   options: {
     out: optional(FILE, "where to write what arrived; - for standard output", "o"),
     dmb: defaulted(DMB_SIZE, 1024 * 1024, "size of the DMB, 4k to 1M"),
-    timeout: optional(number("SECONDS", { max: 86_400 }), "give up when nothing happens for so long"),
+    timeout: optional(SECONDS, "give up when nothing happens for so long"),
   },
   access: "wait",
   examples: ["expect DRIVER recv -d 1 --timeout 1"],

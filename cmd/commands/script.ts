@@ -63,7 +63,8 @@ export const expect = {
     summary: "Check a command's outcome: an errno, fail, ok, =VALUE, or DATA",
     details:
       `EINVAL and its like: the command is refused with that errno; EINVAL:RULE also names the rule that "explain" and
---json show, where several have the same errno. RET: the adapter answers a return code.
+--json show, where several have the same errno. RET: the adapter answers a return code; MACHINE: the
+machine refuses behind the kernel's back; DRIVER: the driver process itself; HANG: the kernel would not return.
 hex:… and the other forms of DATA: the bytes that the command yields. Exit code 3 if it does not hold.`,
     args: { what: argument(EXPECTATION, "the expected outcome") },
     options: {},

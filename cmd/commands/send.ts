@@ -5,7 +5,7 @@ import { connect, CURSOR_DMB_BYTES, type Stream, StreamWriter } from "../../lib/
 import { findDevice } from "../device.ts";
 import { argument, type Context, defaulted, defineCommand, optional } from "../command.ts";
 import { isSameFile, refuseStdin } from "../files.ts";
-import { DEVICE, FILE, number } from "../kinds.ts";
+import { DEVICE, FILE, SECONDS } from "../kinds.ts";
 import { quoteText } from "../text/diagnostic.ts";
 import { FileError, UsageError } from "../text/usage_error.ts";
 import { DMB_SIZE, progressBar, secondsSince, Sink, Source } from "../transfer.ts";
@@ -237,7 +237,7 @@ If "ism recv" waits on the receiving function in another process, it receives; -
     back: optional(FILE, "file to send the other way at the same time"),
     backOut: optional(FILE, "where to write what arrived of --back"),
     wait: optional(
-      number("SECONDS", { max: 86_400 }),
+      SECONDS,
       "let ism recv in another process receive; wait for it",
     ),
   },

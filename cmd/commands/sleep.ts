@@ -1,6 +1,6 @@
 /** Simulated time. */
 import { argument, defineCommand } from "../command.ts";
-import { number } from "../kinds.ts";
+import { SECONDS } from "../kinds.ts";
 
 const MICROSECONDS = 1_000_000;
 
@@ -11,12 +11,12 @@ export const sleep = defineCommand({
   details:
     `The machine's clock moves by itself only with instructions, a microsecond each. This moves it on, for what the
 kernel does after a time: while an unbind waits, REQ is signalled every 10 seconds.`,
-  args: { seconds: argument(number("SECONDS", { max: 86_400 }), "seconds of the machine's clock") },
+  args: { seconds: argument(SECONDS, "seconds of the machine's clock, such as 10 or 0.5") },
   options: {},
   access: "write",
-  examples: ["sleep 10"],
+  examples: ["sleep 10", "sleep 0.5"],
   run({ host }, { seconds }) {
-    host.clock.advance(seconds * MICROSECONDS);
+    host.clock.advance(Math.round(seconds * MICROSECONDS));
     for (const { kernel } of host.guests) kernel.tick();
     return { seconds, clock: host.clock.microseconds };
   },

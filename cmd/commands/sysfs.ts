@@ -5,6 +5,7 @@ import { defineCommand, optional } from "../command.ts";
 import { text } from "../kinds.ts";
 import { escapeText } from "../text/diagnostic.ts";
 import { nearest } from "../text/nearest.ts";
+import { withoutZeros } from "../units.ts";
 
 export const sysfs = defineCommand({
   name: "sysfs",
@@ -42,7 +43,9 @@ bound with \`bind\`.`,
     const shown = entries.map((entry) => ({ ...entry, name: entry.name.slice(directory.length) }));
     const width = Math.max(...shown.map(({ name }) => name.length));
     return [path + (directory === "" ? "" : `/${directory.slice(0, -1)}`)]
-      .concat(shown.map((entry) => `  ${entry.name.padEnd(width)}  ${valueOf(entry)}`.trimEnd())).join("\n");
+      .concat(
+        shown.map((entry) => `  ${entry.name.padEnd(width)}  ${shortOf(entry)}`.trimEnd()),
+      ).join("\n");
   },
   raw: ({ entries }) => Uint8Array.fromHex(entries.map(({ data }) => data ?? "").join("")),
   value: ({ directory, entries }) =>
@@ -50,6 +53,12 @@ bound with \`bind\`.`,
       ? valueOf(entries[0]!)
       : entries.map(({ name }) => name.slice(directory.length)).join(" "),
 });
+
+/** The value in a list: bytes that are no text without the zeros at their end. */
+function shortOf(entry: Entry): string {
+  const value = valueOf(entry);
+  return value.startsWith("hex:") ? `hex:${withoutZeros(value.slice("hex:".length))}` : value;
+}
 
 interface Entry {
   readonly link?: string;

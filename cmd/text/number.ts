@@ -50,6 +50,30 @@ export function parseNumber(text: string, what: string, { min = 0, max }: Number
   return Number(value);
 }
 
+/** The machine's clock counts microseconds; nothing is shorter. */
+const SECOND = /^(0|[1-9][0-9]*)\.([0-9]+)$/;
+
+/** Parses seconds, 10 or 0.5, up to `max`, to the microsecond. @throws {UsageError} */
+export function parseSeconds(text: string, what: string, max: number): number {
+  const [, , fraction] = (text.length > MAX_CHARS ? null : SECOND.exec(text)) ?? [];
+  if (fraction === undefined) {
+    if (/^[0-9]*\.[0-9]*$/.test(text) && text.length <= MAX_CHARS) {
+      throw new UsageError(`${what}: ${quoteText(text)} is not a number; try 10 or 0.5`, { token: text });
+    }
+    return parseNumber(text, what, { max });
+  }
+  if (fraction.length > 6) {
+    throw new UsageError(`${what}: ${quoteText(text)} is finer than a microsecond; try 0.000001`, {
+      token: text,
+    });
+  }
+  const seconds = Number(text);
+  if (seconds > max) {
+    throw new UsageError(`${what}: ${quoteText(text)} is too large; the most is ${max}`, { token: text });
+  }
+  return seconds;
+}
+
 /** The value of a well-formed number, however large. */
 function readNumber(text: string): bigint | undefined {
   if (BASED.test(text)) return BigInt(text.replaceAll("_", ""));

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { parseBigNumber, parseNumber } from "./number.ts";
+import { parseBigNumber, parseNumber, parseSeconds } from "./number.ts";
 import { UsageError } from "./usage_error.ts";
 
 const GOOD: readonly (readonly [string, bigint])[] = [
@@ -146,3 +146,38 @@ Deno.test("parseNumber() reads back every safe integer", () => {
     assertEquals(parseNumber(`0x${value.toString(16)}`, "value"), value);
   }));
 });
+
+const SECONDS: readonly (readonly [text: string, seconds: number])[] = [
+  ["0", 0],
+  ["10", 10],
+  ["0x10", 16],
+  ["0.5", 0.5],
+  ["0.000001", 0.000001],
+  ["10.250000", 10.25],
+  ["99.999999", 99.999999],
+  ["100", 100],
+  ["100.0", 100],
+];
+for (const [text, seconds] of SECONDS) {
+  Deno.test(`parseSeconds() reads ${text}`, () => assertEquals(parseSeconds(text, "timeout", 100), seconds));
+}
+
+const NO_SECONDS: readonly (readonly [text: string, message: RegExp])[] = [
+  ["100.000001", /is too large; the most is 100$/],
+  ["101", /is too large; the most is 100$/],
+  ["0.0000001", /is finer than a microsecond/],
+  ["0." + "1".repeat(300), /is too long for a number$/],
+  [".", /try 10 or 0\.5$/],
+  [".5", /try 10 or 0\.5$/],
+  ["5.", /try 10 or 0\.5$/],
+  ["01.5", /is not a number/],
+  ["1.5k", /is not a number/],
+  ["-0.5", /a number has no sign here$/],
+  ["1.5.2", /is not a number/],
+  ["", /is not a number/],
+];
+for (const [text, message] of NO_SECONDS) {
+  Deno.test(`parseSeconds() refuses "${text.slice(0, 12)}"`, () => {
+    assertMatch(assertThrows(() => parseSeconds(text, "timeout", 100), UsageError).message, message);
+  });
+}

@@ -1,7 +1,7 @@
 /** Text that fits a terminal. */
 
 /** No line of help is longer than this, however wide the terminal is. */
-const WIDEST = 100;
+export const WIDEST = 100;
 /** A column of explanations is not narrower than this; on a narrow terminal it goes below the terms. */
 const NARROWEST = 24;
 

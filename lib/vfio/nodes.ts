@@ -55,7 +55,8 @@ function openGroup(kernel: Kernel, number: number, path: string): OpenFile {
     }
   }
   if (group.inUse) {
-    throw coreError("EBUSY", "single opener", source, `${path} is open already`, "a group has one opener");
+    const hint = "a group has one opener: close its other descriptor first (fd list, fd close)";
+    throw coreError("EBUSY", "single opener", source, `${path} is open already`, hint);
   }
   return new GroupFile(kernel, group);
 }

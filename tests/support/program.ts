@@ -4,7 +4,8 @@ import { assert, assertEquals, assertNotMatch } from "@std/assert";
 
 const ROOT = new URL("../../", import.meta.url);
 const MAIN = new URL("main.ts", ROOT).pathname;
-const FLAGS = permissionFlags();
+/** What the task `ism` allows the program. */
+export const FLAGS = permissionFlags();
 /** Processes that run at the same time in {@linkcode inParallel}. */
 const AT_ONCE = 4;
 

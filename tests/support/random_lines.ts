@@ -230,7 +230,7 @@ class Maker {
       case "NAME":
         return this.pick(["COMMAND", "VENDOR_ID", "STATUS", "x"]);
       case "SECONDS":
-        return this.pick(["0", "1"]);
+        return this.pick(["0", "1", "0.25"]);
     }
     return name === "code" && this.chance(60) ? String(this.below(20)) : this.number();
   }
