@@ -114,7 +114,7 @@ export const zpciMpcifc = defineCommand({
     "Modify function controls (MPCIFC) behind the kernel's back: leave an error state, register, deregister",
   details:
     `Out of the error state: reset-block lets loads and stores work again, reset-error DMA and interrupts too.
-What the function had registered is gone all the same. DATA is the FIB, 80 bytes; zeros by default.`,
+What was registered with the adapter (SBA, IEQ, DMBs) is gone all the same. DATA is the FIB, 80 bytes; zeros by default.`,
   args: {
     operation: argument(OPERATION, "operation, by name or number"),
     fib: optional(DATA, "function information block, 80 bytes"),
