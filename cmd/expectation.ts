@@ -1,9 +1,10 @@
 /** What `expect` compares with: an errno and its rule, any failure, a value, or bytes. */
 import { ERRNO } from "../lib/vfio/errno.ts";
 import type { AnyCommand, Kind, Result } from "./command.ts";
-import { describeFailure, EXIT, ExpectError } from "./failure.ts";
+import { describeFailure, EXIT, ExpectError, returnCodeRule } from "./failure.ts";
 import { DATA_FORM_NAMES, type DataIo, type DataSource, parseData } from "./text/data.ts";
 import { quoteText } from "./text/diagnostic.ts";
+import { parseNumber } from "./text/number.ts";
 import { UsageError } from "./text/usage_error.ts";
 
 /** An expected outcome. */
@@ -17,7 +18,7 @@ export type Expectation =
 /** Failures that have a word of their own instead of an errno. */
 const OWN_CODES = ["RET", "DRIVER", "MACHINE", "HANG"];
 
-/** `EINVAL`, `EINVAL:RULE`, `fail`, `ok`, `=VALUE`, or DATA. */
+/** `EINVAL`, `EINVAL:RULE`, `MACHINE:RULE`, `RET:CODE`, `fail`, `ok`, `=VALUE`, or DATA. */
 export const EXPECTATION: Kind<Expectation> = {
   placeholder: "WHAT",
   choices: [
@@ -31,7 +32,10 @@ export const EXPECTATION: Kind<Expectation> = {
     if (text === "fail" || text === "ok") return { kind: text };
     if (Object.hasOwn(ERRNO, text) || OWN_CODES.includes(text)) return { kind: "code", code: text };
     const [, code = "", rule = ""] = /^([A-Z0-9]+):(.+)$/.exec(text) ?? [];
-    if (Object.hasOwn(ERRNO, code)) return { kind: "code", code, rule };
+    if (code === "RET") {
+      return { kind: "code", code, rule: returnCodeRule(parseNumber(rule, "RET:CODE", { max: 0xffff })) };
+    }
+    if (Object.hasOwn(ERRNO, code) || code === "MACHINE") return { kind: "code", code, rule };
     if (text.startsWith("=")) return { kind: "value", value: text.slice(1) };
     if (/^E[A-Z0-9]+(:|$)/.test(text)) {
       throw new UsageError(
@@ -76,8 +80,8 @@ export function checkExpectation(
       return { expected: "ok", got: "ok" };
     case "code":
       if (got?.code !== expected.code) throw miss(expected.code);
-      if (expected.rule !== undefined && got.fields["rule"] !== expected.rule) {
-        throw miss(`${expected.code}:${expected.rule}`, `${got.code}:${got.fields["rule"]}`);
+      if (expected.rule !== undefined && got.expectable !== expected.rule) {
+        throw miss(`${expected.code}:${expected.rule}`, `${got.code}:${got.expectable}`);
       }
       return { expected: expected.code, got: got.code };
     case "value": {

@@ -6,7 +6,7 @@ import { CommandError } from "../lib/ism/driver/command_channel.ts";
 import { DriverError } from "../lib/ism/driver/descriptor.ts";
 import { ErrnoError } from "../lib/vfio/errno.ts";
 import { WouldHangError } from "../lib/vfio/zdev.ts";
-import { MachineError } from "../lib/zpci/answer.ts";
+import { CC, type MachineAnswer, MachineError } from "../lib/zpci/answer.ts";
 import { hex } from "../lib/base/hex.ts";
 import type { Style } from "./terminal.ts";
 import { escapeText } from "./text/diagnostic.ts";
@@ -53,6 +53,8 @@ export interface Failure {
   /** Errno name, or a word of our own where no errno was returned. */
   readonly code: string;
   readonly message: string;
+  /** What `expect CODE:RULE` compares with; undefined where the code says it all. */
+  readonly expectable: string | undefined;
   /** Everything of the JSON `error` object but code and message. */
   readonly fields: Readonly<Record<string, unknown>>;
   readonly refusedBy: string | undefined;
@@ -73,7 +75,14 @@ const LAYER_NAMES: Readonly<Record<string, string>> = {
 
 /** Says what an error means to the user. */
 export function describeFailure(error: unknown): Failure {
-  const base = { fields: {}, refusedBy: undefined, hint: undefined, token: undefined, stack: undefined };
+  const base = {
+    expectable: undefined,
+    fields: {},
+    refusedBy: undefined,
+    hint: undefined,
+    token: undefined,
+    stack: undefined,
+  };
   if (error instanceof ErrnoError) {
     const { code, errno, layer, rule, source, message, hint } = error;
     return {
@@ -82,6 +91,7 @@ export function describeFailure(error: unknown): Failure {
       code,
       message,
       hint,
+      expectable: rule,
       fields: { errno, layer, rule, source },
       refusedBy: `${LAYER_NAMES[layer]} (${source})`,
     };
@@ -92,6 +102,7 @@ export function describeFailure(error: unknown): Failure {
       exit: EXIT.REFUSED,
       code: "RET",
       message: error.message,
+      expectable: returnCodeRule(error.ret),
       fields: {
         ret: error.ret,
         layer: "device",
@@ -108,6 +119,7 @@ export function describeFailure(error: unknown): Failure {
       exit: EXIT.REFUSED,
       code: "MACHINE",
       message: error.message,
+      expectable: machineRule(error.answer),
       fields: {
         ...answer,
         ...(response === undefined ? {} : { response: hex(response, 4) }),
@@ -151,6 +163,19 @@ export function describeFailure(error: unknown): Failure {
   }
   const stack = error instanceof Error ? error.stack ?? error.message : String(error);
   return { ...base, exit: EXIT.BUG, code: "BUG", message: "This is a bug in ism", stack };
+}
+
+/** How `expect RET:CODE` names a return code. */
+export function returnCodeRule(ret: number): string {
+  return hex(ret, 4);
+}
+
+/** What the machine answered, in the words that the errno rules of the kernel have for it. */
+function machineRule({ cc, status, response, exception }: MachineAnswer): string | undefined {
+  if (exception !== undefined) return `${exception} exception`;
+  if (response !== undefined) return `response ${hex(response, 4)}`;
+  if (cc === CC.ERROR) return `status ${status}`;
+  return cc === CC.INVALID_HANDLE ? "function handle" : cc === CC.BUSY ? "busy" : undefined;
 }
 
 /** True where the engine could not make a buffer or a text; what it says otherwise is a bug of ours. */

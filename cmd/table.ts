@@ -49,6 +49,7 @@ import {
   zpciEvent,
   zpciRecover,
 } from "./commands/zpci.ts";
+import { zpciPcilg, zpciPcistb, zpciPcistg } from "./commands/zpci_access.ts";
 import { zpciControls, zpciMpcifc, zpciRpcit } from "./commands/zpci_controls.ts";
 
 const ALL: readonly AnyCommand[] = [
@@ -122,6 +123,9 @@ const ALL: readonly AnyCommand[] = [
   zpciControls,
   zpciMpcifc,
   zpciRpcit,
+  zpciPcilg,
+  zpciPcistg,
+  zpciPcistb,
   faultAdd,
   faultList,
   faultClear,

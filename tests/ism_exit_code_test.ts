@@ -59,6 +59,26 @@ Deno.test("ism ends with 3 when an expectation does not hold", async () => {
   }
 });
 
+Deno.test("ism ends with 3 when it is another return code or another answer of the machine", async () => {
+  using program = new Program();
+  const lines = [
+    "expect RET:5 rgid 0x1",
+    "expect RET:0x10 rgid 0x1",
+    "expect 'MACHINE:status 28' zpci mpcifc reset-error",
+    "expect 'MACHINE:function handle' zpci pcilg 15 0 3",
+    "expect 'MACHINE:response 0x0101' zpci enable",
+    "expect MACHINE:busy zpci controls --fh 1",
+  ];
+  const got = ["RET:0x0006", "RET:0x0006", "MACHINE:status 24", "MACHINE:operand exception"];
+  const documents = await program.documents(lines);
+  assertEquals(
+    documents.map(({ error }) => [error!.code, error!["got"]]),
+    [...got, "MACHINE:response 0x0102", "MACHINE:function handle"].map((text) => ["EXPECT", text]),
+  );
+  assertEquals((await program.run(["expect", "RET:0x10000", "rgid", "0x1"])).code, 2);
+  assertEquals((await program.run(["expect", "RET:x", "rgid", "0x1"])).code, 2);
+});
+
 Deno.test("ism ends with 4 when a file cannot be used", async () => {
   using program = new Program();
   const outcome = await program.run(["run", "missing.ism"]);

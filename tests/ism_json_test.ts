@@ -144,6 +144,21 @@ const ROWS: Readonly<Record<string, Row>> = {
     refused: "zpci rpcit 0x1ff00000000 4096 --fh 1",
     fields: ["cc"],
   },
+  "zpci pcilg": {
+    done: "zpci pcilg 15 0 4",
+    refused: "zpci pcilg 15 0 3",
+    fields: ["space", "offset", "length", "cc", "data"],
+  },
+  "zpci pcistg": {
+    done: "zpci pcistg 15 0x3c 1 fill:0*8",
+    refused: "zpci pcistg 15 0x3c 3 fill:0*8",
+    fields: ["space", "offset", "length", "cc"],
+  },
+  "zpci pcistb": {
+    done: "zpci pcistb 2 8 fill:0*8",
+    refused: "zpci pcistb 6 8 fill:0*8",
+    fields: ["space", "offset", "length", "cc"],
+  },
   "zpci recover": { done: "", refused: `zpci recover ${NOBODY}`, fields: [] },
   "fault add": { done: "fault add busy:1 --at 1000000", refused: `fault add cc3 ${NOBODY}`, fields: ["id"] },
   "fault list": { done: "fault list", refused: "", fields: ["faults"] },

@@ -131,11 +131,10 @@ kernel signals it when it wants the device back, at once and then every 10 secon
 
 /** One look at the interrupts, in a transaction of its own. */
 function takeInterrupts(context: Context): InterruptWalk | undefined {
-  const walk = context.transact(({ driver }) => {
+  return context.transact(({ driver }) => {
     driver.start();
-    return driver.handleInterrupt();
+    return driver.handleNextInterrupt();
   });
-  return walk.interrupts > 0 ? walk : undefined;
 }
 
 /** Looks for requests, and for when the kernel will make the next one. */

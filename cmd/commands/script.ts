@@ -63,9 +63,11 @@ export const expect = {
     summary: "Check a command's outcome: an errno, fail, ok, =VALUE, or DATA",
     details:
       `EINVAL and its like: the command is refused with that errno; EINVAL:RULE also names the rule that "explain" and
---json show, where several have the same errno. RET: the adapter answers a return code; MACHINE: the
-machine refuses behind the kernel's back; DRIVER: the driver process itself; HANG: the kernel would not return.
-hex:… and the other forms of DATA: the bytes that the command yields. Exit code 3 if it does not hold.`,
+--json show, where several have the same errno. RET: the adapter answers a return code; RET:6 this one. MACHINE: the
+machine refuses an instruction outside of the kernel; "MACHINE:status 24", "MACHINE:function handle",
+"MACHINE:response 0x0102" or "MACHINE:operand exception" in this way. DRIVER: the driver process itself; HANG: the
+kernel would not return. hex:… and the other forms of DATA: the bytes that the command yields. Exit code 3 if it does
+not hold.`,
     args: { what: argument(EXPECTATION, "the expected outcome") },
     options: {},
     access: "none",
@@ -73,6 +75,8 @@ hex:… and the other forms of DATA: the bytes that the command yields. Exit cod
       "expect EINVAL stb bar0 0xff8 seq:0*9",
       "expect 'EINVAL:4 KiB boundary' stb bar0 0xff8 seq:0*9",
       "expect hex:1410ed04 peek config 0 4",
+      "expect 'MACHINE:status 24' zpci mpcifc reset-error",
+      "expect RET:6 rgid 0x1",
     ],
     run: notDirectly,
   }),

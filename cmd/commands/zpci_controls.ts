@@ -2,7 +2,7 @@
 import { hex } from "../../lib/base/hex.ts";
 import type { FieldRow, Struct } from "../../lib/base/struct.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
-import { CC, MachineError, mpcifcStatusText, ProgramException } from "../../lib/zpci/answer.ts";
+import { CC, MachineError, mpcifcStatusText, ProgramException, statusText } from "../../lib/zpci/answer.ts";
 import { FIB, FUNCTION_CONTROLS, unpackInterrupts } from "../../lib/zpci/fib.ts";
 import { MPCIFC, mpcifc, rpcit, stpcifc } from "../../lib/zpci/mpcifc.ts";
 import { argument, defaulted, defineCommand, optional } from "../command.ts";
@@ -20,8 +20,17 @@ const CONTROL_NAMES = [
   [FUNCTION_CONTROLS.DMA_REGISTERED, "dma-registered"],
 ] as const;
 
-/** Issues an instruction outside of the kernel. @throws {MachineError} on anything but condition code 0 */
-function issue(op: string, target: HostFunction, execute: () => number): void {
+/**
+ * Issues an instruction outside of the kernel; `words` says what a status code of it means.
+ *
+ * @throws {MachineError} on anything but condition code 0
+ */
+export function issue(
+  op: string,
+  target: HostFunction,
+  execute: () => number,
+  words: typeof statusText = mpcifcStatusText,
+): void {
   let cc: number;
   try {
     cc = execute();
@@ -33,7 +42,7 @@ function issue(op: string, target: HostFunction, execute: () => number): void {
   if (cc === CC.OK) return;
   const { status } = target.guest.processor;
   const why = cc === CC.ERROR
-    ? `, status ${status}: ${mpcifcStatusText(status)}`
+    ? `, status ${status}: ${words(status)}`
     : cc === CC.BUSY
     ? ": busy"
     : `: the function is ${target.fn.state}, or that is not its handle`;
@@ -43,7 +52,11 @@ function issue(op: string, target: HostFunction, execute: () => number): void {
   );
 }
 
-const HANDLE = optional(number("FH", { max: 0xffff_ffff }), "function handle; the current one by default");
+/** Any handle, to see what a stale one does. */
+export const HANDLE = optional(
+  number("FH", { max: 0xffff_ffff }),
+  "function handle; the current one by default",
+);
 
 export const zpciControls = defineCommand({
   name: "zpci controls",
@@ -101,7 +114,7 @@ export const zpciMpcifc = defineCommand({
     "Modify function controls (MPCIFC) behind the kernel's back: leave an error state, register, deregister",
   details:
     `Out of the error state: reset-block lets loads and stores work again, reset-error DMA and interrupts too.
-What the function had registered is gone all the same. DATA is the FIB, 80 bytes; zeros by default.`,
+What was registered with the adapter (SBA, IEQ, DMBs) is gone all the same. DATA is the FIB, 80 bytes; zeros by default.`,
   args: {
     operation: argument(OPERATION, "operation, by name or number"),
     fib: optional(DATA, "function information block, 80 bytes"),

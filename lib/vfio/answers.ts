@@ -51,5 +51,5 @@ function hintFor({ op, status, refusedByDevice, at }: FailedInstruction): string
   if (at.space !== 0 || !refusedByDevice) return undefined;
   return op === "PCILG"
     ? "BAR 0 takes stores only; a DMB is read in the memory of its owner"
-    : "the token is not registered, or not for this GID, or the block leaves the DMB";
+    : "the token is not registered, or not for this GID, or the block leaves the DMB, or the owner cannot be reached";
 }

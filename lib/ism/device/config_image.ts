@@ -20,7 +20,8 @@ const WRITABLE: readonly (readonly [offset: number, mask: number])[] = [
   [0x0d, 0xff],
   [0x3c, 0xff],
   [MSI_AT + 2, 0x71], // message control: MSI enable, multiple message enable
-  ...bytes(MSI_AT + 4, 10),
+  [MSI_AT + 4, 0xfc], // message address: the two low bits read 0 (PCI Local Bus Specification 3.0, 6.8.1.4)
+  ...bytes(MSI_AT + 5, 9),
 ];
 
 function bytes(from: number, count: number): (readonly [number, number])[] {

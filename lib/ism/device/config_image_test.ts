@@ -48,7 +48,7 @@ Deno.test("the MSI capability takes enable, address and data, and keeps the rest
   const config = image();
   for (let offset = 0x3d; offset < 0x60; offset++) config.write(offset, 0xff);
   assertEquals(hexAt(config, 0x38, 8), "0000000000000000");
-  assertEquals(hexAt(config, 0x40, 16), "0500" + "f100" + "ffffffffffffffff" + "ffff" + "0000");
+  assertEquals(hexAt(config, 0x40, 16), "0500" + "f100" + "fcffffffffffffff" + "ffff" + "0000");
   assertEquals(hexAt(config, 0x50, 16), "00".repeat(16));
 });
 

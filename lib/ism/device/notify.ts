@@ -53,10 +53,11 @@ export function signalDmb(owner: IsmAdapter, sbaIndex: number, idx: number): voi
 export function postEvent(to: IsmAdapter, event: IsmEvent, trigger: boolean): void {
   const { dma } = to.fn;
   if (to.ieq === undefined || to.sba === undefined) return;
-  if (dma.resolve(to.sba, SBA.BYTES) !== DMA.OK) return;
-  const { bytes: sba, offset: sbaAt } = dma;
+  // The entry is what is written first (zPCI sheet 9.2), so it is what a fault is reported of first.
   if (dma.resolve(to.ieq, IEQ.BYTES) !== DMA.OK) return;
   const { bytes: queue, offset: queueAt } = dma;
+  if (dma.resolve(to.sba, SBA.BYTES) !== DMA.OK) return;
+  const { bytes: sba, offset: sbaAt } = dma;
   if ((sba[sbaAt]! & SBA.EVENT) === 0) to.ieqUnread = 0;
   if (to.ieqUnread === IEQ.SLOTS) {
     to.statistics.ieqOverflows++;

@@ -270,7 +270,22 @@ export class IsmDriver {
   handleInterrupt(only?: ReadonlySet<number>): InterruptWalk {
     const registered = this.#registrations;
     if (registered === undefined) throw new DriverError("The driver has no SBA and IEQ registered");
+    return this.#walk(registered, takeCount(this.#sys, registered.eventfd), only);
+  }
+
+  /** As {@linkcode handleInterrupt}, but only if an interrupt came: what was set without one stays for the next walk. */
+  handleNextInterrupt(): InterruptWalk | undefined {
+    const registered = this.#registrations;
+    if (registered === undefined) throw new DriverError("The driver has no SBA and IEQ registered");
     const interrupts = takeCount(this.#sys, registered.eventfd);
+    return interrupts === 0 ? undefined : this.#walk(registered, interrupts, undefined);
+  }
+
+  #walk(
+    registered: Registrations,
+    interrupts: number,
+    only: ReadonlySet<number> | undefined,
+  ): InterruptWalk {
     const sba = this.#sys.memory(registered.sba.vaddr, SBA.BYTES, true);
     const dmbs = takeSignals(sba, only).map(({ index, mask }) => ({
       index,
