@@ -350,8 +350,11 @@ export class IsmDriver {
 
   /** Frees the memory of everything that was registered; the device does not hold it any more. */
   #forget(): void {
-    for (const dmb of this.#dmbs.values()) this.#release(dmb);
-    this.#dmbs.clear();
+    for (const dmb of this.#dmbs.values()) {
+      // First: what cannot be unmapped is not released twice.
+      this.#dmbs.delete(dmb.token);
+      this.#release(dmb);
+    }
     this.#vlans.clear();
     const registered = this.#registrations;
     if (registered === undefined) return;
