@@ -11,7 +11,11 @@ const WORKER = new URL("./support/document_worker.ts", import.meta.url).pathname
 const TIME_LIMIT_MS = 120_000;
 
 /** Runs mutations in a process of its own, in parts, so that one that hangs is told. */
-async function outcomes(kind: "document" | "file", count: number, part: number): Promise<Record<string, number>> {
+async function outcomes(
+  kind: "document" | "file",
+  count: number,
+  part: number,
+): Promise<Record<string, number>> {
   const totals: Record<string, number> = {};
   for (let first = 0; first < count; first += part) {
     using program = new Program();
