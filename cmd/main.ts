@@ -55,6 +55,8 @@ async function runInvocation(terminal: ProcessTerminal, invocation: Invocation):
   try {
     if (command?.name === "shell") return await runShell(session, historyPath());
     return lines === undefined ? await session.runLine(invocation) : await runScript(session, lines);
+  } catch (error) {
+    throw await session.blame(error);
   } finally {
     session.close();
   }

@@ -6,6 +6,7 @@ import { HostStore, MEMORY_HOST } from "../lib/host/store.ts";
 import { defaultTopology } from "../lib/host/topology.ts";
 import { TRACE_LAYERS } from "../lib/base/trace.ts";
 import type { AnyCommand, Context, Result } from "./command.ts";
+import { blame } from "./damage.ts";
 import { findDevice } from "./device.ts";
 import { describeFailure, EXIT, type Failure, failureJson, isKept } from "./failure.ts";
 import { createParent, FILES_WITHOUT_STDIN, identityOf, PROCESS_FILES } from "./files.ts";
@@ -87,8 +88,8 @@ export class Session {
       this.lastResult = result;
       this.#printResult(invocation.command!, result, globals, trace, place);
       return EXIT.OK;
-    } catch (error) {
-      const failure = describeFailure(error);
+    } catch (thrown) {
+      const failure = describeFailure(await this.blame(thrown));
       // What lines before this one printed is undone with them.
       if (!isKept(failure.exit) && !globals.keepGoing) this.terminal.discard();
       this.#printFailure(name, failure, globals, trace, place);
@@ -135,6 +136,11 @@ export class Session {
     } finally {
       this.end({ commit: keep && access === "write" && !globals.dryRun, unchanged: access === "read" });
     }
+  }
+
+  /** The error, or what is wrong with the host file if that explains it. */
+  async blame(error: unknown): Promise<unknown> {
+    return await blame(error, this.#store);
   }
 
   /** Begins a transaction that covers the lines until {@linkcode end}. @throws {HostFileError} */

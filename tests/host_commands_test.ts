@@ -180,16 +180,22 @@ Deno.test("host import refuses a document with numbers or rows that no host has"
   const documents: readonly (readonly [document: unknown, message: RegExp])[] = [
     [
       changed("driver/16", (row) => (row["registrations"] as { lastSlot: number }).lastSlot = 1.5),
-      /1\.5 at driver\/16\.registrations\.lastSlot/,
+      /state: driver\/16: registrations\.lastSlot: Invalid integer: Received 1\.5$/m,
     ],
-    [changed("guest/0/storage", (row) => row["next"] = 1e300), /1e\+300 at guest\/0\/storage\.next/],
-    [changed("fabric/2017", (row) => row["nextToken"] = -2), /-2 at fabric\/2017\.nextToken/],
+    [
+      changed("guest/0/storage", (row) => row["next"] = 1e300),
+      /state: guest\/0\/storage: next: Invalid value: .* received 1e\+300$/m,
+    ],
+    [
+      changed("fabric/2017", (row) => row["nextToken"] = -2),
+      /state: fabric\/2017: nextToken: Invalid value: Expected >=1 but received -2$/m,
+    ],
     [
       changed("adapter/16", (row) => row["dmbs"] = 5),
-      /^ism: host import: "d\.json" is no exported host: state: /,
+      /^ism: host import: "d\.json" is no exported host: state: adapter\/16: dmbs: Invalid type: /,
     ],
-    [{ ...document, state: { ...document.state, more: 1 } }, /state: there is nothing called more/],
-    [{ ...document, state: { ...document.state, clock: undefined } }, /state: .*clock/],
+    [{ ...document, state: { ...document.state, more: 1 } }, /state: more: there is nothing of this name/],
+    [{ ...document, state: { ...document.state, clock: undefined } }, /state: clock: it is missing/],
     [
       { ...document, pages: [{ ...document.pages[0], address: "0x7fffffff000" }] },
       /pages: 0x7fffffff000 of guest 0 is no memory/,

@@ -8,7 +8,7 @@ import { FORMAT, migrate } from "../lib/host/migrations.ts";
 import { parseTopology } from "../lib/host/topology.ts";
 import type { Json } from "../lib/base/json.ts";
 import { FULL_TOPOLOGY, furnish } from "./support/full_host.ts";
-import { assertNoStack, exists, inParallel, Program } from "./support/program.ts";
+import { assertNoStack, exists, inParallel, killAfter, Program } from "./support/program.ts";
 
 /** Formats that are not written any more, each with a file and an export under tests/fixtures. */
 const OLDER = [1] as const;
@@ -160,7 +160,7 @@ Deno.test.each(OLDER.map((format) => ({ format })))(
       }
       program.write("host.db", file);
       const child = program.spawn(["fault", "clear"]);
-      const timer = setTimeout(() => child.kill("SIGKILL"), delay);
+      const timer = killAfter(child, delay);
       await child.stdin.close();
       const { success } = await child.output();
       clearTimeout(timer);

@@ -1,16 +1,10 @@
 /** The host file: create, show, check, export, import, reset, delete. */
-import { checkHost } from "../../lib/host/check.ts";
-import {
-  type ExportedHost,
-  ExportError,
-  exportHost,
-  ImportError,
-  importHost,
-} from "../../lib/host/export.ts";
+import { type ExportedHost, ExportError, exportHost } from "../../lib/host/export.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { FORMAT } from "../../lib/host/migrations.ts";
 import { HostStore } from "../../lib/host/store.ts";
 import { defaultTopology, parseTopology, type Topology, TopologyError } from "../../lib/host/topology.ts";
+import { damagedHost, hostFaults } from "../damage.ts";
 import { argument, defineCommand, flag, optional } from "../command.ts";
 import { checkOutput, createParent, readText, writeText } from "../files.ts";
 import { FILE, number } from "../kinds.ts";
@@ -143,8 +137,8 @@ export const hostImport = defineCommand({
   options: { force: flag("replace an existing host file") },
   access: "file",
   examples: ["host import saved.json --force"],
-  run({ hostPath, isDefaultHost, dryRun }, { file, force }) {
-    const host = readHost(file);
+  async run({ hostPath, isDefaultHost, dryRun }, { file, force }) {
+    const host = await readHost(file);
     if (!dryRun) {
       if (isDefaultHost) createParent(hostPath);
       HostStore.create(hostPath, host, { force }).close();
@@ -154,13 +148,12 @@ export const hostImport = defineCommand({
 });
 
 /** Reads an exported host, whose invariants must hold. @throws {FileError} */
-function readHost(path: string): Host {
+async function readHost(path: string): Promise<Host> {
+  // Other commands start without the schema.
+  const { ImportError, importHost } = await import("../../lib/host/import.ts");
   const name = quoteText(path, 200);
   try {
-    const host = importHost(readJson(path));
-    const [wrong] = checkHost(host);
-    if (wrong !== undefined) throw new ImportError(wrong);
-    return host;
+    return importHost(readJson(path));
   } catch (error) {
     if (!(error instanceof ImportError)) throw error;
     throw new FileError(path, `${name} is no exported host: ${error.message}`);
@@ -175,14 +168,9 @@ export const hostCheck = defineCommand({
   options: {},
   access: "read",
   examples: ["host check"],
-  run({ host, hostPath, store }) {
-    const wrong = [...store.damages(), ...checkHost(host)];
-    if (wrong.length > 0) {
-      throw new FileError(
-        hostPath,
-        `${quoteText(hostPath, 200)} is damaged: ${wrong.join("; ")}; restore a copy`,
-      );
-    }
+  async run({ host, hostPath, store }) {
+    const wrong = [...store.damages(), ...await hostFaults(host, store.rows())];
+    if (wrong.length > 0) throw damagedHost(hostPath, wrong);
     const { now, created } = store.format;
     return { host: hostPath, ok: true, format: now, created_format: created };
   },

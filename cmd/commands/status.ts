@@ -12,7 +12,10 @@ function describe({ guest, fn, adapter, driver, zdev }: HostFunction) {
   const sba = registrations === undefined
     ? undefined
     : process.memory(registrations.sba.vaddr, SBA.BYTES, false);
-  const eventfds = [...process.files()].filter(([fd]) => fd === registrations?.eventfd);
+  // Somebody may have closed it by hand, and opened something else in its place.
+  const eventfds = [...process.files()].filter(([fd, { kind }]) =>
+    fd === registrations?.eventfd && kind === "eventfd"
+  );
   const pending = eventfds.map(([, file]) => Number(guest.kernel.eventFd(file.id).count))[0] ?? 0;
   return {
     address: zdev.name,

@@ -1,6 +1,7 @@
 /** Invariants of a host: what must be true of any state that this program can have left behind. */
 import { PAGE_SIZE } from "../zpci/storage.ts";
-import { DATA_OFFSET, DMB, IEQ, SBA } from "../ism/protocol.ts";
+import { DATA_OFFSET, DMB, SBA } from "../ism/protocol.ts";
+import { ismConfigRegisters } from "../ism/device/config_image.ts";
 import type { Host, HostFunction } from "./host.ts";
 
 /** Every invariant that does not hold, one sentence each. */
@@ -51,31 +52,31 @@ function checkFunction({ zdev, fn, adapter, guest }: HostFunction): string[] {
   const wrong: string[] = [];
   const here = `Function ${zdev.name} of ${guest.name}`;
   const say = (text: string) => wrong.push(`${here}: ${text}`);
-  const reaches = (iova: number, length: number) => {
-    for (let at = 0; at < length; at += PAGE_SIZE) {
-      if (!fn.dma.reaches(iova + at, Math.min(PAGE_SIZE, length - at))) return false;
-    }
-    return true;
-  };
-  if (fn.state === "enabled") {
-    if (adapter.sba !== undefined && !reaches(adapter.sba, SBA.BYTES)) say("the SBA is not mapped");
-    if (adapter.ieq !== undefined && !reaches(adapter.ieq, IEQ.BYTES)) say("the IEQ is not mapped");
-    for (const { iova, length, token } of adapter.dmbs.values()) {
-      if (!reaches(iova, length)) say(`DMB 0x${token.toString(16)} is not mapped`);
-    }
-  } else if (adapter.sba !== undefined || adapter.ieq !== undefined || adapter.dmbs.size > 0) {
-    say(`it is ${fn.state}, and still has something registered`);
-  }
+  // Whether they are mapped is no invariant: a machine that refuses RPCIT does not hear of an unmap.
+  const holds = adapter.sba !== undefined || adapter.ieq !== undefined || adapter.dmbs.size > 0;
+  if (fn.state !== "enabled" && holds) say(`it is ${fn.state}, and still has something registered`);
   for (const { sbaIndex, length, token } of adapter.dmbs.values()) {
     if (sbaIndex < 0 || sbaIndex >= SBA.INDICES) say(`DMB 0x${token.toString(16)} has index ${sbaIndex}`);
     if (length < DMB.UNIT || length > DMB.MAX || length % DMB.UNIT !== 0) {
       say(`DMB 0x${token.toString(16)} has ${length} bytes`);
     }
   }
+  const fixed = fixedRegister(fn, adapter.config.snapshot());
+  if (fixed !== undefined) say(`config space of the machine has another value at 0x${fixed.toString(16)}`);
   const open = guest.kernel.device(zdev)?.openCount ?? 0;
   const descriptors = [...guest.kernel.process.files()].filter(([, file]) =>
     file.kind === "device" && file.id === zdev.facts.fid
   );
   if (open > descriptors.length) say(`it is open ${open} times, with ${descriptors.length} descriptors`);
   return wrong;
+}
+
+/** Offset of a byte of config space that no write can have given its value; undefined if there is none. */
+function fixedRegister({ identity }: HostFunction["fn"], bytes: Uint8Array): number | undefined {
+  const registers = ismConfigRegisters(identity.barExponents, identity.barFlags);
+  const offset = bytes.findIndex((byte, at) => {
+    registers.write(at, byte);
+    return registers.read(at) !== byte;
+  });
+  return offset < 0 ? undefined : offset;
 }

@@ -1,19 +1,10 @@
 /**
- * A host as one readable JSON document: topology, state by key, memory by page. Import of an export gives the same
- * host, and its export the same bytes.
+ * A host as one readable JSON document: topology, state by key, memory by page. import.ts makes a host of it again.
  */
-import * as v from "valibot";
 import type { Json } from "../base/json.ts";
 import { type MainStorage, PAGE_SIZE } from "../zpci/storage.ts";
-import { Host } from "./host.ts";
-import { issueText } from "./issue.ts";
-import { FORMAT, migrate, OLDEST_FORMAT } from "./migrations.ts";
-import { parseTopology, TopologyError } from "./topology.ts";
-
-/** A document that is no host. */
-export class ImportError extends Error {
-  override readonly name = "ImportError";
-}
+import type { Host } from "./host.ts";
+import { FORMAT } from "./migrations.ts";
 
 /** A memory page: which guest, where, what. */
 interface ExportedPage {
@@ -45,18 +36,6 @@ function* pagesOf(storage: MainStorage, stored: readonly number[] | undefined): 
   );
   yield* [...new Set([...stored, ...written])].sort((a, b) => a - b);
 }
-
-const DOCUMENT = v.strictObject({
-  ism: v.literal("host"),
-  schema: v.pipe(v.number(), v.integer(), v.minValue(OLDEST_FORMAT), v.maxValue(FORMAT)),
-  topology: v.unknown(),
-  state: v.record(v.string(), v.unknown()),
-  pages: v.array(v.strictObject({
-    guest: v.pipe(v.number(), v.integer(), v.minValue(0)),
-    address: v.pipe(v.string(), v.regex(/^0x[0-9a-f]{1,12}$/)),
-    data: v.pipe(v.string(), v.regex(/^([0-9a-f]{2})*$/), v.length(PAGE_SIZE * 2)),
-  })),
-});
 
 /** Most memory that a document holds, in pages: more would be a longer text than can be read again. */
 export const MAX_EXPORT_PAGES = 32_768;
@@ -102,55 +81,4 @@ export function exportHost(
     state: Object.fromEntries(host.save()),
     pages,
   };
-}
-
-/** Numbers of saved state are whole, and never below -1, which is the slot before the first. @throws {ImportError} */
-function checkNumbers(value: Json, where: string): void {
-  if (typeof value === "number" && (!Number.isSafeInteger(value) || value < -1)) {
-    throw new ImportError(`state: ${value} at ${where} is no number that a host can have`);
-  }
-  if (value === null || typeof value !== "object") return;
-  for (const [name, each] of Object.entries(value)) checkNumbers(each, `${where}.${name}`);
-}
-
-/** Builds the host that a document of this or an older format describes. @throws {ImportError} */
-export function importHost(json: unknown): Host {
-  const format = v.safeParse(v.object({ ism: v.literal("host"), schema: v.number() }), json);
-  if (format.success && format.output.schema > FORMAT) {
-    throw new ImportError(
-      `it has format ${format.output.schema}, this ism knows formats up to ${FORMAT}; use a newer ism`,
-    );
-  }
-  const parsed = v.safeParse(DOCUMENT, json, { abortEarly: true });
-  if (!parsed.success) {
-    throw new ImportError(issueText(parsed.issues[0], "the document"));
-  }
-  const { schema, topology, state, pages } = parsed.output;
-  const byPlace = new Map(pages.map(({ guest, address, data }) => [`${guest}:${Number(address)}`, data]));
-  try {
-    const rows = new Map(Object.entries({ ...state, topology })) as Map<string, Json>;
-    for (const [key, value] of rows) checkNumbers(value, key);
-    const migrated = migrate(rows, schema);
-    const host = Host.restore(parseTopology(migrated.get("topology")), {
-      get: (key) => structuredClone(migrated.get(key)),
-      page: (guest, address) => {
-        const data = byPlace.get(`${guest}:${address}`);
-        return data === undefined ? undefined : Uint8Array.fromHex(data);
-      },
-    });
-    const known = new Set(host.save().keys()).add("topology");
-    const stranger = [...migrated.keys()].find((key) => !known.has(key));
-    if (stranger !== undefined) throw new ImportError(`state: there is nothing called ${stranger}`);
-    // Every page becomes a dirty one, so that the new host file gets it.
-    for (const { guest, address } of pages) {
-      const buffer = host.guests[guest]?.partition.storage.find(Number(address), PAGE_SIZE);
-      if (buffer === undefined) throw new ImportError(`pages: ${address} of guest ${guest} is no memory`);
-      buffer.touch(Number(address) - buffer.address, PAGE_SIZE, true);
-    }
-    return host;
-  } catch (error) {
-    if (error instanceof ImportError) throw error;
-    if (error instanceof TopologyError) throw new ImportError(`topology: ${error.message}`);
-    throw new ImportError(`state: ${error instanceof Error ? error.message : String(error)}`);
-  }
 }

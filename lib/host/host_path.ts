@@ -27,6 +27,19 @@ export class DamagedFileError extends HostFileError {
   }
 }
 
+/** Rows of state that were stored whole and are no host: somebody edited them. */
+export class UnreadableStateError extends DamagedFileError {
+  /** @param cause what making a host of them ended with */
+  constructor(path: string, cause: unknown) {
+    const isSentence = cause instanceof Error && !NO_SENTENCES.has(cause.constructor);
+    const what = isSentence ? cause.message : "no host can be made of its state";
+    super(`${path} is damaged: ${what}`);
+  }
+}
+
+/** Errors of the engine, which say nothing to a user. */
+const NO_SENTENCES: ReadonlySet<unknown> = new Set([TypeError, RangeError, SyntaxError, ReferenceError]);
+
 const CODE_TEXT: Readonly<Record<string, string>> = {
   ENOENT: "its directory does not exist",
   ENOTDIR: "a part of its path is not a directory",

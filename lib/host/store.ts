@@ -25,6 +25,7 @@ import {
   findFile,
   HostFileError,
   removeFile,
+  UnreadableStateError,
 } from "./host_path.ts";
 import { FORMAT, migrate, MigrationError, OLDEST_FORMAT } from "./migrations.ts";
 import { parseTopology, type Topology } from "./topology.ts";
@@ -307,12 +308,9 @@ export class HostStore implements Disposable {
     const manifest = this.#stored.get(MANIFEST);
     if (manifest === undefined || !this.#stored.has("topology")) throw this.#damaged("rows are missing");
     this.#stored.delete(MANIFEST);
-    this.#manifest = JSON.parse(manifest) as Manifest;
-    if (this.#manifest.states !== this.#stored.size) throw this.#damaged("rows are missing or surplus");
     const page = this.#db.prepare("SELECT data, sum FROM page WHERE guest = ? AND address = ?");
-    const get = this.#format === FORMAT ? (key: string) => parse(this.#stored.get(key)) : this.#migrated();
     const source: StateSource = {
-      get,
+      get: (key) => migrated === undefined ? parse(this.#stored.get(key)) : migrated.get(key),
       page: (guest, address) => {
         const row = this.#guard(() => page.get(guest, address));
         if (row === undefined) return undefined;
@@ -321,23 +319,24 @@ export class HostStore implements Disposable {
         return data;
       },
     };
+    let migrated: ReadonlyMap<string, Json> | undefined;
     try {
-      return Host.restore(parseTopology(get("topology")), source);
+      this.#manifest = JSON.parse(manifest) as Manifest;
+      if (this.#manifest.states !== this.#stored.size) throw this.#damaged("rows are missing or surplus");
+      if (this.#format !== FORMAT) migrated = this.rows();
+      return Host.restore(parseTopology(source.get("topology")), source);
     } catch (error) {
       if (error instanceof HostFileError) throw error;
       // State is only ever written by this program: whatever is wrong with it, the file was damaged.
-      throw this.#damaged(error instanceof Error ? error.message : String(error));
+      throw new UnreadableStateError(this.path, error);
     }
   }
 
-  /** State by key, taken through the steps from an older format. */
-  #migrated(): (key: string) => Json | undefined {
+  /** Every row of state as it was loaded, in this format. @throws {HostFileError} if it has an older one that is wrong */
+  rows(): ReadonlyMap<string, Json> {
+    const rows = new Map([...this.#stored].map(([key, json]) => [key, parse(json)!]));
     try {
-      const state = migrate(
-        new Map([...this.#stored].map(([key, json]) => [key, parse(json)!])),
-        this.#format,
-      );
-      return (key) => state.get(key);
+      return migrate(rows, this.#format);
     } catch (error) {
       if (!(error instanceof MigrationError)) throw error;
       throw this.#damaged(

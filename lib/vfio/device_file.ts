@@ -215,9 +215,15 @@ export class DeviceFile extends OpenFile {
       return 0;
     }
     const ioas = this.#bound!.iommufd.pageTable(ptId);
-    const pageTable = this.#bound!.iommufd.attach(ioas, this.device.zdev);
-    this.#ioas = ioas.id;
-    writeWord(arg, ATTACH_PT.offsetOf("ptId"), pageTable);
+    const { zdev } = this.device;
+    try {
+      const pageTable = this.#bound!.iommufd.attach(ioas, zdev);
+      this.#ioas = ioas.id;
+      writeWord(arg, ATTACH_PT.offsetOf("ptId"), pageTable);
+    } finally {
+      // A machine that refuses the new one has taken the old one already.
+      if (zdev.domain === undefined) this.#ioas = undefined;
+    }
     return 0;
   }
 

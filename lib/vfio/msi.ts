@@ -6,6 +6,8 @@ import { ErrnoError } from "./errno.ts";
 import type { Zdev } from "./zdev.ts";
 
 const CAPABILITY_POINTER = 0x34;
+/** Where Linux gives up on a chain without an end (drivers/pci/pci.c: PCI_FIND_CAP_TTL). */
+const MOST_CAPABILITIES = 48;
 const MSI_CAPABILITY = 0x05;
 const CONTROL = 2;
 const ADDRESS_LOW = 4;
@@ -15,7 +17,9 @@ const ENABLE = 1;
 
 /** Where the MSI capability lies, or undefined if there is none. @throws {ErrnoError} */
 function capability(zdev: Zdev): number | undefined {
+  let rest = MOST_CAPABILITIES;
   for (let at = zdev.configLoad(CAPABILITY_POINTER, 1); at !== 0; at = zdev.configLoad(at + 1, 1)) {
+    if (rest-- === 0) return undefined;
     if (zdev.configLoad(at, 1) === MSI_CAPABILITY) return at;
   }
   return undefined;

@@ -350,6 +350,7 @@ export class Process {
 
   /** Puts a file of a saved state back at its descriptor. */
   restoreFile(fd: number, file: OpenFile, position: number): void {
+    if (fd < FIRST_FD || fd >= MAX_FDS) throw new Error(`Descriptor ${fd} is outside of the process's table`);
     file.position = position;
     this.#files[fd] = file;
   }

@@ -7,7 +7,7 @@ import { HostFileError, HostStore } from "../../lib/host/store.ts";
 import { defaultTopology } from "../../lib/host/topology.ts";
 import { checkHost } from "../../lib/host/check.ts";
 import { splitMix64 } from "../../lib/base/random.ts";
-import { documentsOf, inParallel, Program } from "../support/program.ts";
+import { documentsOf, inParallel, killAfter, Program } from "../support/program.ts";
 
 const SOAK = (Deno.env.get("ISM_SOAK") ?? "") !== "";
 const KILLS = SOAK ? 500 : 12;
@@ -44,7 +44,7 @@ Deno.test(`a writer killed ${KILLS} times leaves every acknowledged command, and
     const writer = child.stdin.getWriter();
     await writer.write(new TextEncoder().encode(lines.join("\n") + "\n"));
     await writer.close();
-    const timer = setTimeout(() => child.kill("SIGKILL"), 80 + Math.floor(random.next().value! * 250));
+    const timer = killAfter(child, 80 + Math.floor(random.next().value! * 250));
     const { stdout } = await child.output();
     clearTimeout(timer);
     const done = new TextDecoder().decode(stdout).split("\n").filter((line) => line.endsWith("}"));

@@ -3,7 +3,7 @@
  * contract, in time, and prints nothing that a terminal would obey. A small run in the suite; `deno task soak` runs 20,000.
  */
 import { assert, assertEquals } from "@std/assert";
-import { Program } from "../support/program.ts";
+import { killAfter, Program } from "../support/program.ts";
 
 const SOAK = (Deno.env.get("ISM_SOAK") ?? "") !== "";
 const CASES = SOAK ? 20_000 : 600;
@@ -16,7 +16,7 @@ const TIME_LIMIT_MS = SOAK ? 300_000 : 60_000;
 async function worker(first: number, count: number): Promise<string[]> {
   using program = new Program();
   const child = program.spawnFile(WORKER, [String(first), String(count)]);
-  const timer = setTimeout(() => child.kill("SIGKILL"), TIME_LIMIT_MS);
+  const timer = killAfter(child, TIME_LIMIT_MS);
   const { stdout, stderr, success } = await child.output();
   clearTimeout(timer);
   const lines = new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "");

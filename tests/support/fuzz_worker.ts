@@ -4,6 +4,9 @@
  */
 import { main } from "../../cmd/main.ts";
 import { ProcessTerminal } from "../../cmd/terminal.ts";
+import { checkHost } from "../../lib/host/check.ts";
+import type { Host } from "../../lib/host/host.ts";
+import { stateFaults } from "../../lib/host/state_check.ts";
 import { HostStore, MEMORY_HOST } from "../../lib/host/store.ts";
 import { defaultTopology } from "../../lib/host/topology.ts";
 import { randomCase } from "./random_lines.ts";
@@ -66,6 +69,15 @@ function firstTokens(): string[] {
   const { driver } = host.functions[0]!;
   return [1, 2, 3].map(() => `0x${driver.registerDmb({ size: 4096, rgid: 1n }).token.toString(16)}`);
 }
+
+/** A store that refuses to keep what `host check` would call damaged. */
+const commit = HostStore.prototype.commit;
+HostStore.prototype.commit = function (host: Host) {
+  const wrong = stateFaults(host.topology, new Map(JSON.parse(JSON.stringify([...host.save()]))));
+  if (wrong.length === 0) wrong.push(...checkHost(host));
+  if (wrong.length > 0) throw new Error(`This state is called damaged: ${wrong.join("; ")}`);
+  commit.call(this, host);
+};
 
 const [first = 0, count = 100] = Deno.args.map(Number);
 const tokens = firstTokens();

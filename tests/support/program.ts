@@ -208,6 +208,18 @@ export async function inParallel<Item, Result>(
   return results;
 }
 
+/** Kills a process after some time, unless it has ended by itself. @returns the timer */
+export function killAfter(child: Deno.ChildProcess, milliseconds: number): number {
+  return setTimeout(() => {
+    try {
+      child.kill("SIGKILL");
+    } catch (error) {
+      // It ended between the timer and the call.
+      if (!(error instanceof TypeError)) throw error;
+    }
+  }, milliseconds);
+}
+
 /** True if there is a file of that name. */
 export function exists(path: string): boolean {
   try {

@@ -7,7 +7,7 @@ import type { SystemCalls } from "../../vfio/process.ts";
 import { DATA_BAR, DATA_OFFSET, dataOffset, IEQ, NO_ANSWER, RET, SBA } from "../protocol.ts";
 import { CommandChannel, CommandError } from "./command_channel.ts";
 import { type DescriptorState, DriverError, unlessClosed, VfioDescriptor, type WayIn } from "./descriptor.ts";
-import { firstFit } from "./iova.ts";
+import { IovaSpace } from "./iova.ts";
 import {
   giveBack,
   type MappedMemory,
@@ -68,6 +68,8 @@ export class IsmDriver {
   #memory: MappedMemory[] = [];
   readonly #vlans = new Set<number>();
   readonly #requests: Requests;
+  /** Addresses of memory that the driver has mapped; made when it is needed. */
+  #space: IovaSpace | undefined = undefined;
 
   /** `address` is the PCI address of the function. */
   constructor(sys: SystemCalls, address: string, state: DriverState = NEW) {
@@ -313,7 +315,7 @@ export class IsmDriver {
 
   /** Allocates memory and maps it where the caller or the driver chooses. Bytes. @throws {ErrnoError} */
   mapMemory(size: number, iova?: number): MappedMemory {
-    const memory = this.#allocate(pageRound(size), [], iova);
+    const memory = this.#allocate(pageRound(size), iova);
     this.#memory.push(memory);
     return memory;
   }
@@ -321,9 +323,12 @@ export class IsmDriver {
   /** Unmaps a range; memory whose mapping is gone is freed. @returns bytes unmapped @throws {ErrnoError} */
   unmapMemory(iova: number, size: number): number {
     const unmapped = this.descriptor.unmapDma(iova, size);
-    const gone = this.#memory.filter((each) => each.iova >= iova && each.iova + each.size <= iova + size);
-    for (const { vaddr } of gone) this.#sys.munmap(vaddr);
-    this.#memory = this.#memory.filter((each) => !gone.includes(each));
+    const isGone = (each: MappedMemory) => each.iova >= iova && each.iova + each.size <= iova + size;
+    for (const { vaddr, ...range } of this.#memory.filter(isGone)) {
+      this.#space?.remove(range);
+      this.#sys.munmap(vaddr);
+    }
+    this.#memory = this.#memory.filter((each) => !isGone(each));
     return unmapped;
   }
 
@@ -337,6 +342,8 @@ export class IsmDriver {
   close(): void {
     const descriptor = this.#descriptor;
     if (descriptor === undefined) return;
+    // Another way in may have other addresses.
+    this.#space = undefined;
     for (const dmb of this.dmbs) {
       this.channel.unregister("UNREG_DMB", { token: dmb.token });
       this.#dmbs.delete(dmb.token);
@@ -365,8 +372,11 @@ export class IsmDriver {
 
   /** Frees the memory of everything that was registered; the device does not hold it any more. */
   #forget(): void {
-    for (const dmb of this.#dmbs.values()) this.#release(dmb);
-    this.#dmbs.clear();
+    for (const dmb of this.#dmbs.values()) {
+      // First: what cannot be unmapped is not released twice.
+      this.#dmbs.delete(dmb.token);
+      this.#release(dmb);
+    }
     this.#vlans.clear();
     const registered = this.#registrations;
     if (registered === undefined) return;
@@ -379,7 +389,7 @@ export class IsmDriver {
       sys: this.#sys,
       descriptor: this.descriptor,
       channel: this.channel,
-      allocate: (size, others) => this.#allocate(size, others),
+      allocate: (size) => this.#allocate(size),
       release: (memory) => this.#release(memory),
     };
   }
@@ -398,10 +408,10 @@ export class IsmDriver {
     throw new DriverError("All 1888 usable DMB indices are taken");
   }
 
-  #allocate(size: number, extra: readonly MappedMemory[] = [], iova?: number): MappedMemory {
+  #allocate(size: number, iova?: number): MappedMemory {
     const rounded = pageRound(size);
-    const [first, last] = this.descriptor.dmaRange;
-    const at = iova ?? firstFit([...this.#used(), ...extra], first, last, rounded);
+    const space = this.#space ??= new IovaSpace(...this.descriptor.dmaRange, this.#used());
+    const at = iova ?? space.find(rounded);
     if (at === undefined) throw new DriverError("No DMA addresses are left");
     const vaddr = this.#sys.mmapAnonymous(rounded);
     const memory = { iova: at, vaddr, size: rounded };
@@ -411,10 +421,12 @@ export class IsmDriver {
       this.#sys.munmap(vaddr);
       throw error;
     }
+    space.add(memory);
     return memory;
   }
 
   #release({ iova, size, vaddr }: MappedMemory): void {
+    this.#space?.remove({ iova, size });
     unlessClosed(() => this.descriptor.unmapDma(iova, size));
     this.#sys.munmap(vaddr);
   }

@@ -1,7 +1,7 @@
 /** Facts, zPCI sheet section 10: what firstFit() gives is free, inside the range, and crosses no 1 MiB boundary. */
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { firstFit, type Range } from "./iova.ts";
+import { firstFit, IovaSpace, type Range } from "./iova.ts";
 
 const FIRST = 0x1_0000_0000;
 const MIB = 2 ** 20;
@@ -49,4 +49,76 @@ Deno.test("firstFit() never overlaps, never leaves the range, never crosses a 1 
     }
   });
   fc.assert(property, { seed: 0x10a, numRuns: 150 });
+});
+
+/** What a driver does with addresses: maps where there is room or where it wants to, and unmaps the n-th range. */
+type Step =
+  | { readonly kind: "map"; readonly pages: number }
+  | { readonly kind: "place"; readonly page: number; readonly pages: number }
+  | { readonly kind: "unmap"; readonly which: number };
+
+const STEP: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.record({ kind: fc.constant("map" as const), pages: fc.integer({ min: 1, max: 70 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant("place" as const),
+      page: fc.integer({ min: -8, max: 520 }),
+      pages: fc.integer({ min: 1, max: 40 }),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("unmap" as const), which: fc.nat(1000) }) },
+);
+
+Deno.test("IovaSpace finds what firstFit() finds among all ranges, those that overlap included", () => {
+  let [found, full, overlapping] = [0, 0, 0];
+  const last = FIRST + 2 * MIB - 1;
+  const property = fc.property(
+    fc.array(STEP, { minLength: 1, maxLength: 120, size: "max" }),
+    fc.nat(120),
+    fc.boolean(),
+    (steps, reload, mayOverlap) => {
+      let used: Range[] = [];
+      let space = new IovaSpace(FIRST, last);
+      for (const [i, step] of steps.entries()) {
+        if (i === reload) space = new IovaSpace(FIRST, last, used);
+        if (step.kind === "unmap") {
+          const gone = used[step.which % Math.max(1, used.length)];
+          if (gone === undefined) continue;
+          used = used.filter((range) => range !== gone);
+          space.remove({ ...gone });
+          continue;
+        }
+        const size = step.pages * 4096;
+        const iova = step.kind === "place" ? FIRST + step.page * 4096 : firstFit(used, FIRST, last, size);
+        if (step.kind === "map") {
+          assertEquals(space.find(size), iova);
+          assertEquals(space.find(size), iova, "asking takes nothing");
+        }
+        if (iova === undefined) {
+          full++;
+          continue;
+        }
+        if (used.some((range) => range.iova < iova + size && iova < range.iova + range.size)) {
+          // In half of the runs no range overlaps another, so that the short way is taken to the end.
+          if (!mayOverlap) continue;
+          overlapping++;
+        }
+        found++;
+        used.push({ iova, size });
+        space.add({ iova, size });
+      }
+      for (const pages of [1, 2, 3, 16, 256]) {
+        assertEquals(space.find(pages * 4096), firstFit(used, FIRST, last, pages * 4096));
+      }
+    },
+  );
+  fc.assert(property, { seed: 0x10b, numRuns: 300 });
+  assert(
+    found > 1000 && full > 100 && overlapping > 100,
+    `${found} found, ${full} full, ${overlapping} overlap`,
+  );
 });

@@ -32,8 +32,8 @@ export interface Means {
   readonly sys: SystemCalls;
   readonly descriptor: VfioDescriptor;
   readonly channel: CommandChannel;
-  /** Allocates and maps memory beside `others`. Bytes. */
-  allocate(size: number, others: readonly MappedMemory[]): MappedMemory;
+  /** Allocates and maps memory. Bytes. */
+  allocate(size: number): MappedMemory;
   release(memory: MappedMemory): void;
 }
 
@@ -59,11 +59,11 @@ export function register({ sys, descriptor, channel, allocate, release }: Means)
     undo.push(() => sys.close(eventfd));
     descriptor.enableMsi(eventfd);
     undo.push(() => descriptor.disableMsi());
-    const sba = allocate(SBA.BYTES, []);
+    const sba = allocate(SBA.BYTES);
     undo.unshift(() => release(sba));
     channel.send("REG_SBA", { sba: BigInt(sba.iova) });
     undo.push(() => channel.unregister("UNREG_SBA", {}));
-    const ieq = allocate(PAGE_SIZE, [sba]);
+    const ieq = allocate(PAGE_SIZE);
     undo.unshift(() => release(ieq));
     channel.send("REG_IEQ", { ieq: BigInt(ieq.iova), length: IEQ.BYTES });
     undo.push(() => channel.unregister("UNREG_IEQ", {}));
