@@ -209,7 +209,7 @@ export async function inParallel<Item, Result>(
 }
 
 /** Kills a process after some time, unless it has ended by itself. @returns the timer */
-export function killAfter(child: Deno.ChildProcess, milliseconds: number): number {
+export function killAfter(child: Deno.ChildProcess, milliseconds: number): ReturnType<typeof setTimeout> {
   return setTimeout(() => {
     try {
       child.kill("SIGKILL");
