@@ -2,7 +2,7 @@
  * How much a full host slows a command down: `peek bar2 0` from a cold start, on a host with 1,888 DMBs of 16 KiB and on
  * an empty one, in pairs. `deno task bench` prints the median of the ratios; the aim is at most 1.3.
  */
-import { HostStore } from "../lib/host/store.ts";
+import { HostStore } from "../lib/host/file/store.ts";
 import { defaultTopology } from "../lib/host/topology.ts";
 
 const PAIRS = 21;

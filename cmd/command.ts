@@ -2,7 +2,7 @@
  * What a command is: one definition feeds the parser, help, and whatever else needs to know the commands.
  */
 import type { Host, HostFunction } from "../lib/host/host.ts";
-import type { HostStore } from "../lib/host/store.ts";
+import type { HostStore } from "../lib/host/file/store.ts";
 import type { DataSource } from "./text/data.ts";
 import type { Terminal } from "./terminal.ts";
 

@@ -4,9 +4,9 @@
  * looks afterwards.
  */
 import type { Json } from "../lib/base/json.ts";
-import { DamagedFileError, UnreadableStateError } from "../lib/host/host_path.ts";
+import { DamagedFileError, UnreadableStateError } from "../lib/host/file/host_path.ts";
 import type { Host } from "../lib/host/host.ts";
-import type { HostStore } from "../lib/host/store.ts";
+import type { HostStore } from "../lib/host/file/store.ts";
 import { describeFailure, EXIT } from "./failure.ts";
 import { quoteText } from "./text/diagnostic.ts";
 import { FileError } from "./text/usage_error.ts";
@@ -27,8 +27,8 @@ export function damagedHost(path: string, wrong: readonly string[]): FileError {
 
 /** What no program can have left behind: in the rows of a host, or in the host that was made of them. */
 export async function hostFaults(host: Host, rows: ReadonlyMap<string, Json>): Promise<string[]> {
-  const { stateFaults } = await import("../lib/host/state_check.ts");
-  const { checkHost } = await import("../lib/host/check.ts");
+  const { stateFaults } = await import("../lib/host/state/check.ts");
+  const { checkHost } = await import("../lib/host/invariants.ts");
   const wrong = stateFaults(host.topology, rows);
   return wrong.length > 0 ? wrong : checkHost(host);
 }
@@ -41,7 +41,7 @@ export async function blame(error: unknown, store: HostStore | undefined): Promi
   const isStrange = error instanceof UnreadableStateError || describeFailure(error).exit === EXIT.BUG;
   if (!isStrange || store === undefined) return error;
   try {
-    const { stateFaults } = await import("../lib/host/state_check.ts");
+    const { stateFaults } = await import("../lib/host/state/check.ts");
     const { parseTopology } = await import("../lib/host/topology.ts");
     const rows = store.rows();
     const wrong = stateFaults(parseTopology(rows.get("topology")), rows);

@@ -1,6 +1,6 @@
 /** Descriptors of the driver process, as the user names them: by number, or by what they are of. */
 import type { HostFunction } from "../lib/host/host.ts";
-import type { FileKind } from "../lib/vfio/file.ts";
+import type { FileKind } from "../lib/vfio/process/file.ts";
 import type { Kind } from "./command.ts";
 import { quoteText } from "./text/diagnostic.ts";
 import { parseNumber } from "./text/number.ts";

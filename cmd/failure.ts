@@ -1,11 +1,11 @@
 /** What a failure looks like: its exit code, its line for people, its JSON. One place for all commands. */
-import { HostFileError } from "../lib/host/store.ts";
+import { HostFileError } from "../lib/host/file/store.ts";
 import { MissingStateError } from "../lib/host/host.ts";
 import { TopologyError } from "../lib/host/topology.ts";
 import { CommandError } from "../lib/ism/driver/command_channel.ts";
 import { DriverError } from "../lib/ism/driver/descriptor.ts";
 import { ErrnoError } from "../lib/vfio/errno.ts";
-import { WouldHangError } from "../lib/vfio/zdev.ts";
+import { WouldHangError } from "../lib/vfio/s390/zdev.ts";
 import { CC, type MachineAnswer, MachineError } from "../lib/zpci/answer.ts";
 import { hex } from "../lib/base/hex.ts";
 import type { Style } from "./terminal.ts";

@@ -1,5 +1,5 @@
 /** The program: from arguments to an exit code. */
-import { MEMORY_HOST } from "../lib/host/store.ts";
+import { MEMORY_HOST } from "../lib/host/file/store.ts";
 import { type Result, takesLines } from "./command.ts";
 import { externalCompletions } from "./completion/external.ts";
 import { COMPLETE_CALL } from "./completion/scripts.ts";

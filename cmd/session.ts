@@ -2,7 +2,7 @@
  * A run of the program: the host file, transactions around commands, variables, and what is printed.
  */
 import type { Host, HostFunction } from "../lib/host/host.ts";
-import { HostStore, MEMORY_HOST } from "../lib/host/store.ts";
+import { HostStore, MEMORY_HOST } from "../lib/host/file/store.ts";
 import { defaultTopology } from "../lib/host/topology.ts";
 import { TRACE_LAYERS } from "../lib/base/trace.ts";
 import type { AnyCommand, Context, Result } from "./command.ts";

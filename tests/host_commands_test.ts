@@ -1,6 +1,6 @@
 /** `host create`, `import`, `export`, `reset`, `check` and `delete`: every option, and what a failure leaves. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { HostStore } from "../lib/host/store.ts";
+import { HostStore } from "../lib/host/file/store.ts";
 import { parseTopology } from "../lib/host/topology.ts";
 import { FULL_TOPOLOGY, furnish } from "./support/full_host.ts";
 import { assertNoStack, exists, inParallel, Program } from "./support/program.ts";

@@ -2,9 +2,9 @@
 import { DatabaseSync } from "node:sqlite";
 import { crc32, gunzipSync } from "node:zlib";
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { exportHost } from "../lib/host/export.ts";
+import { exportHost } from "../lib/host/file/export.ts";
 import { Host } from "../lib/host/host.ts";
-import { FORMAT, migrate } from "../lib/host/migrations.ts";
+import { FORMAT, migrate } from "../lib/host/state/migrations.ts";
 import { parseTopology } from "../lib/host/topology.ts";
 import type { Json } from "../lib/base/json.ts";
 import { FULL_TOPOLOGY, furnish } from "./support/full_host.ts";
@@ -261,7 +261,7 @@ Deno.test("every field that this program saves has a value in a host of an older
   for (const format of OLDER) {
     const there = new Set(places(expected(format) as unknown as Json));
     const missing = [...new Set(places(here as unknown as Json))].filter((place) => !there.has(place));
-    assertEquals(missing, [], "lib/host/migrations.ts: a row of STEPS is missing for each of these");
+    assertEquals(missing, [], "lib/host/state/migrations.ts: a row of STEPS is missing for each of these");
   }
   assert(here.pages.length > 10);
 });

@@ -67,7 +67,7 @@ Deno.test("lib does not print, read the clock, the environment or randomness, or
 
 Deno.test("only the host file's own places know SQLite", () => {
   const users = SOURCES.filter((path) => read(path).includes("node:sqlite"));
-  assertEquals(users.toSorted(), ["lib/host/database.ts", "lib/host/store.ts"]);
+  assertEquals(users.toSorted(), ["lib/host/file/database.ts", "lib/host/file/store.ts"]);
 });
 
 Deno.test("no source file is too long to read", () => {

@@ -4,8 +4,8 @@
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import * as LIMITS from "../cmd/limits.ts";
-import { MAX_EXPORT_PAGES } from "../lib/host/export.ts";
-import { HostStore } from "../lib/host/store.ts";
+import { MAX_EXPORT_PAGES } from "../lib/host/file/export.ts";
+import { HostStore } from "../lib/host/file/store.ts";
 import { assertNoStack, documentsOf, inParallel, type Outcome, Program } from "./support/program.ts";
 
 const IOVA = "0x100000000";

@@ -1,9 +1,9 @@
 /** What `host import` refuses and `host check` reports: wrong shapes with their path, references that lead nowhere. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Json } from "../lib/base/json.ts";
-import { exportHost } from "../lib/host/export.ts";
-import { ImportError, importHost } from "../lib/host/import.ts";
-import { HostStore, MEMORY_HOST } from "../lib/host/store.ts";
+import { exportHost } from "../lib/host/file/export.ts";
+import { ImportError, importHost } from "../lib/host/file/import.ts";
+import { HostStore, MEMORY_HOST } from "../lib/host/file/store.ts";
 import { parseTopology } from "../lib/host/topology.ts";
 import { editRows } from "./support/edited_host.ts";
 import { FULL_TOPOLOGY, furnish } from "./support/full_host.ts";

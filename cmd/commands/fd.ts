@@ -1,7 +1,7 @@
 /** System calls on the descriptors of the guest's driver process, one command each, opening nothing by themselves. */
 import { hex } from "../../lib/base/hex.ts";
 import { DeviceFile } from "../../lib/vfio/device_file.ts";
-import { EventFdFile } from "../../lib/vfio/eventfd.ts";
+import { EventFdFile } from "../../lib/vfio/process/eventfd.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { argument, defaulted, defineCommand, type Kind, optional, rest } from "../command.ts";
 import { DESCRIPTOR, DESCRIPTOR_KINDS, type DescriptorName, findDescriptor } from "../descriptors.ts";

@@ -1,8 +1,8 @@
 /** The host file: create, show, check, export, import, reset, delete. */
-import { type ExportedHost, ExportError, exportHost } from "../../lib/host/export.ts";
+import { type ExportedHost, ExportError, exportHost } from "../../lib/host/file/export.ts";
 import type { Host } from "../../lib/host/host.ts";
-import { FORMAT } from "../../lib/host/migrations.ts";
-import { HostStore } from "../../lib/host/store.ts";
+import { FORMAT } from "../../lib/host/state/migrations.ts";
+import { HostStore } from "../../lib/host/file/store.ts";
 import { defaultTopology, parseTopology, type Topology, TopologyError } from "../../lib/host/topology.ts";
 import { damagedHost, hostFaults } from "../damage.ts";
 import { argument, defineCommand, flag, optional } from "../command.ts";
@@ -150,7 +150,7 @@ export const hostImport = defineCommand({
 /** Reads an exported host, whose invariants must hold. @throws {FileError} */
 async function readHost(path: string): Promise<Host> {
   // Other commands start without the schema.
-  const { ImportError, importHost } = await import("../../lib/host/import.ts");
+  const { ImportError, importHost } = await import("../../lib/host/file/import.ts");
   const name = quoteText(path, 200);
   try {
     return importHost(readJson(path));

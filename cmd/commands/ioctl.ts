@@ -1,8 +1,8 @@
 /** Raw ioctls on the descriptors of the driver process: what a driver that gets something wrong would be told. */
 import { snakeCase } from "../../lib/base/names.ts";
-import type { FileKind, IoctlArg } from "../../lib/vfio/file.ts";
+import type { FileKind, IoctlArg } from "../../lib/vfio/process/file.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
-import { type AnyStruct, findIoctl, ioctlNames, type KnownIoctl } from "../../lib/vfio/strace.ts";
+import { type AnyStruct, findIoctl, ioctlNames, type KnownIoctl } from "../../lib/vfio/process/strace.ts";
 import { argument, type Context, defineCommand, optional, rest } from "../command.ts";
 import { DESCRIPTOR, DESCRIPTOR_KINDS, findDescriptor } from "../descriptors.ts";
 import { number, text } from "../kinds.ts";

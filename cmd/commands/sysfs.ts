@@ -1,6 +1,6 @@
 /** The function's directory in sysfs: where a driver finds its IOMMU group, its character device and its ids. */
-import { noEntry } from "../../lib/vfio/nodes.ts";
-import { functionDirectory } from "../../lib/vfio/sysfs.ts";
+import { noEntry } from "../../lib/vfio/process/nodes.ts";
+import { functionDirectory } from "../../lib/vfio/process/sysfs.ts";
 import { defineCommand, optional } from "../command.ts";
 import { text } from "../kinds.ts";
 import { escapeText } from "../text/diagnostic.ts";

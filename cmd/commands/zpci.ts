@@ -2,7 +2,7 @@
 import { hex } from "../../lib/base/hex.ts";
 import { defineStruct, type FieldRow, type Struct } from "../../lib/base/struct.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
-import { clpBlock } from "../../lib/vfio/pci_clp.ts";
+import { clpBlock } from "../../lib/vfio/s390/pci_clp.ts";
 import { MachineError } from "../../lib/zpci/answer.ts";
 import * as clp from "../../lib/zpci/clp.ts";
 import { errorBlock, pecText, reportError } from "../../lib/zpci/error_events.ts";

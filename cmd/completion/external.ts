@@ -1,5 +1,5 @@
 /** Answers to the completion scripts of bash, zsh and fish. */
-import { HostStore } from "../../lib/host/store.ts";
+import { HostStore } from "../../lib/host/file/store.ts";
 import { COMMANDS } from "../table.ts";
 import { escapeText } from "../text/diagnostic.ts";
 import { type Candidate, completeLine } from "./engine.ts";

@@ -1,5 +1,5 @@
 /** `ism shell`: lines one after the other, each a transaction of its own. */
-import { MEMORY_HOST } from "../../lib/host/store.ts";
+import { MEMORY_HOST } from "../../lib/host/file/store.ts";
 import { canStandInLine, type Result } from "../command.ts";
 import { completeLine } from "../completion/engine.ts";
 import { deviceWords, filesIn } from "../completion/world.ts";

@@ -11,7 +11,7 @@ import { type DriverState, IsmDriver } from "../ism/driver/driver.ts";
 import { PFT_ISM } from "../ism/protocol.ts";
 import { Kernel, type KernelState } from "../vfio/kernel.ts";
 import { LockPlan, type LockPlanState } from "../vfio/lock_plan.ts";
-import type { Zdev } from "../vfio/zdev.ts";
+import type { Zdev } from "../vfio/s390/zdev.ts";
 import { Clock, microsecondsSince1900 } from "../zpci/clock.ts";
 import { FaultPlan, type FaultPlanState } from "../zpci/faults.ts";
 import type { FunctionGroup, FunctionRecord, ZpciFunction } from "../zpci/function.ts";

@@ -6,11 +6,11 @@ import type { ErrorEvent } from "../zpci/partition.ts";
 import { VfioDevice } from "./device.ts";
 import { ErrnoError } from "./errno.ts";
 import type { Kernel } from "./kernel.ts";
-import { listEntries } from "./pci_clp.ts";
+import { listEntries } from "./s390/pci_clp.ts";
 import { coreError } from "./refusal.ts";
 import { GenericVariant } from "./variant/generic.ts";
 import { IsmVariant } from "./variant/ism.ts";
-import type { Zdev } from "./zdev.ts";
+import type { Zdev } from "./s390/zdev.ts";
 
 /** Drivers that know the function: the variant driver, the generic one, and the kernel's own network driver. */
 export const DRIVERS = ["ism_vfio_pci", "vfio-pci", "ism"] as const;

@@ -3,7 +3,7 @@
  * vfio_info_cap_add, vfio_info_cap_shift).
  */
 import { CAP_HEADER } from "./uapi.ts";
-import { copyToUser } from "./user_memory.ts";
+import { copyToUser } from "./process/user_memory.ts";
 
 /** Lays capabilities out behind a struct of `structSize` bytes and links them; each is padded to 8 bytes already. */
 export function linkCapabilities(parts: readonly Uint8Array[], structSize: number): Uint8Array {

@@ -4,15 +4,15 @@
  */
 import { ConfigSpace, type ConfigSpaceState } from "./config/space.ts";
 import { ErrnoError } from "./errno.ts";
-import type { EventFd } from "./eventfd.ts";
-import type { Iommufd } from "./iommufd.ts";
+import type { EventFd } from "./process/eventfd.ts";
+import type { Iommufd } from "./iommu/iommufd.ts";
 import type { Kernel } from "./kernel.ts";
 import type { LockOp } from "./lock_plan.ts";
-import { restorePciState, savePciState, setCommandBits } from "./pci_state.ts";
+import { restorePciState, savePciState, setCommandBits } from "./s390/pci_state.ts";
 import { coreError } from "./refusal.ts";
 import type { RegionLayout } from "./region_layout.ts";
 import type { Variant } from "./variant/variant.ts";
-import type { Zdev } from "./zdev.ts";
+import type { Zdev } from "./s390/zdev.ts";
 
 const COMMAND_MEMORY = 0x0002;
 const COMMAND_MASTER = 0x0004;

@@ -9,8 +9,8 @@ import { getIrqInfo, setIrqs } from "./core/irqs.ts";
 import { hotReset, hotResetInfo, ioeventfd, resetDevice } from "./core/resets.ts";
 import type { VfioDevice } from "./device.ts";
 import { ErrnoError } from "./errno.ts";
-import { type FileState, type IoctlArg, notATty, OpenFile } from "./file.ts";
-import { type Iommufd, IommufdFile } from "./iommufd.ts";
+import { type FileState, type IoctlArg, notATty, OpenFile } from "./process/file.ts";
+import { type Iommufd, IommufdFile } from "./iommu/iommufd.ts";
 import type { Kernel } from "./kernel.ts";
 import { coreError, structArgument } from "./refusal.ts";
 import {
@@ -24,7 +24,7 @@ import {
   DEVICE_IOCTL,
   PT_FLAGS,
 } from "./uapi.ts";
-import { checkArgsz, copyStructSize } from "./user_memory.ts";
+import { checkArgsz, copyStructSize } from "./process/user_memory.ts";
 
 const CDEV = "drivers/vfio/device_cdev.c";
 const UUID_BYTES = 16;

@@ -1,16 +1,16 @@
 /**
  * /dev/vfio/N: an IOMMU group of one function. Facts: VFIO sheet 1.4 (drivers/vfio/group.c).
  */
-import type { Container } from "./container.ts";
-import { ContainerFile } from "./container.ts";
+import type { Container } from "./iommu/container.ts";
+import { ContainerFile } from "./iommu/container.ts";
 import { DeviceFile } from "./device_file.ts";
-import { type FileState, type IoctlArg, notATty, OpenFile } from "./file.ts";
-import { type Iommufd, IommufdFile } from "./iommufd.ts";
+import { type FileState, type IoctlArg, notATty, OpenFile } from "./process/file.ts";
+import { type Iommufd, IommufdFile } from "./iommu/iommufd.ts";
 import type { Kernel } from "./kernel.ts";
 import { coreError, structArgument } from "./refusal.ts";
 import { GROUP_FLAGS, GROUP_IOCTL, GROUP_STATUS } from "./uapi.ts";
-import { checkArgsz } from "./user_memory.ts";
-import type { Zdev } from "./zdev.ts";
+import { checkArgsz } from "./process/user_memory.ts";
+import type { Zdev } from "./s390/zdev.ts";
 
 const SOURCE = "drivers/vfio/group.c";
 /** GET_DEVICE_FD takes a string of at most a page (strndup_user with PAGE_SIZE). */

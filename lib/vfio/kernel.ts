@@ -13,24 +13,24 @@ import {
 } from "../zpci/partition.ts";
 import { SCLP, sclp } from "../zpci/service_processor.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
-import { Container, ContainerFile, type ContainerState } from "./container.ts";
+import { Container, ContainerFile, type ContainerState } from "./iommu/container.ts";
 import { Binding, type BindingState } from "./binding.ts";
 import type { DeviceState, VfioDevice } from "./device.ts";
 import { DeviceFile } from "./device_file.ts";
 import { ErrnoError } from "./errno.ts";
-import { EventFd, EventFdFile } from "./eventfd.ts";
-import type { FileState, OpenFile } from "./file.ts";
+import { EventFd, EventFdFile } from "./process/eventfd.ts";
+import type { FileState, OpenFile } from "./process/file.ts";
 import { Group, GroupFile } from "./group.ts";
-import { IommuDomain } from "./iommu_domain.ts";
-import { Iommufd, IommufdFile, type IommufdState } from "./iommufd.ts";
+import { IommuDomain } from "./iommu/iommu_domain.ts";
+import { Iommufd, IommufdFile, type IommufdState } from "./iommu/iommufd.ts";
 import { LockPlan } from "./lock_plan.ts";
-import { listEntries } from "./pci_clp.ts";
-import { type Reaction, reactToAvailability, reactToError } from "./pci_event.ts";
-import { Process } from "./process.ts";
+import { listEntries } from "./s390/pci_clp.ts";
+import { type Reaction, reactToAvailability, reactToError } from "./s390/pci_event.ts";
+import { Process } from "./process/process.ts";
 import { coreError } from "./refusal.ts";
 import type { RegionLayoutName } from "./region_layout.ts";
 import type { DriverRevision } from "./variant/ism.ts";
-import { type InterruptBits, PCI_ISC, Zdev, type ZdevState } from "./zdev.ts";
+import { type InterruptBits, PCI_ISC, Zdev, type ZdevState } from "./s390/zdev.ts";
 
 /** Choices of the topology that concern the kernel. */
 export interface KernelOptions {

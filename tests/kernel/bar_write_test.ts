@@ -1,6 +1,6 @@
 /** VFIO sheet 4.4: a write of a BAR is one store block or none; 4.5: how answers of the machine become errnos. */
 import { assertEquals, assertThrows } from "@std/assert";
-import { WouldHangError } from "../../lib/vfio/zdev.ts";
+import { WouldHangError } from "../../lib/vfio/s390/zdev.ts";
 import type { FaultKind, FaultOp } from "../../lib/zpci/faults.ts";
 import { pattern } from "../support/bytes.ts";
 import { BAR2_SIZE, type Outcome, region, Rig } from "../support/kernel.ts";

@@ -4,10 +4,10 @@
  */
 import { main } from "../../cmd/main.ts";
 import { ProcessTerminal } from "../../cmd/terminal.ts";
-import { checkHost } from "../../lib/host/check.ts";
+import { checkHost } from "../../lib/host/invariants.ts";
 import type { Host } from "../../lib/host/host.ts";
-import { stateFaults } from "../../lib/host/state_check.ts";
-import { HostStore, MEMORY_HOST } from "../../lib/host/store.ts";
+import { stateFaults } from "../../lib/host/state/check.ts";
+import { HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
 import { defaultTopology } from "../../lib/host/topology.ts";
 import { randomCase } from "./random_lines.ts";
 

@@ -8,8 +8,8 @@ import { Host, type HostFunction } from "../../lib/host/host.ts";
 import { parseTopology } from "../../lib/host/topology.ts";
 import type { FaultKind, FaultMatch } from "../../lib/zpci/faults.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
-import type { Process } from "../../lib/vfio/process.ts";
-import type { Offset } from "../../lib/vfio/vfs_checks.ts";
+import type { Process } from "../../lib/vfio/process/process.ts";
+import type { Offset } from "../../lib/vfio/process/vfs_checks.ts";
 
 /** ioctl numbers of VFIO sheet 1.3, as written there. */
 export const IOCTL = {

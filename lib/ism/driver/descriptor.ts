@@ -36,8 +36,8 @@ import {
   ZPCI_UTIL,
 } from "../../vfio/uapi.ts";
 import { ErrnoError } from "../../vfio/errno.ts";
-import type { SystemCalls } from "../../vfio/process.ts";
-import type { Offset } from "../../vfio/vfs_checks.ts";
+import type { SystemCalls } from "../../vfio/process/process.ts";
+import type { Offset } from "../../vfio/process/vfs_checks.ts";
 
 /** A driver cannot work with what the kernel offers; no errno, because no call failed. */
 export class DriverError extends Error {

@@ -3,7 +3,7 @@
  * through its descriptor. Facts: zPCI sheet 7.5 (order), 8.2 (move), 9.2 and 9.4 (interrupt walk), 10 (limits).
  */
 import { PAGE_SIZE, pageRound } from "../../zpci/storage.ts";
-import type { SystemCalls } from "../../vfio/process.ts";
+import type { SystemCalls } from "../../vfio/process/process.ts";
 import { DATA_BAR, DATA_OFFSET, dataOffset, IEQ, NO_ANSWER, RET, SBA } from "../protocol.ts";
 import { CommandChannel, CommandError } from "./command_channel.ts";
 import { type DescriptorState, DriverError, unlessClosed, VfioDescriptor, type WayIn } from "./descriptor.ts";

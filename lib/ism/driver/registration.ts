@@ -2,7 +2,7 @@
  * Making a function ready for DMBs and events, and taking that back, in the order of the kernel's own driver.
  * Facts: zPCI sheet 7.5 and section 10, V2 detection (drivers/s390/net/ism_drv.c: ism_dev_init, ism_dev_exit).
  */
-import type { SystemCalls } from "../../vfio/process.ts";
+import type { SystemCalls } from "../../vfio/process/process.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { IEQ, SBA, VLAN } from "../protocol.ts";
 import { type CommandChannel, CommandError } from "./command_channel.ts";

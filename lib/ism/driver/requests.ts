@@ -1,6 +1,6 @@
 /** Eventfds of a driver: their counts, and the one by which the kernel asks for the device (VFIO sheet 7.2, 8.5). */
 import { ErrnoError } from "../../vfio/errno.ts";
-import type { SystemCalls } from "../../vfio/process.ts";
+import type { SystemCalls } from "../../vfio/process/process.ts";
 import type { VfioDescriptor } from "./descriptor.ts";
 
 const COUNTER_BYTES = 8;

@@ -4,11 +4,11 @@
  */
 import type { VfioDevice } from "../device.ts";
 import type { ErrnoName } from "../errno.ts";
-import { EventFdFile } from "../eventfd.ts";
+import { EventFdFile } from "../process/eventfd.ts";
 import type { Kernel } from "../kernel.ts";
 import { coreError } from "../refusal.ts";
 import { DMA_BUF, FEATURE, FEATURE_FLAGS } from "../uapi.ts";
-import { checkArgsz } from "../user_memory.ts";
+import { checkArgsz } from "../process/user_memory.ts";
 
 const MAIN = "drivers/vfio/vfio_main.c: vfio_ioctl_device_feature";
 const PCI = "drivers/vfio/pci";

@@ -18,7 +18,7 @@ import {
   ZPCI_PFIP,
   ZPCI_UTIL,
 } from "../uapi.ts";
-import { checkArgsz } from "../user_memory.ts";
+import { checkArgsz } from "../process/user_memory.ts";
 
 /** The generic fragment limit that the group capability reports as maxstbl, whatever the hardware takes. */
 const REPORTED_MAXSTBL = 128;

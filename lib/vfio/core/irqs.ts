@@ -3,12 +3,12 @@
  * (drivers/vfio/pci/vfio_pci_core.c, drivers/vfio/pci/vfio_pci_intrs.c, drivers/vfio/vfio_main.c).
  */
 import type { VfioDevice } from "../device.ts";
-import { EventFd, EventFdFile } from "../eventfd.ts";
+import { EventFd, EventFdFile } from "../process/eventfd.ts";
 import { ErrnoError } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { coreError } from "../refusal.ts";
 import { IRQ, IRQ_FLAGS, IRQ_INFO, IRQ_SET, IRQ_SET_FLAGS } from "../uapi.ts";
-import { checkArgsz, copyToUser } from "../user_memory.ts";
+import { checkArgsz, copyToUser } from "../process/user_memory.ts";
 
 const CORE = "drivers/vfio/pci/vfio_pci_core.c";
 const INTRS = "drivers/vfio/pci/vfio_pci_intrs.c";

@@ -7,7 +7,7 @@ import { GroupFile } from "../group.ts";
 import type { Kernel } from "../kernel.ts";
 import { coreError } from "../refusal.ts";
 import { HOT_RESET, HOT_RESET_ENTRY, HOT_RESET_FLAGS, HOT_RESET_INFO, IOEVENTFD, REGION } from "../uapi.ts";
-import { checkArgsz, copyToUser } from "../user_memory.ts";
+import { checkArgsz, copyToUser } from "../process/user_memory.ts";
 
 const CORE = "drivers/vfio/pci/vfio_pci_core.c";
 /** The common code decodes offsets with this shift, whatever the variant driver uses. */

@@ -6,12 +6,12 @@
 import { hex } from "../../base/hex.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import type { VfioDevice } from "../device.ts";
-import type { Iommufd } from "../iommufd.ts";
+import type { Iommufd } from "../iommu/iommufd.ts";
 import { coreError } from "../refusal.ts";
 import { ErrnoError, type ErrnoName } from "../errno.ts";
 import { LEGACY_LAYOUT, type RegionLayout } from "../region_layout.ts";
 import { DMA_BUF, DMA_BUF_RANGE, REGION, REGION_FLAGS } from "../uapi.ts";
-import { copyFromUser, copyToUser } from "../user_memory.ts";
+import { copyFromUser, copyToUser } from "../process/user_memory.ts";
 import { loadWidth } from "./load_width.ts";
 import type { DmaBufOperations, PasidOperations, RegionAnswer, Variant } from "./variant.ts";
 

@@ -9,7 +9,7 @@ import { ErrnoError, type Refusal } from "../errno.ts";
 import { createLayout, hardCodedHint, type RegionLayout, type RegionLayoutName } from "../region_layout.ts";
 import { splitMix64 } from "../../base/random.ts";
 import { REGION, REGION_FLAGS } from "../uapi.ts";
-import { copyFromUser, copyToUser } from "../user_memory.ts";
+import { copyFromUser, copyToUser } from "../process/user_memory.ts";
 import { loadWidth } from "./load_width.ts";
 import type { RegionAnswer, Variant } from "./variant.ts";
 

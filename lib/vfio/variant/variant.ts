@@ -3,7 +3,7 @@
  * vfio-pci core's.
  */
 import type { VfioDevice } from "../device.ts";
-import type { Iommufd } from "../iommufd.ts";
+import type { Iommufd } from "../iommu/iommufd.ts";
 import type { RegionLayout } from "../region_layout.ts";
 
 /** One region as GET_REGION_INFO tells it. Bytes. */

@@ -1,0 +1,101 @@
+/**
+ * The database that a host file is: opening it without touching anything else's, and its tables.
+ * docs/host-file.md describes the format.
+ */
+import { DatabaseSync } from "node:sqlite";
+import { errorCode, explain, HostFileError, LOCK_TIMEOUT_MS } from "./host_path.ts";
+
+/** "ISMh" in the database header: this is a host file. */
+export const APPLICATION_ID = 0x49534d68;
+/** A host that lives as long as the process. */
+export const MEMORY_HOST = ":memory:";
+/** The tables of a host file. */
+export const SCHEMA = `
+CREATE TABLE state (key TEXT PRIMARY KEY, json TEXT NOT NULL, sum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE page (
+  guest INTEGER NOT NULL, address INTEGER NOT NULL, data BLOB NOT NULL, sum INTEGER NOT NULL,
+  PRIMARY KEY (guest, address)
+) STRICT, WITHOUT ROWID;
+`;
+
+/** The error for something that is no host file. */
+export function notHost(path: string): HostFileError {
+  return new HostFileError(`${path} is not a host file of ism; name another file`);
+}
+
+/** The identity in the header of a database. */
+export function applicationId(db: DatabaseSync): unknown {
+  return db.prepare("PRAGMA application_id").get()?.["application_id"];
+}
+
+/** No table, no identity: nobody has made it a host file yet. */
+export function isEmpty(db: DatabaseSync): boolean {
+  return db.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.["n"] === 0 && applicationId(db) === 0;
+}
+
+/** Tells a host file from an empty one. @throws {HostFileError} for anything else */
+function kindOf(path: string, db: DatabaseSync): "host" | "empty" {
+  if (applicationId(db) === APPLICATION_ID) return "host";
+  if (isEmpty(db)) return "empty";
+  // Another process may have made it one between the two looks.
+  if (applicationId(db) === APPLICATION_ID) return "host";
+  throw notHost(path);
+}
+
+/** Tells a host file from an empty one without changing it. @throws {HostFileError} for anything else */
+export function identify(path: string, target: string): "host" | "empty" {
+  let db: DatabaseSync | undefined;
+  try {
+    db = new DatabaseSync(target, { timeout: LOCK_TIMEOUT_MS });
+    return kindOf(path, db);
+  } catch (error) {
+    if (errorCode(error) !== "ERR_SQLITE_ERROR") throw error;
+    throw explain(path, (error as Error).message);
+  } finally {
+    db?.close();
+  }
+}
+
+/** The error for an empty file where a host file is needed. */
+export function emptyFile(path: string): HostFileError {
+  return new HostFileError(
+    `${path} is empty and not a host file of ism; "ism host create" makes it one, or name another file`,
+  );
+}
+
+/** Tries of switching to WAL, which SQLite does not wait for by itself. */
+const WAL_TRIES = 250;
+const WAL_PAUSE_MS = LOCK_TIMEOUT_MS / WAL_TRIES;
+
+/**
+ * Opens the database at `target`, which the user knows as `path`.
+ *
+ * @param empty whether it may be one that nobody has made a host file yet
+ * @throws {HostFileError} for anything else, before any setting of somebody else's database is changed
+ */
+export function openDatabase(
+  path: string,
+  target: string,
+  { empty }: { readonly empty: boolean },
+): DatabaseSync {
+  let db: DatabaseSync | undefined;
+  for (let tries = 1;; tries++) {
+    try {
+      db ??= new DatabaseSync(target, { timeout: LOCK_TIMEOUT_MS });
+      if (kindOf(path, db) === "empty" && !empty) throw emptyFile(path);
+      // WAL lets readers go on while a command commits; FULL makes a commit survive a power failure.
+      if (path !== MEMORY_HOST) db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+      return db;
+    } catch (error) {
+      const { message } = error as Error;
+      const locked = /locked|busy/.test(message);
+      if (errorCode(error) === "ERR_SQLITE_ERROR" && locked && tries < WAL_TRIES) {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WAL_PAUSE_MS);
+        continue;
+      }
+      db?.close();
+      if (errorCode(error) !== "ERR_SQLITE_ERROR") throw error;
+      throw explain(path, message);
+    }
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * Formats of a saved host, and the steps from each to the next. A step works on state rows, so that host files and
+ * exported documents take the same way. docs/host-file.md tells what a change of saved state has to do.
+ */
+import type { Json } from "../../base/json.ts";
+
+/** Format that this program writes. */
+export const FORMAT = 2;
+/** Oldest format that this program reads. */
+export const OLDEST_FORMAT = 1;
+
+/** An object of the saved state, by the keys that lead to it. */
+type Fields = { readonly [key: string]: Json };
+
+/**
+ * A field that is new in a format: the key of the rows (`*` stands for one part), the field's place in them (`[]`
+ * stands for every element), and the value that an older host means, or how it follows from the object around it and
+ * from other rows. Objects that are null or absent get nothing.
+ */
+export type NewField = readonly [
+  row: string,
+  field: string,
+  value: Json | ((around: Fields, rows: ReadonlyMap<string, Json>) => Json),
+];
+
+/** A row that is new in a format: its key, where `*` is what it is in `beside`, a key that was there before. */
+export interface NewRow {
+  readonly key: string;
+  readonly beside: string;
+  readonly value: Json;
+}
+
+/** What changed with a format. */
+export interface Step {
+  /** The format that the step leads to. */
+  readonly to: number;
+  readonly fields: readonly NewField[];
+  readonly rows: readonly NewRow[];
+}
+
+/** Every step, oldest first. */
+export const STEPS: readonly Step[] = [
+  {
+    // The manifest also tells which format a file was created with; store.ts reads it.
+    to: 2,
+    fields: [
+      ["topology", "kernel.regionLayout", "ism48"],
+      ["guest/*/kernel", "zdevs[].state", zdevState],
+      ["guest/*/kernel", "containers[].withoutAddress", []],
+      ["guest/*/kernel", "containers[].dirtyLog", false],
+      ["guest/*/kernel", "iommufds[].vfioIoas", null],
+      ["guest/*/kernel", "iommufds[].rlimitMode", false],
+      ["guest/*/kernel", "iommufds[].ioases[].hugePages", true],
+      ["guest/*/kernel", "iommufds[].ioases[].allowed", []],
+      ["guest/*/kernel", "iommufds[].ioases[].writablePages", []],
+      ["guest/*/kernel", "iommufds[].ioases[].pageTable", null],
+      ["guest/*/kernel", "bindings[].nextRequest", null],
+      ["guest/*/kernel", "devices[].compat", null],
+      ["guest/*/kernel", "devices[].opens", ({ openCount }) => openCount === 0 ? 0 : 1],
+      ["driver/*", "requests", null],
+      ["driver/*", "registrations.isV2", false],
+    ],
+    rows: [{ key: "locks", beside: "faults", value: { faults: [] } }],
+  },
+];
+
+/** What the kernel knows of a function: format 1 had only what the machine knows. */
+function zdevState({ facts }: Fields, rows: ReadonlyMap<string, Json>): Json {
+  const { fid } = facts as Fields;
+  const { state } = rows.get(`function/${fid}`) as Fields;
+  return state === "standby" || state === "reserved" ? state : "configured";
+}
+
+/** A saved host that a step does not understand. */
+export class MigrationError extends Error {
+  override readonly name = "MigrationError";
+}
+
+/**
+ * The state rows of an older host as this program would have saved them, the topology among them.
+ *
+ * @throws {MigrationError} if a row is not what its format says
+ */
+export function migrate(
+  state: ReadonlyMap<string, Json>,
+  from: number,
+  steps: readonly Step[] = STEPS,
+): Map<string, Json> {
+  const rows = new Map(state);
+  for (const { to, fields, rows: added } of steps) {
+    if (to <= from) continue;
+    for (const { key, beside, value } of added) {
+      for (const [, star] of matching(rows, beside)) rows.set(key.replace("*", star), value);
+    }
+    for (const [row, field, value] of fields) {
+      for (const [key] of matching(rows, row)) {
+        rows.set(key, withField(rows.get(key)!, field.split("."), value, `${key}: ${field}`, rows));
+      }
+    }
+  }
+  return rows;
+}
+
+/** Keys that a pattern names, and what its `*` stands for in them. */
+function matching(rows: ReadonlyMap<string, Json>, pattern: string): [key: string, star: string][] {
+  const [before = "", after] = pattern.split("*");
+  return [...rows.keys()].flatMap((key): [string, string][] => {
+    if (after === undefined) return key === pattern ? [[key, ""]] : [];
+    const star = key.slice(before.length, key.length - after.length);
+    const fits = key.startsWith(before) && key.endsWith(after) && /^[^/]+$/.test(star);
+    return fits ? [[key, star]] : [];
+  });
+}
+
+/** A copy of `object` with the field that `path` leads to. */
+function withField(
+  object: Json | undefined,
+  path: readonly string[],
+  value: NewField[2],
+  where: string,
+  rows: ReadonlyMap<string, Json>,
+): Json {
+  if (object === null) return object;
+  if (object === undefined || typeof object !== "object" || isList(object)) {
+    throw new MigrationError(`${where}: there is no object where one should be`);
+  }
+  const [part = "", ...more] = path;
+  const name = part.replace("[]", "");
+  const child = object[name];
+  if (more.length === 0) {
+    return name in object
+      ? object
+      : { ...object, [name]: typeof value === "function" ? value(object, rows) : value };
+  }
+  if (child === undefined) return object;
+  if (part === name) return { ...object, [name]: withField(child, more, value, where, rows) };
+  if (!isList(child)) throw new MigrationError(`${where}: ${name} is no list`);
+  return { ...object, [name]: child.map((each) => withField(each, more, value, where, rows)) };
+}
+
+/** Array.isArray, which forgets that lists may be read-only. */
+function isList(value: Json): value is readonly Json[] {
+  return Array.isArray(value);
+}

@@ -1,0 +1,229 @@
+/** What a kernel's saved objects must say of each other: ids, descriptors, mappings. */
+import { hex } from "../../base/hex.ts";
+import type { DomainState } from "../../vfio/iommu/iommu_domain.ts";
+import type { IommufdState } from "../../vfio/iommu/iommufd.ts";
+import type { KernelState } from "../../vfio/kernel.ts";
+import { doubles, type SavedMemory, type Say } from "./memory.ts";
+import type { TopologyFunction } from "../topology.ts";
+
+/** Everything of a kernel that other parts of it refer to. */
+interface Objects {
+  readonly eventfds: ReadonlySet<number>;
+  readonly containers: ReadonlySet<number>;
+  readonly iommufds: ReadonlyMap<number, IommufdState>;
+  /** Functions that a vfio driver holds. */
+  readonly devices: ReadonlySet<number>;
+}
+
+/** Every reference of a kernel that leads nowhere. */
+export function kernelFaults(
+  functions: readonly TopologyFunction[],
+  state: KernelState,
+  memory: SavedMemory,
+  say: Say,
+): void {
+  if (!memory.isPage(state.interruptPage)) {
+    say("interruptPage", `no page of memory begins at ${hex(state.interruptPage)}`);
+  }
+  checkFunctions(functions, state, say);
+  const objects: Objects = {
+    eventfds: new Set(state.eventfds.map(({ id }) => id)),
+    containers: new Set(state.containers.map(({ id }) => id)),
+    iommufds: new Map(state.iommufds.map((iommufd) => [iommufd.id, iommufd])),
+    devices: new Set(state.devices.map(({ fid }) => fid)),
+  };
+  checkIds(state, say);
+  checkDomains(state, memory, say);
+  state.groups.forEach((id, i) => {
+    if (id === null || objects.containers.has(id) || objects.iommufds.has(id)) return;
+    say(`groups.${i}`, `neither a container nor an iommufd has the id ${id}`);
+  });
+  checkDevices(state, objects, say);
+  checkFiles(state, objects, say);
+  checkBindings(state, say);
+}
+
+/** The kernel knows the functions of its guest, and one binding and group for each. */
+function checkFunctions(functions: readonly TopologyFunction[], state: KernelState, say: Say): void {
+  const { zdevs, bindings, groups } = state;
+  const known = zdevs.map(({ facts }) => facts.fid);
+  functions.forEach(({ fid, uid }, i) => {
+    const facts = zdevs[i]?.facts;
+    if (facts?.fid !== fid) say(`zdevs.${i}`, `it is not function ${hex(fid)} of the topology`);
+    else if (facts.uid !== uid) say(`zdevs.${i}.facts.uid`, `it is ${uid} in the topology`);
+    else if (facts.startDma >= facts.endDma) say(`zdevs.${i}.facts.endDma`, "it is below startDma");
+  });
+  for (const [name, { length }] of Object.entries({ zdevs, bindings, groups })) {
+    if (length !== functions.length) say(name, `there are ${length} for ${functions.length} functions`);
+  }
+  state.bindings.forEach(({ driver }, i) => {
+    const held = driver !== null && driver !== "ism";
+    if (held === state.devices.some(({ fid }) => fid === known[i])) return;
+    say("devices", held ? `${hex(known[i] ?? 0)} is missing` : `no vfio driver holds ${hex(known[i] ?? 0)}`);
+  });
+  for (const [i, { fid }] of state.devices.entries()) {
+    if (!known.includes(fid)) say(`devices.${i}.fid`, `there is no function ${hex(fid)}`);
+  }
+  for (const fid of doubles(state.devices.map(({ fid }) => fid))) {
+    say("devices", `${hex(fid)} is there twice`);
+  }
+}
+
+/** Eventfds, containers and iommufds share their numbers; an iommufd's objects have their own. */
+function checkIds({ nextId, eventfds, containers, iommufds, devices, files }: KernelState, say: Say): void {
+  const lists = { eventfds, containers, iommufds };
+  for (const [name, objects] of Object.entries(lists)) {
+    objects.forEach(({ id }, i) => {
+      if (id >= nextId) say(`${name}.${i}.id`, `${id} was not given yet, the next one is ${nextId}`);
+    });
+  }
+  for (const id of doubles(Object.values(lists).flatMap((list) => list.map(({ id }) => id)))) {
+    say("nextId", `two objects have the id ${id}`);
+  }
+  iommufds.forEach(({ id, ioases, vfioIoas }, i) => {
+    const bound = [
+      ...devices.filter(({ compat }) => compat?.iommufd === id).map(({ compat }) => compat!.devid),
+      ...files.filter(({ cdev }) => cdev?.iommufd === id).map(({ cdev }) => cdev!.devid),
+    ];
+    for (const twice of doubles([...ioases.map((ioas) => ioas.id), ...bound])) {
+      say(`iommufds.${i}`, `two of its objects have the id ${twice}`);
+    }
+    if (vfioIoas !== null && !ioases.some((ioas) => ioas.id === vfioIoas)) {
+      say(`iommufds.${i}.vfioIoas`, `there is no IOAS ${vfioIoas}`);
+    }
+  });
+}
+
+function checkDomains(
+  { interruptPage, containers, iommufds }: KernelState,
+  memory: SavedMemory,
+  say: Say,
+): void {
+  const origins: number[] = [interruptPage];
+  containers.forEach(({ domain, type, withoutAddress }, i) => {
+    const path = `containers.${i}`;
+    if ((domain === null) !== (type === null)) say(`${path}.type`, "a type and a domain come together");
+    if (domain !== null) origins.push(domain.origin);
+    if (domain !== null) checkDomain(domain, memory, `${path}.domain`, say);
+    checkMapped(withoutAddress, domain, `${path}.withoutAddress`, say);
+  });
+  iommufds.forEach(({ ioases }, i) =>
+    ioases.forEach(({ domain, writablePages, allowed }, j) => {
+      const path = `iommufds.${i}.ioases.${j}`;
+      origins.push(domain.origin);
+      checkDomain(domain, memory, `${path}.domain`, say);
+      checkMapped(writablePages, domain, `${path}.writablePages`, say);
+      allowed.forEach(([first, last], k) => {
+        if (BigInt(first) > BigInt(last)) say(`${path}.allowed.${k}`, "it ends before it begins");
+      });
+    })
+  );
+  for (const origin of doubles(origins)) say("interruptPage", `two things use the page at ${hex(origin)}`);
+}
+
+function checkDomain({ origin, mappings }: DomainState, memory: SavedMemory, path: string, say: Say): void {
+  if (!memory.isPage(origin)) say(`${path}.origin`, `no page of memory begins at ${hex(origin)}`);
+  let end = 0;
+  mappings.forEach(({ iova, size, vaddr }, i) => {
+    const here = `${path}.mappings.${i}`;
+    if (iova < end) say(here, `${hex(iova)} is not behind the mapping before it`);
+    if (!memory.holds(vaddr, size)) say(here, `${size} bytes at ${hex(vaddr)} are no memory of the guest`);
+    end = iova + size;
+  });
+  if (end > 2 ** 64) say(`${path}.mappings`, "the last one passes 2^64");
+}
+
+function checkMapped(iovas: readonly number[], domain: DomainState | null, path: string, say: Say): void {
+  const mapped = new Set(domain?.mappings.map(({ iova }) => iova));
+  iovas.forEach((iova, i) => {
+    if (!mapped.has(iova)) say(`${path}.${i}`, `no mapping begins at ${hex(iova)}`);
+  });
+}
+
+function checkDevices({ zdevs, devices, files }: KernelState, objects: Objects, say: Say): void {
+  devices.forEach(({ fid, openCount, config, msi, req, compat }, i) => {
+    const path = `devices.${i}`;
+    const open = files.filter((file) =>
+      file.kind === "device" && file.id === fid && (file.cdev === undefined || file.cdev.iommufd !== null)
+    );
+    if (openCount !== open.length) {
+      say(`${path}.openCount`, `${openCount} does not fit ${open.length} open descriptors`);
+    }
+    if ((config === null) !== (openCount === 0)) {
+      say(`${path}.config`, "there is one while the device is open");
+    }
+    checkCapabilities(config?.capabilities ?? [], `${path}.config.capabilities`, say);
+    msi?.forEach((id, vector) => {
+      if (id !== null && !objects.eventfds.has(id)) say(`${path}.msi.${vector}`, `there is no eventfd ${id}`);
+    });
+    if (req !== null && !objects.eventfds.has(req)) say(`${path}.req`, `there is no eventfd ${req}`);
+    const noi = zdevs.find(({ facts }) => facts.fid === fid)?.facts.noi ?? 0;
+    if ((msi?.length ?? 0) > noi) say(`${path}.msi`, `the function has ${noi} interrupts`);
+    if (compat !== null) checkBound(compat, `${path}.compat`, objects, say);
+  });
+}
+
+function checkBound(
+  { iommufd, ioas }: { readonly iommufd: number; readonly ioas: number | null },
+  path: string,
+  { iommufds }: Objects,
+  say: Say,
+): void {
+  const found = iommufds.get(iommufd);
+  if (found === undefined) return say(`${path}.iommufd`, `there is no iommufd ${iommufd}`);
+  if (ioas === null || found.ioases.some(({ id }) => id === ioas)) return;
+  say(`${path}.ioas`, `iommufd ${iommufd} has no IOAS ${ioas}`);
+}
+
+function checkCapabilities(
+  capabilities: readonly { readonly start: number; readonly length: number }[],
+  path: string,
+  say: Say,
+): void {
+  const rising = [...capabilities].sort((a, b) => a.start - b.start);
+  let end = 0;
+  for (const { start, length } of rising) {
+    if (start < end) say(path, `the one at ${hex(start)} overlaps another`);
+    end = start + length;
+  }
+  if (end > 256) say(path, "the last one passes the end of config space");
+}
+
+function checkFiles({ zdevs, groups, files }: KernelState, objects: Objects, say: Say): void {
+  for (const fd of doubles(files.map(({ fd }) => fd))) say("files", `descriptor ${fd} is there twice`);
+  const named = {
+    container: objects.containers,
+    iommufd: objects.iommufds,
+    eventfd: objects.eventfds,
+    device: objects.devices,
+    group: new Set(zdevs.keys()),
+  } as const;
+  const openGroups: number[] = [];
+  files.forEach(({ kind, id, container, dissolved, cdev }, i) => {
+    const path = `files.${i}`;
+    if (!named[kind].has(id)) return say(`${path}.id`, `there is no ${kind} ${id}`);
+    if (cdev !== undefined && kind !== "device") {
+      say(`${path}.cdev`, `a descriptor of the kind ${kind} has none`);
+    }
+    if (kind === "group" && dissolved !== true) {
+      openGroups.push(id);
+      if (container !== groups[id]) say(`${path}.container`, `group ${id} has another one`);
+    }
+    if (cdev !== undefined && cdev.iommufd !== null) {
+      const { iommufd, ioas, devid } = cdev;
+      checkBound({ iommufd, ioas }, `${path}.cdev`, objects, say);
+      if (devid === 0) say(`${path}.cdev.devid`, "object ids count from 1");
+    }
+  });
+  for (const id of doubles(openGroups)) say("files", `group ${id} is open twice`);
+}
+
+function checkBindings({ bindings }: KernelState, say: Say): void {
+  bindings.forEach(({ driver, removing, nextRequest }, i) => {
+    const path = `bindings.${i}`;
+    if (removing && (driver === null || driver === "ism")) {
+      say(`${path}.removing`, "no vfio driver holds the function");
+    }
+    if (nextRequest !== null && !removing) say(`${path}.nextRequest`, "nothing waits for the function");
+  });
+}

@@ -1,0 +1,110 @@
+/** eventfd objects: a 64-bit counter that interrupts add to. Facts: VFIO sheet 7.2 (fs/eventfd.c). */
+import type { Tracer } from "../../base/trace.ts";
+import { copyFromUser, copyToUser } from "./user_memory.ts";
+import { OpenFile, vfsError } from "./file.ts";
+
+const COUNTER_BYTES = 8;
+/** The most that the counter holds; a write that would bring it higher blocks (fs/eventfd.c: eventfd_write). */
+const COUNTER_MAX = 2n ** 64n - 2n;
+
+/** The counter that descriptors and interrupt wiring share. */
+export class EventFd {
+  readonly id: number;
+  /** Signals since the last read, and what was written. */
+  count = 0n;
+
+  constructor(id: number) {
+    this.id = id;
+  }
+
+  /** Adds 1; never blocks. */
+  signal(tracer: Tracer, fid: number): void {
+    this.count++;
+    if (tracer.sink !== undefined) {
+      tracer.point({
+        layer: "irq",
+        op: "eventfd",
+        fid,
+        args: { eventfd: this.id, count: Number(this.count) },
+      });
+    }
+  }
+}
+
+/** A descriptor of an eventfd, opened EFD_NONBLOCK | EFD_CLOEXEC. */
+export class EventFdFile extends OpenFile {
+  override readonly kind = "eventfd";
+  readonly context: EventFd;
+
+  constructor(context: EventFd) {
+    super();
+    this.context = context;
+  }
+
+  override get id(): number {
+    return this.context.id;
+  }
+
+  override get path(): string {
+    return "anon_inode:[eventfd]";
+  }
+
+  /** Reads the counter as 8 little-endian bytes and clears it; EAGAIN while it is 0, EINVAL below 8 bytes. */
+  override read(buffer: Uint8Array, count: number, _position: number, start: number): number {
+    if (count < COUNTER_BYTES) {
+      throw vfsError(
+        "EINVAL",
+        "eventfd size",
+        "fs/eventfd.c: eventfd_read",
+        "An eventfd is read 8 bytes at a time",
+      );
+    }
+    if (this.context.count === 0n) {
+      throw vfsError(
+        "EAGAIN",
+        "eventfd empty",
+        "fs/eventfd.c: eventfd_read",
+        "No interrupt since the last read",
+      );
+    }
+    const bytes = new Uint8Array(COUNTER_BYTES);
+    new DataView(bytes.buffer).setBigUint64(0, this.context.count, true);
+    copyToUser(buffer, start, bytes, 0, COUNTER_BYTES);
+    this.context.count = 0n;
+    return COUNTER_BYTES;
+  }
+
+  /**
+   * Adds 8 little-endian bytes to the counter.
+   *
+   * @throws {ErrnoError} EINVAL if `count` is not 8 or the value 2^64 - 1, EAGAIN if the counter cannot hold the sum
+   */
+  override write(buffer: Uint8Array, count: number, _position: number, start: number): number {
+    const source = "fs/eventfd.c: eventfd_write";
+    if (count !== COUNTER_BYTES) {
+      throw vfsError("EINVAL", "eventfd size", source, "An eventfd is written 8 bytes at a time");
+    }
+    const bytes = new Uint8Array(COUNTER_BYTES);
+    copyFromUser(bytes, buffer, start, COUNTER_BYTES);
+    const value = new DataView(bytes.buffer).getBigUint64(0, true);
+    if (value > COUNTER_MAX) {
+      throw vfsError("EINVAL", "eventfd value", source, "An eventfd cannot count to 2^64 - 1");
+    }
+    if (value > COUNTER_MAX - this.context.count) {
+      throw vfsError(
+        "EAGAIN",
+        "eventfd full",
+        source,
+        "The eventfd's counter cannot hold the sum",
+        "read it first",
+      );
+    }
+    this.context.count += value;
+    return COUNTER_BYTES;
+  }
+
+  /** An eventfd has no positions, but says that it is at 0 (fs/eventfd.c: eventfd_fops). */
+  override lseek(): number {
+    return 0;
+  }
+}

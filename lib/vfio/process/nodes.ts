@@ -1,0 +1,67 @@
+/** Device nodes of a guest. Facts: VFIO sheet 1.2. */
+import { Container, ContainerFile } from "../iommu/container.ts";
+import { DeviceFile } from "../device_file.ts";
+import { type OpenFile, vfsError } from "./file.ts";
+import { GroupFile } from "../group.ts";
+import { Iommufd, IommufdFile } from "../iommu/iommufd.ts";
+import type { Kernel } from "../kernel.ts";
+import { coreError } from "../refusal.ts";
+
+/** Opens a node of /dev. @throws {ErrnoError} ENOENT, EBUSY, ENODEV */
+export function openNode(kernel: Kernel, path: string): OpenFile {
+  if (path === "/dev/vfio/vfio") {
+    const container = new Container(kernel, kernel.newId());
+    kernel.containers.set(container.id, container);
+    return new ContainerFile(kernel, container);
+  }
+  if (path === "/dev/iommu") {
+    const iommufd = new Iommufd(kernel, kernel.newId());
+    kernel.iommufds.set(iommufd.id, iommufd);
+    return new IommufdFile(kernel, iommufd);
+  }
+  const cdev = /^\/dev\/vfio\/devices\/vfio(0|[1-9]\d*)$/.exec(path)?.[1];
+  if (cdev !== undefined) return openCdev(kernel, Number(cdev), path);
+  const group = /^\/dev\/vfio\/(0|[1-9]\d*)$/.exec(path)?.[1];
+  if (group !== undefined) return openGroup(kernel, Number(group), path);
+  throw noEntry(path, NODES);
+}
+
+const NODES =
+  "a guest has /dev/vfio/vfio, /dev/iommu, and for a bound function its group and its character device";
+
+/** The character device exists while a vfio driver holds the function. */
+function openCdev(kernel: Kernel, number: number, path: string): OpenFile {
+  const binding = kernel.bindings[number];
+  if (binding?.device === undefined) throw noEntry(path, NODES);
+  if (binding.removing) {
+    throw coreError(
+      "ENODEV",
+      "unregistering",
+      "drivers/vfio/device_cdev.c: vfio_device_fops_cdev_open",
+      `${path} is going away`,
+    );
+  }
+  return new DeviceFile(kernel, binding.device, true);
+}
+
+/** The group's node exists while a vfio driver holds its function. */
+function openGroup(kernel: Kernel, number: number, path: string): OpenFile {
+  const source = "drivers/vfio/group.c: vfio_group_fops_open";
+  const group = kernel.groups[number];
+  if (group === undefined || kernel.device(group.zdev) === undefined) throw noEntry(path, NODES);
+  for (const [, file] of kernel.process.files()) {
+    if (file instanceof DeviceFile && file.blocksGroup && file.device.zdev === group.zdev) {
+      throw coreError("EBUSY", "cdev open", source, "The device is open through its character device");
+    }
+  }
+  if (group.inUse) {
+    const hint = "a group has one opener: close its other descriptor first (fd list, fd close)";
+    throw coreError("EBUSY", "single opener", source, `${path} is open already`, hint);
+  }
+  return new GroupFile(kernel, group);
+}
+
+/** The refusal of a path that leads nowhere. */
+export function noEntry(path: string, hint?: string) {
+  return vfsError("ENOENT", "no such file", "fs/namei.c: path_openat", `${path} does not exist`, hint);
+}

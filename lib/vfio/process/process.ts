@@ -1,0 +1,458 @@
+/**
+ * The system calls of a guest's driver process, and what the kernel checks before any driver is asked.
+ * Facts: VFIO sheet 4.1 (fs/read_write.c, fs/open.c).
+ */
+import { SHOWN_BYTES, type SyscallEvent, type Tracer, type TraceValue } from "../../base/trace.ts";
+import { ErrnoError } from "../errno.ts";
+import { EventFdFile } from "./eventfd.ts";
+import { type FileState, type IoctlArg, type OpenFile, vfsError } from "./file.ts";
+import type { Kernel } from "../kernel.ts";
+import { openNode } from "./nodes.ts";
+import { PAGE_SIZE } from "../../zpci/storage.ts";
+import { readDirectory, readLink } from "./sysfs.ts";
+import { ioctlInput, ioctlName, ioctlOutput } from "./strace.ts";
+import { checkPosition, checkRange, mmapError, notPositioned, type Offset } from "./vfs_checks.ts";
+
+/** Descriptors below this are stdin, stdout and stderr. */
+const FIRST_FD = 3;
+const MAX_FDS = 1024;
+
+/** What a user-space driver needs of its operating system; the simulated process is one implementation. */
+export type SystemCalls = Pick<
+  Process,
+  | "open"
+  | "close"
+  | "ioctl"
+  | "pread"
+  | "pwrite"
+  | "read"
+  | "eventfd"
+  | "readlink"
+  | "readdir"
+  | "mmapAnonymous"
+  | "munmap"
+  | "memory"
+>;
+
+/** State for the host file. */
+export interface ProcessState {
+  readonly files: readonly FileState[];
+}
+
+/** One driver process. */
+export class Process {
+  readonly #kernel: Kernel;
+  readonly #tracer: Tracer;
+  readonly #files: (OpenFile | undefined)[] = [];
+
+  constructor(kernel: Kernel, tracer: Tracer) {
+    this.#kernel = kernel;
+    this.#tracer = tracer;
+  }
+
+  /** Open descriptors with what they refer to. */
+  *files(): Generator<readonly [fd: number, file: OpenFile]> {
+    for (let fd = FIRST_FD; fd < this.#files.length; fd++) {
+      const file = this.#files[fd];
+      if (file !== undefined) yield [fd, file];
+    }
+  }
+
+  /** openat(2) of a device node, read and write. @returns the descriptor */
+  open(path: string): number {
+    return this.#call("openat", () => ({ path }), () => this.#install(openNode(this.#kernel, path)));
+  }
+
+  /** readlink(2), for the links of sysfs. @returns the link's target; ENOENT */
+  readlink(path: string): string {
+    let target = "";
+    const event: SyscallEvent = { layer: "syscall", op: "readlink", args: { path } };
+    this.#record(event, () => {
+      target = readLink(this.#kernel, path);
+      event.output = { target };
+      return target.length;
+    });
+    return target;
+  }
+
+  /** Names in a directory of sysfs, by the calls of opendir(3), readdir(3) and closedir(3). @throws {ErrnoError} ENOENT */
+  readdir(path: string): readonly string[] {
+    let names: readonly string[] = [];
+    const flags = "O_RDONLY|O_NONBLOCK|O_CLOEXEC|O_DIRECTORY";
+    const fd = this.#call("openat", () => ({ path, flags }), () => {
+      names = readDirectory(this.#kernel, path);
+      return this.#free();
+    });
+    const bytes = names.reduce((sum, name) => sum + direntBytes(name), direntBytes(".") + direntBytes(".."));
+    for (const result of [bytes, 0]) {
+      const output = { entries: result === 0 ? 0 : names.length + 2 };
+      this.#record({ layer: "syscall", op: "getdents64", args: { fd }, output }, () => result);
+    }
+    this.#call("close", () => ({ fd }), () => 0);
+    return names;
+  }
+
+  /** eventfd2(2), non-blocking. @returns the descriptor */
+  eventfd(): number {
+    return this.#call(
+      "eventfd2",
+      () => ({ count: 0 }),
+      () => this.#install(new EventFdFile(this.#kernel.newEventFd())),
+    );
+  }
+
+  /** close(2). @throws {ErrnoError} EBADF */
+  close(fd: number): number {
+    this.#kernel.tick();
+    return this.#call("close", () => ({ fd }), () => {
+      const file = this.file(fd);
+      this.#files[fd] = undefined;
+      file.release();
+      return 0;
+    });
+  }
+
+  /** ioctl(2). @throws {ErrnoError} EBADF, ENOTTY, and what the ioctl refuses with */
+  ioctl(fd: number, request: number, arg: IoctlArg = 0): number {
+    this.#kernel.tick();
+    const { sink } = this.#tracer;
+    if (sink === undefined) return this.file(fd).ioctl(request, arg);
+    const kind = this.#files[fd]?.kind;
+    const event: SyscallEvent = {
+      layer: "syscall",
+      op: "ioctl",
+      args: { fd, request: ioctlName(kind, request) },
+      input: ioctlInput(kind, request, arg),
+    };
+    const takeOutput = (error?: string) => {
+      const output = ioctlOutput(kind, request, arg, error);
+      if (output !== undefined) event.output = output;
+    };
+    return this.#record(event, () => {
+      try {
+        const result = this.file(fd).ioctl(request, arg);
+        takeOutput();
+        return result;
+      } catch (error) {
+        if (error instanceof ErrnoError) takeOutput(error.code);
+        throw error;
+      }
+    });
+  }
+
+  /** pread64(2): `count` bytes at `position` into `buffer` from index `start`. @returns bytes read */
+  pread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start = 0): number {
+    return this.#tracer.sink === undefined
+      ? this.#pread(fd, buffer, count, position, start)
+      : this.#tracedPread(fd, buffer, count, position, start);
+  }
+
+  /** pwrite64(2): `count` bytes of `buffer` from index `start` at `position`. @returns bytes written */
+  pwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start = 0): number {
+    return this.#tracer.sink === undefined
+      ? this.#pwrite(fd, buffer, count, position, start)
+      : this.#tracedPwrite(fd, buffer, count, position, start);
+  }
+
+  /** read(2) at the descriptor's own position, which advances by the result. */
+  read(fd: number, buffer: Uint8Array, count: Offset): number {
+    this.#kernel.tick();
+    const event: SyscallEvent = { layer: "syscall", op: "read", args: { fd, count } };
+    return this.#record(event, () => {
+      const file = this.file(fd);
+      const clamped = checkRange(file.position, count);
+      const result = file.read(buffer, clamped, file.position, 0);
+      file.position += result;
+      event.data = shown(buffer, 0, result);
+      return result;
+    });
+  }
+
+  /** write(2) at the descriptor's own position, which advances by the result. */
+  write(fd: number, buffer: Uint8Array, count: Offset): number {
+    const data = shown(buffer, 0, count);
+    return this.#record({ layer: "syscall", op: "write", args: { fd, count }, data }, () => {
+      const file = this.file(fd);
+      const clamped = checkRange(file.position, count);
+      const result = file.write(buffer, clamped, file.position, 0);
+      file.position += result;
+      return result;
+    });
+  }
+
+  /** lseek(2): no vfio descriptor can seek. @throws {ErrnoError} EBADF, ESPIPE */
+  lseek(fd: number, offset: Offset, whence: "SEEK_SET" | "SEEK_CUR" | "SEEK_END"): number {
+    return this.#call("lseek", () => ({ fd, offset, whence }), () => this.file(fd).lseek());
+  }
+
+  /**
+   * mmap(2) of a descriptor; checks in the order of VFIO sheet section 6, and no descriptor here can be mapped.
+   *
+   * @throws {ErrnoError} EBADF, EINVAL, ENOMEM, EOVERFLOW, ENODEV, ENXIO
+   */
+  mmap(fd: number, length: Offset, offset: Offset): number {
+    return this.#call("mmap", () => ({ fd, length, offset }), () => {
+      const size = BigInt(length);
+      const at = BigInt(offset);
+      const page = BigInt(PAGE_SIZE);
+      if (at % page !== 0n) throw mmapError("EINVAL", "The offset is no multiple of 4096");
+      this.file(fd);
+      if (size === 0n) throw mmapError("EINVAL", "A length of 0 cannot be mapped");
+      if (size > 2n ** 64n - page) throw mmapError("ENOMEM", "Rounded up to pages the length is 2^64");
+      if (at / page + (size + page - 1n) / page > 2n ** 64n / page) {
+        throw mmapError("EOVERFLOW", "Offset plus length overflows");
+      }
+      return this.file(fd).mmap();
+    });
+  }
+
+  /** preadv(2): one driver call per segment. @returns bytes read */
+  preadv(fd: number, segments: readonly Uint8Array[], position: Offset): number {
+    return this.#vectorCall("preadv", { fd, iov: lengths(segments), position }, segments, () => {
+      this.#positioned(fd, position, "preadv");
+      return this.#vector(
+        segments,
+        (buffer, done) => this.#pread(fd, buffer, buffer.length, plus(position, done), 0),
+      );
+    });
+  }
+
+  /** pwritev(2): one driver call, and so one store block on a BAR, per segment. @returns bytes written */
+  pwritev(fd: number, segments: readonly Uint8Array[], position: Offset): number {
+    return this.#vectorCall("pwritev", { fd, iov: lengths(segments), position }, segments, () => {
+      this.#positioned(fd, position, "pwritev");
+      return this.#vector(
+        segments,
+        (buffer, done) => this.#pwrite(fd, buffer, buffer.length, plus(position, done), 0),
+      );
+    });
+  }
+
+  /** readv(2) at the descriptor's own position. @returns bytes read */
+  readv(fd: number, segments: readonly Uint8Array[]): number {
+    this.#kernel.tick();
+    return this.#vectorCall("readv", { fd, iov: lengths(segments) }, segments, () => {
+      const file = this.file(fd);
+      const total = this.#vector(segments, (buffer, done) => {
+        const at = file.position + done;
+        return file.read(buffer, checkRange(at, buffer.length), at, 0);
+      });
+      file.position += total;
+      return total;
+    });
+  }
+
+  /** writev(2) at the descriptor's own position. @returns bytes written */
+  writev(fd: number, segments: readonly Uint8Array[]): number {
+    return this.#vectorCall("writev", { fd, iov: lengths(segments) }, segments, () => {
+      const file = this.file(fd);
+      const total = this.#vector(segments, (buffer, done) => {
+        const at = file.position + done;
+        return file.write(buffer, checkRange(at, buffer.length), at, 0);
+      });
+      file.position += total;
+      return total;
+    });
+  }
+
+  /** Records a vector call with the bytes that it wrote or read, as far as they are shown. */
+  #vectorCall(
+    op: string,
+    args: Record<string, TraceValue>,
+    segments: readonly Uint8Array[],
+    run: () => number,
+  ): number {
+    const event: SyscallEvent = { layer: "syscall", op, args };
+    const isWrite = op.endsWith("writev");
+    if (isWrite) event.data = joined(segments, SHOWN_BYTES);
+    return this.#record(event, () => {
+      const result = run();
+      if (!isWrite) event.data = joined(segments, Math.min(result, SHOWN_BYTES));
+      return result;
+    });
+  }
+
+  /** Stops at the first short or failed segment; a failure counts only if nothing was done before it. */
+  #vector(segments: readonly Uint8Array[], each: (buffer: Uint8Array, done: number) => number): number {
+    let total = 0;
+    for (const buffer of segments) {
+      let result: number;
+      try {
+        result = each(buffer, total);
+      } catch (error) {
+        if (error instanceof ErrnoError && total > 0) return total;
+        throw error;
+      }
+      total += result;
+      if (result < buffer.length) break;
+    }
+    return total;
+  }
+
+  /** mmap(2) of anonymous memory, populated: whole pages of zeros. @returns the address; EINVAL, ENOMEM */
+  mmapAnonymous(length: number): number {
+    return this.#call("mmap", () => ({ length }), () => {
+      if (length === 0) throw mmapError("EINVAL", "A length of 0 cannot be mapped");
+      const buffer = this.#kernel.partition.storage.allocate(length);
+      if (buffer === undefined) {
+        throw vfsError("ENOMEM", "guest memory", "mm/mmap.c: do_mmap", "The guest has no memory left");
+      }
+      return buffer.address;
+    });
+  }
+
+  /** munmap(2) of memory that {@linkcode mmapAnonymous} gave. @throws {ErrnoError} EINVAL */
+  munmap(address: number): number {
+    const length = () => this.#kernel.partition.storage.find(address, 1)?.size ?? 0;
+    return this.#call("munmap", () => ({ address, length: length() }), () => {
+      if (!this.#kernel.partition.storage.free(address)) {
+        throw vfsError(
+          "EINVAL",
+          "no such mapping",
+          "mm/mmap.c: vm_munmap",
+          "No memory begins at the address",
+        );
+      }
+      return 0;
+    });
+  }
+
+  /** The process's own loads and stores: `length` bytes of its memory at `address`, marked dirty if `write`. */
+  memory(address: number, length: number, write: boolean): Uint8Array {
+    const buffer = this.#kernel.partition.storage.find(address, length);
+    if (buffer === undefined) {
+      throw vfsError("EFAULT", "user memory", "mm/memory.c: handle_mm_fault", "The address is not mapped");
+    }
+    const offset = address - buffer.address;
+    return buffer.touch(offset, length, write).subarray(offset, offset + length);
+  }
+
+  /** The open file of a descriptor. @throws {ErrnoError} EBADF */
+  file(fd: number): OpenFile {
+    const file = this.#files[fd];
+    if (file === undefined) {
+      throw vfsError("EBADF", "descriptor", "fs/file.c: fdget", `Descriptor ${fd} is not open`);
+    }
+    return file;
+  }
+
+  save(): ProcessState {
+    return {
+      files: [...this.files()].map(([fd, file]) => ({
+        fd,
+        kind: file.kind,
+        position: file.position,
+        id: file.id,
+        ...file.save(),
+      })),
+    };
+  }
+
+  /** Puts a file of a saved state back at its descriptor. */
+  restoreFile(fd: number, file: OpenFile, position: number): void {
+    if (fd < FIRST_FD || fd >= MAX_FDS) throw new Error(`Descriptor ${fd} is outside of the process's table`);
+    file.position = position;
+    this.#files[fd] = file;
+  }
+
+  /** Gives a file the lowest free descriptor. @throws {ErrnoError} EMFILE */
+  install(file: OpenFile): number {
+    return this.#install(file);
+  }
+
+  /** The lowest descriptor that is free. */
+  #free(): number {
+    let fd = FIRST_FD;
+    while (this.#files[fd] !== undefined) fd++;
+    return fd;
+  }
+
+  #install(file: OpenFile): number {
+    const fd = this.#free();
+    if (fd >= MAX_FDS) {
+      file.release();
+      throw vfsError("EMFILE", "descriptors", "fs/file.c: alloc_fd", `All ${MAX_FDS} descriptors are in use`);
+    }
+    this.#files[fd] = file;
+    return fd;
+  }
+
+  // Apart from the calls themselves: a closure over their parameters would cost an allocation with every call.
+  #tracedPread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
+    const event: SyscallEvent = { layer: "syscall", op: "pread64", args: { fd, count, position } };
+    return this.#record(event, () => {
+      const result = this.#pread(fd, buffer, count, position, start);
+      event.data = shown(buffer, start, result);
+      return result;
+    });
+  }
+
+  #tracedPwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
+    const data = shown(buffer, start, count);
+    const event: SyscallEvent = { layer: "syscall", op: "pwrite64", args: { fd, count, position }, data };
+    return this.#record(event, () => this.#pwrite(fd, buffer, count, position, start));
+  }
+
+  /** Checks 1 and 2 of VFIO sheet 4.1: the position comes before the descriptor. */
+  #positioned(fd: number, position: Offset, op: string): OpenFile {
+    checkPosition(position);
+    const file = this.file(fd);
+    if (!file.positioned) throw notPositioned(op);
+    return file;
+  }
+
+  #pread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
+    const file = this.#positioned(fd, position, "pread");
+    const clamped = checkRange(position, count);
+    return file.read(buffer, clamped, typeof position === "number" ? position : Number(position), start);
+  }
+
+  #pwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
+    const file = this.#positioned(fd, position, "pwrite");
+    const clamped = checkRange(position, count);
+    return file.write(buffer, clamped, typeof position === "number" ? position : Number(position), start);
+  }
+
+  /** Runs a call, recorded if a trace is taken. */
+  #call(op: string, args: () => Record<string, TraceValue>, run: () => number): number {
+    if (this.#tracer.sink === undefined) return run();
+    return this.#record({ layer: "syscall", op, args: args() }, run);
+  }
+
+  #record(event: SyscallEvent, run: () => number): number {
+    const { sink } = this.#tracer;
+    if (sink === undefined) return run();
+    sink.enter(event);
+    try {
+      return event.result = run();
+    } catch (error) {
+      if (error instanceof ErrnoError) event.error = error.code;
+      throw error;
+    } finally {
+      sink.leave(event);
+    }
+  }
+}
+
+/** A copy of what an event shows of a buffer. */
+function shown(buffer: Uint8Array, start: number, count: Offset): Uint8Array {
+  return buffer.slice(start, start + (count < SHOWN_BYTES ? Number(count) : SHOWN_BYTES));
+}
+
+const lengths = (segments: readonly Uint8Array[]) => segments.map(({ length }) => length);
+
+/** The first bytes of a vector's segments, at most `limit`. */
+function joined(segments: readonly Uint8Array[], limit: number): Uint8Array {
+  const bytes: number[] = [];
+  for (const segment of segments) bytes.push(...segment.subarray(0, limit - bytes.length));
+  return Uint8Array.from(bytes);
+}
+
+/** Bytes of a directory entry: a header of 19, the name, NUL, rounded up to 8 (struct linux_dirent64). */
+function direntBytes(name: string): number {
+  return Math.ceil((19 + name.length + 1) / 8) * 8;
+}
+
+function plus(position: Offset, done: number): Offset {
+  return typeof position === "bigint" ? position + BigInt(done) : position + done;
+}
