@@ -50,6 +50,3 @@ export const LINE_OPTIONS: readonly GlobalName[] = ["device", "trace", "raw", "v
 export const VALUE_OPTIONAL: Readonly<Partial<Record<GlobalName, string>>> = {
   trace: TRACE_LAYERS.join(","),
 };
-
-/** Options that may be given more than once. */
-export const REPEATABLE: readonly GlobalName[] = ["c"];

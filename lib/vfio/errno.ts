@@ -72,7 +72,7 @@ export interface Refusal {
   /** One sentence for people, without a full stop. */
   readonly message: string;
   /** What to do instead, where that is known. */
-  readonly hint?: string;
+  readonly hint?: string | undefined;
 }
 
 /** A refusal by the simulated kernel: expected, reported, never a bug. */

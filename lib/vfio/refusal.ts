@@ -1,22 +1,17 @@
-/** Shorthands for refusals of the vfio core: the layer is always the same, the source is a kernel symbol. */
-import { ErrnoError, type ErrnoName } from "./errno.ts";
+/** Shorthands for refusals of one layer: what differs is the rule, its source (a kernel symbol) and the words. */
+import { ErrnoError, type ErrnoName, type RefusalLayer } from "./errno.ts";
+
+/** Makes refusals of one layer. */
+export function refusalsOf(layer: RefusalLayer) {
+  return (code: ErrnoName, rule: string, source: string, message: string, hint?: string): ErrnoError =>
+    new ErrnoError(code, { layer, rule, source, message, hint });
+}
+
+/** A refusal by the file system layer, before any driver. */
+export const vfsError = refusalsOf("vfs");
 
 /** A refusal by the vfio core or the vfio-pci core. */
-export function coreError(
-  code: ErrnoName,
-  rule: string,
-  source: string,
-  message: string,
-  hint?: string,
-): ErrnoError {
-  return new ErrnoError(code, {
-    layer: "vfio-core",
-    rule,
-    source,
-    message,
-    ...(hint === undefined ? {} : { hint }),
-  });
-}
+export const coreError = refusalsOf("vfio-core");
 
 /** The struct argument of an ioctl; a plain number is a pointer to nothing. @throws {ErrnoError} EFAULT */
 export function structArgument(arg: Uint8Array | number): Uint8Array {

@@ -59,7 +59,7 @@ function foldRefusal(error: unknown, what: string, offset: number, symbol: strin
     rule: "config access",
     source: `drivers/vfio/pci/vfio_pci_config.c: ${symbol}`,
     message: `The config ${what} ${hex(offset, 2)} failed: ${error.message}`,
-    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    hint: error.hint,
   });
   folded.cause = error;
   return folded;

@@ -1,7 +1,8 @@
 /** eventfd objects: a 64-bit counter that interrupts add to. Facts: VFIO sheet 7.2 (fs/eventfd.c). */
 import type { Tracer } from "../../base/trace.ts";
 import { copyFromUser, copyToUser } from "./user_memory.ts";
-import { OpenFile, vfsError } from "./file.ts";
+import { vfsError } from "../refusal.ts";
+import { OpenFile } from "./file.ts";
 
 const COUNTER_BYTES = 8;
 /** The most that the counter holds; a write that would bring it higher blocks (fs/eventfd.c: eventfd_write). */

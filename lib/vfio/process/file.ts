@@ -1,6 +1,7 @@
 /** An open file of a guest's driver process: what stands behind a descriptor. */
 import { hex } from "../../base/hex.ts";
-import { ErrnoError, type ErrnoName } from "../errno.ts";
+import type { ErrnoError } from "../errno.ts";
+import { coreError, vfsError } from "../refusal.ts";
 
 /** Kinds of descriptors; the same ioctl number means different things on each. */
 export type FileKind = "container" | "group" | "device" | "eventfd" | "iommufd";
@@ -98,30 +99,11 @@ const ENOTTY_SOURCES: Readonly<Record<FileKind, string>> = {
 /** ENOTTY for an ioctl that this kind of descriptor does not know. */
 export function notATty(kind: FileKind, request: number): ErrnoError {
   const isVfio = request >>> 8 === VFIO_TYPE;
-  return new ErrnoError("ENOTTY", {
-    layer: "vfio-core",
-    rule: "unknown ioctl",
-    source: ENOTTY_SOURCES[kind],
-    message: `A descriptor of the kind "${kind}" does not know the ioctl ${hex(request)}`,
-    ...(isVfio
-      ? {}
-      : { hint: "ioctls of vfio and iommufd are 0x3b00 plus a number, without direction and size" }),
-  });
-}
-
-/** A refusal by the file system layer, before any driver. */
-export function vfsError(
-  code: ErrnoName,
-  rule: string,
-  source: string,
-  message: string,
-  hint?: string,
-): ErrnoError {
-  return new ErrnoError(code, {
-    layer: "vfs",
-    rule,
-    source,
-    message,
-    ...(hint === undefined ? {} : { hint }),
-  });
+  return coreError(
+    "ENOTTY",
+    "unknown ioctl",
+    ENOTTY_SOURCES[kind],
+    `A descriptor of the kind "${kind}" does not know the ioctl ${hex(request)}`,
+    isVfio ? undefined : "ioctls of vfio and iommufd are 0x3b00 plus a number, without direction and size",
+  );
 }

@@ -1,7 +1,8 @@
 /** Device nodes of a guest. Facts: VFIO sheet 1.2. */
 import { Container, ContainerFile } from "../iommu/container.ts";
 import { DeviceFile } from "../device_file.ts";
-import { type OpenFile, vfsError } from "./file.ts";
+import { vfsError } from "../refusal.ts";
+import type { OpenFile } from "./file.ts";
 import { GroupFile } from "../group.ts";
 import { Iommufd, IommufdFile } from "../iommu/iommufd.ts";
 import type { Kernel } from "../kernel.ts";

@@ -5,7 +5,8 @@
 import { SHOWN_BYTES, type SyscallEvent, type Tracer, type TraceValue } from "../../base/trace.ts";
 import { ErrnoError } from "../errno.ts";
 import { EventFdFile } from "./eventfd.ts";
-import { type FileState, type IoctlArg, type OpenFile, vfsError } from "./file.ts";
+import type { FileState, IoctlArg, OpenFile } from "./file.ts";
+import { vfsError } from "../refusal.ts";
 import type { Kernel } from "../kernel.ts";
 import { openNode } from "./nodes.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";

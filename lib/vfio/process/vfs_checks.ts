@@ -1,6 +1,6 @@
 /** What the kernel checks of positions and counts before any driver is asked. Facts: VFIO sheet 4.1 (fs/read_write.c). */
 import type { ErrnoError } from "../errno.ts";
-import { vfsError } from "./file.ts";
+import { vfsError } from "../refusal.ts";
 
 /** MAX_RW_COUNT: INT_MAX rounded down to a page; longer counts are clamped to it (include/linux/fs.h). */
 export const MAX_RW_COUNT = 0x7fff_f000;

@@ -39,7 +39,7 @@ export function instructionError(failed: FailedInstruction): ErrnoError {
     message: `${op} answered condition code 1, status ${status}: ${
       (op === "MPCIFC" || op === "RPCIT" ? mpcifcStatusText : statusText)(status)
     }`,
-    ...(hint === undefined ? {} : { hint }),
+    hint,
   });
 }
 

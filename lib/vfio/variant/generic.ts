@@ -22,8 +22,7 @@ const COMMAND = 0x04;
 const COMMAND_MEMORY = 0x02;
 
 function refuse(code: ErrnoName, symbol: string, rule: string, message: string, hint?: string): ErrnoError {
-  const refusal = { layer: "vfio-core", rule, source: `${SOURCE}: ${symbol}`, message } as const;
-  return new ErrnoError(code, hint === undefined ? refusal : { ...refusal, hint });
+  return coreError(code, rule, `${SOURCE}: ${symbol}`, message, hint);
 }
 
 /** vfio-pci. */

@@ -5,7 +5,7 @@
 import { hex } from "../../base/hex.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import type { VfioDevice } from "../device.ts";
-import { ErrnoError, type Refusal } from "../errno.ts";
+import { ErrnoError } from "../errno.ts";
 import { createLayout, hardCodedHint, type RegionLayout, type RegionLayoutName } from "../region_layout.ts";
 import { splitMix64 } from "../../base/random.ts";
 import { REGION, REGION_FLAGS } from "../uapi.ts";
@@ -17,8 +17,13 @@ const SOURCE = "drivers/vfio/pci/ism/main.c";
 const REGISTER_BYTES = 8;
 
 function refuse(symbol: string, rule: string, message: string, hint?: string): ErrnoError {
-  const refusal: Refusal = { layer: "variant", rule, source: `${SOURCE}: ${symbol}`, message };
-  return new ErrnoError("EINVAL", hint === undefined ? refusal : { ...refusal, hint });
+  return new ErrnoError("EINVAL", {
+    layer: "variant",
+    rule,
+    source: `${SOURCE}: ${symbol}`,
+    message,
+    hint,
+  });
 }
 
 /** Revisions of the driver: as merged, and as posted in version 4 of the series, which took only 8-byte reads. */
