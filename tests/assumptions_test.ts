@@ -5,6 +5,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Host, HostFunction } from "../lib/host/host.ts";
 import { parseTopology } from "../lib/host/topology.ts";
+import { ProgramException } from "../lib/zpci/answer.ts";
 import { CommandError } from "../lib/ism/driver/command_channel.ts";
 import { bytes, pattern } from "./support/bytes.ts";
 import { errnoOf, hostOf } from "./support/host.ts";
@@ -349,19 +350,27 @@ const POINTS: readonly Point[] = [
     alternatives: [{ machine: { unmappedDma: "discard" }, answer: "ok, enabled" }],
   },
   {
-    // The model has no source address: the kernel hands over its page-aligned bounce buffer.
+    // The kernel hands over its page-aligned bounce buffer, so the instruction itself is asked.
     point: 28,
-    what: "source operand that crosses a page: any source of a page is stored",
+    what: "source operand that crosses a page",
     probe(host) {
-      const { owner, writer, token } = pair(host);
-      writer.driver.move(token, 0, pattern(8000), { start: 3, length: 4096 });
-      const { driver } = owner;
-      return String(
-        driver.view(driver.dmb(token), 0, 4096).every((byte, at) => byte === pattern(8000)[at + 3]),
-      );
+      const { driver, fn, guest } = first(host);
+      void driver.descriptor;
+      const store = (sourceOffset: number) => {
+        try {
+          return guest.processor.pcistb(fn.fh, 2, 8, 16, pattern(16), sourceOffset);
+        } catch (error) {
+          if (error instanceof ProgramException) return error.exception;
+          throw error;
+        }
+      };
+      return [0, 4080, 4081, 4095].map(store).join();
     },
-    answer: "true",
-    alternatives: [],
+    answer: "0,0,0,0",
+    alternatives: [{
+      machine: { sourceCrossing: "specification" },
+      answer: "0,0,specification,specification",
+    }],
   },
   {
     // No option, but a fault that a scenario asks for: `fault add busy:N`.

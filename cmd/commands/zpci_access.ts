@@ -1,7 +1,8 @@
 /** PCILG, PCISTG and PCISTB with any operands, as the kernel of a guest could issue them, but behind its back. */
 import { hex } from "../../lib/base/hex.ts";
 import { CC, statusText } from "../../lib/zpci/answer.ts";
-import { argument, defineCommand } from "../command.ts";
+import { PAGE_SIZE } from "../../lib/zpci/storage.ts";
+import { argument, defaulted, defineCommand } from "../command.ts";
 import { DATA, number } from "../kinds.ts";
 import { UsageError } from "../text/usage_error.ts";
 import { HANDLE, issue } from "./zpci_controls.ts";
@@ -80,13 +81,21 @@ export const zpciPcistb = defineCommand({
   group: "host",
   summary: "Store a block into an address space (PCISTB) with any handle and space",
   args: { space: SPACE, offset: OFFSET, data: argument(DATA, "the bytes, up to 8191") },
-  options: { fh: HANDLE },
+  options: {
+    fh: HANDLE,
+    sourceOffset: defaulted(
+      number("OFFSET", { max: PAGE_SIZE - 1 }),
+      0,
+      "where the block begins in its page of storage; machine.sourceCrossing says if it may end in the next one",
+    ),
+  },
   access: "write",
   examples: [
     "zpci pcistb 2 0x100 seq:0*9",
+    "zpci pcistb 2 0x100 seq:0*9 --source-offset 4090",
     "expect 'MACHINE:specification exception' zpci pcistb 2 0xfff fill:0*2",
   ],
-  run({ target, load }, { space, offset, data, fh = target.fn.fh }) {
+  run({ target, load }, { space, offset, data, fh = target.fn.fh, sourceOffset }) {
     const block = load(data);
     if (block.length > MOST.blockLength) {
       throw new UsageError(`PCISTB has a length of 13 bits, and this is ${block.length} bytes`, {
@@ -97,7 +106,7 @@ export const zpciPcistb = defineCommand({
     issue(
       "PCISTB",
       target,
-      () => target.guest.processor.pcistb(fh, space, offset, length, block),
+      () => target.guest.processor.pcistb(fh, space, offset, length, block, sourceOffset),
       statusText,
     );
     return { space, offset: hex(offset), length, cc: CC.OK };

@@ -9,6 +9,7 @@ import type { FaultPlan } from "./faults.ts";
 import { isEnabledHandle } from "./handle.ts";
 import { MODEL, type ZpciFunction } from "./function.ts";
 import type { Partition } from "./partition.ts";
+import { PAGE_SIZE } from "./storage.ts";
 
 /** Width of the general register that PCILG fills and PCISTG reads. Bytes. */
 const REGISTER_BYTES = 8;
@@ -57,12 +58,20 @@ export class Processor {
   /**
    * PCI STORE BLOCK of the first `length` bytes of `source`, one device operation.
    *
+   * @param sourceOffset where the source begins in its page of storage
    * @throws {ProgramException} specification: length or alignment; operand: target not accessible
    */
-  pcistb(fh: number, space: number, offset: number, length: number, source: Uint8Array): number {
+  pcistb(
+    fh: number,
+    space: number,
+    offset: number,
+    length: number,
+    source: Uint8Array,
+    sourceOffset = 0,
+  ): number {
     return this.partition.tracer.sink === undefined
-      ? this.#storeBlock(fh, space, offset, length, source)
-      : this.#traced("PCISTB", fh, space, offset, length, source);
+      ? this.#storeBlock(fh, space, offset, length, source, sourceOffset)
+      : this.#traced("PCISTB", fh, space, offset, length, source, sourceOffset);
   }
 
   #load(fh: number, space: number, offset: number, length: number): number {
@@ -104,12 +113,25 @@ export class Processor {
     return this.#answer("PCISTG", fn.model.store(space, offset, length, value, at));
   }
 
-  #storeBlock(fh: number, space: number, offset: number, length: number, source: Uint8Array): number {
+  #storeBlock(
+    fh: number,
+    space: number,
+    offset: number,
+    length: number,
+    source: Uint8Array,
+    sourceOffset: number,
+  ): number {
     const cc = this.#admit(fh, space, LAST_BAR);
     if (cc !== CC.OK) return cc;
     const fn = this.partition.byHandle(fh)!;
     const why = storeBlockFault(fn.group, offset, length);
     if (why !== undefined) throw new ProgramException("specification", `PCISTB with ${why}`);
+    if (sourceOffset + length > PAGE_SIZE && this.partition.options.sourceCrossing === "specification") {
+      throw new ProgramException(
+        "specification",
+        "PCISTB with a source that crosses a 4 KiB line of storage",
+      );
+    }
     this.#checkRange(fn, space, offset, length);
     const injected = this.faults?.before("PCISTB", fn, space, offset, length);
     if (injected !== undefined) return this.answerInjected(injected);
@@ -166,6 +188,7 @@ export class Processor {
     offset: number,
     length: number,
     operand: Uint8Array | undefined,
+    sourceOffset = 0,
   ): number {
     const sink = this.partition.tracer.sink!;
     const event: InstructionEvent = { layer: "insn", op, fh, space, length, offset };
@@ -175,7 +198,7 @@ export class Processor {
         ? this.#load(fh, space, offset, length)
         : op === "PCISTG"
         ? this.#store(fh, space, offset, length, operand!)
-        : this.#storeBlock(fh, space, offset, length, operand!);
+        : this.#storeBlock(fh, space, offset, length, operand!, sourceOffset);
       event.cc = cc;
       event.status = this.status;
       return cc;

@@ -10,6 +10,8 @@ export const MACHINE_CHOICES = {
   handleInstance: ["bump", "keep"],
   /** #27: a device write that no translation leads to storage is an error event, or is lost without a trace. */
   unmappedDma: ["error-state", "discard"],
+  /** #28: the block of a PCISTB may lie across a 4 KiB line of storage, or that is a specification exception. */
+  sourceCrossing: ["allowed", "specification"],
 } as const;
 
 export type MachineOptions = Chosen<typeof MACHINE_CHOICES>;

@@ -44,6 +44,7 @@ export const STEPS: readonly Step[] = [
     // The manifest also tells which format a file was created with; store.ts reads it.
     to: 2,
     fields: [
+      ["topology", "machine.sourceCrossing", "allowed"],
       ["topology", "kernel.regionLayout", "ism48"],
       ["guest/*/kernel", "zdevs[].state", zdevState],
       ["guest/*/kernel", "containers[].withoutAddress", []],
