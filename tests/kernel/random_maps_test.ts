@@ -2,7 +2,8 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { IOCTL, outcome, Rig, START_DMA, u64, type Way, words } from "../support/kernel.ts";
-import { type Answer, iommufd, type MapCall, MapModel, type MapRules, type1 } from "../support/map_model.ts";
+import { type Answer, iommufd, type MapCall, type MapRules, type1 } from "../support/map_model.ts";
+import { MapModel } from "../support/mappings.ts";
 
 const SEED = 0x9_2;
 const RUNS = 400;

@@ -6,8 +6,6 @@ import { type File, IOCTLS, type Result } from "./ioctl_model.ts";
 import { DEVICE_SLOT, type Node, type Operation, type Prediction } from "./kernel_operations.ts";
 import { transfer } from "./transfer_model.ts";
 
-const SSIZE_MAX = 2n ** 63n - 1n;
-
 /** Descriptors, the group, low power: sections 1.4 to 1.6. */
 export class KernelModel {
   readonly files: (File | undefined)[] = [undefined, undefined, undefined];
@@ -61,27 +59,23 @@ export class KernelModel {
   #perform(call: Operation): Prediction | Result {
     if (call.op === "open") return this.#open(call.node);
     const position = "position" in call ? call.position : 0n;
-    if (position < 0n || position > SSIZE_MAX) return "EINVAL"; // 4.1, before the descriptor
+    if (position < 0n || position >= 2n ** 63n) return "EINVAL"; // 4.1, before the descriptor
     const file = this.file(call.slot);
     if (file === undefined) return "EBADF";
     const isDevice = file.kind === "device" || file.kind === "cdev";
     if (call.op === "ioctl") {
       if (isDevice && !file.bound && call.call !== "BIND_IOMMUFD") return "EINVAL"; // 1.5
       const rule = IOCTLS[file.kind][call.call];
-      return rule
-        ? rule(this, file, call.value)
-        : file.kind === "container" && !file.box.type
-        ? "EINVAL"
-        : "ENOTTY";
+      if (rule) return rule(this, file, call.value);
+      return file.kind === "container" && !file.box.type ? "EINVAL" : "ENOTTY";
     }
     if (call.op === "close") return this.#close(this.fd(call.slot));
     if (call.op === "mmap") return isDevice ? "EINVAL" : file.kind === "iommu" ? "ENXIO" : "ENODEV"; // 6
     if (!("count" in call)) return "ESPIPE";
-    const isWrite = call.op === "pwrite" || call.op === "write";
-    if ("position" in call) {
-      return isDevice ? transfer(this.maxstbl, file.bound, isWrite, position, call) : "ESPIPE";
-    }
-    const prediction = transfer(this.maxstbl, file.bound, isWrite, file.position, call);
+    if ("position" in call && !isDevice) return "ESPIPE";
+    const at = "position" in call ? position : file.position;
+    const prediction = transfer(this.maxstbl, file.bound, call.op.endsWith("write"), at, call);
+    if ("position" in call) return prediction;
     const moved = typeof prediction === "object" ? prediction.result : prediction;
     if (typeof moved === "number") file.position += BigInt(moved);
     return prediction;
@@ -89,7 +83,7 @@ export class KernelModel {
 
   #open(node: Node): number | string {
     if (node === "group" && (this.open("cdev") > 0 || this.groupInUse)) return "EBUSY";
-    if (node === "group") this.#groupOpen = true;
+    this.#groupOpen ||= node === "group";
     return this.install(node);
   }
 

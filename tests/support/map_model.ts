@@ -1,5 +1,7 @@
 /** What mapping and unmapping give, type1 v2 and iommufd, from VFIO sheet 9.2 and 9.3 alone. Imports nothing from lib. */
 
+import type { MapModel } from "./mappings.ts";
+
 /** A call: the fields that both interfaces have. `size` is the length of an IOAS_MAP. */
 export interface MapCall {
   readonly op: "map" | "unmap";
@@ -17,55 +19,10 @@ const TOP = 2n ** 64n;
 const isAligned = (...values: bigint[]) => values.every((value) => value % 4096n === 0n);
 const refuse = (...rows: [boolean, string][]) => rows.find(([holds]) => holds)?.[1];
 
-/** What is mapped: first address and bytes of each mapping. */
-export class MapModel {
-  readonly mappings = new Map<bigint, bigint>();
-
-  /** The range of DMA addresses, and the memory of the process. Ends are behind the last byte. */
-  constructor(
-    readonly dma: { readonly start: bigint; readonly end: bigint },
-    readonly memory: { readonly start: bigint; readonly end: bigint },
-  ) {}
-
-  touched(iova: bigint, size: bigint): [bigint, bigint][] {
-    return [...this.mappings].filter(([at, bytes]) => at < iova + size && iova < at + bytes);
-  }
-
-  /** Some mapping lies partly inside the range. */
-  cuts(iova: bigint, size: bigint): boolean {
-    return this.touched(iova, size).some(([at, bytes]) => at < iova || at + bytes > iova + size);
-  }
-
-  /** From the lowest mapping up: one that the range cuts ends it, with nothing to tell, and those before it are gone. */
-  removeUntilCut(iova: bigint, size: bigint): bigint | undefined {
-    let bytes = 0n;
-    for (const [at, length] of this.touched(iova, size).sort(([a], [b]) => a < b ? -1 : 1)) {
-      if (at < iova || at + length > iova + size) return undefined;
-      this.mappings.delete(at);
-      bytes += length;
-    }
-    return bytes;
-  }
-
-  isOutside(iova: bigint, size: bigint): boolean {
-    return iova < this.dma.start || iova + size > this.dma.end;
-  }
-
-  isForeign(vaddr: bigint, size: bigint): boolean {
-    return vaddr < this.memory.start || vaddr + size > this.memory.end;
-  }
-
-  remove(iova: bigint, size: bigint): bigint {
-    const gone = this.touched(iova, size);
-    for (const [at] of gone) this.mappings.delete(at);
-    return gone.reduce((sum, [, bytes]) => sum + bytes, 0n);
-  }
-}
-
 /** 9.2, flags READ 1 and WRITE 2 for a map, ALL 2 for an unmap. */
 export const type1: MapRules = (model, { op, flags, vaddr, iova, size }) => {
   if (op === "map") {
-    const no = refuse(
+    return refuse(
       [flags > 7, "EINVAL"],
       [size === 0n, "EINVAL"],
       [iova + size > TOP || vaddr + size > TOP, "EOVERFLOW"],
@@ -74,9 +31,7 @@ export const type1: MapRules = (model, { op, flags, vaddr, iova, size }) => {
       [model.touched(iova, size).length > 0, "EEXIST"],
       [model.isOutside(iova, size), "EINVAL"],
       [model.isForeign(vaddr, size), "EFAULT"],
-    );
-    if (no === undefined) model.mappings.set(iova, size);
-    return no ?? 0n;
+    ) ?? model.add(iova, size);
   }
   if (flags === 2) return iova !== 0n || size !== 0n ? "EINVAL" : model.remove(0n, TOP);
   return refuse(
@@ -90,7 +45,7 @@ export const type1: MapRules = (model, { op, flags, vaddr, iova, size }) => {
 /** 9.3 with a device attached, flags FIXED_IOVA 1 (always set here), WRITEABLE 2, READABLE 4. */
 export const iommufd: MapRules = (model, { op, flags, vaddr, iova, size }) => {
   if (op === "map") {
-    const no = refuse(
+    return refuse(
       [flags > 7, "EOPNOTSUPP"],
       [iova === TOP - 1n || size === TOP - 1n, "EOVERFLOW"],
       [(flags & 6) === 0, "EINVAL"],
@@ -102,15 +57,12 @@ export const iommufd: MapRules = (model, { op, flags, vaddr, iova, size }) => {
       // The sheet gives no order for the alignment of the process's address; the kernel looks at it last.
       [!isAligned(vaddr), "EINVAL"],
       [model.isForeign(vaddr, size), "EFAULT"],
-    );
-    if (no === undefined) model.mappings.set(iova, size);
-    return no ?? 0n;
+    ) ?? model.add(iova, size);
   }
   if (iova === 0n && size === TOP - 1n) return model.remove(0n, TOP);
-  const no = refuse(
+  return refuse(
     [size === 0n, "EINVAL"],
     [iova + size > TOP, "EOVERFLOW"],
     [model.touched(iova, size).length === 0, "ENOENT"],
-  );
-  return no ?? model.removeUntilCut(iova, size) ?? "ENOENT";
+  ) ?? model.removeUntilCut(iova, size) ?? "ENOENT";
 };
