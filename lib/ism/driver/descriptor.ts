@@ -93,12 +93,18 @@ const ASSUMED_STORE_BLOCK = 4096;
 const ASSUMED_START_DMA = 2 ** 32;
 const ASSUMED_END_DMA = 2 ** 40 - 1;
 
-/** Does what may have been done behind the driver's back: a descriptor that is closed already is no failure. */
-export function unlessClosed(work: () => void): void {
+/**
+ * Does what may have been done behind the driver's back: a descriptor that is closed already is no failure.
+ *
+ * @returns false if it was closed
+ */
+export function unlessClosed(work: () => void): boolean {
   try {
     work();
+    return true;
   } catch (error) {
-    if (!(error instanceof ErrnoError && error.code === "EBADF")) throw error;
+    if (error instanceof ErrnoError && error.code === "EBADF") return false;
+    throw error;
   }
 }
 

@@ -427,8 +427,8 @@ export class IsmDriver {
 
   #release({ iova, size, vaddr }: MappedMemory): void {
     this.#space?.remove({ iova, size });
-    unlessClosed(() => this.descriptor.unmapDma(iova, size));
-    this.#sys.munmap(vaddr);
+    // Memory that the descriptor's end may have left mapped stays with the process: the device can still reach it.
+    if (unlessClosed(() => this.descriptor.unmapDma(iova, size))) this.#sys.munmap(vaddr);
   }
 
   *#used(): Generator<MappedMemory> {
