@@ -220,5 +220,7 @@ Deno.test("ism runs each script of tests/scripts without a failure", async () =>
     }
     const { code, stderr } = await program.run(["run", name]);
     assertEquals([code, stderr], [0, ""], name);
+    const check = await program.run(["host", "check"]);
+    assertEquals([check.code, check.stderr], [0, ""], `what ${name} leaves behind`);
   });
 });
