@@ -234,6 +234,8 @@ Deno.test("a wrong document changes nothing; the same rows in a host file end ev
     [LEFT, "zdevs", [], "list"],
     [LEFT, "bindings.0", null, "gid"],
     ["adapter/16", "dmbs.0", { token: 1 }, "status"],
+    // A write is cut by it, and would not end.
+    ["driver/16", "descriptor.maxStoreBlock", 0, "write bar2 8 seq:0*9"],
   ];
   using program = new Program();
   const [row, path, value] = edits[0]!;

@@ -115,6 +115,10 @@ export class VfioDescriptor {
   readonly #regions = new Map<number, RegionInfo>();
 
   constructor(sys: SystemCalls, state: DescriptorState) {
+    // A transfer is cut by this limit, and would never end with a smaller one.
+    if (!(state.maxStoreBlock >= 1)) {
+      throw new RangeError(`A store-block limit of ${state.maxStoreBlock} bytes`);
+    }
     this.#sys = sys;
     this.#state = state;
     for (const region of state.regions) this.#regions.set(region.index, region);
