@@ -4,7 +4,7 @@
  * few seconds here; `deno task soak` runs 5,000 documents and 1,000 files.
  */
 import { assert, assertEquals } from "@std/assert";
-import { Program } from "./support/program.ts";
+import { killAfter, Program } from "./support/program.ts";
 
 const SOAK = (Deno.env.get("ISM_SOAK") ?? "") !== "";
 const WORKER = new URL("./support/document_worker.ts", import.meta.url).pathname;
@@ -20,7 +20,7 @@ async function outcomes(
   for (let first = 0; first < count; first += part) {
     using program = new Program();
     const child = program.spawnFile(WORKER, [String(first), String(Math.min(part, count - first)), kind]);
-    const timer = setTimeout(() => child.kill("SIGKILL"), TIME_LIMIT_MS);
+    const timer = killAfter(child, TIME_LIMIT_MS);
     const { stdout, stderr, success } = await child.output();
     clearTimeout(timer);
     const lines = new TextDecoder().decode(stdout).split("\n").filter((line) => line !== "");

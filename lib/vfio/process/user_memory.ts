@@ -2,16 +2,17 @@
  * Copies between the kernel and a caller's memory. A caller's buffer is a `Uint8Array`; bytes beyond its end are not
  * mapped, so a count that is longer than the buffer faults where a real pointer would.
  */
-import { ErrnoError, type ErrnoName } from "../errno.ts";
+import type { ErrnoError, ErrnoName } from "../errno.ts";
+import { coreError } from "../refusal.ts";
 
 function fault(symbol: string): ErrnoError {
-  return new ErrnoError("EFAULT", {
-    layer: "vfio-core",
-    rule: "user memory",
-    source: `include/linux/uaccess.h: ${symbol}`,
-    message: "The caller's buffer is not accessible",
-    hint: "pass a buffer as long as the count",
-  });
+  return coreError(
+    "EFAULT",
+    "user memory",
+    `include/linux/uaccess.h: ${symbol}`,
+    "The caller's buffer is not accessible",
+    "pass a buffer as long as the count",
+  );
 }
 
 /** Copies `count` bytes of `from` (at `fromAt`) to the caller's buffer at `at`; EFAULT copies nothing. */
@@ -44,13 +45,13 @@ export function checkArgsz(arg: Uint8Array, minimum: number, source: string): nu
   if (arg.length < minimum) throw fault("copy_from_user");
   const argsz = new DataView(arg.buffer, arg.byteOffset).getUint32(0, true);
   if (argsz < minimum) {
-    throw new ErrnoError("EINVAL", {
-      layer: "vfio-core",
-      rule: "argsz",
+    throw coreError(
+      "EINVAL",
+      "argsz",
       source,
-      message: `argsz ${argsz} is smaller than the minimum ${minimum}`,
-      hint: `set argsz to at least ${minimum}`,
-    });
+      `argsz ${argsz} is smaller than the minimum ${minimum}`,
+      `set argsz to at least ${minimum}`,
+    );
   }
   return argsz;
 }
@@ -65,7 +66,7 @@ export function copyStructSize(arg: Uint8Array, minimum: number, known: number, 
   if (arg.length < 4) throw fault("get_user");
   const size = new DataView(arg.buffer, arg.byteOffset).getUint32(0, true);
   const refuse = (code: ErrnoName, rule: string, message: string, hint: string) =>
-    new ErrnoError(code, { layer: "vfio-core", rule, source, message, hint });
+    coreError(code, rule, source, message, hint);
   if (size < minimum) {
     throw refuse(
       "EINVAL",
