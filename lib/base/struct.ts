@@ -140,10 +140,12 @@ export function defineStruct<const Fields extends Record<string, FieldRow>>(
       return value as StructValue<Fields>;
     },
     encode(values, into = new Uint8Array(size), at = 0) {
-      if (at + size > into.length) throw new RangeError(`A struct of ${size} bytes does not fit at ${at}`);
       for (const [name, row] of rows) {
         const value = (values as Record<string, number | bigint | Uint8Array | undefined>)[name];
         if (value === undefined) continue;
+        if (at + row[0] + sizeOf(row) > into.length) {
+          throw new RangeError(`Struct field ${name} does not fit`);
+        }
         if (row[1] === "bytes") {
           if (!(value instanceof Uint8Array) || value.length > row[2]) {
             throw new TypeError(`Struct field ${name} takes at most ${row[2]} bytes`);
