@@ -70,5 +70,7 @@ export const version = defineCommand({
     kernel_releases: RELEASES,
   }),
   text: ({ version, form, commit, target, deno }) =>
-    `ism ${version} (${form}${commit === null ? "" : `, commit ${commit.slice(0, 12)}`}, ${target}, Deno ${deno})`,
+    `ism ${version} (${form}${
+      commit === null ? "" : `, commit ${commit.slice(0, 12)}`
+    }, ${target}, Deno ${deno})`,
 });
