@@ -58,20 +58,22 @@ _ism_retire() {
 
 # Unpacks into BASE/NAME; says why it could not.
 _ism_unpack() (
+  # Not $1: where the trap at the end runs, that may be an argument of the program.
+  _ism_into=$1
   PATH=$_ism_path
-  umask 077
-  mkdir -p "$1" 2>/dev/null
-  { [ -d "$1" ] && [ -w "$1" ]; } || { echo "it cannot be written"; exit 1; }
-  [ -O "$1" ] || { echo "it belongs to somebody else"; exit 1; }
   command -v gzip >/dev/null || { echo "there is no gzip to unpack with"; exit 1; }
-  _ism_tidy "$1"
-  _ism_new=$1/.new-$$ _ism_count=0
+  umask 077
+  mkdir -p "$_ism_into" 2>/dev/null
+  { [ -d "$_ism_into" ] && [ -w "$_ism_into" ]; } || { echo "it cannot be written"; exit 1; }
+  [ -O "$_ism_into" ] || { echo "it belongs to somebody else"; exit 1; }
+  _ism_tidy "$_ism_into"
+  _ism_new=$_ism_into/.new-$$ _ism_count=0
   until mkdir "$_ism_new" 2>/dev/null; do
-    mkdir -p "$1" 2>/dev/null
-    _ism_count=$((_ism_count + 1)) _ism_new=$1/.new-$$-$_ism_count
+    mkdir -p "$_ism_into" 2>/dev/null
+    _ism_count=$((_ism_count + 1)) _ism_new=$_ism_into/.new-$$-$_ism_count
     [ "$_ism_count" -lt 9 ] || { echo "no folder can be made in it"; exit 1; }
   done
-  trap 'rm -rf "$_ism_new"; rmdir "$1" 2>/dev/null' EXIT
+  trap 'rm -rf "$_ism_new"; rmdir "$_ism_into" 2>/dev/null' EXIT
   trap 'exit 129' HUP
   trap 'exit 130' INT
   trap 'exit 143' TERM
@@ -90,11 +92,12 @@ _ism_unpack() (
     { echo "Deno does not run: $(tail -n 1 "$_ism_new/said")"; exit 1; }
   # So that a machine that loses its power does not find a complete folder of empty files.
   sync "$_ism_new/ism.js" "$_ism_new/deno" 2>/dev/null
-  if ! _ism_ready "$1"; then
-    mkdir -p "$1/$_ism_name" && true >"$1/$_ism_name/used" && mv -f "$_ism_new/ism.js" "$1/$_ism_name/ism.js" &&
-      mv -f "$_ism_new/deno" "$1/$_ism_name/deno" || exit 1
+  if ! _ism_ready "$_ism_into"; then
+    _ism_to=$_ism_into/$_ism_name
+    mkdir -p "$_ism_to" && true >"$_ism_to/used" && mv -f "$_ism_new/ism.js" "$_ism_to/ism.js" &&
+      mv -f "$_ism_new/deno" "$_ism_to/deno" || exit 1
   fi
-  _ism_retire "$1" "$_ism_new/begun"
+  _ism_retire "$_ism_into" "$_ism_new/begun"
   exit 0
 )
 

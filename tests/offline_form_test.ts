@@ -2,44 +2,10 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
 import { writeOffline } from "../build/offline.ts";
-import { type Ending, OfflineFiles } from "./support/offline.ts";
+import { assertRefused, assertStarted, found, LINUX, OfflineFiles, ready } from "./support/offline.ts";
 
-const LINUX = Deno.build.os === "linux";
-const ROOT_USER = LINUX && Deno.uid() === 0;
 /** Shells that `/bin/sh` may be, as far as they are here. */
 const SHELLS = [["dash"], ["bash"], ["bash", "--posix"], ["busybox", "sh"], ["zsh", "--emulate", "sh"]];
-
-function found(command: readonly string[]): boolean {
-  try {
-    const [name, ...args] = command;
-    return new Deno.Command(name!, { args: [...args, "-c", "true"], stdout: "null", stderr: "null" })
-      .outputSync()
-      .success;
-  } catch {
-    return false;
-  }
-}
-
-const MOUNTS = LINUX && found(["unshare", "-Urm", "/bin/sh"]);
-
-/** What a version prints without arguments. */
-const said = (version: string) => `program ism.js of ${version}\nargument \n`;
-
-function assertStarted({ code, stdout, stderr }: Ending, version = "1.0.0"): void {
-  assertEquals([code, stdout, stderr], [0, said(version), ""]);
-}
-
-/** One line that says what is wrong and what to do, and exit code 4. */
-function assertRefused({ code, stdout, stderr }: Ending, reason: RegExp): void {
-  assertEquals([code, stdout], [4, ""], stderr);
-  assertMatch(
-    stderr,
-    /^ism: cannot unpack itself; set XDG_CACHE_HOME to a folder with \d+ MB of room [^\n]+\n$/,
-  );
-  assertMatch(stderr, reason);
-}
-
-const ready = (name: string) => [name, `${name}/deno`, `${name}/ism.js`, `${name}/used`];
 
 describe("the offline file", { skip: !LINUX }, () => {
   it("unpacks itself once, into VERSION-CHECKSUM, and leaves nothing else", async () => {
@@ -270,111 +236,5 @@ describe("other versions in the cache folder", { skip: !LINUX }, () => {
     Deno.utimeSync(used, later, later);
     assertStarted(await files.run([files.file("1.1.0")]), "1.1.0");
     assertStarted(await files.run([old]));
-  });
-});
-
-describe("without a usable cache folder the offline file", { skip: !LINUX }, () => {
-  const id = LINUX ? Deno.uid() : 0;
-  /** Brings the file where its own folder cannot be mounted over. */
-  const copied = `mount -t tmpfs tmpfs /mnt && cp "$FILE" /mnt/ism && cp run /mnt/run && cd /mnt || exit 99`;
-
-  it("takes ~/.cache, then TMPDIR", async () => {
-    using files = new OfflineFiles();
-    const file = files.file();
-    const [home, tmp] = [`${files.dir}/home`, `${files.dir}/tmp`];
-    Deno.mkdirSync(home);
-    assertStarted(await files.run([file], { env: { HOME: home, TMPDIR: tmp, XDG_CACHE_HOME: "relative" } }));
-    assertEquals(files.list(`${home}/.cache/ism`), ready(files.name()));
-    assertStarted(await files.run([file], { env: { TMPDIR: tmp } }));
-    assertEquals(files.list(`${tmp}/ism-${id}`), ready(files.name()));
-    assertEquals(Deno.readDirSync(files.dir).some(({ name }) => name === "relative"), false);
-  });
-
-  it("takes TMPDIR where the home is no folder, or XDG_CACHE_HOME is a file", async () => {
-    using files = new OfflineFiles();
-    const file = files.file();
-    const tmp = `${files.dir}/tmp`;
-    for (const env of [{ HOME: `${file}/none` }, { XDG_CACHE_HOME: file }, { HOME: "" }]) {
-      assertStarted(await files.run([file], { env: { ...env, TMPDIR: tmp } }));
-      assertEquals(files.list(`${tmp}/ism-${id}`), ready(files.name()));
-      Deno.removeSync(tmp, { recursive: true });
-    }
-  });
-
-  it(
-    "does not start what lies ready behind a link in a folder of everybody's",
-    { skip: !MOUNTS },
-    async () => {
-      using files = new OfflineFiles();
-      const file = files.file();
-      assertStarted(await files.run([file]));
-      Deno.writeTextFileSync(`${files.cache}/ism/${files.name()}/ism.js`, "planted");
-      const line = `${copied}; cp -a "$CACHE/ism" ready && mkdir tmp && ln -s ../ready tmp/ism-0 &&
-      mount -t tmpfs tmpfs /tmp || exit 99; TMPDIR=/mnt/tmp ./ism; ls -d /tmp/ism-0`;
-      const { stdout } = await files.inOwnMounts(line, { FILE: file, CACHE: files.cache });
-      assertEquals(stdout, `${said("1.0.0")}/tmp/ism-0\n`);
-    },
-  );
-
-  it("does not start what somebody else has laid ready", { skip: !ROOT_USER }, async () => {
-    using files = new OfflineFiles();
-    const file = files.file();
-    assertStarted(await files.run([file]));
-    const base = `${files.cache}/ism`;
-    const planted = `${base}/${files.name()}/ism.js`;
-    Deno.writeTextFileSync(planted, "planted");
-    const env = { XDG_CACHE_HOME: files.cache, TMPDIR: `${files.dir}/tmp` };
-    for (const path of [planted, `${base}/${files.name()}/deno`, base]) {
-      Deno.writeTextFileSync(planted, "planted");
-      Deno.chownSync(path, 4242, 4242);
-      const { stdout } = await files.run([file], { env });
-      assertEquals(stdout, said("1.0.0"), path);
-    }
-    assertEquals(files.list(`${files.dir}/tmp/ism-0`), ready(files.name()));
-  });
-
-  const everywhere = (options: string) =>
-    `for dir in "$XDG_CACHE_HOME" /tmp /var/tmp /dev/shm; do mount -t tmpfs -o ${options} tmpfs "$dir" || exit 99; done`;
-
-  const rows: readonly (readonly [options: string, reason: RegExp])[] = [
-    ["ro", /: it cannot be written; /],
-    ["noexec", /: programs may not run there \(noexec\); /],
-    ["size=300k", /: (gzip: [^;]*[Nn]o space left on device|no room[^;]*); /],
-  ];
-  for (const [options, reason] of rows) {
-    it(`says in one line that no place will do (${options})`, { skip: !MOUNTS }, async () => {
-      using files = new OfflineFiles();
-      const file = files.file();
-      Deno.mkdirSync(files.cache);
-      const env = { FILE: file, XDG_CACHE_HOME: files.cache };
-      const line = `${copied}; ${everywhere(options)}; ./ism; code=$?
-        for dir in "$XDG_CACHE_HOME/ism" /tmp/ism-0 /var/tmp/ism-0 /dev/shm/ism-0; do ls -A "$dir" 2>/dev/null; done
-        exit $code`;
-      assertRefused(await files.inOwnMounts(line, env), reason);
-    });
-
-    it(`finds another place, and finds it again (${options})`, { skip: !MOUNTS }, async () => {
-      using files = new OfflineFiles();
-      const file = files.file();
-      Deno.mkdirSync(files.cache);
-      const env = { FILE: file, XDG_CACHE_HOME: files.cache };
-      const line = `${copied}; ${
-        everywhere(options)
-      }; mount -t tmpfs tmpfs /var/tmp; ./ism && ls /var/tmp/ism-0/*/deno &&
-        mount -o remount,ro /var/tmp && ./ism`;
-      const { code, stdout, stderr } = await files.inOwnMounts(line, env);
-      const twice = `${said("1.0.0")}/var/tmp/ism-0/${files.name()}/deno\n${said("1.0.0")}`;
-      assertEquals([code, stdout, stderr], [0, twice, ""]);
-    });
-  }
-
-  it("says so where there is nothing to unpack with", { skip: !MOUNTS }, async () => {
-    using files = new OfflineFiles();
-    const file = files.file();
-    const line =
-      `: >empty && mount --bind empty "$(readlink -f "$(command -v gzip)")" || exit 99; exec "$FILE"`;
-    const { code, stderr } = await files.inOwnMounts(line, { FILE: file, XDG_CACHE_HOME: files.cache });
-    assertEquals(code, 4, stderr);
-    assertMatch(stderr, /: there is no gzip to unpack with/);
   });
 });

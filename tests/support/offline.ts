@@ -1,7 +1,9 @@
 /** Offline files with a small program in the place of Deno, to see what their script does at the edges. */
-import { createHash } from "node:crypto";
+import { assertEquals, assertMatch } from "@std/assert";
 import { offlineName, type OfflineParts, writeOffline } from "../../build/offline.ts";
 
+/** The offline form is for Linux. */
+export const LINUX = Deno.build.os === "linux";
 /** Plays Deno: the shell, which runs the file `run` of its directory with the words that were meant for Deno. */
 const BASH = "/bin/bash";
 /** Prints what it was given, and what it was started with; waits for a line if it is told to. */
@@ -109,7 +111,35 @@ export class OfflineFiles implements Disposable {
   }
 }
 
-/** The SHA-256 of a file, in hexadecimal. */
-export function checksum(path: string): string {
-  return createHash("sha256").update(Deno.readFileSync(path)).digest("hex");
+/** What a version prints without arguments. */
+export const said = (version: string) => `program ism.js of ${version}\nargument \n`;
+
+/** It did what it was started for. */
+export function assertStarted({ code, stdout, stderr }: Ending, version = "1.0.0"): void {
+  assertEquals([code, stdout, stderr], [0, said(version), ""]);
+}
+
+/** One line that says what is wrong and what to do, and exit code 4. */
+export function assertRefused({ code, stdout, stderr }: Ending, reason: RegExp): void {
+  assertEquals([code, stdout], [4, ""], stderr);
+  assertMatch(
+    stderr,
+    /^ism: cannot unpack itself; set XDG_CACHE_HOME to a folder with \d+ MB of room [^\n]+\n$/,
+  );
+  assertMatch(stderr, reason);
+}
+
+/** What is in the cache folder of a version that is ready. */
+export const ready = (name: string) => [name, `${name}/deno`, `${name}/ism.js`, `${name}/used`];
+
+/** True if a shell is on this machine, and starts. */
+export function found(command: readonly string[]): boolean {
+  try {
+    const [name, ...args] = command;
+    return new Deno.Command(name!, { args: [...args, "-c", "true"], stdout: "null", stderr: "null" })
+      .outputSync()
+      .success;
+  } catch {
+    return false;
+  }
 }
