@@ -19,7 +19,14 @@ export interface OfflineParts {
 }
 
 /** Flags besides the permissions: nothing outside the file has a say in what runs. */
-const ISOLATION = ["--quiet", "--no-config", "--no-lock", "--no-remote", "--no-npm", "--no-check"] as const;
+export const ISOLATION = [
+  "--quiet",
+  "--no-config",
+  "--no-lock",
+  "--no-remote",
+  "--no-npm",
+  "--no-check",
+] as const;
 /** The script takes so many bytes, so that its length does not depend on the numbers in it. */
 const SCRIPT_BYTES = 8192;
 /** What has to be free in the cache folder besides the two files. */

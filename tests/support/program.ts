@@ -5,6 +5,7 @@
 import { DatabaseSync } from "node:sqlite";
 import { resolve } from "node:path";
 import { assert, assertEquals, assertNotMatch } from "@std/assert";
+import type * as documents from "../../types/ism.d.ts";
 import { permissionFlags } from "../../build/permissions.ts";
 
 const ROOT = new URL("../../", import.meta.url);
@@ -31,18 +32,8 @@ export interface Outcome {
 }
 
 /** A document of `--json`. */
-export interface Document {
-  readonly schema: number;
-  readonly command: string | null;
-  readonly ok: boolean;
-  // deno-lint-ignore no-explicit-any -- a test knows the shape of what it asked for
-  readonly result?: any;
-  readonly error?: Readonly<Record<string, unknown>> & { readonly code: string; readonly message: string };
-  readonly trace?: readonly Readonly<Record<string, unknown>>[];
-  readonly dryRun?: boolean;
-  readonly file?: string;
-  readonly line?: number;
-}
+// deno-lint-ignore no-explicit-any -- a test knows the shape of what it asked for
+export type Document = documents.Document<any>;
 
 interface RunOptions {
   readonly stdin?: string | Uint8Array;
