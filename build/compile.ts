@@ -35,10 +35,17 @@ export async function compile(output: string, target: Target): Promise<string | 
     await run(Deno.execPath(), compileArguments(program, output, target), { cwd: ROOT });
     return undefined;
   } catch (error) {
-    if (!(error instanceof ToolError) || !error.stderr.includes(NO_RUNTIME)) throw error;
-    const [, reason = error.stderr.trim()] = /^\s*1: (.*)$/m.exec(error.stderr) ?? [];
-    return reason.replaceAll(/: client error.*$/g, "");
+    const reason = error instanceof ToolError ? missingRuntime(error.stderr) : undefined;
+    if (reason === undefined) throw error;
+    return reason;
   }
+}
+
+/** Why the base runtime cannot be had, from what `deno compile` says; undefined if it says something else. */
+export function missingRuntime(stderr: string): string | undefined {
+  if (!stderr.includes(NO_RUNTIME)) return undefined;
+  const [, reason = stderr.trim()] = /^\s*1: (.*)$/m.exec(stderr) ?? [];
+  return reason.replace(/: client error.*$/, "");
 }
 
 /** Makes the offline form with the Deno that runs this. @throws {Error} on other systems than Linux */

@@ -1,13 +1,21 @@
 /** The file that unpacks itself: what its script does with a cache folder, and without one. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { describe, it } from "@std/testing/bdd";
+import { it } from "@std/testing/bdd";
 import { writeOffline } from "../build/offline.ts";
-import { assertRefused, assertStarted, found, LINUX, OfflineFiles, ready } from "./support/offline.ts";
+import {
+  assertRefused,
+  assertStarted,
+  found,
+  itWhere,
+  OfflineFiles,
+  onLinux,
+  ready,
+} from "./support/offline.ts";
 
 /** Shells that `/bin/sh` may be, as far as they are here. */
 const SHELLS = [["dash"], ["bash"], ["bash", "--posix"], ["busybox", "sh"], ["zsh", "--emulate", "sh"]];
 
-describe("the offline file", { skip: !LINUX }, () => {
+onLinux("the offline file", () => {
   it("unpacks itself once, into VERSION-CHECKSUM, and leaves nothing else", async () => {
     using files = new OfflineFiles();
     const file = files.file();
@@ -77,7 +85,7 @@ describe("the offline file", { skip: !LINUX }, () => {
   });
 
   for (const shell of SHELLS) {
-    it(`starts twice where /bin/sh is ${shell.join(" ")}`, { skip: !LINUX || !found(shell) }, async () => {
+    itWhere(found(shell))(`starts twice where /bin/sh is ${shell.join(" ")}`, async () => {
       using files = new OfflineFiles();
       const file = files.file();
       for (let start = 0; start < 2; start++) {
@@ -189,7 +197,7 @@ describe("the offline file", { skip: !LINUX }, () => {
   });
 });
 
-describe("other versions in the cache folder", { skip: !LINUX }, () => {
+onLinux("other versions in the cache folder", () => {
   it("are removed by the first start of a new one, and other files are not", async () => {
     using files = new OfflineFiles();
     assertStarted(await files.run([files.file("1.0.0")]));

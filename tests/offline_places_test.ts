@@ -1,13 +1,23 @@
 /** The file that unpacks itself, where the user has no cache folder that will do. */
 import { assertEquals, assertMatch } from "@std/assert";
-import { describe, it } from "@std/testing/bdd";
-import { assertRefused, assertStarted, found, LINUX, OfflineFiles, ready, said } from "./support/offline.ts";
+import { it } from "@std/testing/bdd";
+import {
+  assertRefused,
+  assertStarted,
+  found,
+  itWhere,
+  LINUX,
+  OfflineFiles,
+  onLinux,
+  ready,
+  said,
+} from "./support/offline.ts";
 
 const ROOT_USER = LINUX && Deno.uid() === 0;
 /** True if this user may mount in namespaces of its own. */
 const MOUNTS = LINUX && found(["unshare", "-Urm", "/bin/sh"]);
 
-describe("without a usable cache folder the offline file", { skip: !LINUX }, () => {
+onLinux("without a usable cache folder the offline file", () => {
   const id = LINUX ? Deno.uid() : 0;
   /** Brings the file where its own folder cannot be mounted over. */
   const copied = `mount -t tmpfs tmpfs /mnt && cp "$FILE" /mnt/ism && cp run /mnt/run && cd /mnt || exit 99`;
@@ -35,22 +45,18 @@ describe("without a usable cache folder the offline file", { skip: !LINUX }, () 
     }
   });
 
-  it(
-    "does not start what lies ready behind a link in a folder of everybody's",
-    { skip: !MOUNTS },
-    async () => {
-      using files = new OfflineFiles();
-      const file = files.file();
-      assertStarted(await files.run([file]));
-      Deno.writeTextFileSync(`${files.cache}/ism/${files.name()}/ism.js`, "planted");
-      const line = `${copied}; cp -a "$CACHE/ism" ready && mkdir tmp && ln -s ../ready tmp/ism-0 &&
+  itWhere(MOUNTS)("does not start what lies ready behind a link in a folder of everybody's", async () => {
+    using files = new OfflineFiles();
+    const file = files.file();
+    assertStarted(await files.run([file]));
+    Deno.writeTextFileSync(`${files.cache}/ism/${files.name()}/ism.js`, "planted");
+    const line = `${copied}; cp -a "$CACHE/ism" ready && mkdir tmp && ln -s ../ready tmp/ism-0 &&
       mount -t tmpfs tmpfs /tmp || exit 99; TMPDIR=/mnt/tmp ./ism; ls -d /tmp/ism-0`;
-      const { stdout } = await files.inOwnMounts(line, { FILE: file, CACHE: files.cache });
-      assertEquals(stdout, `${said("1.0.0")}/tmp/ism-0\n`);
-    },
-  );
+    const { stdout } = await files.inOwnMounts(line, { FILE: file, CACHE: files.cache });
+    assertEquals(stdout, `${said("1.0.0")}/tmp/ism-0\n`);
+  });
 
-  it("does not start what somebody else has laid ready", { skip: !ROOT_USER }, async () => {
+  itWhere(ROOT_USER)("does not start what somebody else has laid ready", async () => {
     using files = new OfflineFiles();
     const file = files.file();
     assertStarted(await files.run([file]));
@@ -76,7 +82,7 @@ describe("without a usable cache folder the offline file", { skip: !LINUX }, () 
     ["size=300k", /: (gzip: [^;]*[Nn]o space left on device|no room[^;]*); /],
   ];
   for (const [options, reason] of rows) {
-    it(`says in one line that no place will do (${options})`, { skip: !MOUNTS }, async () => {
+    itWhere(MOUNTS)(`says in one line that no place will do (${options})`, async () => {
       using files = new OfflineFiles();
       const file = files.file();
       Deno.mkdirSync(files.cache);
@@ -87,7 +93,7 @@ describe("without a usable cache folder the offline file", { skip: !LINUX }, () 
       assertRefused(await files.inOwnMounts(line, env), reason);
     });
 
-    it(`finds another place, and finds it again (${options})`, { skip: !MOUNTS }, async () => {
+    itWhere(MOUNTS)(`finds another place, and finds it again (${options})`, async () => {
       using files = new OfflineFiles();
       const file = files.file();
       Deno.mkdirSync(files.cache);
@@ -102,7 +108,7 @@ describe("without a usable cache folder the offline file", { skip: !LINUX }, () 
     });
   }
 
-  it("says so where there is nothing to unpack with", { skip: !MOUNTS }, async () => {
+  itWhere(MOUNTS)("says so where there is nothing to unpack with", async () => {
     using files = new OfflineFiles();
     const file = files.file();
     const line =

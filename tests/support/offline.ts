@@ -1,9 +1,14 @@
 /** Offline files with a small program in the place of Deno, to see what their script does at the edges. */
 import { assertEquals, assertMatch } from "@std/assert";
+import { describe, it } from "@std/testing/bdd";
 import { offlineName, type OfflineParts, writeOffline } from "../../build/offline.ts";
 
 /** The offline form is for Linux. */
 export const LINUX = Deno.build.os === "linux";
+/** Declares tests of the offline form, skipped where it cannot be. */
+export const onLinux = LINUX ? describe : describe.skip;
+/** Declares a test that needs something of this machine; without it, it is told as skipped. */
+export const itWhere = (there: boolean) => there ? it : it.skip;
 /** Plays Deno: the shell, which runs the file `run` of its directory with the words that were meant for Deno. */
 const BASH = "/bin/bash";
 /** Prints what it was given, and what it was started with; waits for a line if it is told to. */
