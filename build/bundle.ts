@@ -10,7 +10,7 @@ export const ROOT = new URL("../", import.meta.url).pathname;
 const DENO_HOLDER = "Copyright 2018-2026 the Deno authors";
 
 /** An npm package of which parts are in a bundle. */
-export interface BundledPackage {
+interface BundledPackage {
   readonly name: string;
   readonly version: string;
   /** The text of its licence. */
@@ -58,8 +58,14 @@ export async function commit(): Promise<string | null> {
   }
 }
 
-/** The packages of npm that a file made by `deno bundle` holds, from the comments before its modules. */
-export function packagesOf(bundlePath: string): BundledPackage[] {
+/** Names of the packages of npm that a bundled program holds, from the comments before its modules. */
+export function packagesIn(program: string): string[] {
+  const names = Deno.readTextFileSync(program).matchAll(/^\/\/ npm:((?:@[^@/]+\/)?[^@/]+)@/gm);
+  return [...new Set([...names].map(([, name]) => name!))].toSorted();
+}
+
+/** The packages of npm in what `deno bundle` wrote, with their licences. */
+function packagesOf(bundlePath: string): BundledPackage[] {
   const found = new Map<string, BundledPackage>();
   for (const line of Deno.readTextFileSync(bundlePath).split("\n")) {
     const match = NPM_MODULE.exec(line);

@@ -6,7 +6,7 @@
  */
 import { createHash } from "node:crypto";
 import { parseArgs } from "@std/cli/parse-args";
-import { bundle, commit, packagesOf, ROOT } from "./bundle.ts";
+import { bundle, commit, packagesIn, ROOT } from "./bundle.ts";
 import { compile } from "./compile.ts";
 import { makePackage } from "./npm.ts";
 import { projectConfig } from "./permissions.ts";
@@ -33,7 +33,11 @@ export async function pack(binary: string, program: string, target: Target, fold
   if (Deno.build.os !== "windows") Deno.chmodSync(`${content}/${executableName(target)}`, 0o755);
   for (const each of DOCUMENTS) Deno.copyFileSync(`${ROOT}${each}`, `${content}/${each}`);
   await writeShared(content, program);
-  await run("tar", ["-czf", `${name}.tar.gz`, name], { cwd: folder });
+  // GNU's tar can leave out who packed it, and when.
+  const same = Deno.build.os === "linux"
+    ? ["--sort=name", "--owner=0", "--group=0", "--numeric-owner", `--mtime=@${await commitTime()}`]
+    : [];
+  await run("tar", [...same, "-czf", `${name}.tar.gz`, name], { cwd: folder });
   Deno.removeSync(content, { recursive: true });
   return `${content}.tar.gz`;
 }
@@ -48,14 +52,19 @@ export function checksums(folder: string): string {
   }).join("");
 }
 
+/** When the commit was made, in seconds since 1970. */
+async function commitTime(): Promise<number> {
+  return Number(await run("git", ["log", "-1", "--format=%ct"], { cwd: ROOT }));
+}
+
 /** The list of what the program is made of. */
 export async function writeSbom(folder: string, program: string): Promise<string> {
   const lock: Lock = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.lock`));
   const document = sbom(lock, {
-    seconds: Number(await run("git", ["log", "-1", "--format=%ct"], { cwd: ROOT })),
+    seconds: await commitTime(),
     commit: await commit(),
     deno: Deno.version.deno,
-    bundled: packagesOf(program).map(({ name }) => name),
+    bundled: packagesIn(program),
   });
   const path = `${folder}/ism-${projectConfig().version}.spdx.json`;
   Deno.writeTextFileSync(path, `${JSON.stringify(document, null, 2)}\n`);
