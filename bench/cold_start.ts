@@ -2,6 +2,7 @@
  * How much a full host slows a command down: `peek bar2 0` from a cold start, on a host with 1,888 DMBs of 16 KiB and on
  * an empty one, in pairs. `deno task bench` prints the median of the ratios; the aim is at most 1.3.
  */
+import { permissionFlags } from "../build/permissions.ts";
 import { HostStore } from "../lib/host/file/store.ts";
 import { defaultTopology } from "../lib/host/topology.ts";
 
@@ -13,8 +14,7 @@ async function peek(host: string): Promise<number> {
   const started = performance.now();
   const { success } = await new Deno.Command(Deno.execPath(), {
     args: [
-      ...["run", "--quiet", "--allow-read", "--allow-write"],
-      ...["--allow-env=ISM_HOST,ISM_DEVICE,XDG_STATE_HOME,HOME,NO_COLOR"],
+      ...["run", "--quiet", ...permissionFlags()],
       ...[new URL("../main.ts", import.meta.url).pathname, "--host", host, "peek", "bar2", "0"],
     ],
     stdout: "null",

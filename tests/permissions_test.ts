@@ -19,6 +19,7 @@ Deno.test("the task ism allows files and the variables that the program reads, a
   const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT)));
   const flags = `--no-prompt --allow-read --allow-write --allow-env=${VARIABLES.join(",")}`;
   assertEquals(tasks.ism.command, `deno run --quiet ${flags} main.ts`);
+  assertEquals(tasks.demo.command, `deno run --quiet ${flags},TMPDIR examples/demo.ts`);
   const source = Deno.readTextFileSync(new URL("cmd/main.ts", ROOT));
   const read = [...source.matchAll(/environment\("(\w+)"\)/g)].map(([, name]) => name!);
   assertEquals(new Set(read), new Set(VARIABLES));
