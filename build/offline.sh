@@ -1,7 +1,8 @@
 #!/bin/sh
 # ism @VERSION@ for Linux in one file: this script, and packed behind it Deno and the program. The first start unpacks
 # them into the user's cache folder, each later one finds them there. Names begin with _ism_ so that no variable of the
-# environment changes on the way.
+# environment changes on the way. -nt and -ef are of POSIX since 2024, and older in every shell of Linux:
+# shellcheck disable=SC3013
 _ism_name=@NAME@
 
 # Is BASE/NAME complete, ours, and on a file system where programs may run?

@@ -1,6 +1,6 @@
 /** The file that unpacks itself: what its script does with a cache folder, and without one. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { it } from "@std/testing/bdd";
+import { describe, it } from "@std/testing/bdd";
 import { writeOffline } from "../build/offline.ts";
 import {
   assertRefused,
@@ -85,7 +85,7 @@ onLinux("the offline file", () => {
   });
 
   for (const shell of SHELLS) {
-    itWhere(found(shell))(`starts twice where /bin/sh is ${shell.join(" ")}`, async () => {
+    itWhere(found([...shell, "-c", "true"]))(`starts twice where /bin/sh is ${shell.join(" ")}`, async () => {
       using files = new OfflineFiles();
       const file = files.file();
       for (let start = 0; start < 2; start++) {
@@ -195,6 +195,18 @@ onLinux("the offline file", () => {
     );
     assertRefused(await files.run([other]), /what came out has the wrong checksum/);
   });
+});
+
+describe("the script of the offline file", () => {
+  itWhere(found(["shellcheck", "--version"]))(
+    "is what shellcheck takes for any POSIX shell",
+    () => {
+      const { success, stdout } = new Deno.Command("shellcheck", {
+        args: ["--shell=sh", new URL("../build/offline.sh", import.meta.url).pathname],
+      }).outputSync();
+      assert(success, new TextDecoder().decode(stdout));
+    },
+  );
 });
 
 onLinux("other versions in the cache folder", () => {

@@ -137,13 +137,11 @@ export function assertRefused({ code, stdout, stderr }: Ending, reason: RegExp):
 /** What is in the cache folder of a version that is ready. */
 export const ready = (name: string) => [name, `${name}/deno`, `${name}/ism.js`, `${name}/used`];
 
-/** True if a shell is on this machine, and starts. */
+/** True if a program is on this machine, and takes these words. */
 export function found(command: readonly string[]): boolean {
   try {
     const [name, ...args] = command;
-    return new Deno.Command(name!, { args: [...args, "-c", "true"], stdout: "null", stderr: "null" })
-      .outputSync()
-      .success;
+    return new Deno.Command(name!, { args, stdout: "null", stderr: "null" }).outputSync().success;
   } catch {
     return false;
   }
