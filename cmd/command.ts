@@ -122,6 +122,8 @@ export interface Context {
   readonly shared: boolean;
   /** One transaction of a command with `access: "wait"`. */
   transact<Of>(work: (target: HostFunction, host: Host) => Of): Of;
+  /** One transaction of work that takes its time and lets Ctrl-C in. */
+  transactLong<Of>(work: (target: HostFunction, host: Host) => Promise<Of>): Promise<Of>;
   /** The function that a word names. @throws {UsageError} */
   device(which: string): HostFunction;
   /** Bytes of a data argument. @throws {FileError} */

@@ -29,12 +29,29 @@ export function isKept(exit: number): boolean {
   return exit === EXIT.OK || exit === EXIT.REFUSED || exit === EXIT.EXPECT;
 }
 
-/** Ctrl-C while a command waited; elsewhere the signal ends the process at once, which shells report as 130 too. */
+/** The user has ended it. */
+export function isInterrupted(exit: number): boolean {
+  return exit === EXIT.INTERRUPTED || exit === EXIT.TERMINATED;
+}
+
+/** Signals that end what waits or takes long in an orderly way. */
+export type EndingSignal = "SIGINT" | "SIGTERM";
+
+/**
+ * Ctrl-C, or a request to end, while a command waited or worked for long; elsewhere the signal ends the process at
+ * once, which shells report in the same way.
+ */
 export class InterruptedError extends Error {
   override readonly name = "InterruptedError";
 
-  constructor() {
-    super("Interrupted");
+  /** @param what what was interrupted and what is left of it: `: a sender did not come`, `; nothing is kept` */
+  constructor(readonly signal: EndingSignal, readonly what: string) {
+    super((signal === "SIGINT" ? "Interrupted" : "Terminated") + what);
+  }
+
+  /** The same, with more to say of it. */
+  and(more: string): InterruptedError {
+    return new InterruptedError(this.signal, `${this.what}; ${more}`);
   }
 }
 
@@ -139,7 +156,10 @@ export function describeFailure(error: unknown): Failure {
     return { ...base, exit: EXIT.EXPECT, code: "EXPECT", message, fields: { expected, got } };
   }
   if (error instanceof InterruptedError) {
-    return { ...base, exit: EXIT.INTERRUPTED, code: "INTERRUPTED", message: error.message };
+    const { message, signal } = error;
+    return signal === "SIGINT"
+      ? { ...base, exit: EXIT.INTERRUPTED, code: "INTERRUPTED", message }
+      : { ...base, exit: EXIT.TERMINATED, code: "TERMINATED", message };
   }
   if (error instanceof UsageError) {
     return {
@@ -186,7 +206,7 @@ function isOutOfMemory(error: unknown): boolean {
 
 /** Codes of our own that say nothing which the sentence does not say. */
 const SILENT_CODES: ReadonlySet<string> = new Set(
-  ["USAGE", "FILE", "EXPECT", "DRIVER", "MACHINE", "RET", "BUG", "INTERRUPTED"],
+  ["USAGE", "FILE", "EXPECT", "DRIVER", "MACHINE", "RET", "BUG", "INTERRUPTED", "TERMINATED"],
 );
 
 /** The failure for people, without the place. */

@@ -7,6 +7,26 @@ import { FileError } from "./text/usage_error.ts";
 
 const CHUNK_BYTES = 64 * 1024;
 
+/** Names of the process's own streams, which Deno does not let be opened. */
+const STREAM_NAMES: readonly (readonly string[])[] = ["stdin", "stdout", "stderr"].map((name, fd) => [
+  `/dev/${name}`,
+  `/dev/fd/${fd}`,
+  `/proc/self/fd/${fd}`,
+]);
+/** The name that stands for standard error. */
+export const STDERR = "/dev/stderr";
+
+/** A file that is read: `-` for every name of standard input. */
+export function inputName(path: string): string {
+  return STREAM_NAMES[0]!.includes(path) ? "-" : path;
+}
+
+/** A file that is written: `-` for every name of standard output, {@linkcode STDERR} for those of standard error. */
+export function outputName(path: string): string {
+  if (STREAM_NAMES[1]!.includes(path)) return "-";
+  return STREAM_NAMES[2]!.includes(path) ? STDERR : path;
+}
+
 /** Errors of the operating system that have no class of their own in Deno. */
 const CODE_TEXT: Readonly<Record<string, string>> = {
   EROFS: "the file system is read-only",
@@ -27,7 +47,13 @@ function nameOf(path: string): string {
 export function fileError(path: string, error: unknown): FileError {
   const name = nameOf(path);
   if (error instanceof Deno.errors.NotFound) return new FileError(path, `${name} does not exist`);
-  if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
+  if (error instanceof Deno.errors.NotCapable) {
+    return new FileError(
+      path,
+      `${name} may not be opened: Deno, which runs ism, keeps it to programs with every permission; use a pipe`,
+    );
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
     return new FileError(path, `${name} may not be opened: permission denied`);
   }
   if (error instanceof Deno.errors.IsADirectory) return new FileError(path, `${name} is a directory`);
@@ -159,10 +185,17 @@ function readStdin(limit: number): Uint8Array {
 }
 
 /** The files and the standard input of this process. */
-export const PROCESS_FILES: DataIo = {
-  readFile: (path, offset, length) => readFile(path, MAX_DATA_BYTES, offset, length),
-  readStdin: () => readStdin(MAX_DATA_BYTES),
-};
+export const PROCESS_FILES: DataIo = filesWith(() => readStdin(MAX_DATA_BYTES));
+
+function filesWith(stdin: () => Uint8Array): DataIo {
+  return {
+    readFile(path, offset, length) {
+      if (inputName(path) !== "-") return readFile(path, MAX_DATA_BYTES, offset, length);
+      return stdin().subarray(offset, length === undefined ? undefined : offset + length);
+    },
+    readStdin: stdin,
+  };
+}
 
 /** Refuses standard input where the lines of the shell come from it. @throws {FileError} */
 export function refuseStdin(): never {
@@ -170,7 +203,7 @@ export function refuseStdin(): never {
 }
 
 /** The files of this process, where standard input holds the lines that are run. */
-export const FILES_WITHOUT_STDIN: DataIo = { readFile: PROCESS_FILES.readFile, readStdin: refuseStdin };
+export const FILES_WITHOUT_STDIN: DataIo = filesWith(refuseStdin);
 
 /** A text of at most `limit` bytes. @throws {FileError} if it is longer, cannot be read or is not UTF-8 */
 export function readText(path: string, limit: number): string {

@@ -90,9 +90,17 @@ function scriptOf(invocation: Invocation, globals: Globals): ScriptLine[] | unde
   return parseScript(readText(file, MAX_SCRIPT_BYTES), file === "-" ? "stdin" : file, COMMANDS);
 }
 
-function checkCombination({ c, json, raw, keepGoing, commitEach }: Globals, { command }: Invocation): void {
+function checkCombination(
+  { c, json, raw, keepGoing, commitEach, traceFile }: Globals,
+  { command }: Invocation,
+): void {
   if (c.length > 0 && command !== undefined) {
     throw new UsageError(`-c and the command "${command.name}" exclude each other`, { token: "-c" });
+  }
+  if (json && traceFile === "-") {
+    throw new UsageError("--json and --trace-file on standard output exclude each other", {
+      token: "--trace-file",
+    });
   }
   if (json && raw) throw new UsageError("--json and --raw exclude each other", { token: "--raw" });
   if (

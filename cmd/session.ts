@@ -47,8 +47,6 @@ export class Session {
   #host: Host | undefined = undefined;
   /** Standard input holds the lines, so that no command may read it: set by the shell. */
   stdinIsLines = false;
-  /** Ctrl-C ends a `repeat`, and not the process: set by the shell on a terminal. */
-  survivesInterrupts = false;
   /** What the last line came to; undefined if it failed. */
   lastResult: Result | undefined = undefined;
 
@@ -61,7 +59,9 @@ export class Session {
     this.globals = globals;
     this.hostPath = globals.host ?? environment.hostPath;
     this.#defaultDevice = globals.device ?? environment.device;
-    if (globals.traceFile !== undefined) this.#trace = new TraceFile(globals.traceFile, this.hostPath);
+    if (globals.traceFile !== undefined) {
+      this.#trace = new TraceFile(globals.traceFile, this.hostPath, terminal);
+    }
   }
 
   /** Values of `$name`. */
@@ -145,16 +145,37 @@ export class Session {
 
   /** Begins a transaction that covers the lines until {@linkcode end}. @throws {HostFileError} */
   begin(mode: "read" | "write"): void {
-    this.#host = this.store.begin(mode);
+    this.#host = this.#begin(mode);
   }
 
   /** Ends the transaction. @throws {HostFileError} if it cannot be committed */
   end({ commit, unchanged = false }: { readonly commit: boolean; readonly unchanged?: boolean }): void {
     const host = this.#host;
     this.#host = undefined;
-    if (host === undefined) return;
-    if (commit) this.store.commit(host);
-    else this.store.rollback({ unchanged });
+    if (host !== undefined) this.#finish(host, { commit, unchanged });
+  }
+
+  /** Begins a transaction. What only looks, or is undone anyway, may be printed at once. */
+  #begin(mode: "read" | "write"): Host {
+    const host = this.store.begin(mode);
+    if (mode === "write" && !this.globals.dryRun) this.terminal.hold();
+    return host;
+  }
+
+  /** Ends a transaction, and prints what belongs to it once it is durable; nothing if it is undone. */
+  #finish(
+    host: Host,
+    { commit, unchanged }: { readonly commit: boolean; readonly unchanged: boolean },
+  ): void {
+    try {
+      if (commit) this.store.commit(host);
+      else this.store.rollback({ unchanged });
+    } catch (error) {
+      this.terminal.discard();
+      throw error;
+    }
+    if (commit) this.terminal.release();
+    else this.terminal.discard();
   }
 
   async #perform(
@@ -258,11 +279,15 @@ export class Session {
       throw new UsageError(`${around} times ${count} runs are too many; the most is ${MAX_REPEATS}`);
     }
     let last: Outcome | undefined;
-    using yielding = this.survivesInterrupts ? new Yielding() : undefined;
+    using yielding = new Yielding();
     try {
       this.#repeats *= count;
       for (let i = 0; i < count; i++) {
-        await yielding?.now();
+        await yielding.now(() =>
+          ` after ${i} of ${count} runs; ${
+            this.#host === undefined ? "they are kept" : "nothing of them is kept"
+          }`
+        );
         last = await this.#perform(inner, globals, trace);
         if (!globals.json) this.#printText(inner.command!, last.result, globals);
       }
@@ -389,6 +414,7 @@ export class Session {
       stdinIsLines: this.stdinIsLines,
       shared: this.#host === undefined && this.hostPath !== MEMORY_HOST,
       transact: (work) => this.#transact(work, which, trace),
+      transactLong: (work) => this.#transactLong(work, which, trace),
     };
   }
 
@@ -398,19 +424,44 @@ export class Session {
     which: string,
     trace: TraceCollector | undefined,
   ): Of {
-    const host = this.#host ?? this.store.begin("write");
-    host.tracer.sink = trace;
+    const host = this.#join(trace);
     let done = false;
     try {
       const result = work(findDevice(host, which), host);
       done = true;
       return result;
     } finally {
-      host.tracer.sink = undefined;
-      if (this.#host === undefined) {
-        if (done && !this.globals.dryRun) this.store.commit(host);
-        else this.store.rollback();
-      }
+      this.#leave(host, done);
+    }
+  }
+
+  /** As {@linkcode #transact}, for work that lets Ctrl-C in. */
+  async #transactLong<Of>(
+    work: (target: HostFunction, host: Host) => Promise<Of>,
+    which: string,
+    trace: TraceCollector | undefined,
+  ): Promise<Of> {
+    const host = this.#join(trace);
+    let done = false;
+    try {
+      const result = await work(findDevice(host, which), host);
+      done = true;
+      return result;
+    } finally {
+      this.#leave(host, done);
+    }
+  }
+
+  #join(trace: TraceCollector | undefined): Host {
+    const host = this.#host ?? this.#begin("write");
+    host.tracer.sink = trace;
+    return host;
+  }
+
+  #leave(host: Host, done: boolean): void {
+    host.tracer.sink = undefined;
+    if (this.#host === undefined) {
+      this.#finish(host, { commit: done && !this.globals.dryRun, unchanged: false });
     }
   }
 

@@ -61,7 +61,8 @@ export async function waitFor<Of>(
       }
       if (waited >= timeoutMs) throw late(what, timeoutMs);
       const pauseMs = Math.min(Math.max(waited * PAUSE_SHARE, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS);
-      await watch.sleep(Math.min(pauseMs, timeoutMs - waited, (dueMs ?? Infinity) - waited));
+      const pause = Math.min(pauseMs, timeoutMs - waited, (dueMs ?? Infinity) - waited);
+      await watch.sleep(pause, () => `: ${what} did not come`);
     }
   }
 }

@@ -5,7 +5,7 @@ import type { DriverEvent } from "../../lib/ism/driver/signals.ts";
 import { EVENT_CODE, EVENT_TYPE } from "../../lib/ism/protocol.ts";
 import { argument, type Context, defaulted, defineCommand, flag, optional, required } from "../command.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
-import { bigNumber, choice, GID, number, SECONDS } from "../kinds.ts";
+import { bigNumber, choice, DURATION, GID, number } from "../kinds.ts";
 import { renderTable, type Style } from "../terminal.ts";
 import { type Timer, waitFor } from "../waiting.ts";
 import { plural } from "../units.ts";
@@ -181,7 +181,7 @@ pass at once where nobody else can act.`,
   args: {},
   options: {
     index: defaulted(INDEX, "MSI", INDEX_HELP),
-    timeout: optional(SECONDS, "give up after this many seconds"),
+    timeout: optional(DURATION, "give up after this time: seconds, or 500ms, 3m, 1h"),
   },
   access: "wait",
   examples: ["expect DRIVER irq wait --timeout 0.5", "expect DRIVER irq wait --index REQ --timeout 1"],

@@ -7,7 +7,7 @@ import { defaultTopology, parseTopology, type Topology, TopologyError } from "..
 import { damagedHost, hostFaults } from "../damage.ts";
 import { argument, defineCommand, flag, optional } from "../command.ts";
 import { checkOutput, createParent, readText, writeText } from "../files.ts";
-import { FILE, number } from "../kinds.ts";
+import { FILE, number, OUTPUT } from "../kinds.ts";
 import { MAX_DOCUMENT_BYTES } from "../limits.ts";
 import { escapeText, quoteText } from "../text/diagnostic.ts";
 import { FileError, UsageError } from "../text/usage_error.ts";
@@ -105,7 +105,7 @@ export const hostExport = defineCommand({
   name: "host export",
   group: "host",
   summary: "Write the whole host down as one JSON document: topology, state, memory",
-  args: { file: optional(FILE, "where to; standard output by default") },
+  args: { file: optional(OUTPUT, "where to; standard output by default") },
   options: {},
   access: "read",
   examples: ["host export"],

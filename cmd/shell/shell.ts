@@ -3,7 +3,7 @@ import { MEMORY_HOST } from "../../lib/host/file/store.ts";
 import { canStandInLine, type Result } from "../command.ts";
 import { completeLine } from "../completion/engine.ts";
 import { deviceWords, filesIn } from "../completion/world.ts";
-import { EXIT } from "../failure.ts";
+import { EXIT, isInterrupted } from "../failure.ts";
 import { literalWord } from "../options.ts";
 import type { Invocation } from "../parse.ts";
 import { report } from "../report.ts";
@@ -37,7 +37,6 @@ export async function runShell(session: Session, historyPath: string | undefined
   const interactive = Deno.stdin.isTerminal() && (terminal.outIsTerminal || terminal.errIsTerminal);
   if (!interactive) return await new Shell(session, new PipedLines(Deno.stdin), undefined).run();
 
-  session.survivesInterrupts = true;
   const history = new History(historyPath, { keep: session.hostPath !== MEMORY_HOST });
   const onOut = terminal.outIsTerminal;
   const editor: LineEditor = new LineEditor({
@@ -53,7 +52,7 @@ export async function runShell(session: Session, historyPath: string | undefined
     Deno.exit(EXIT.TERMINATED);
   };
   // While a line runs Ctrl-C is a signal: what waits listens for it, and nothing else ends by it.
-  const stay = () => terminal.err("\n");
+  const stay = () => terminal.draw("\n", false);
   Deno.addSignalListener("SIGINT", stay);
   Deno.addSignalListener("SIGTERM", leave);
   try {
@@ -102,7 +101,7 @@ class Shell {
       const code = await this.#runText(text);
       if (this.#firstFailure === EXIT.OK) this.#firstFailure = code;
       // Ctrl-C is meant for all that was handed over: what was pasted, or every line of a pipe.
-      if (code === EXIT.INTERRUPTED) {
+      if (isInterrupted(code)) {
         if (!this.#interactive) return code;
         this.#lines.forget();
       }
