@@ -130,6 +130,12 @@ export interface Context {
   load(data: DataSource): Uint8Array;
 }
 
+/** What a result becomes text with. */
+export interface TextContext extends Pick<Context, "terminal" | "verbose"> {
+  /** A sentence whose commands (`"ism close"`) are to be typed as they stand in it. */
+  propose(sentence: string): string;
+}
+
 /** A result is what `--json` prints under `result`. */
 export type Result = Readonly<Record<string, unknown>>;
 
@@ -148,7 +154,7 @@ export interface Command<Args, Options, Of extends Result> {
   readonly examples: readonly string[];
   run(context: Context, values: Values<Args & Options>): Of | Promise<Of>;
   /** The result for people; nothing is printed without it. */
-  text?(result: Of, context: Pick<Context, "terminal" | "verbose">): string;
+  text?(result: Of, context: TextContext): string;
   /** The result as bytes, for `--raw`. */
   raw?(result: Of): Uint8Array;
   /** The value that `let` keeps. */
@@ -166,7 +172,7 @@ export interface AnyCommand {
   readonly access: Access;
   readonly examples: readonly string[];
   run(context: Context, values: Readonly<Record<string, unknown>>): Result | Promise<Result>;
-  text?(result: Result, context: Pick<Context, "terminal" | "verbose">): string;
+  text?(result: Result, context: TextContext): string;
   raw?(result: Result): Uint8Array;
   value?(result: Result): string;
   /** What follows the command's own arguments is another command line: `expect`, `let`, `repeat`. */

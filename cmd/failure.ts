@@ -218,7 +218,7 @@ export function renderFailure(
   return escapeText(failure.message) + shown + "\n" + renderReasons(failure, { style, verbose });
 }
 
-/** Who refused and what to do: shown with --verbose or on a terminal; a bug always shows its stack. */
+/** What to do; with --verbose or on a terminal also who refused; a bug always shows its stack. */
 function renderReasons(
   failure: Failure,
   { style, verbose }: { style: Style; verbose: boolean },
@@ -227,7 +227,7 @@ function renderReasons(
   if (verbose && failure.refusedBy !== undefined) {
     text += style.dim(`  refused by: ${failure.refusedBy}`) + "\n";
   }
-  if (verbose && failure.hint !== undefined) text += style.dim(`  hint: ${escapeText(failure.hint)}`) + "\n";
+  if (failure.hint !== undefined) text += style.dim(`  hint: ${escapeText(failure.hint)}`) + "\n";
   if (failure.stack !== undefined) {
     text += escapeText(failure.stack, { keepNewline: true }) +
       "\nPlease report it with the command line and the host file (CONTRIBUTING.md says what to add).\n";

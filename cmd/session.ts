@@ -2,7 +2,7 @@
  * A run of the program: the host file, transactions around commands, variables, and what is printed.
  */
 import type { Host, HostFunction } from "../lib/host/host.ts";
-import { HostStore, MEMORY_HOST } from "../lib/host/file/store.ts";
+import { HostFileError, HostStore, MEMORY_HOST } from "../lib/host/file/store.ts";
 import { defaultTopology } from "../lib/host/topology.ts";
 import { TRACE_LAYERS } from "../lib/base/trace.ts";
 import type { AnyCommand, Context, Result } from "./command.ts";
@@ -13,6 +13,7 @@ import { createParent, FILES_WITHOUT_STDIN, identityOf, PROCESS_FILES } from "./
 import { Yielding } from "./interrupt.ts";
 import { MAX_REPEATS } from "./limits.ts";
 import { filesOf } from "./kinds.ts";
+import { propose, proposeIn } from "./proposal.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, type Lookup } from "./parse.ts";
 import { checkExpectation } from "./expectation.ts";
 import { failureText, type LinePlace } from "./report.ts";
@@ -34,7 +35,8 @@ interface Outcome {
 export class Session {
   readonly terminal: ProcessTerminal;
   readonly globals: Globals;
-  readonly hostPath: string;
+  /** Undefined where the environment has no place for a host file. */
+  readonly #hostPath: string | undefined;
   readonly #defaultDevice: string | undefined;
   readonly #variables = new Map<string, string>();
   readonly #trace: TraceFile | undefined = undefined;
@@ -45,6 +47,8 @@ export class Session {
   #repeats = 1;
   /** The host of the transaction that is open. */
   #host: Host | undefined = undefined;
+  /** It was said that nothing is done. */
+  #isMarked = false;
   /** Standard input holds the lines, so that no command may read it: set by the shell. */
   stdinIsLines = false;
   /** What the last line came to; undefined if it failed. */
@@ -53,15 +57,32 @@ export class Session {
   constructor(
     terminal: ProcessTerminal,
     globals: Globals,
-    environment: { readonly hostPath: string; readonly device: string | undefined },
+    environment: { readonly hostPath: string | undefined; readonly device: string | undefined },
   ) {
     this.terminal = terminal;
     this.globals = globals;
-    this.hostPath = globals.host ?? environment.hostPath;
+    this.#hostPath = globals.host ?? environment.hostPath;
     this.#defaultDevice = globals.device ?? environment.device;
     if (globals.traceFile !== undefined) {
-      this.#trace = new TraceFile(globals.traceFile, this.hostPath, terminal);
+      this.#trace = new TraceFile(globals.traceFile, this.#hostPath ?? "", terminal);
     }
+  }
+
+  /** The host file. @throws {HostFileError} if there is none that could be meant, or the name is a directory's */
+  get hostPath(): string {
+    const path = this.#hostPath;
+    if (path === undefined) {
+      throw new HostFileError(
+        "There is no place for the default host file: neither HOME nor XDG_STATE_HOME, as an absolute path, is set; " +
+          "name a host file with --host FILE, or --host :memory: for one that lives as long as this process",
+      );
+    }
+    if (path.endsWith("/")) {
+      throw new HostFileError(
+        `${path} is the name of a directory; name a file in it, such as ${path}host.db`,
+      );
+    }
+    return path;
   }
 
   /** Values of `$name`. */
@@ -83,13 +104,14 @@ export class Session {
       (globals.dryRun || globals.traceFile !== undefined ? TRACE_LAYERS : undefined);
     const trace = layers === undefined ? undefined : new TraceCollector(layers, flush);
     this.lastResult = undefined;
+    this.#markDryRun(invocation, globals);
     try {
       const { result } = await this.#inTransaction(invocation, globals, trace);
       this.lastResult = result;
       this.#printResult(invocation.command!, result, globals, trace, place);
       return EXIT.OK;
     } catch (thrown) {
-      const failure = describeFailure(await this.blame(thrown));
+      const failure = proposeIn(describeFailure(await this.blame(thrown)), globals);
       // What lines before this one printed is undone with them.
       if (!isKept(failure.exit) && !globals.keepGoing) this.terminal.discard();
       this.#printFailure(name, failure, globals, trace, place);
@@ -97,6 +119,15 @@ export class Session {
     } finally {
       if (trace !== undefined) this.#trace?.add(trace);
     }
+  }
+
+  /** Says once, before the first result, that what follows is not done. */
+  #markDryRun(invocation: Invocation, { dryRun, json, quiet, raw }: Globals): void {
+    const { access } = innermost(invocation).command!;
+    const acts = access === "write" || access === "wait";
+    if (!dryRun || json || quiet || raw || !acts || this.#isMarked) return;
+    this.#isMarked = true;
+    this.terminal.out("dry run: nothing is changed\n");
   }
 
   /** Global options of a line over those around it. */
@@ -311,7 +342,7 @@ export class Session {
       }
       await this.#perform(inner, { ...globals, dryRun: true, quiet: true, json: false }, trace);
     } catch (error) {
-      failure = describeFailure(error);
+      failure = proposeIn(describeFailure(error), globals);
       if (failure.exit !== EXIT.REFUSED && failure.exit !== EXIT.EXPECT) throw error;
     } finally {
       this.#host = real;
@@ -333,16 +364,18 @@ export class Session {
     if (host === undefined) return undefined;
     const { guest, zdev } = findDevice(host, device ?? this.#defaultDevice ?? "0");
     if (guest.kernel.binding(zdev).driver !== "vfio-pci") return undefined;
-    return "vfio-pci holds the function: regions are 2^40 apart, BAR 0 cannot be mapped, and other BARs go through " +
-      'MIO instructions, which ISM does not have (loads give all ones, stores are lost); "ism bind" gives the ' +
-      "function to ism_vfio_pci";
+    const note =
+      "vfio-pci holds the function: regions are 2^40 apart, BAR 0 cannot be mapped, and other BARs go " +
+      'through MIO instructions, which ISM does not have (loads give all ones, stores are lost); "ism bind" gives ' +
+      "the function to ism_vfio_pci";
+    return propose(note, { host: this.globals.host, device });
   }
 
   /** The open host file; created with the default topology if it is the default one and missing. */
   get store(): HostStore {
     if (this.#store !== undefined) return this.#store;
     this.#store = this.#open();
-    this.#opened = identityOf(this.hostPath);
+    this.#opened = identityOf(this.#store.path);
     return this.#store;
   }
 
@@ -350,7 +383,10 @@ export class Session {
     const { hostPath } = this;
     if (hostPath === MEMORY_HOST) return HostStore.create(hostPath, defaultTopology());
     if (this.globals.host !== undefined) return HostStore.open(hostPath);
-    if (identityOf(hostPath) === undefined) createParent(hostPath);
+    const isMissing = identityOf(hostPath) === undefined;
+    // A dry run leaves no file behind either: its host is as the new one would be.
+    if (isMissing && this.globals.dryRun) return HostStore.create(MEMORY_HOST, defaultTopology());
+    if (isMissing) createParent(hostPath);
     return HostStore.openOrCreate(hostPath, defaultTopology());
   }
 
@@ -393,12 +429,16 @@ export class Session {
       return this.#host;
     };
     const store = () => this.store;
+    const path = () => this.hostPath;
+    const shared = () => this.#host === undefined && this.hostPath !== MEMORY_HOST;
     return {
       terminal: this.terminal,
       verbose: globals.verbose,
       dryRun: globals.dryRun,
       json: globals.json,
-      hostPath: this.hostPath,
+      get hostPath(): string {
+        return path();
+      },
       isDefaultHost: this.globals.host === undefined,
       get host(): Host {
         return current();
@@ -412,7 +452,9 @@ export class Session {
       device: (word) => findDevice(current(), word),
       load: (data) => data.load(this.#files),
       stdinIsLines: this.stdinIsLines,
-      shared: this.#host === undefined && this.hostPath !== MEMORY_HOST,
+      get shared(): boolean {
+        return shared();
+      },
       transact: (work) => this.#transact(work, which, trace),
       transactLong: (work) => this.#transactLong(work, which, trace),
     };
@@ -483,10 +525,16 @@ export class Session {
     this.#printDocument(document, place);
   }
 
-  #printText(command: AnyCommand, result: Result, { quiet, raw, verbose }: Globals): void {
+  #printText(command: AnyCommand, result: Result, globals: Globals): void {
+    const { quiet, raw, verbose } = globals;
     if (quiet) return;
     if (raw && command.raw !== undefined) return this.terminal.outBytes(command.raw(result));
-    const text = command.text?.(result, { terminal: this.terminal, verbose }) ?? "";
+    const surroundings = {
+      terminal: this.terminal,
+      verbose,
+      propose: (sentence: string) => propose(sentence, globals),
+    };
+    const text = command.text?.(result, surroundings) ?? "";
     if (text !== "") this.terminal.out(text.endsWith("\n") ? text : `${text}\n`);
   }
 

@@ -100,8 +100,8 @@ driver's bind file is written: vfio drivers refuse that with ENODEV.`,
       waiting: binding.removing,
     };
   },
-  text: ({ address, next, waiting }) =>
-    waiting ? `${address} is open: ${next} takes it over after "ism close"` : "",
+  text: ({ address, next, waiting }, { propose }) =>
+    waiting ? propose(`${address} is open: ${next} takes it over after "ism close"`) : "",
 });
 
 export const unbind = defineCommand({
@@ -121,7 +121,8 @@ when the last descriptor is closed. --clear-override also clears driver_override
     const done = binding.unbind();
     return { address: target.zdev.name, waiting: !done };
   },
-  text: ({ address, waiting }) => waiting ? `${address} is open: it is unbound after "ism close"` : "",
+  text: ({ address, waiting }, { propose }) =>
+    waiting ? propose(`${address} is open: it is unbound after "ism close"`) : "",
 });
 
 export const feature = defineCommand({

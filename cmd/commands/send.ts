@@ -193,7 +193,7 @@ If "ism recv" waits on the receiving function in another process, it receives; -
       const unused = { "-o": out, "--back": back, "--back-out": backOut };
       const [surplus] = Object.entries(unused).filter(([, value]) => value !== undefined);
       if (surplus !== undefined) {
-        throw new UsageError(`${surplus[0]} is for a send that also receives; here "ism recv" does`, {
+        throw new UsageError(`${surplus[0]} is for a send that also receives; here ism recv does`, {
           token: surplus[0],
         });
       }

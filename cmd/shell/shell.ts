@@ -189,9 +189,14 @@ class Shell {
 
   /** Tells what kept a line from running. @returns the exit code */
   #fail(error: unknown): number {
-    const { terminal, globals: { json } } = this.#session;
+    const { terminal, globals } = this.#session;
     const name = error instanceof PlacedError ? error.cause.command : undefined;
-    const code = report(terminal, error, { json, name, showPlace: !this.#interactive });
+    const code = report(terminal, error, {
+      json: globals.json,
+      name,
+      named: globals,
+      showPlace: !this.#interactive,
+    });
     if (this.#firstFailure === EXIT.OK) this.#firstFailure = code;
     return code;
   }
