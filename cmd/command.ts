@@ -120,8 +120,14 @@ export interface Context {
   readonly store: HostStore;
   /** Others can act on the host between two transactions of this command. */
   readonly shared: boolean;
-  /** One transaction of a command with `access: "wait"`. */
-  transact<Of>(work: (target: HostFunction, host: Host) => Of): Of;
+  /**
+   * One transaction of a command with `access: "wait"`. With `keepRefused` a refusal by the simulated world does not
+   * undo what came before it, as in commands that do not wait.
+   */
+  transact<Of>(
+    work: (target: HostFunction, host: Host) => Of,
+    options?: { readonly keepRefused?: boolean },
+  ): Of;
   /** One transaction of work that takes its time and lets Ctrl-C in. */
   transactLong<Of>(work: (target: HostFunction, host: Host) => Promise<Of>): Promise<Of>;
   /** The function that a word names. @throws {UsageError} */

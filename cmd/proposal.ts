@@ -23,7 +23,9 @@ export function propose(text: string, { host, device }: Named): string {
   return text.replaceAll(COMMAND, (whole: string, name: string, rest: string) => {
     const options = [
       ...(host === undefined || HOSTLESS.has(name) ? [] : [`--host ${shellWord(host)}`]),
-      ...(device === undefined || DEVICELESS.has(name) ? [] : [`-d ${shellWord(device)}`]),
+      ...(device === undefined || DEVICELESS.has(name) || / -d /.test(rest)
+        ? []
+        : [`-d ${shellWord(device)}`]),
     ];
     return options.length === 0 ? whole : `"ism ${options.join(" ")} ${name}${rest}"`;
   });

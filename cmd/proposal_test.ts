@@ -12,6 +12,7 @@ const ROWS: readonly (readonly [text: string, shown: string])[] = [
     '"ism open" and "ism close"',
     `"ism --host 'my host.db' -d 1 open" and "ism --host 'my host.db' -d 1 close"`,
   ],
+  ['"ism bind -d fid:0x11" gives', `"ism --host 'my host.db' bind -d fid:0x11" gives`],
   ["ism recv is no proposal", "ism recv is no proposal"],
 ];
 for (const [text, shown] of ROWS) {

@@ -455,7 +455,7 @@ export class Session {
       get shared(): boolean {
         return shared();
       },
-      transact: (work) => this.#transact(work, which, trace),
+      transact: (work, { keepRefused = false } = {}) => this.#transact(work, which, trace, keepRefused),
       transactLong: (work) => this.#transactLong(work, which, trace),
     };
   }
@@ -465,6 +465,7 @@ export class Session {
     work: (target: HostFunction, host: Host) => Of,
     which: string,
     trace: TraceCollector | undefined,
+    keepRefused: boolean,
   ): Of {
     const host = this.#join(trace);
     let done = false;
@@ -472,6 +473,9 @@ export class Session {
       const result = work(findDevice(host, which), host);
       done = true;
       return result;
+    } catch (error) {
+      done = keepRefused && isKept(describeFailure(error).exit);
+      throw error;
     } finally {
       this.#leave(host, done);
     }

@@ -1,6 +1,7 @@
 /** System calls of a trace as text, in the form of strace(1): arguments in their places, structs by field. */
 import { HEX_FIELDS, SHOWN_BYTES, type SyscallEvent, type TraceValue } from "../lib/base/trace.ts";
 import { hex } from "../lib/base/hex.ts";
+import { pollText } from "../lib/vfio/process/file.ts";
 import { ERRNO_TEXT, type ErrnoName } from "../lib/vfio/errno.ts";
 import { escapeText } from "./text/diagnostic.ts";
 
@@ -48,6 +49,11 @@ const CALLS: Readonly<Record<string, Rule>> = {
     "4096",
   ],
   getdents64: (event) => [fd(event), `${UNKNOWN} /* ${event.output!["entries"]} entries */`, "32768"],
+  poll({ args }) {
+    const [fds, events] = [args["fds"], args["events"]] as readonly (readonly number[])[];
+    const shown = fds!.map((fd, i) => `{fd=${fd}, events=${pollText(events![i]!)}}`);
+    return [`[${shown.join(", ")}]`, String(fds!.length), String(args["timeout"])];
+  },
   eventfd2: ({ args }) => [String(args["count"]), "EFD_CLOEXEC|EFD_NONBLOCK"],
   read: (event) => [fd(event), buffer(event), number(event, "count")],
   write: (event) => [fd(event), buffer(event), number(event, "count")],

@@ -5,9 +5,10 @@ import type { DriverEvent } from "../../lib/ism/driver/signals.ts";
 import { EVENT_CODE, EVENT_TYPE } from "../../lib/ism/protocol.ts";
 import { argument, type Context, defaulted, defineCommand, flag, optional, required } from "../command.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
+import { KernelTicks } from "../kernel_ticks.ts";
 import { bigNumber, choice, DURATION, GID, number } from "../kinds.ts";
 import { renderTable, type Style } from "../terminal.ts";
-import { type Timer, waitFor } from "../waiting.ts";
+import { waitFor } from "../waiting.ts";
 import { plural } from "../units.ts";
 
 /** What the codes of buffer and device events mean (zPCI sheet 9.3). */
@@ -137,39 +138,6 @@ function takeInterrupts(context: Context): InterruptWalk | undefined {
   });
 }
 
-/** Looks for requests, and for when the kernel will make the next one. */
-class RequestWatch implements Timer {
-  readonly #context: Context;
-  #dueMs: number | undefined = undefined;
-  #fired = false;
-
-  constructor(context: Context) {
-    this.#context = context;
-  }
-
-  /** One look, in a transaction of its own; the machine's clock goes on to the time that was waited for. */
-  look(): InterruptWalk | undefined {
-    return this.#context.transact((target, { clock }) => {
-      const { kernel } = target.guest;
-      const due = kernel.nextTick;
-      if (this.#fired && due !== undefined && due > clock.microseconds) clock.microseconds = due;
-      this.#fired = false;
-      const walk = takeRequests(target);
-      const next = kernel.nextTick;
-      this.#dueMs = next === undefined ? undefined : (next - clock.microseconds) / 1000;
-      return walk.interrupts > 0 ? walk : undefined;
-    });
-  }
-
-  dueMs(): number | undefined {
-    return this.#dueMs;
-  }
-
-  fire(): void {
-    this.#fired = true;
-  }
-}
-
 export const irqWait = defineCommand({
   name: "irq wait",
   group: "ism",
@@ -188,7 +156,10 @@ pass at once where nobody else can act.`,
   run: async (context, { index, timeout }) => {
     const timeoutMs = timeout === undefined ? Infinity : timeout * 1000;
     if (index === "REQ") {
-      const watch = new RequestWatch(context);
+      const watch = new KernelTicks(context, (target) => {
+        const walk = takeRequests(target);
+        return walk.interrupts > 0 ? walk : undefined;
+      });
       return walkJson(await waitFor(context, "A request", timeoutMs, () => watch.look(), watch));
     }
     return walkJson(await waitFor(context, "An interrupt", timeoutMs, () => takeInterrupts(context)));

@@ -7,24 +7,20 @@ import { argument, defaulted, defineCommand, type Kind, optional, rest } from ".
 import { DESCRIPTOR, DESCRIPTOR_KINDS, type DescriptorName, findDescriptor } from "../descriptors.ts";
 import { bigNumber, choice, COUNT, DATA, text } from "../kinds.ts";
 import { renderTable } from "../terminal.ts";
-import { readShown } from "../transfer_buffer.ts";
-import { checkShown } from "../limits.ts";
-import { hexdump } from "../text/hexdump.ts";
 import { UsageError } from "../text/usage_error.ts";
 
-const FD = argument(DESCRIPTOR, "descriptor: its number, or what it is of, as fd list shows it");
-const AT = optional(
+export const FD = argument(DESCRIPTOR, "descriptor: its number, or what it is of, as fd list shows it");
+export const AT = optional(
   bigNumber("POSITION"),
   "at this position, as pread and pwrite do, and not at the descriptor's own",
 );
-const ACCESSIBLE = optional(COUNT, "let the caller's buffer fault behind this many bytes");
 const NODES = ["/dev/vfio/vfio", "/dev/vfio/0", "/dev/vfio/devices/vfio0", "/dev/iommu"];
 
 /** The line `vfio-device-syspath` of a device descriptor's fdinfo (VFIO sheet 1.2). */
 const sysPath = (name: string) => `/sys/devices/pci${name.slice(0, "0001:00".length)}/${name}`;
 
 /** The driver process of the guest that --device chooses. */
-const processOf = ({ guest }: HostFunction) => guest.kernel.process;
+export const processOf = ({ guest }: HostFunction) => guest.kernel.process;
 
 export const fdList = defineCommand({
   name: "fd list",
@@ -102,41 +98,6 @@ export const fdClose = defineCommand({
     processOf(target).close(fd);
     return { fd };
   },
-});
-
-export const fdRead = defineCommand({
-  name: "fd read",
-  group: "sys",
-  summary: "Read from a descriptor: read, readv, pread or preadv",
-  details: `One COUNT is one buffer; several are a vector, one call of the driver each.`,
-  args: { fd: FD, count: rest(COUNT, "bytes of each buffer") },
-  options: { at: AT, accessible: ACCESSIBLE },
-  access: "write",
-  examples: ["expect EBADF fd read 99 8"],
-  run({ target }, { fd: which, count: counts, at, accessible }) {
-    const fd = findDescriptor(target, which);
-    const process = processOf(target);
-    const [count = 0n, ...more] = counts;
-    if (more.length === 0) {
-      const { ret, data } = readShown(
-        count,
-        accessible ?? count,
-        (buffer) => at === undefined ? process.read(fd, buffer, count) : process.pread(fd, buffer, count, at),
-      );
-      return { fd, ret, position: positionAfter(target, fd, at, ret), data: data.toHex() };
-    }
-    if (accessible !== undefined) throw new UsageError("--accessible goes with one buffer");
-    checkShown(counts.reduce((sum, each) => sum + each, 0n), "counts");
-    const segments = counts.map((each) => new Uint8Array(Number(each)));
-    const ret = at === undefined ? process.readv(fd, segments) : process.preadv(fd, segments, at);
-    const data = segments.map((each) => each.toHex()).join("").slice(0, ret * 2);
-    return { fd, ret, position: positionAfter(target, fd, at, ret), data };
-  },
-  text: ({ data, position, ret }) =>
-    hexdump(Uint8Array.fromHex(data), BigInt(position) < BigInt(ret) ? 0 : BigInt(position) - BigInt(ret))
-      .join("\n"),
-  raw: ({ data }) => Uint8Array.fromHex(data),
-  value: ({ data }) => `hex:${data}`,
 });
 
 export const fdWrite = defineCommand({
@@ -219,6 +180,7 @@ VFIO_IOMMU_MAP_DMA take; "dma map" does both at once.`,
   value: ({ address }) => address,
 });
 
-function positionAfter(target: HostFunction, fd: number, at: bigint | undefined, ret: number): string {
+/** Where the descriptor stands, or a positioned call ended. */
+export function positionAfter(target: HostFunction, fd: number, at: bigint | undefined, ret: number): string {
   return hex(at === undefined ? processOf(target).file(fd).position : at + BigInt(ret));
 }

@@ -2,7 +2,7 @@
 import type { Tracer } from "../../base/trace.ts";
 import { copyFromUser, copyToUser } from "./user_memory.ts";
 import { vfsError } from "../refusal.ts";
-import { OpenFile } from "./file.ts";
+import { OpenFile, POLL } from "./file.ts";
 
 const COUNTER_BYTES = 8;
 /** The most that the counter holds; a write that would bring it higher blocks (fs/eventfd.c: eventfd_write). */
@@ -102,6 +102,12 @@ export class EventFdFile extends OpenFile {
     }
     this.context.count += value;
     return COUNTER_BYTES;
+  }
+
+  /** Readable above 0, writable while 1 can be added (fs/eventfd.c: eventfd_poll). */
+  override poll(): number {
+    const { count } = this.context;
+    return (count > 0n ? POLL.IN : 0) | (count < COUNTER_MAX ? POLL.OUT : 0);
   }
 
   /** An eventfd has no positions, but says that it is at 0 (fs/eventfd.c: eventfd_fops). */

@@ -3,6 +3,15 @@ import { hex } from "../../base/hex.ts";
 import type { ErrnoError } from "../errno.ts";
 import { coreError, vfsError } from "../refusal.ts";
 
+/** Bits of poll(2) (include/uapi/asm-generic/poll.h). */
+export const POLL = { IN: 1, OUT: 4, ERR: 8, HUP: 0x10, NVAL: 0x20, RDNORM: 0x40, WRNORM: 0x100 } as const;
+
+/** Bits of poll(2) by their names: `POLLIN|POLLOUT`. */
+export function pollText(events: number): string {
+  const names = Object.entries(POLL).filter(([, bit]) => (events & bit) !== 0).map(([name]) => `POLL${name}`);
+  return names.join("|") || "0";
+}
+
 /** Kinds of descriptors; the same ioctl number means different things on each. */
 export type FileKind = "container" | "group" | "device" | "eventfd" | "iommufd";
 
@@ -48,6 +57,11 @@ export abstract class OpenFile {
 
   ioctl(request: number, _arg: IoctlArg): number {
     throw notATty(this.kind, request);
+  }
+
+  /** What poll(2) says of the file: ready for all, as a file without such an operation is (include/linux/poll.h). */
+  poll(): number {
+    return POLL.IN | POLL.OUT | POLL.RDNORM | POLL.WRNORM;
   }
 
   /** Maps the file: ENODEV for a file that has no such operation, as containers, groups and eventfds have none. */

@@ -5,7 +5,7 @@
 import { SHOWN_BYTES, type SyscallEvent, type Tracer, type TraceValue } from "../../base/trace.ts";
 import { ErrnoError } from "../errno.ts";
 import { EventFdFile } from "./eventfd.ts";
-import type { FileState, IoctlArg, OpenFile } from "./file.ts";
+import { type FileState, type IoctlArg, type OpenFile, POLL } from "./file.ts";
 import { vfsError } from "../refusal.ts";
 import type { Kernel } from "../kernel.ts";
 import { openNode } from "./nodes.ts";
@@ -34,6 +34,12 @@ export type SystemCalls = Pick<
   | "munmap"
   | "memory"
 >;
+
+/** A descriptor that is polled, and the bits that are asked for (struct pollfd). */
+export interface PollFd {
+  readonly fd: number;
+  readonly events: number;
+}
 
 /** State for the host file. */
 export interface ProcessState {
@@ -179,6 +185,32 @@ export class Process {
       file.position += result;
       return result;
     });
+  }
+
+  /**
+   * poll(2) that does not wait. Errors are told of whether they are asked for or not.
+   *
+   * @returns the bits that are there, one number a descriptor; NVAL for one that is not open
+   */
+  poll(fds: readonly PollFd[]): number[] {
+    const found = fds.map((each) => this.#revents(each));
+    const args = () => ({
+      fds: fds.map(({ fd }) => fd),
+      events: fds.map(({ events }) => events),
+      timeout: 0,
+    });
+    this.#call("poll", args, () => found.filter((revents) => revents !== 0).length);
+    return found;
+  }
+
+  /** True if {@linkcode poll} would not wait. */
+  isReady(fds: readonly PollFd[]): boolean {
+    return fds.some((each) => this.#revents(each) !== 0);
+  }
+
+  #revents({ fd, events }: PollFd): number {
+    const file = this.#files[fd];
+    return file === undefined ? POLL.NVAL : file.poll() & (events | POLL.ERR | POLL.HUP);
   }
 
   /** lseek(2): no vfio descriptor can seek. @throws {ErrnoError} EBADF, ESPIPE */

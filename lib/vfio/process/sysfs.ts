@@ -5,7 +5,7 @@
 import { hex } from "../../base/hex.ts";
 import type { Binding } from "../binding.ts";
 import type { Kernel } from "../kernel.ts";
-import { noEntry } from "./nodes.ts";
+import { hintFor, noEntry } from "./nodes.ts";
 import { listEntries } from "../s390/pci_clp.ts";
 
 /** The target of a sysfs link. @throws {ErrnoError} ENOENT */
@@ -25,8 +25,9 @@ export function readDirectory(kernel: Kernel, path: string): readonly string[] {
   const number = kernel.bindings.findIndex(({ zdev, device }) =>
     zdev.name === address && device !== undefined
   );
-  if (number < 0) throw noEntry(path);
-  return [`vfio${number}`];
+  if (number >= 0) return [`vfio${number}`];
+  const unbound = kernel.bindings.find(({ zdev }) => zdev.name === address);
+  throw noEntry(path, unbound === undefined ? undefined : hintFor(kernel, unbound.zdev));
 }
 
 /** An entry of the directory of a function. */

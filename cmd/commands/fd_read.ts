@@ -1,0 +1,83 @@
+/** read(2) and its like on any descriptor, also when there is something to read. */
+import type { HostFunction } from "../../lib/host/host.ts";
+import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { POLL } from "../../lib/vfio/process/file.ts";
+import { defineCommand, flag, optional, rest } from "../command.ts";
+import { findDescriptor } from "../descriptors.ts";
+import { KernelTicks } from "../kernel_ticks.ts";
+import { COUNT, DURATION } from "../kinds.ts";
+import { checkShown } from "../limits.ts";
+import { hexdump } from "../text/hexdump.ts";
+import { UsageError } from "../text/usage_error.ts";
+import { readShown } from "../transfer_buffer.ts";
+import { plural } from "../units.ts";
+import { waitUntil } from "../waiting.ts";
+import { AT, FD, positionAfter, processOf } from "./fd.ts";
+
+/** Buffers of a read, and where it reads. */
+interface Read {
+  readonly counts: readonly bigint[];
+  readonly at: bigint | undefined;
+  readonly accessible: bigint | undefined;
+}
+
+/** One call. */
+function read(target: HostFunction, fd: number, { counts, at, accessible }: Read) {
+  const process = processOf(target);
+  const [count = 0n, ...more] = counts;
+  if (more.length === 0) {
+    const { ret, data } = readShown(
+      count,
+      accessible ?? count,
+      (buffer) => at === undefined ? process.read(fd, buffer, count) : process.pread(fd, buffer, count, at),
+    );
+    return { fd, ret, position: positionAfter(target, fd, at, ret), data: data.toHex() };
+  }
+  if (accessible !== undefined) throw new UsageError("--accessible goes with one buffer");
+  checkShown(counts.reduce((sum, each) => sum + each, 0n), "counts");
+  const segments = counts.map((each) => new Uint8Array(Number(each)));
+  const ret = at === undefined ? process.readv(fd, segments) : process.preadv(fd, segments, at);
+  const data = segments.map((each) => each.toHex()).join("").slice(0, ret * 2);
+  return { fd, ret, position: positionAfter(target, fd, at, ret), data };
+}
+
+export const fdRead = defineCommand({
+  name: "fd read",
+  group: "sys",
+  summary: "Read from a descriptor: read, readv, pread or preadv",
+  details:
+    `One COUNT is one buffer; several are a vector, one call of the driver each. With --wait the call is made
+when poll(2) says that there is something to read: an eventfd that was signalled. It takes the count and leaves the SBA
+alone. Inside a script that is one transaction nobody else can send anything, so there is no wait then.`,
+  args: { fd: FD, count: rest(COUNT, "bytes of each buffer") },
+  options: {
+    at: AT,
+    accessible: optional(COUNT, "let the caller's buffer fault behind this many bytes"),
+    wait: flag("wait until there is something to read"),
+    timeout: optional(DURATION, "with --wait: give up after this time: seconds, or 500ms, 3m, 1h"),
+  },
+  access: "wait",
+  examples: ["expect EBADF fd read 99 8"],
+  async run(context, { fd: which, count: counts, at, accessible, wait, timeout }) {
+    if (timeout !== undefined && !wait) {
+      throw new UsageError("--timeout goes with --wait", { token: "--timeout" });
+    }
+    const how = { counts, at, accessible };
+    const options = { keepRefused: true };
+    if (!wait) return context.transact((target) => read(target, findDescriptor(target, which), how), options);
+    const watch = new KernelTicks(context, (target) => {
+      const fd = findDescriptor(target, which);
+      return processOf(target).isReady([{ fd, events: POLL.IN }]) ? read(target, fd, how) : undefined;
+    }, options);
+    const timeoutMs = timeout === undefined ? Infinity : timeout * 1000;
+    const what = "Something to read";
+    const found = await waitUntil(context, what, timeoutMs, () => watch.look(), watch, { total: true });
+    if (found !== undefined) return found;
+    throw new DriverError(`${what} did not come within ${plural(timeout!, "second")}`);
+  },
+  text: ({ data, position, ret }) =>
+    hexdump(Uint8Array.fromHex(data), BigInt(position) < BigInt(ret) ? 0 : BigInt(position) - BigInt(ret))
+      .join("\n"),
+  raw: ({ data }) => Uint8Array.fromHex(data),
+  value: ({ data }) => `hex:${data}`,
+});
