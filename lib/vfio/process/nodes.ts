@@ -62,7 +62,7 @@ function openGroup(kernel: Kernel, number: number, path: string): OpenFile {
   if (group === undefined || kernel.device(group.zdev) === undefined) {
     throw noEntry(path, hintFor(kernel, group?.zdev));
   }
-  for (const [, file] of kernel.process.files()) {
+  for (const file of kernel.files()) {
     if (file instanceof DeviceFile && file.blocksGroup && file.device.zdev === group.zdev) {
       throw coreError("EBUSY", "cdev open", source, "The device is open through its character device");
     }
