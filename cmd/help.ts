@@ -6,6 +6,7 @@ import { usage } from "./parse.ts";
 import type { Terminal } from "./terminal.ts";
 import { definitions, paragraph, WIDEST, wrap } from "./text/wrap.ts";
 import { quoteText } from "./text/diagnostic.ts";
+import { nearest } from "./text/nearest.ts";
 import { UsageError } from "./text/usage_error.ts";
 
 /** The program's version; deno.json has the same. */
@@ -30,7 +31,8 @@ export const PROGRAM = {
 
 /** How words are written that many commands take. */
 export const WORD_FORMS: readonly (readonly [name: string, forms: string])[] = [
-  ["Numbers", "4096, 0x1000, 0b101, 4k, 4M, 4G, 256T, 1_000_000"],
+  ["Numbers", "4096, 0x1000, 0b101, 4k, 4KiB, 4M, 4G, 256T (powers of 1024), 1_000_000"],
+  ["Times", "seconds: 10, 0.5; or 500us, 500ms, 2s, 3m, 1h"],
   ["DATA", "hex:00ff, text:hello, fill:0xa5*4096, seq:0*256, rand:1*4096, file:PATH[@OFFSET[+LENGTH]], -"],
   ["REGION", "bar0 to bar5, config, or an index"],
 ];
@@ -41,14 +43,49 @@ function introduction(columns: number): string {
   return `${about.join("\n")}\n\nUsage: ism [OPTIONS] COMMAND [ARGS]\n`;
 }
 
-/** Help on a command (one word may name a family: `dmb`), or on the program. @throws {UsageError} */
+/** Help on a command, a family of commands (`dmb`), words of a kind (`numbers`), or the program. @throws {UsageError} */
 export function helpText(name: string | undefined, terminal: Terminal): string {
-  if (name === undefined) return programHelp(terminal);
+  if (name === undefined || name === "ism") return programHelp(terminal);
   const command = COMMANDS.get(name);
-  if (command !== undefined) return commandHelp(command, terminal);
   const family = [...COMMANDS.values()].filter((each) => each.name.startsWith(`${name} `));
+  if (command !== undefined) {
+    const more = family.map((each) => `  ism help ${each.name}\n`).join("");
+    return commandHelp(command, terminal) +
+      (more === "" ? "" : `\n${terminal.style.bold("See also")}\n${more}`);
+  }
   if (family.length > 0) return family.map((each) => commandHelp(each, terminal)).join("\n");
-  throw new UsageError(`${quoteText(name)} is not a command`, { token: name, hint: 'see "ism help"' });
+  const forms = WORD_FORMS.find(([title]) => title.toLowerCase() === name.toLowerCase());
+  if (forms !== undefined) return definitions([[`${forms[0]}:`, forms[1]]], terminal.columns);
+  throw unknownTopic(name);
+}
+
+/** Most commands that are named in place of one that is not there. */
+const MOST_NAMED = 8;
+
+/** Says what there is in place of what was asked for. */
+function unknownTopic(name: string): UsageError {
+  const [first = "", second] = name.split(" ");
+  const family = [...COMMANDS.keys()].filter((each) => each.startsWith(`${first} `));
+  if (second !== undefined && (family.length > 0 || COMMANDS.has(first))) {
+    const has = family.map((each) => each.slice(first.length + 1)).join(", ");
+    return new UsageError(
+      `${first} has no subcommand ${quoteText(second)}${has === "" ? "" : `; it has ${has}`}`,
+      { token: second, hint: `see "ism help ${first}"` },
+    );
+  }
+  const near = nearest(name, [...COMMANDS.keys()]);
+  const about = [...COMMANDS.values()].filter(({ name: each, summary, details = "" }) =>
+    `${each} ${summary} ${details}`.toLowerCase().includes(name.toLowerCase())
+  ).slice(0, MOST_NAMED).map((each) => each.name);
+  const hint = near !== undefined
+    ? `did you mean "ism help ${near}"? `
+    : about.length > 0
+    ? `commands whose help has the word: ${about.join(", ")}. `
+    : "";
+  return new UsageError(`${quoteText(name)} is not a command`, {
+    token: name,
+    hint: `${hint}See "ism help"`,
+  });
 }
 
 function programHelp({ style, columns }: Terminal): string {

@@ -8,6 +8,7 @@ import type { HostFunction } from "../../lib/host/host.ts";
 import { KernelTicks } from "../kernel_ticks.ts";
 import { bigNumber, choice, DURATION, GID, number } from "../kinds.ts";
 import { renderTable, type Style } from "../terminal.ts";
+import { HIDDEN_EVENTS, hiddenEvents } from "../unread_events.ts";
 import { waitFor } from "../waiting.ts";
 import { plural } from "../units.ts";
 
@@ -57,16 +58,22 @@ export const events = defineCommand({
   name: "events",
   group: "ism",
   summary: "Take the events out of the IEQ",
-  details: `Starts the driver (SBA, IEQ, MSI) if it has not started: events are queued from then on.`,
+  details:
+    `Starts the driver (SBA, IEQ, MSI) if it has not started: events are queued from then on. A driver can leave
+14 events unread; with 15 its place in the queue is the adapter's again, and it sees none of them.`,
   args: {},
   options: {},
   access: "write",
   examples: ["events", "events -d 1"],
   run({ target }) {
     target.driver.start();
-    return { events: target.driver.takeEvents() };
+    const hidden_events = hiddenEvents(target);
+    return { events: target.driver.takeEvents(), hidden_events };
   },
-  text: ({ events }, { terminal }) => events.length === 0 ? "" : eventsText(events, terminal.style),
+  text({ events, hidden_events }, { terminal }) {
+    if (hidden_events > 0) return HIDDEN_EVENTS;
+    return events.length === 0 ? "" : eventsText(events, terminal.style);
+  },
 });
 
 /** Interrupts that a driver can listen to: MSI for DMBs and events, REQ by which the kernel asks for the device. */
@@ -78,36 +85,45 @@ function takeRequests({ driver }: HostFunction): InterruptWalk {
   return { interrupts: driver.takeRequests(), dmbs: [], events: [] };
 }
 
-function walkText({ interrupts, dmbs, events }: InterruptWalk, style: Style): string {
+/** An interrupt walk as the result has it. */
+type WalkResult = {
+  readonly interrupts: number;
+  readonly dmbs: readonly {
+    readonly index: number;
+    readonly token: string | null;
+    readonly mask: string;
+    /** The idx of the signalling stores, which the mask has a bit of each for. */
+    readonly idx: readonly number[];
+  }[];
+  readonly events: readonly DriverEvent[];
+  readonly hidden_events: number;
+};
+
+function walkText({ interrupts, dmbs, events, hidden_events }: WalkResult, style: Style): string {
   const lines = [plural(interrupts, "interrupt")];
-  for (const { index, token, mask } of dmbs) {
-    lines.push(
-      `dmb index ${index}, token ${token === undefined ? "none" : hex(token)}, elements ${hex(mask, 4)}`,
-    );
+  for (const { index, token, mask, idx } of dmbs) {
+    lines.push(`dmb index ${index}, token ${token ?? "none"}, elements ${mask} (idx ${idx.join(", ")})`);
   }
+  if (hidden_events > 0) lines.push(HIDDEN_EVENTS);
   return lines.join("\n") + "\n" + (events.length === 0 ? "" : eventsText(events, style));
 }
 
-function walkJson({ interrupts, dmbs, events }: InterruptWalk) {
+/** @param hidden_events events that the walk could not see */
+function walkJson(
+  { interrupts, dmbs, events }: InterruptWalk,
+  { adapter }: HostFunction,
+  hidden = 0,
+): WalkResult {
   return {
     interrupts,
     dmbs: dmbs.map(({ index, token, mask }) => ({
       index,
       token: token === undefined ? null : hex(token),
       mask: hex(mask, 4),
+      idx: adapter.elementMasks.flatMap((bit, idx) => (mask & bit) === 0 ? [] : [idx]),
     })),
     events,
-  };
-}
-
-function fromJson(result: ReturnType<typeof walkJson>): InterruptWalk {
-  return {
-    ...result,
-    dmbs: result.dmbs.map(({ index, token, mask }) => ({
-      index,
-      token: token === null ? undefined : Number(token),
-      mask: Number(mask),
-    })),
+    hidden_events: hidden,
   };
 }
 
@@ -123,18 +139,21 @@ kernel signals it when it wants the device back, at once and then every 10 secon
   access: "write",
   examples: ["irq", "irq -d 1 --json", "irq --index REQ"],
   run({ target }, { index }) {
-    if (index === "REQ") return walkJson(takeRequests(target));
+    if (index === "REQ") return walkJson(takeRequests(target), target);
     target.driver.start();
-    return walkJson(target.driver.handleInterrupt());
+    const hidden = hiddenEvents(target);
+    return walkJson(target.driver.handleInterrupt(), target, hidden);
   },
-  text: (result, { terminal }) => walkText(fromJson(result), terminal.style),
+  text: (result, { terminal }) => walkText(result, terminal.style),
 });
 
 /** One look at the interrupts, in a transaction of its own. */
-function takeInterrupts(context: Context): InterruptWalk | undefined {
-  return context.transact(({ driver }) => {
-    driver.start();
-    return driver.handleNextInterrupt();
+function takeInterrupts(context: Context): WalkResult | undefined {
+  return context.transact((target) => {
+    target.driver.start();
+    const hidden = hiddenEvents(target);
+    const walk = target.driver.handleNextInterrupt();
+    return walk === undefined ? undefined : walkJson(walk, target, hidden);
   });
 }
 
@@ -158,11 +177,11 @@ pass at once where nobody else can act.`,
     if (index === "REQ") {
       const watch = new KernelTicks(context, (target) => {
         const walk = takeRequests(target);
-        return walk.interrupts > 0 ? walk : undefined;
+        return walk.interrupts > 0 ? walkJson(walk, target) : undefined;
       });
-      return walkJson(await waitFor(context, "A request", timeoutMs, () => watch.look(), watch));
+      return await waitFor(context, "A request", timeoutMs, () => watch.look(), watch);
     }
-    return walkJson(await waitFor(context, "An interrupt", timeoutMs, () => takeInterrupts(context)));
+    return await waitFor(context, "An interrupt", timeoutMs, () => takeInterrupts(context));
   },
-  text: (result, { terminal }) => walkText(fromJson(result), terminal.style),
+  text: (result, { terminal }) => walkText(result, terminal.style),
 });

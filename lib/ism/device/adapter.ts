@@ -21,6 +21,8 @@ import { type ResetCause, tellReset } from "./peer_events.ts";
 export interface AdapterStatistics {
   /** Events that found 15 others in the IEQ since the driver last cleared `e` (zPCI sheet 13, point 14). */
   ieqOverflows: number;
+  /** How often the IEQ had 15 unread events, of which a driver sees none; absent until then. */
+  ieqFull?: number;
 }
 
 /** Changing part of an adapter, for the host file. */
