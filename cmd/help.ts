@@ -73,7 +73,8 @@ function unknownTopic(name: string): UsageError {
       { token: second, hint: `see "ism help ${first}"` },
     );
   }
-  const near = nearest(name, [...COMMANDS.keys()]);
+  const near = [...COMMANDS.keys()].find((each) => each.split(" ").includes(name)) ??
+    nearest(name, [...COMMANDS.keys()]);
   const about = [...COMMANDS.values()].filter(({ name: each, summary, details = "" }) =>
     `${each} ${summary} ${details}`.toLowerCase().includes(name.toLowerCase())
   ).slice(0, MOST_NAMED).map((each) => each.name);
@@ -103,7 +104,12 @@ function programHelp({ style, columns }: Terminal): string {
     `\n"ism help COMMAND" tells more.\n`;
 }
 
-function commandHelp(command: AnyCommand, { style, columns }: Terminal): string {
+/** @param family commands that are the next to look at */
+function commandHelp(
+  command: AnyCommand,
+  { style, columns }: Terminal,
+  family: readonly AnyCommand[] = [],
+): string {
   const [first = "", ...more] = wrap(`ism ${usage(command)}`, columns - 4);
   let text = [style.bold(first), ...more.map((line) => `    ${line}`)].join("\n") + "\n";
   text += paragraph(`${command.summary}.`, columns);
@@ -117,6 +123,9 @@ function commandHelp(command: AnyCommand, { style, columns }: Terminal): string 
   }
   if (Object.keys(command.options).length > 0) {
     text += `\n${style.bold("Options")}\n${optionLines(command.options, columns)}`;
+  }
+  if (family.length > 0) {
+    text += `\n${style.bold("See also")}\n${family.map(({ name }) => `  ism help ${name}\n`).join("")}`;
   }
   if (command.examples.length > 0) {
     text += `\n${style.bold("Examples")}\n${command.examples.map((line) => `  ism ${line}\n`).join("")}`;

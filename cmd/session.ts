@@ -2,24 +2,24 @@
  * A run of the program: the host file, transactions around commands, variables, and what is printed.
  */
 import type { Host, HostFunction } from "../lib/host/host.ts";
-import { HostFileError, HostStore, MEMORY_HOST } from "../lib/host/file/store.ts";
-import { defaultTopology } from "../lib/host/topology.ts";
+import { type HostStore, MEMORY_HOST } from "../lib/host/file/store.ts";
 import { TRACE_LAYERS } from "../lib/base/trace.ts";
 import type { AnyCommand, Context, Result } from "./command.ts";
 import { blame } from "./damage.ts";
 import { findDevice } from "./device.ts";
 import { describeFailure, EXIT, type Failure, failureJson, isKept } from "./failure.ts";
-import { createParent, FILES_WITHOUT_STDIN, identityOf, PROCESS_FILES } from "./files.ts";
+import { FILES_WITHOUT_STDIN, PROCESS_FILES } from "./files.ts";
+import { HostPlace } from "./host_place.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_REPEATS } from "./limits.ts";
 import { filesOf } from "./kinds.ts";
+import { LineOutput } from "./line_output.ts";
 import { propose, proposeIn } from "./proposal.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, type Lookup } from "./parse.ts";
 import { checkExpectation } from "./expectation.ts";
-import { failureText, type LinePlace } from "./report.ts";
+import type { LinePlace } from "./report.ts";
 import type { ProcessTerminal } from "./terminal.ts";
 import type { DataIo } from "./text/data.ts";
-import { safeJson } from "./text/diagnostic.ts";
 import { UsageError } from "./text/usage_error.ts";
 import { TraceFile } from "./trace_file.ts";
 import { TraceCollector } from "./trace_view.ts";
@@ -35,20 +35,16 @@ interface Outcome {
 export class Session {
   readonly terminal: ProcessTerminal;
   readonly globals: Globals;
-  /** Undefined where the environment has no place for a host file. */
-  readonly #hostPath: string | undefined;
+  /** The host file. */
+  readonly place: HostPlace;
   readonly #defaultDevice: string | undefined;
   readonly #variables = new Map<string, string>();
+  readonly #output: LineOutput;
   readonly #trace: TraceFile | undefined = undefined;
-  #store: HostStore | undefined = undefined;
-  /** Device and inode of the host file when it was opened. */
-  #opened: string | undefined = undefined;
   /** Product of the counts of all `repeat` around what is running. */
   #repeats = 1;
   /** The host of the transaction that is open. */
   #host: Host | undefined = undefined;
-  /** It was said that nothing is done. */
-  #isMarked = false;
   /** Standard input holds the lines, so that no command may read it: set by the shell. */
   stdinIsLines = false;
   /** What the last line came to; undefined if it failed. */
@@ -61,28 +57,12 @@ export class Session {
   ) {
     this.terminal = terminal;
     this.globals = globals;
-    this.#hostPath = globals.host ?? environment.hostPath;
+    this.place = new HostPlace(globals.host, environment.hostPath, globals.dryRun);
+    this.#output = new LineOutput(terminal);
     this.#defaultDevice = globals.device ?? environment.device;
     if (globals.traceFile !== undefined) {
-      this.#trace = new TraceFile(globals.traceFile, this.#hostPath ?? "", terminal);
+      this.#trace = new TraceFile(globals.traceFile, globals.host ?? environment.hostPath ?? "", terminal);
     }
-  }
-
-  /** The host file. @throws {HostFileError} if there is none that could be meant, or the name is a directory's */
-  get hostPath(): string {
-    const path = this.#hostPath;
-    if (path === undefined) {
-      throw new HostFileError(
-        "There is no place for the default host file: neither HOME nor XDG_STATE_HOME, as an absolute path, is set; " +
-          "name a host file with --host FILE, or --host :memory: for one that lives as long as this process",
-      );
-    }
-    if (path.endsWith("/")) {
-      throw new HostFileError(
-        `${path} is the name of a directory; name a file in it, such as ${path}host.db`,
-      );
-    }
-    return path;
   }
 
   /** Values of `$name`. */
@@ -104,30 +84,21 @@ export class Session {
       (globals.dryRun || globals.traceFile !== undefined ? TRACE_LAYERS : undefined);
     const trace = layers === undefined ? undefined : new TraceCollector(layers, flush);
     this.lastResult = undefined;
-    this.#markDryRun(invocation, globals);
+    this.#output.markDryRun(innermost(invocation).command!, globals);
     try {
       const { result } = await this.#inTransaction(invocation, globals, trace);
       this.lastResult = result;
-      this.#printResult(invocation.command!, result, globals, trace, place);
+      this.#output.result(invocation.command!, result, globals, trace, place);
       return EXIT.OK;
     } catch (thrown) {
       const failure = proposeIn(describeFailure(await this.blame(thrown)), globals);
       // What lines before this one printed is undone with them.
       if (!isKept(failure.exit) && !globals.keepGoing) this.terminal.discard();
-      this.#printFailure(name, failure, globals, trace, place);
+      this.#output.failure(name, failure, globals, trace, place);
       return failure.exit;
     } finally {
       if (trace !== undefined) this.#trace?.add(trace);
     }
-  }
-
-  /** Says once, before the first result, that what follows is not done. */
-  #markDryRun(invocation: Invocation, { dryRun, json, quiet, raw }: Globals): void {
-    const { access } = innermost(invocation).command!;
-    const acts = access === "write" || access === "wait";
-    if (!dryRun || json || quiet || raw || !acts || this.#isMarked) return;
-    this.#isMarked = true;
-    this.terminal.out("dry run: nothing is changed\n");
   }
 
   /** Global options of a line over those around it. */
@@ -171,7 +142,7 @@ export class Session {
 
   /** The error, or what is wrong with the host file if that explains it. */
   async blame(error: unknown): Promise<unknown> {
-    return await blame(error, this.#store);
+    return await blame(error, this.place.opened);
   }
 
   /** Begins a transaction that covers the lines until {@linkcode end}. @throws {HostFileError} */
@@ -188,7 +159,7 @@ export class Session {
 
   /** Begins a transaction. What only looks, or is undone anyway, may be printed at once. */
   #begin(mode: "read" | "write"): Host {
-    const host = this.store.begin(mode);
+    const host = this.place.store.begin(mode);
     if (mode === "write" && !this.globals.dryRun) this.terminal.hold();
     return host;
   }
@@ -199,8 +170,8 @@ export class Session {
     { commit, unchanged }: { readonly commit: boolean; readonly unchanged: boolean },
   ): void {
     try {
-      if (commit) this.store.commit(host);
-      else this.store.rollback({ unchanged });
+      if (commit) this.place.store.commit(host);
+      else this.place.store.rollback({ unchanged });
     } catch (error) {
       this.terminal.discard();
       throw error;
@@ -320,7 +291,7 @@ export class Session {
           }`
         );
         last = await this.#perform(inner, globals, trace);
-        if (!globals.json) this.#printText(inner.command!, last.result, globals);
+        if (!globals.json) this.#output.text(inner.command!, last.result, globals);
       }
     } finally {
       this.#repeats = around;
@@ -371,54 +342,14 @@ export class Session {
     return propose(note, { host: this.globals.host, device });
   }
 
-  /** The open host file; created with the default topology if it is the default one and missing. */
-  get store(): HostStore {
-    if (this.#store !== undefined) return this.#store;
-    this.#store = this.#open();
-    this.#opened = identityOf(this.#store.path);
-    return this.#store;
-  }
-
-  #open(): HostStore {
-    const { hostPath } = this;
-    if (hostPath === MEMORY_HOST) return HostStore.create(hostPath, defaultTopology());
-    if (this.globals.host !== undefined) return HostStore.open(hostPath);
-    const isMissing = identityOf(hostPath) === undefined;
-    // A dry run leaves no file behind either: its host is as the new one would be.
-    if (isMissing && this.globals.dryRun) return HostStore.create(MEMORY_HOST, defaultTopology());
-    if (isMissing) createParent(hostPath);
-    return HostStore.openOrCreate(hostPath, defaultTopology());
-  }
-
   get #files(): DataIo {
     const files = this.stdinIsLines ? FILES_WITHOUT_STDIN : PROCESS_FILES;
     return this.#trace?.guard(files) ?? files;
   }
 
-  /** Looks at the host as it is now, without creating one; undefined if there is none. @throws {HostFileError} */
-  look<Of>(work: (host: Host) => Of): Of | undefined {
-    this.refresh();
-    if (this.hostPath !== MEMORY_HOST && identityOf(this.hostPath) === undefined) return undefined;
-    const host = this.store.begin("read");
-    try {
-      return work(host);
-    } finally {
-      this.store.rollback({ unchanged: true });
-    }
-  }
-
-  /** Lets go of the host file if another process has put another one in its place, or deleted it. */
-  refresh(): void {
-    if (this.#store === undefined || this.hostPath === MEMORY_HOST) return;
-    if (identityOf(this.hostPath) === this.#opened) return;
-    this.#store.close();
-    this.#store = undefined;
-  }
-
   /** Closes the host file and writes the trace file. @throws {FileError} */
   close(): void {
-    this.#store?.close();
-    this.#store = undefined;
+    this.place.close();
     this.#trace?.close();
   }
 
@@ -428,9 +359,9 @@ export class Session {
       if (this.#host === undefined) throw new Error("The command declares no access to the host");
       return this.#host;
     };
-    const store = () => this.store;
-    const path = () => this.hostPath;
-    const shared = () => this.#host === undefined && this.hostPath !== MEMORY_HOST;
+    const store = () => this.place.store;
+    const path = () => this.place.path;
+    const shared = () => this.#host === undefined && this.place.path !== MEMORY_HOST;
     return {
       terminal: this.terminal,
       verbose: globals.verbose,
@@ -510,62 +441,6 @@ export class Session {
       this.#finish(host, { commit: done && !this.globals.dryRun, unchanged: false });
     }
   }
-
-  #printResult(
-    command: AnyCommand,
-    result: Result,
-    globals: Globals,
-    trace: TraceCollector | undefined,
-    place: LinePlace | undefined,
-  ): void {
-    if (!globals.json) return this.#printText(command, result, globals);
-    const document = {
-      schema: 1,
-      command: command.name,
-      ok: true,
-      result,
-      ...traced(trace, globals),
-    };
-    this.#printDocument(document, place);
-  }
-
-  #printText(command: AnyCommand, result: Result, globals: Globals): void {
-    const { quiet, raw, verbose } = globals;
-    if (quiet) return;
-    if (raw && command.raw !== undefined) return this.terminal.outBytes(command.raw(result));
-    const surroundings = {
-      terminal: this.terminal,
-      verbose,
-      propose: (sentence: string) => propose(sentence, globals),
-    };
-    const text = command.text?.(result, surroundings) ?? "";
-    if (text !== "") this.terminal.out(text.endsWith("\n") ? text : `${text}\n`);
-  }
-
-  #printFailure(
-    name: string,
-    failure: Failure,
-    globals: Globals,
-    trace: TraceCollector | undefined,
-    place: LinePlace | undefined,
-  ): void {
-    if (globals.json) {
-      const document = {
-        schema: 1,
-        command: name,
-        ok: false,
-        error: failureJson(failure),
-        ...traced(trace, globals),
-      };
-      this.#printDocument(document, place);
-    }
-    this.terminal.err(failureText(this.terminal, name, failure, globals.verbose, place));
-  }
-
-  #printDocument(document: Record<string, unknown>, place: LinePlace | undefined): void {
-    const where = place === undefined ? {} : { file: place.file, line: place.line };
-    this.terminal.out(safeJson({ ...document, ...where }) + "\n");
-  }
 }
 
 /** The command acts on an open function, which is opened for it. */
@@ -576,14 +451,4 @@ function opensFunction({ access, group }: AnyCommand): boolean {
 /** The command line behind all prefixes. */
 export function innermost(invocation: Invocation): Invocation {
   return invocation.inner === undefined ? invocation : innermost(invocation.inner);
-}
-
-function traced(
-  trace: TraceCollector | undefined,
-  { trace: wanted, dryRun }: Globals,
-): Record<string, unknown> {
-  return {
-    ...(dryRun ? { dryRun: true } : {}),
-    ...(trace === undefined || (wanted === undefined && !dryRun) ? {} : { trace: trace.json() }),
-  };
 }

@@ -47,7 +47,7 @@ const USAGE: readonly Row[] = [
   ["config set COMMAND=0x10000", /^config set: COMMAND has 2 bytes; 0x10000 does not fit$/],
   ["sleep 0.0000001", /^sleep: seconds: "0\.0000001" is finer than a microsecond; try 0\.000001$/],
   ["sleep 86400.000001", /^sleep: seconds: "86400\.000001" is too large; the most is 86400 seconds$/],
-  ["irq wait --timeout 1.", /^irq wait: timeout: "1\." is not a number; try 10 or 0\.5$/],
+  ["irq wait --timeout 1.", /^irq wait: timeout: "1\." is not a time; try 1$/],
   ["--keep-going gid", /^gid: --keep-going and --commit-each are for run and -c$/],
   ["-c gid gid", /^gid: -c and the command "gid" exclude each other$/],
   ["expect EFUNNY gid", /^expect: "EFUNNY" is not an errno that this simulator returns$/],

@@ -48,6 +48,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
   "fd lseek": { done: "fd lseek $e 0", refused: "fd lseek $d 0", fields: ["fd", "position"] },
   "fd mmap": { done: "fd mmap anon 4k", refused: "fd mmap $d 4k", fields: ["fd", "address"] },
+  "poll": { done: "poll $d $e --timeout 0", refused: `poll 3 --timeout 0 ${NOBODY}`, fields: ["ret", "fds"] },
   "fd close": { done: "fd close $e", refused: "fd close 99", fields: ["fd"] },
   "config": { done: "config", refused: `config ${NOBODY}`, fields: ["registers"] },
   "config get": { done: "config get COMMAND", refused: "config get X", fields: ["registers"] },
@@ -122,6 +123,9 @@ const ROWS: Readonly<Record<string, Row>> = {
   "dma list": { done: "dma list", refused: `dma list ${NOBODY}`, fields: ["mappings"] },
   "dma read": { done: "dma read $j 16", refused: "dma read 0 16", fields: ["length", "data"] },
   "dma write": { done: "dma write $j text:x", refused: "dma write 0 text:x", fields: ["length"] },
+  "dma and": { done: "dma and $j 0xff --width 1", refused: "dma and 0 0", fields: ["iova", "width", "old"] },
+  "dma or": { done: "dma or $j 1", refused: "dma or 0 0", fields: ["iova", "width", "old"] },
+  "dma swap": { done: "dma swap $j 1 --width 3", refused: "dma swap 0 0", fields: ["iova", "width", "old"] },
   "zpci clp": { done: "zpci clp list", refused: `zpci clp list ${NOBODY}`, fields: [] },
   // What is done with these is a matter of the state that the function is in; their examples are run elsewhere.
   "zpci enable": { done: "", refused: `zpci enable ${NOBODY}`, fields: [] },

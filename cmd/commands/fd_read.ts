@@ -67,7 +67,9 @@ alone. Inside a script that is one transaction nobody else can send anything, so
     if (!wait) return context.transact((target) => read(target, findDescriptor(target, which), how), options);
     const watch = new KernelTicks(context, (target) => {
       const fd = findDescriptor(target, which);
-      return processOf(target).isReady([{ fd, events: POLL.IN }]) ? read(target, fd, how) : undefined;
+      return processOf(target).descriptors.poll([{ fd, events: POLL.IN }])[0] === 0
+        ? undefined
+        : read(target, fd, how);
     }, options);
     const timeoutMs = timeout === undefined ? Infinity : timeout * 1000;
     const what = "Something to read";

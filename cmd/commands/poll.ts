@@ -50,7 +50,7 @@ the time passes at once.`,
       new KernelTicks(context, (target) => {
         const fds = names.map((name) => ({ fd: findDescriptor(target, name), events }));
         const { process } = target.guest.kernel;
-        if (wanted && !process.isReady(fds)) return undefined;
+        if (wanted && !process.descriptors.poll(fds).some((revents) => revents !== 0)) return undefined;
         const revents = process.poll(fds);
         return fds.map(({ fd }, i) => ({ fd, revents: pollText(revents[i]!) }));
       });

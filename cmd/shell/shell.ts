@@ -31,13 +31,14 @@ const FILE = "stdin";
  */
 export async function runShell(session: Session, historyPath: string | undefined): Promise<number> {
   // A wrong name shows at once, and not at the first line.
-  if (session.globals.host !== undefined) void session.store;
+  if (session.globals.host !== undefined) void session.place.store;
+  const keep = session.place.path !== MEMORY_HOST;
   session.stdinIsLines = true;
   const { terminal } = session;
   const interactive = Deno.stdin.isTerminal() && (terminal.outIsTerminal || terminal.errIsTerminal);
   if (!interactive) return await new Shell(session, new PipedLines(Deno.stdin), undefined).run();
 
-  const history = new History(historyPath, { keep: session.hostPath !== MEMORY_HOST });
+  const history = new History(historyPath, { keep });
   const onOut = terminal.outIsTerminal;
   const editor: LineEditor = new LineEditor({
     write: (text) => terminal.draw(text, onOut),
@@ -131,7 +132,7 @@ class Shell {
 
   #devices() {
     try {
-      return this.#session.look(deviceWords) ?? [];
+      return this.#session.place.look(deviceWords) ?? [];
     } catch {
       // The next line will tell what is wrong with the host file.
       return [];
@@ -169,7 +170,7 @@ class Shell {
     this.#history?.add(joined(text));
     let code: number = EXIT.OK;
     try {
-      this.#session.refresh();
+      this.#session.place.refresh();
       if (this.#interactive && text.trim() === "" && again !== undefined) {
         code = await this.#session.runLine(again);
         this.#again = nextBlock(again, this.#session.lastResult);

@@ -5,6 +5,7 @@
 import { main } from "../../cmd/main.ts";
 import { bindGlobals, parseLine } from "../../cmd/parse.ts";
 import { literalWord } from "../../cmd/options.ts";
+import { HostPlace } from "../../cmd/host_place.ts";
 import { Session } from "../../cmd/session.ts";
 import { COMMANDS } from "../../cmd/table.ts";
 import { ProcessTerminal } from "../../cmd/terminal.ts";
@@ -36,19 +37,35 @@ class Quiet extends ProcessTerminal {
   override progress(): void {}
 }
 
-/** A session on a host that was made elsewhere. */
+/** A place that holds a host that was made elsewhere. */
+class MadePlace extends HostPlace {
+  readonly #made: HostStore;
+
+  constructor(host: Host) {
+    super(MEMORY_HOST, undefined, false);
+    this.#made = HostStore.create(MEMORY_HOST, host);
+  }
+
+  override get store(): HostStore {
+    return this.#made;
+  }
+
+  override get opened(): HostStore {
+    return this.#made;
+  }
+}
+
+/** A session on such a host. */
 class HostSession extends Session {
+  override readonly place: HostPlace;
   readonly made: HostStore;
 
   constructor(terminal: ProcessTerminal, host: Host) {
     const words = ["--host", MEMORY_HOST, "list"].map((text, i) => literalWord(text, i + 1));
     const globals = bindGlobals(parseLine(words, COMMANDS, { inScript: false }), () => undefined);
     super(terminal, globals, { hostPath: MEMORY_HOST, device: undefined });
-    this.made = HostStore.create(MEMORY_HOST, host);
-  }
-
-  override get store(): HostStore {
-    return this.made;
+    this.place = new MadePlace(host);
+    this.made = this.place.store;
   }
 }
 

@@ -5,9 +5,9 @@
 import { SHOWN_BYTES, type SyscallEvent, type Tracer, type TraceValue } from "../../base/trace.ts";
 import { ErrnoError } from "../errno.ts";
 import { type AddressSpace, GuestMemory } from "./address_space.ts";
-import { DescriptorTable, FIRST_FD, MAX_FDS } from "./descriptors.ts";
+import { DescriptorTable, FIRST_FD, MAX_FDS, type PollFd } from "./descriptors.ts";
 import { EventFdFile } from "./eventfd.ts";
-import { type FileState, type IoctlArg, type OpenFile, POLL } from "./file.ts";
+import type { FileState, IoctlArg, OpenFile } from "./file.ts";
 import { vfsError } from "../refusal.ts";
 import type { Kernel } from "../kernel.ts";
 import { openNode } from "./nodes.ts";
@@ -32,12 +32,6 @@ export type SystemCalls = Pick<
   | "munmap"
   | "memory"
 >;
-
-/** A descriptor that is polled, and the bits that are asked for (struct pollfd). */
-export interface PollFd {
-  readonly fd: number;
-  readonly events: number;
-}
 
 /** State for the host file. */
 export interface ProcessState {
@@ -229,13 +223,9 @@ export class Process {
     });
   }
 
-  /**
-   * poll(2) that does not wait. Errors are told of whether they are asked for or not.
-   *
-   * @returns the bits that are there, one number a descriptor; NVAL for one that is not open
-   */
+  /** poll(2) that does not wait. @returns the bits that are there, one number a descriptor */
   poll(fds: readonly PollFd[]): number[] {
-    const found = fds.map((each) => this.#revents(each));
+    const found = this.descriptors.poll(fds);
     const args = () => ({
       fds: fds.map(({ fd }) => fd),
       events: fds.map(({ events }) => events),
@@ -243,16 +233,6 @@ export class Process {
     });
     this.#call("poll", args, () => found.filter((revents) => revents !== 0).length);
     return found;
-  }
-
-  /** True if {@linkcode poll} would not wait. */
-  isReady(fds: readonly PollFd[]): boolean {
-    return fds.some((each) => this.#revents(each) !== 0);
-  }
-
-  #revents({ fd, events }: PollFd): number {
-    const file = this.descriptors.find(fd);
-    return file === undefined ? POLL.NVAL : file.poll() & (events | POLL.ERR | POLL.HUP);
   }
 
   /** lseek(2): no vfio descriptor can seek. @throws {ErrnoError} EBADF, ESPIPE */
