@@ -48,11 +48,7 @@ export function helpText(name: string | undefined, terminal: Terminal): string {
   if (name === undefined || name === "ism") return programHelp(terminal);
   const command = COMMANDS.get(name);
   const family = [...COMMANDS.values()].filter((each) => each.name.startsWith(`${name} `));
-  if (command !== undefined) {
-    const more = family.map((each) => `  ism help ${each.name}\n`).join("");
-    return commandHelp(command, terminal) +
-      (more === "" ? "" : `\n${terminal.style.bold("See also")}\n${more}`);
-  }
+  if (command !== undefined) return commandHelp(command, terminal, family);
   if (family.length > 0) return family.map((each) => commandHelp(each, terminal)).join("\n");
   const forms = WORD_FORMS.find(([title]) => title.toLowerCase() === name.toLowerCase());
   if (forms !== undefined) return definitions([[`${forms[0]}:`, forms[1]]], terminal.columns);

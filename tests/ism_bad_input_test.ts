@@ -13,7 +13,7 @@ const USAGE: readonly Row[] = [
   ["peek bar2 -- -1", /^peek: offset: "-1" is not a number; a number has no sign here$/],
   ["peek bar2 1e3", /^peek: offset: "1e3" is not a number; .*0x1e3$/],
   ["peek bar2 18446744073709551616", /^peek: offset: "18446744073709551616" does not fit in 64 bits$/],
-  ["peek bar2 0 4K", /^peek: count: "4K" is not a number; .*4k$/],
+  ["peek bar2 0 4KB", /^peek: count: "4KB" is not a number; .*KiB$/],
   ["dmb register --size 4096.5 --rgid 1", /^dmb register: size: "4096\.5" is not a number/],
   ["info 4294967296", /^info: region: "4294967296" is too large/],
   ["peek bar9 0", /^peek: region: "bar9" is not a region; try bar0 to bar5, config, or an index$/],
