@@ -66,3 +66,22 @@ Deno.test(title("results that find no room to be held back undo their transactio
   const { ids } = await program.result("vlan", "list");
   assert(!ids.includes(8) && ids.includes(7), JSON.stringify(ids));
 });
+
+Deno.test(title("what arrives and finds no room leaves no part of a file", NO_MOUNTS), async () => {
+  using program = new Program();
+  await program.result("host", "create");
+  program.write("big", new Uint8Array(3 * 2 ** 20));
+  const [alone, , left, ok] = await transcript(program, OWN_MOUNTS, TMPFS("1m"), [
+    "send big -o disk/copy",
+    "recv -d 1 -o disk/copy --timeout 30 2>received & ism send big --wait 30 2>sent; echo $? >sent.code; wait $!",
+    "version; ls -A disk >listed; true",
+    "host check",
+  ]);
+  assertEquals([alone!.code, alone!.out], [4, ""], alone!.err);
+  assertMatch(alone!.err, /^ism: send: "disk\/copy" cannot be used: [^\n]*(full|space)[^\n]*\n$/);
+  const text = (name: string) => new TextDecoder().decode(program.read(name));
+  assertMatch(text("sent"), /^ism: send: ism recv has gone without a result\n$/);
+  assertMatch(text("received"), /^ism: recv: "disk\/copy" cannot be used: the disk is full\n$/);
+  assertEquals([text("sent.code"), text("listed"), left!.code, ok!.code], ["1\n", "", 0, 0]);
+  for (const device of ["0", "1"]) assertEquals((await program.result("dmb", "list", "-d", device)).dmbs, []);
+});
