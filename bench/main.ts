@@ -48,6 +48,7 @@ if (import.meta.main) {
   const figures: Figure[] = [];
   for (const [group, measure] of Object.entries(GROUPS)) {
     if (only !== undefined && !group.includes(only)) continue;
+    console.error(`measuring: ${group}`);
     figures.push(...await measure(FULL));
   }
   console.log(renderFigures(figures));

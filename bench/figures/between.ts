@@ -1,6 +1,6 @@
 /** Two processes on one host file: a file sent, messages there and back, and what waiting costs. */
 import { atLeast, atMost, type Effort, type Figure, median, readable, scaled, timed } from "../figure.ts";
-import { command, Dialogue, run, Scratch } from "../program.ts";
+import { command, Dialogue, ofProcess, run, Scratch } from "../program.ts";
 
 const MIB = 2 ** 20;
 const WAITING_S = 4;
@@ -88,9 +88,9 @@ async function idleFigure(shell: Dialogue, effort: Effort): Promise<Figure> {
   const seconds = effort.divisor > 1 ? 0.2 : WAITING_S;
   const waiting = shell.ask(`irq wait --timeout ${seconds * 2}`);
   await new Promise((resolve) => setTimeout(resolve, seconds * 500));
-  const before = cpuMilliseconds(shell.pid);
+  const before = await cpuMilliseconds(shell.pid);
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
-  const value = (cpuMilliseconds(shell.pid) - before) / (seconds * 10);
+  const value = (await cpuMilliseconds(shell.pid) - before) / (seconds * 10);
   await waiting;
   return {
     name: "a wait in which nothing happens",
@@ -102,8 +102,8 @@ async function idleFigure(shell: Dialogue, effort: Effort): Promise<Figure> {
 }
 
 /** CPU time that a process has used; ticks are 10 ms (proc(5)). */
-function cpuMilliseconds(pid: number): number {
-  const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
+async function cpuMilliseconds(pid: number): Promise<number> {
+  const stat = await ofProcess(pid, "stat");
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }
