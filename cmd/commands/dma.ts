@@ -3,13 +3,13 @@ import { hex } from "../../lib/base/hex.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { DriverError } from "../../lib/ism/driver/descriptor.ts";
 import { PAGE_SIZE } from "../../lib/zpci/storage.ts";
-import { argument, defineCommand, optional, required } from "../command.ts";
-import { dmaSpace } from "../dma_space.ts";
-import { DATA, number, SIZE } from "../kinds.ts";
-import { checkShown } from "../limits.ts";
-import { renderTable } from "../terminal.ts";
-import { hexdump } from "../text/hexdump.ts";
-import { sizeText } from "../units.ts";
+import { argument, defineCommand, optional, required } from "../language/command.ts";
+import { dmaSpace } from "../run/dma_space.ts";
+import { DATA, number, SIZE } from "../language/kinds.ts";
+import { checkShown } from "../language/limits.ts";
+import { renderTable } from "../output/terminal.ts";
+import { hexdump } from "../output/hexdump.ts";
+import { sizeText } from "../output/units.ts";
 
 export const IOVA = number("IOVA");
 

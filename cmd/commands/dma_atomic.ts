@@ -1,8 +1,8 @@
 /** Atomic operations on DMA memory, so that two processes can share what a device writes to, the SBA above all. */
 import { hex } from "../../lib/base/hex.ts";
-import { argument, defaulted, defineCommand, optional } from "../command.ts";
-import { bigNumber, choice, number } from "../kinds.ts";
-import { valueBytes } from "../value_bytes.ts";
+import { argument, defaulted, defineCommand, optional } from "../language/command.ts";
+import { bigNumber, choice, number } from "../language/kinds.ts";
+import { valueBytes } from "../output/value_bytes.ts";
 import { IOVA, mappedMemory } from "./dma.ts";
 
 const WIDTH = defaulted(number("WIDTH", { min: 1, max: 8 }), 8, "bytes of the value");

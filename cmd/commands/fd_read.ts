@@ -2,16 +2,16 @@
 import type { HostFunction } from "../../lib/host/host.ts";
 import { DriverError } from "../../lib/ism/driver/descriptor.ts";
 import { POLL } from "../../lib/vfio/process/file.ts";
-import { defineCommand, flag, optional, rest } from "../command.ts";
-import { findDescriptor } from "../descriptors.ts";
-import { KernelTicks } from "../kernel_ticks.ts";
-import { COUNT, DURATION } from "../kinds.ts";
-import { checkShown } from "../limits.ts";
-import { hexdump } from "../text/hexdump.ts";
-import { UsageError } from "../text/usage_error.ts";
-import { readShown } from "../transfer_buffer.ts";
-import { plural } from "../units.ts";
-import { waitUntil } from "../waiting.ts";
+import { defineCommand, flag, optional, rest } from "../language/command.ts";
+import { findDescriptor } from "../run/descriptors.ts";
+import { KernelTicks } from "../run/kernel_ticks.ts";
+import { COUNT, DURATION } from "../language/kinds.ts";
+import { checkShown } from "../language/limits.ts";
+import { hexdump } from "../output/hexdump.ts";
+import { UsageError } from "../language/usage_error.ts";
+import { readShown } from "../run/transfer_buffer.ts";
+import { plural } from "../output/units.ts";
+import { waitUntil } from "../run/waiting.ts";
 import { AT, FD, positionAfter, processOf } from "./fd.ts";
 
 /** Buffers of a read, and where it reads. */

@@ -3,10 +3,10 @@ import { hex } from "../../lib/base/hex.ts";
 import { DRIVERS } from "../../lib/vfio/binding.ts";
 import { DEVICE_IOCTL, FEATURE, FEATURE_FLAGS } from "../../lib/vfio/uapi.ts";
 import { WAYS_IN } from "../../lib/ism/driver/descriptor.ts";
-import { argument, defaulted, defineCommand, flag, optional } from "../command.ts";
-import { choice, DATA, number } from "../kinds.ts";
-import { checkShown } from "../limits.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { argument, defaulted, defineCommand, flag, optional } from "../language/command.ts";
+import { choice, DATA, number } from "../language/kinds.ts";
+import { checkShown } from "../language/limits.ts";
+import { UsageError } from "../language/usage_error.ts";
 
 export const open = defineCommand({
   name: "open",

@@ -1,13 +1,13 @@
 /** poll(2) on the descriptors of the driver process. */
 import { POLL, pollText } from "../../lib/vfio/process/file.ts";
-import { defaulted, defineCommand, type Kind, optional, rest } from "../command.ts";
-import { DESCRIPTOR, findDescriptor } from "../descriptors.ts";
-import { KernelTicks } from "../kernel_ticks.ts";
-import { DURATION } from "../kinds.ts";
-import { renderTable } from "../terminal.ts";
-import { quoteText } from "../text/diagnostic.ts";
-import { UsageError } from "../text/usage_error.ts";
-import { waitUntil } from "../waiting.ts";
+import { defaulted, defineCommand, type Kind, optional, rest } from "../language/command.ts";
+import { DESCRIPTOR, findDescriptor } from "../run/descriptors.ts";
+import { KernelTicks } from "../run/kernel_ticks.ts";
+import { DURATION } from "../language/kinds.ts";
+import { renderTable } from "../output/terminal.ts";
+import { quoteText } from "../output/diagnostic.ts";
+import { UsageError } from "../language/usage_error.ts";
+import { waitUntil } from "../run/waiting.ts";
 
 /** Bits that can be asked for, by the names that the line has for them. */
 const ASKED = { in: POLL.IN, out: POLL.OUT } as const;

@@ -1,13 +1,13 @@
 /** The receiving half of a send, as a process of its own. */
 import { DriverError } from "../../lib/ism/driver/descriptor.ts";
 import { StreamReader } from "../../lib/ism/driver/stream.ts";
-import { type Context, defaulted, defineCommand, optional } from "../command.ts";
-import { DURATION, OUTPUT } from "../kinds.ts";
-import { Sink } from "../sink.ts";
-import { UsageError } from "../text/usage_error.ts";
-import { DMB_SIZE, progressBar, releaseDmb, secondsSince, takenBack } from "../transfer.ts";
-import { roundSize } from "../units.ts";
-import { waitFor } from "../waiting.ts";
+import { type Context, defaulted, defineCommand, optional } from "../language/command.ts";
+import { DURATION, OUTPUT } from "../language/kinds.ts";
+import { Sink } from "../run/sink.ts";
+import { UsageError } from "../language/usage_error.ts";
+import { DMB_SIZE, progressBar, releaseDmb, secondsSince, takenBack } from "../run/transfer.ts";
+import { roundSize } from "../output/units.ts";
+import { waitFor } from "../run/waiting.ts";
 
 /** Offers the function to a writer; what an earlier recv left behind that was killed is cleared away. */
 function offer(context: Context, size: number): void {

@@ -1,17 +1,18 @@
 /** A whole file from one guest to another, through DMBs, signals and interrupts. */
+import { STDERR } from "../language/streams.ts";
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import { connect, type Stream } from "../../lib/ism/driver/stream.ts";
-import { findDevice } from "../device.ts";
-import { argument, type Context, defaulted, defineCommand, optional } from "../command.ts";
-import { isSameFile, refuseStdin, STDERR } from "../files.ts";
-import { Yielding } from "../interrupt.ts";
-import { DEVICE, DURATION, FILE, OUTPUT } from "../kinds.ts";
-import { sendToPeer } from "../peer_transfer.ts";
-import { Sink } from "../sink.ts";
-import { quoteText } from "../text/diagnostic.ts";
-import { FileError, UsageError } from "../text/usage_error.ts";
-import { DMB_SIZE, progressBar, releaseDmb, secondsSince, Source } from "../transfer.ts";
-import { plural, roundSize } from "../units.ts";
+import { findDevice } from "../run/device.ts";
+import { argument, type Context, defaulted, defineCommand, optional } from "../language/command.ts";
+import { isSameFile, refuseStdin } from "../run/files.ts";
+import { Yielding } from "../run/interrupt.ts";
+import { DEVICE, DURATION, FILE, OUTPUT } from "../language/kinds.ts";
+import { sendToPeer } from "../run/peer_transfer.ts";
+import { Sink } from "../run/sink.ts";
+import { quoteText } from "../output/diagnostic.ts";
+import { FileError, UsageError } from "../language/usage_error.ts";
+import { DMB_SIZE, progressBar, releaseDmb, secondsSince, Source } from "../run/transfer.ts";
+import { plural, roundSize } from "../output/units.ts";
 
 /** What a send came to. */
 type SendResult = {

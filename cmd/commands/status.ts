@@ -1,9 +1,9 @@
 import { hex } from "../../lib/base/hex.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { SBA } from "../../lib/ism/protocol.ts";
-import { defineCommand } from "../command.ts";
-import { HIDDEN_EVENTS, hiddenEvents, unreadEvents } from "../unread_events.ts";
-import { plural, sizeText } from "../units.ts";
+import { defineCommand } from "../language/command.ts";
+import { HIDDEN_EVENTS, hiddenEvents, unreadEvents } from "../run/unread_events.ts";
+import { plural, sizeText } from "../output/units.ts";
 
 /** Looks without touching: no system call, no instruction. */
 function describe(target: HostFunction) {
