@@ -3,7 +3,7 @@
  * Facts: VFIO sheet 9.1 (drivers/iommu/s390-iommu.c), zPCI sheet 11 (RPCIT).
  */
 import type { Partition } from "../../zpci/partition.ts";
-import { PAGE_SIZE } from "../../zpci/storage.ts";
+import { PAGE_SIZE, StorageBuffer } from "../../zpci/storage.ts";
 import { type Translation, TranslationTables } from "../../zpci/translation.ts";
 import { ErrnoError } from "../errno.ts";
 import type { Zdev } from "../s390/zdev.ts";
@@ -45,11 +45,7 @@ export class IommuDomain {
 
   static restore(partition: Partition, state: DomainState): IommuDomain {
     const domain = new IommuDomain(partition, state.origin);
-    for (const { vaddr, ...mapping } of state.mappings) {
-      const buffer = partition.storage.find(vaddr, mapping.size);
-      if (buffer === undefined) throw new Error(`Mapping at ${mapping.iova} has lost its memory`);
-      domain.tables.insert({ ...mapping, buffer, bufferOffset: vaddr - buffer.address });
-    }
+    for (const mapping of state.mappings) domain.remember(mapping);
     return domain;
   }
 
@@ -69,20 +65,44 @@ export class IommuDomain {
   }
 
   /**
-   * Maps `size` bytes of storage at `vaddr`; false if that is no memory of the guest. The range is free.
+   * Maps storage; false if that is no memory of the guest. The range is free.
    *
    * @throws {ErrnoError} EIO, ENOMEM if a function refuses the new translations; nothing is mapped then
    */
-  map(iova: number, vaddr: number, size: number, read: boolean, write: boolean): boolean {
+  map({ vaddr, ...mapping }: MappingState): boolean {
+    const { iova, size } = mapping;
     const buffer = this.#partition.storage.find(vaddr, size);
     if (buffer === undefined) return false;
-    this.tables.insert({ iova, size, read, write, buffer, bufferOffset: vaddr - buffer.address });
+    this.tables.insert({ ...mapping, buffer, bufferOffset: vaddr - buffer.address });
     try {
-      for (const zdev of this.zdevs) zdev.refresh(iova, size);
+      for (const zdev of this.zdevs) zdev.refreshMapped(iova, size);
     } catch (error) {
-      this.tables.remove(iova);
+      // The kernel takes it back as it takes back any mapping (drivers/iommu/iommu.c: iommu_map).
+      this.unmap(this.tables.find(iova)!);
       throw error;
     }
+    return true;
+  }
+
+  /**
+   * Enters a mapping that no function uses yet. Its memory need not be there: nobody looks before a function is
+   * attached. The range is free.
+   */
+  remember({ vaddr, ...mapping }: MappingState): void {
+    const buffer = this.#partition.storage.find(vaddr, mapping.size) ??
+      new StorageBuffer(vaddr, mapping.size);
+    this.tables.insert({ ...mapping, buffer, bufferOffset: vaddr - buffer.address });
+  }
+
+  /** Takes the pages of a mapping, for whom nobody took them before. @returns false if they are not there */
+  takePages(mapping: Translation): boolean {
+    const { buffer, bufferOffset, iova, size } = mapping;
+    const vaddr = buffer.address + bufferOffset;
+    const found = this.#partition.storage.find(vaddr, size);
+    if (found === undefined) return false;
+    if (found === buffer) return true;
+    this.tables.remove(iova);
+    this.tables.insert({ ...mapping, buffer: found, bufferOffset: vaddr - found.address });
     return true;
   }
 

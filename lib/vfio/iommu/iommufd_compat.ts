@@ -6,7 +6,8 @@ import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { hex } from "../../base/hex.ts";
 import type { ErrnoError, ErrnoName } from "../errno.ts";
 import type { IoctlArg } from "../process/file.ts";
-import { type Ioas, MAX_64 } from "./ioas.ts";
+import type { Ioas } from "./ioas.ts";
+import { MAX_64 } from "./iova_space.ts";
 import type { Iommufd } from "./iommufd.ts";
 import { coreError, structArgument } from "../refusal.ts";
 import {
@@ -90,8 +91,8 @@ function setIommu(iommufd: Iommufd, type: number): number {
 }
 
 /** Without a device any page size goes, from a page on (vfio_compat.c: iommufd_get_pagesizes). */
-function pageSizes({ domain }: Ioas): bigint {
-  return domain.zdevs.size > 0 ? BigInt(PAGE_SIZE) : MAX_64 - BigInt(PAGE_SIZE) + 1n;
+function pageSizes({ hasTable }: Ioas): bigint {
+  return hasTable ? BigInt(PAGE_SIZE) : MAX_64 - BigInt(PAGE_SIZE) + 1n;
 }
 
 /**

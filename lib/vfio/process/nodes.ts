@@ -4,7 +4,8 @@ import { DeviceFile } from "../device_file.ts";
 import { vfsError } from "../refusal.ts";
 import type { OpenFile } from "./file.ts";
 import { GroupFile } from "../group.ts";
-import { Iommufd, IommufdFile } from "../iommu/iommufd.ts";
+import { Iommufd } from "../iommu/iommufd.ts";
+import { IommufdFile } from "../iommu/iommufd_file.ts";
 import type { Kernel } from "../kernel.ts";
 import { coreError } from "../refusal.ts";
 
