@@ -19,7 +19,7 @@ import {
   IOMMUFD_IOCTL,
 } from "../uapi.ts";
 import { type Iommufd, noObject } from "./iommufd.ts";
-import { checkReserved, type Command, readCommand, refuseCommand } from "./iommufd_struct.ts";
+import { checkReserved, type Command, readCommand, refuseCommand, respond } from "./iommufd_struct.ts";
 
 /** By number. */
 export const HWPT_COMMANDS: readonly (readonly [number, Command])[] = [
@@ -48,8 +48,7 @@ function hwInfo(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): void {
     outMaxPasidLog2: 0,
     outCapabilities,
   });
-  // A caller of before the capabilities does not get them.
-  arg.set(answer.subarray(0, Math.min(fields.size, answer.length)));
+  respond(arg.subarray(0, fields.size), answer);
 }
 
 /** HWPT_ALLOC: a page table over an IOAS. Nothing else can be had: no flags, no data, no nesting. */
@@ -76,7 +75,7 @@ function alloc(iommufd: Iommufd, arg: Uint8Array): void {
     const what = "The IOMMU has page tables over an IOAS, without flags or data, and nothing else";
     throw refuseCommand("EOPNOTSUPP", "page table kind", "hw_pagetable.c: iommufd_hwpt_paging_alloc", what);
   }
-  HWPT_ALLOC.encode({ outHwptId: ioas.allocateTable() }, arg);
+  respond(arg.subarray(0, fields.size), HWPT_ALLOC.encode({ ...fields, outHwptId: ioas.allocateTable() }));
 }
 
 function setDirtyTracking(iommufd: Iommufd, arg: Uint8Array): void {

@@ -37,3 +37,8 @@ export function readCommand<Fields extends Record<string, FieldRow>>(
   bytes.set(arg.subarray(0, size));
   return struct.decode(bytes);
 }
+
+/** Writes a struct back as far as the caller's, which may be shorter, goes (main.c: iommufd_ucmd_respond). */
+export function respond(arg: Uint8Array, answer: Uint8Array): void {
+  arg.set(answer.subarray(0, Math.min(arg.length, answer.length)));
+}
