@@ -69,7 +69,7 @@ export function iommufdContainerIoctl(
 
 /** No UPDATE_VADDR. DMA_CC is asked of the compatibility IOAS: s390 enforces no coherency for a function. */
 function checkExtension(iommufd: Iommufd, value: number): number {
-  if (value === EXTENSION.DMA_CC) return iommufd.compatIoas().domain.zdevs.size === 0 ? 1 : 0;
+  if (value === EXTENSION.DMA_CC) return iommufd.compatIoas().hasTable ? 0 : 1;
   const supported: readonly number[] = [EXTENSION.TYPE1, EXTENSION.TYPE1V2, EXTENSION.UNMAP_ALL];
   return supported.includes(value) ? 1 : 0;
 }
