@@ -178,7 +178,7 @@ export class Kernel implements PartitionKernel {
 
   /** The last address that page tables can translate; the functions of a guest have the same window. */
   get tableEnd(): bigint {
-    return tableEnd(Math.max(...this.#zdevs.map(({ facts }) => facts.endDma)));
+    return tableEnd(Math.max(0, ...this.#zdevs.map(({ facts }) => facts.endDma)));
   }
 
   /** The IOMMU group of a function. */
