@@ -161,7 +161,7 @@ export abstract class IoPagetable implements IovaSpace {
     try {
       for (const mapping of [...this.tables.entries]) {
         if (!this.domain.takePages(mapping)) throw notThere(mapping.buffer.address + mapping.bufferOffset);
-        for (const zdev of this.domain.zdevs) zdev.refreshMapped(mapping.iova, mapping.size);
+        this.domain.refresh(mapping.iova, mapping.size);
         this.#filled++;
         this.#checkLocked("iopt_area_fill_domain");
       }

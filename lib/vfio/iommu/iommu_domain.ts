@@ -75,7 +75,7 @@ export class IommuDomain {
     if (buffer === undefined) return false;
     this.tables.insert({ ...mapping, buffer, bufferOffset: vaddr - buffer.address });
     try {
-      for (const zdev of this.zdevs) zdev.refreshMapped(iova, size);
+      this.refresh(iova, size);
     } catch (error) {
       // The kernel takes it back as it takes back any mapping (drivers/iommu/iommu.c: iommu_map).
       this.unmap(this.tables.find(iova)!);
@@ -104,6 +104,24 @@ export class IommuDomain {
     this.tables.remove(iova);
     this.tables.insert({ ...mapping, buffer: found, bufferOffset: vaddr - found.address });
     return true;
+  }
+
+  /**
+   * Tells the functions of new translations. One that has no resources left for them is asked to look at all of its
+   * translations anew, which frees what it does not need (drivers/iommu/s390-iommu.c: s390_iommu_iotlb_sync_map).
+   *
+   * @throws {ErrnoError} ENOMEM if a function refuses that with status 4 or 16 too, EIO on anything else
+   */
+  refresh(iova: number, size: number): void {
+    for (const zdev of this.zdevs) {
+      try {
+        zdev.refresh(iova, size);
+      } catch (error) {
+        if (!(error instanceof ErrnoError) || error.code !== "ENOMEM") throw error;
+        const { startDma, endDma } = zdev.facts;
+        zdev.refresh(startDma, endDma - startDma + 1);
+      }
+    }
   }
 
   /** Unmaps a whole mapping. */

@@ -304,22 +304,6 @@ export class Zdev {
     throw this.#refused(cc, "RPCIT", "zpci_refresh_trans");
   }
 
-  /**
-   * Tells the device of new translations. One that has no resources left for them is asked to look at all translations
-   * anew, which frees what it does not need (drivers/iommu/s390-iommu.c: s390_iommu_iotlb_sync_map).
-   *
-   * @throws {ErrnoError} ENOMEM if it refuses that with status 4 or 16 too, EIO on anything else
-   */
-  refreshMapped(iova: number, length: number): void {
-    try {
-      this.refresh(iova, length);
-    } catch (error) {
-      if (!(error instanceof ErrnoError) || error.code !== "ENOMEM") throw error;
-      const { startDma, endDma } = this.facts;
-      this.refresh(startDma, endDma - startDma + 1);
-    }
-  }
-
   save(): ZdevState {
     const { pfip, utilityString, dasm, msia, ...rest } = this.facts;
     return {
