@@ -304,6 +304,17 @@ Deno.test("registerDmb() gives memory of zeros that nobody had, and frees it whe
   assertEquals(owner.guest.partition.storage.allocated, allocated);
 });
 
+Deno.test("mapMemory() needs memory first, then DMA addresses, and frees the memory without them", () => {
+  const [{ driver, guest }] = hostOf(1, { machine: { endDma: 0x1_0000_ffff } }).functions as [HostFunction];
+  const { storage } = guest.partition;
+  driver.mapMemory(15 * 4096);
+  const { allocated } = storage;
+  assertThrows(() => driver.mapMemory(2 * 4096), DriverError, "No DMA addresses are left");
+  assertEquals(errnoOf(() => driver.mapMemory(2 ** 33)), "ENOMEM");
+  assertEquals(storage.allocated, allocated);
+  driver.mapMemory(4096);
+});
+
 Deno.test("reset() drops everything; the peer hears of it and the driver starts again (12.4, 13 #17)", () => {
   const { owner, writer, token } = pair();
   const before = owner.fn.fh;

@@ -144,8 +144,8 @@ const ROWS: Readonly<Record<string, Row>> = {
     fields: ["operation", "cc", "state"],
   },
   "zpci rpcit": {
-    done: "zpci rpcit 0x1ff00000000 4096",
-    refused: "zpci rpcit 0x1ff00000000 4096 --fh 1",
+    done: "zpci rpcit 0x1f0000000 4096",
+    refused: "zpci rpcit 0x1f0000000 4096 --fh 1",
     fields: ["cc"],
   },
   "zpci pcilg": {

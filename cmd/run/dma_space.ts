@@ -4,7 +4,7 @@ import { DriverError, VfioDescriptor } from "../../lib/ism/driver/descriptor.ts"
 import type { MappedMemory } from "../../lib/ism/driver/registration.ts";
 import { IovaSpace } from "../../lib/ism/driver/iova.ts";
 import { ContainerFile } from "../../lib/vfio/iommu/container.ts";
-import { IommufdFile } from "../../lib/vfio/iommu/iommufd.ts";
+import { IommufdFile } from "../../lib/vfio/iommu/iommufd_file.ts";
 import { pageRound } from "../../lib/zpci/storage.ts";
 
 /** Maps and unmaps. Bytes. */

@@ -22,8 +22,11 @@ import { EventFd, EventFdFile } from "./process/eventfd.ts";
 import type { FileState, OpenFile } from "./process/file.ts";
 import { Group, GroupFile } from "./group.ts";
 import { IommuDomain } from "./iommu/iommu_domain.ts";
-import { Iommufd, IommufdFile, type IommufdState } from "./iommu/iommufd.ts";
+import { FaultQueueFile } from "./iommu/fault_queue.ts";
+import { Iommufd, type IommufdState } from "./iommu/iommufd.ts";
+import { IommufdFile } from "./iommu/iommufd_file.ts";
 import { LockPlan } from "./lock_plan.ts";
+import { tableEnd } from "./s390/aperture.ts";
 import { listEntries } from "./s390/pci_clp.ts";
 import { type Reaction, reactToAvailability, reactToError } from "./s390/pci_event.ts";
 import { Process } from "./process/process.ts";
@@ -41,6 +44,12 @@ export interface KernelOptions {
   readonly busyRetryLimit: number;
   /** GET_INFO carries the zPCI capability chain (CONFIG_VFIO_PCI_ZDEV_KVM). */
   readonly capabilityChain: boolean;
+  /** Feature DMA_BUF is there (CONFIG_VFIO_PCI_DMABUF). */
+  readonly dmaBuf: boolean;
+  /** Bytes of DMA addresses that the kernel uses for each byte of main memory; 0 for all of them. */
+  readonly iommuAperture: number;
+  /** Most bytes that a process may lock (RLIMIT_MEMLOCK) ; unlimited for one with CAP_IPC_LOCK. */
+  readonly memlockLimit: number | "unlimited";
   /** Most DMA mappings of a container (dma_entry_limit). */
   readonly dmaEntryLimit: number;
   /** Revision of the variant driver. */
@@ -55,6 +64,9 @@ export const DEFAULT_KERNEL_OPTIONS: KernelOptions = {
   release: "7.3",
   busyRetryLimit: 1_000_000,
   capabilityChain: true,
+  dmaBuf: true,
+  iommuAperture: 1,
+  memlockLimit: "unlimited",
   dmaEntryLimit: 65_535,
   driverRevision: "merged",
   regionLayout: "ism48",
@@ -128,7 +140,7 @@ export class Kernel implements PartitionKernel {
     const kernel = new Kernel(partition, options, page.address);
     const configured = listEntries(partition).filter((entry) => entry.configured);
     for (const { fh } of configured.slice(0, MAX_FUNCTIONS)) {
-      kernel.#add(Zdev.discover(processor, fh, kernel.#nextBits(), options.busyRetryLimit));
+      kernel.#add(Zdev.discover(processor, fh, kernel.#nextBits(), options));
     }
     for (const binding of kernel.bindings) {
       binding.zdev.enable();
@@ -171,6 +183,11 @@ export class Kernel implements PartitionKernel {
     return this.#zdevs;
   }
 
+  /** The last address that page tables can translate; the functions of a guest have the same window. */
+  get tableEnd(): bigint {
+    return tableEnd(Math.max(0, ...this.#zdevs.map(({ facts }) => facts.endDma)));
+  }
+
   /** The IOMMU group of a function. */
   group(zdev: Zdev): Group {
     return this.groups.find((group) => group.zdev === zdev)!;
@@ -210,7 +227,7 @@ export class Kernel implements PartitionKernel {
 
   /** Forgets an iommufd to which neither a descriptor nor a bound device nor a group refers. */
   releaseIommufd(iommufd: Iommufd): void {
-    if (iommufd.open || iommufd.devices.size > 0) return;
+    if (!iommufd.isUnused) return;
     if (this.groups.some((group) => group.iommufd === iommufd)) return;
     iommufd.dispose();
     this.iommufds.delete(iommufd.id);
@@ -367,6 +384,8 @@ export class Kernel implements PartitionKernel {
         return new EventFdFile(this.eventFd(file.id));
       case "iommufd":
         return new IommufdFile(this, this.iommufds.get(file.id)!);
+      case "fault-queue":
+        return new FaultQueueFile(this.iommufds.get(file.id)!, file.faultQueue!);
       case "device":
         return this.#restoredDeviceFile(file);
     }
@@ -376,9 +395,7 @@ export class Kernel implements PartitionKernel {
     const file = new DeviceFile(this, this.#byFid(id), cdev !== undefined);
     const iommufd = cdev === undefined || cdev.iommufd === null ? undefined : this.iommufds.get(cdev.iommufd);
     if (cdev === undefined || iommufd === undefined) return file;
-    file.restoreBinding(iommufd, cdev.devid, cdev.ioas);
-    const domain = cdev.ioas === null ? undefined : iommufd.ioases.get(cdev.ioas)?.domain;
-    domain?.adopt(file.device.zdev);
+    file.restoreBinding(iommufd, cdev);
     return file;
   }
 

@@ -50,6 +50,7 @@ const OPERATIONS: Readonly<Record<number, Operation>> = {
     return 0;
   },
   [MPCIFC.REGISTER_IOAT]: (fn, fib) => {
+    if (fn.state === "error") return MPCIFC_STATUS.RECOVERY_IN_PROGRESS;
     if (fn.ioat !== undefined) return MPCIFC_STATUS.SEQUENCE;
     return registerIoat(fn, fib);
   },
@@ -59,6 +60,7 @@ const OPERATIONS: Readonly<Record<number, Operation>> = {
     return 0;
   },
   [MPCIFC.REREGISTER_IOAT]: (fn, fib) => {
+    if (fn.state === "error") return MPCIFC_STATUS.RECOVERY_IN_PROGRESS;
     if (fn.ioat === undefined) return MPCIFC_STATUS.SEQUENCE;
     return registerIoat(fn, fib);
   },

@@ -68,6 +68,16 @@ export const STEPS: readonly Step[] = [
     to: 3,
     fields: [
       ["topology", "kernel.release", "7.1"],
+      // What the kernel knows of its functions stays as it is, so no window shrinks under its mappings.
+      ["topology", "kernel.iommuAperture", 0],
+      ["topology", "kernel.dmaBuf", true],
+      ["topology", "kernel.memlockLimit", "unlimited"],
+      ["guest/*/kernel", "iommufds[].faultQueues", []],
+      ["guest/*/kernel", "iommufds[].ioases[].hwpts", []],
+      ["guest/*/kernel", "iommufds[].ioases[].shared", []],
+      ["guest/*/kernel", "files[].cdev.hwpt", null],
+      ["guest/*/kernel", "files[].cdev.bounded", false],
+      ["guest/*/kernel", "files[].cdev.pasid", false],
     ],
     rows: [],
   },

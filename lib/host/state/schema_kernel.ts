@@ -4,7 +4,7 @@ import { type BindingState, DRIVERS } from "../../vfio/binding.ts";
 import type { ConfigSpaceState } from "../../vfio/config/space.ts";
 import type { ContainerState } from "../../vfio/iommu/container.ts";
 import type { DeviceState } from "../../vfio/device.ts";
-import type { FileKind, FileState } from "../../vfio/process/file.ts";
+import type { CdevState, FileKind, FileState } from "../../vfio/process/file.ts";
 import type { DomainState, MappingState } from "../../vfio/iommu/iommu_domain.ts";
 import type { IoasState } from "../../vfio/iommu/ioas.ts";
 import type { IommufdState } from "../../vfio/iommu/iommufd.ts";
@@ -95,7 +95,7 @@ const DOMAIN = object<DomainState>({
   mappings: list(object<MappingState>({
     iova: IOVA,
     size: whole(1, Number.MAX_SAFE_INTEGER),
-    vaddr: ADDRESS,
+    vaddr: IOVA,
     read: FLAG,
     write: FLAG,
   })),
@@ -116,7 +116,9 @@ const IOAS = object<IoasState>({
   hugePages: FLAG,
   allowed: list(v.strictTuple([HEX_64, HEX_64])),
   writablePages: list(IOVA),
+  shared: list(v.strictTuple([IOVA, ID])),
   pageTable: orNull(ID),
+  hwpts: list(ID),
 });
 
 const IOMMUFD = object<IommufdState>({
@@ -125,6 +127,7 @@ const IOMMUFD = object<IommufdState>({
   vfioIoas: orNull(ID),
   rlimitMode: FLAG,
   ioases: list(IOAS),
+  faultQueues: list(ID),
 });
 
 const BINDING = object<BindingState>({
@@ -169,15 +172,30 @@ const DEVICE = object<DeviceState>({
 
 const FILE = object<FileState>({
   fd: FD,
-  kind: everyWord<FileKind>({ container: true, group: true, device: true, eventfd: true, iommufd: true }),
+  kind: everyWord<FileKind>({
+    container: true,
+    group: true,
+    device: true,
+    eventfd: true,
+    iommufd: true,
+    "fault-queue": true,
+  }),
   position: COUNT,
   // The number of a group may be 0.
   id: COUNT,
   container: optional(orNull(ID)),
   dissolved: optional(FLAG),
   cdev: optional(
-    object<NonNullable<FileState["cdev"]>>({ iommufd: orNull(ID), devid: COUNT, ioas: orNull(ID) }),
+    object<CdevState>({
+      iommufd: orNull(ID),
+      devid: COUNT,
+      ioas: orNull(ID),
+      hwpt: orNull(ID),
+      bounded: FLAG,
+      pasid: FLAG,
+    }),
   ),
+  faultQueue: optional(ID),
 });
 
 /** A guest's kernel. */

@@ -96,8 +96,9 @@ export class Container {
       );
     }
     if (type !== EXTENSION.TYPE1 && type !== EXTENSION.TYPE1V2) {
+      // The backend is found by CHECK_EXTENSION, which knows more numbers than those of types.
       throw coreError(
-        "ENODEV",
+        checkExtension(this, type) === 0 ? "ENODEV" : "EINVAL",
         "IOMMU type",
         `${CONTAINER_SOURCE}: vfio_ioctl_set_iommu`,
         `No IOMMU backend accepts type ${type}`,

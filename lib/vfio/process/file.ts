@@ -13,24 +13,39 @@ export function pollText(events: number): string {
 }
 
 /** Kinds of descriptors; the same ioctl number means different things on each. */
-export type FileKind = "container" | "group" | "device" | "eventfd" | "iommufd";
+export type FileKind = "container" | "group" | "device" | "eventfd" | "iommufd" | "fault-queue";
 
 /** Argument of an ioctl: a value, or a struct in the caller's memory. */
 export type IoctlArg = Uint8Array | number;
+
+/** What a descriptor of a character device is bound and attached to. */
+export interface CdevState {
+  readonly iommufd: number | null;
+  readonly devid: number;
+  readonly ioas: number | null;
+  /** Page table of HWPT_ALLOC that it is attached to, null for the one that the IOAS has by itself. */
+  readonly hwpt: number | null;
+  /** What lies above end_dma is reserved in the IOAS. */
+  readonly bounded: boolean;
+  /** It was attached with PASID 0. */
+  readonly pasid: boolean;
+}
 
 /** A file in the host file; the fields depend on the kind. */
 export interface FileState {
   readonly fd: number;
   readonly kind: FileKind;
   readonly position: number;
-  /** Container id, group number, function id or eventfd id. */
+  /** Container id, group number, function id, eventfd id or iommufd id. */
   readonly id: number;
   /** Container that a group is attached to. */
   readonly container?: number | null;
   /** A descriptor of a group that does not exist any more. */
   readonly dissolved?: boolean;
   /** A device descriptor that was opened as a character device, and what it is bound to. */
-  readonly cdev?: { readonly iommufd: number | null; readonly devid: number; readonly ioas: number | null };
+  readonly cdev?: CdevState;
+  /** Object id of a fault queue in its iommufd. */
+  readonly faultQueue?: number;
 }
 
 /** Base of all kinds: every operation is refused as a file without that operation refuses it. */
@@ -124,6 +139,7 @@ const ENOTTY_SOURCES: Readonly<Record<FileKind, string>> = {
   device: "drivers/vfio/vfio_main.c: vfio_device_fops_unl_ioctl",
   iommufd: "drivers/iommu/iommufd/main.c: iommufd_fops_ioctl",
   eventfd: "fs/ioctl.c: vfs_ioctl",
+  "fault-queue": "fs/ioctl.c: vfs_ioctl",
 };
 
 /** ENOTTY for an ioctl that this kind of descriptor does not know. */

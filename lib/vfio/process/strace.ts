@@ -133,6 +133,44 @@ const IOMMUFD: ReadonlyMap<number, IoctlShape> = new Map([
     IOMMUFD_IOCTL.IOMMU_IOAS_MAP_FILE,
     shape("IOMMU_IOAS_MAP_FILE", uapi.IOAS_MAP_FILE, ["iova"], ["iova"]),
   ],
+  [IOMMUFD_IOCTL.IOMMU_HWPT_ALLOC, shape("IOMMU_HWPT_ALLOC", uapi.HWPT_ALLOC, ["outHwptId"])],
+  [
+    IOMMUFD_IOCTL.IOMMU_GET_HW_INFO,
+    shape(
+      "IOMMU_GET_HW_INFO",
+      uapi.GET_HW_INFO,
+      ["dataLen", "outDataType", "outMaxPasidLog2", "outCapabilities"],
+      ["dataLen", "outDataType"],
+    ),
+  ],
+  [
+    IOMMUFD_IOCTL.IOMMU_HWPT_SET_DIRTY_TRACKING,
+    shape("IOMMU_HWPT_SET_DIRTY_TRACKING", uapi.HWPT_SET_DIRTY_TRACKING),
+  ],
+  [
+    IOMMUFD_IOCTL.IOMMU_HWPT_GET_DIRTY_BITMAP,
+    shape("IOMMU_HWPT_GET_DIRTY_BITMAP", uapi.HWPT_GET_DIRTY_BITMAP),
+  ],
+  [
+    IOMMUFD_IOCTL.IOMMU_HWPT_INVALIDATE,
+    shape("IOMMU_HWPT_INVALIDATE", uapi.HWPT_INVALIDATE, ["entryNum"], ["entryNum"]),
+  ],
+  [
+    IOMMUFD_IOCTL.IOMMU_FAULT_QUEUE_ALLOC,
+    shape("IOMMU_FAULT_QUEUE_ALLOC", uapi.FAULT_QUEUE_ALLOC, ["outFaultId", "outFaultFd"]),
+  ],
+  [IOMMUFD_IOCTL.IOMMU_VIOMMU_ALLOC, shape("IOMMU_VIOMMU_ALLOC", uapi.VIOMMU_ALLOC, ["outViommuId"])],
+  [IOMMUFD_IOCTL.IOMMU_VDEVICE_ALLOC, shape("IOMMU_VDEVICE_ALLOC", uapi.VDEVICE_ALLOC, ["outVdeviceId"])],
+  [IOMMUFD_IOCTL.IOMMU_IOAS_CHANGE_PROCESS, shape("IOMMU_IOAS_CHANGE_PROCESS", uapi.IOAS_CHANGE_PROCESS)],
+  [
+    IOMMUFD_IOCTL.IOMMU_VEVENTQ_ALLOC,
+    shape("IOMMU_VEVENTQ_ALLOC", uapi.VEVENTQ_ALLOC, ["outVeventqId", "outVeventqFd"]),
+  ],
+  [IOMMUFD_IOCTL.IOMMU_HW_QUEUE_ALLOC, shape("IOMMU_HW_QUEUE_ALLOC", uapi.HW_QUEUE_ALLOC, ["outHwQueueId"])],
+  [
+    IOMMUFD_IOCTL.IOMMU_NOIOMMU_GET_PA,
+    shape("IOMMU_NOIOMMU_GET_PA", uapi.NOIOMMU_GET_PA, ["length", "outPhys"], ["length"]),
+  ],
   ...CONTAINER,
 ]);
 
@@ -142,6 +180,7 @@ const TABLES: Readonly<Record<FileKind, ReadonlyMap<number, IoctlShape>>> = {
   device: DEVICE,
   iommufd: IOMMUFD,
   eventfd: new Map(),
+  "fault-queue": new Map(),
 };
 
 /** What is known of an ioctl: its number, and the struct or text that it takes. */

@@ -153,7 +153,7 @@ function attachPasid(iommufd: Iommufd, pasid: number, ptId: number): never {
   if (pasid >= PASID_LIMIT) {
     throw coreError("ENOSPC", "PASID", "lib/idr.c: ida_alloc_range", `${pasid} is no PASID`);
   }
-  iommufd.pageTable(ptId);
+  iommufd.attachTarget(ptId);
   const source = "drivers/iommu/iommufd/device.c: iommufd_hwpt_pasid_compat";
   throw coreError("EINVAL", "PASID", source, "An IOAS cannot be attached to a PASID of this function");
 }
