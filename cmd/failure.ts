@@ -11,6 +11,7 @@ import { hex } from "../lib/base/hex.ts";
 import type { Style } from "./terminal.ts";
 import { escapeText } from "./text/diagnostic.ts";
 import { FileError, UsageError } from "./text/usage_error.ts";
+import { WrittenBackError } from "./written_back.ts";
 
 /** Exit codes of the contract. */
 export const EXIT = {
@@ -92,7 +93,7 @@ export function describeFailure(error: unknown): Failure {
       message,
       hint,
       expectable: rule,
-      fields: { errno, layer, rule, source },
+      fields: { errno, layer, rule, source, ...(error instanceof WrittenBackError ? error.written : {}) },
       refusedBy: `${LAYER_NAMES[layer]} (${source})`,
     };
   }

@@ -6,6 +6,7 @@ import { dmbList, dmbRead, dmbRegister, dmbUnregister, move } from "./commands/d
 import { events, irq, irqWait, signal } from "./commands/events.ts";
 import { faultAdd, faultClear, faultList } from "./commands/fault.ts";
 import { fdClose, fdEventfd, fdList, fdLseek, fdMmap, fdOpen, fdRead, fdWrite } from "./commands/fd.ts";
+import { fdFlags, fdFsync, fdFtruncate } from "./commands/fd_calls.ts";
 import { completions, help, man, version } from "./commands/help.ts";
 import {
   hostCheck,
@@ -112,6 +113,9 @@ const ALL: readonly AnyCommand[] = [
   fdWrite,
   fdLseek,
   fdMmap,
+  fdFlags,
+  fdFsync,
+  fdFtruncate,
   fdClose,
   zpciClp,
   zpciConfigure,

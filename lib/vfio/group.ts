@@ -66,6 +66,7 @@ export class Group {
 /** The descriptor of a group. */
 export class GroupFile extends OpenFile {
   override readonly kind = "group";
+  override readonly positioned = true;
   readonly group: Group;
   readonly #kernel: Kernel;
 

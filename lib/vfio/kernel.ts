@@ -337,7 +337,9 @@ export class Kernel implements PartitionKernel {
     });
     for (const device of state.devices) this.#byFid(device.fid).restore(device);
     for (const file of state.files) {
-      this.process.restoreFile(file.fd, this.#restoredFile(file), file.position);
+      const restored = this.#restoredFile(file);
+      restored.flags = file.flags;
+      this.process.restoreFile(file.fd, restored, file.position);
     }
   }
 

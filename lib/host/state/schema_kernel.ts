@@ -171,6 +171,8 @@ const FILE = object<FileState>({
   fd: FD,
   kind: everyWord<FileKind>({ container: true, group: true, device: true, eventfd: true, iommufd: true }),
   position: COUNT,
+  // O_ACCMODE, O_NONBLOCK and O_LARGEFILE.
+  flags: v.pipe(whole(0, 0o104002), v.check((flags) => (flags & ~0o104003) === 0, "are no flags of a file")),
   // The number of a group may be 0.
   id: COUNT,
   container: optional(orNull(ID)),

@@ -9,11 +9,24 @@ export type FileKind = "container" | "group" | "device" | "eventfd" | "iommufd";
 /** Argument of an ioctl: a value, or a struct in the caller's memory. */
 export type IoctlArg = Uint8Array | number;
 
+/** Flags of open(2) and F_GETFL (include/uapi/asm-generic/fcntl.h). */
+export const OPEN_FLAGS = {
+  ACCMODE: 3,
+  RDONLY: 0,
+  WRONLY: 1,
+  RDWR: 2,
+  NONBLOCK: 0o4000,
+  /** Set in every file that was opened by its path, on a 64-bit system. */
+  LARGEFILE: 0o100000,
+} as const;
+
 /** A file in the host file; the fields depend on the kind. */
 export interface FileState {
   readonly fd: number;
   readonly kind: FileKind;
   readonly position: number;
+  /** As F_GETFL tells them. */
+  readonly flags: number;
   /** Container id, group number, function id or eventfd id. */
   readonly id: number;
   /** Container that a group is attached to. */
@@ -33,15 +46,19 @@ export abstract class OpenFile {
   abstract readonly path: string;
   /** File position of read() and write(). */
   position = 0;
-  /** pread() and pwrite() work (FMODE_PREAD, FMODE_PWRITE). */
+  /** Access mode and status flags, as F_GETFL tells them. */
+  flags: number = OPEN_FLAGS.RDWR | OPEN_FLAGS.LARGEFILE;
+  /** pread() and pwrite() work, if there is anything to read and write (FMODE_PREAD, FMODE_PWRITE). */
   readonly positioned: boolean = false;
+  /** There is anything to read and write (FMODE_CAN_READ, FMODE_CAN_WRITE). */
+  readonly hasData: boolean = false;
 
-  /** Reads `count` bytes into the caller's buffer from index `start`. */
+  /** Reads `count` bytes into the caller's buffer from index `start`; only of a file that has data. */
   read(_buffer: Uint8Array, _count: number, _position: number, _start: number): number {
     throw noOperation("read");
   }
 
-  /** Writes `count` bytes of the caller's buffer from index `start`. */
+  /** Writes `count` bytes of the caller's buffer from index `start`; only to a file that has data. */
   write(_buffer: Uint8Array, _count: number, _position: number, _start: number): number {
     throw noOperation("write");
   }
@@ -50,8 +67,11 @@ export abstract class OpenFile {
     throw notATty(this.kind, request);
   }
 
-  /** Maps the file: ENODEV for a file that has no such operation, as containers, groups and eventfds have none. */
-  mmap(): number {
+  /**
+   * Maps the file, shared and writable or not: ENODEV for a file that has no such operation, as containers, groups and
+   * eventfds have none.
+   */
+  mmap(_shared: boolean): number {
     throw vfsError("ENODEV", "no mmap", "mm/mmap.c: do_mmap", "This descriptor cannot be mapped");
   }
 
@@ -75,7 +95,8 @@ export abstract class OpenFile {
   }
 }
 
-function noOperation(op: string): ErrnoError {
+/** The refusal of a file that has nothing to read or to write. */
+export function noOperation(op: "read" | "write"): ErrnoError {
   return vfsError(
     "EINVAL",
     "no such operation",

@@ -5,14 +5,26 @@
 import { SHOWN_BYTES, type SyscallEvent, type Tracer, type TraceValue } from "../../base/trace.ts";
 import { ErrnoError } from "../errno.ts";
 import { EventFdFile } from "./eventfd.ts";
-import type { FileState, IoctlArg, OpenFile } from "./file.ts";
+import { type FileState, type IoctlArg, OPEN_FLAGS, type OpenFile } from "./file.ts";
 import { vfsError } from "../refusal.ts";
 import type { Kernel } from "../kernel.ts";
 import { openNode } from "./nodes.ts";
-import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { readDirectory, readLink } from "./sysfs.ts";
 import { ioctlInput, ioctlName, ioctlOutput } from "./strace.ts";
-import { checkPosition, checkRange, mmapError, notPositioned, type Offset } from "./vfs_checks.ts";
+import {
+  checkDirection,
+  checkLength,
+  checkMapOffset,
+  checkPosition,
+  checkRange,
+  mapFile,
+  mmapError,
+  notPositioned,
+  type Offset,
+  syncFile,
+  truncateFile,
+} from "./vfs_checks.ts";
+import { vfsIoctl } from "./vfs_ioctl.ts";
 
 /** Descriptors below this are stdin, stdout and stderr. */
 const FIRST_FD = 3;
@@ -59,9 +71,14 @@ export class Process {
     }
   }
 
-  /** openat(2) of a device node, read and write. @returns the descriptor */
-  open(path: string): number {
-    return this.#call("openat", () => ({ path }), () => this.#install(openNode(this.#kernel, path)));
+  /** openat(2) of a device node, with {@linkcode OPEN_FLAGS}. @returns the descriptor */
+  open(path: string, mode: number = OPEN_FLAGS.RDWR): number {
+    const args = () => mode === OPEN_FLAGS.RDWR ? { path } : { path, flags: `${modeName(mode)}|O_CLOEXEC` };
+    return this.#call("openat", args, () => {
+      const file = openNode(this.#kernel, path);
+      file.flags = OPEN_FLAGS.LARGEFILE | mode;
+      return this.#install(file);
+    });
   }
 
   /** readlink(2), for the links of sysfs. @returns the link's target; ENOENT */
@@ -117,7 +134,7 @@ export class Process {
   ioctl(fd: number, request: number, arg: IoctlArg = 0): number {
     this.#kernel.tick();
     const { sink } = this.#tracer;
-    if (sink === undefined) return this.file(fd).ioctl(request, arg);
+    if (sink === undefined) return this.#ioctl(fd, request, arg);
     const kind = this.#files[fd]?.kind;
     const event: SyscallEvent = {
       layer: "syscall",
@@ -131,7 +148,7 @@ export class Process {
     };
     return this.#record(event, () => {
       try {
-        const result = this.file(fd).ioctl(request, arg);
+        const result = this.#ioctl(fd, request, arg);
         takeOutput();
         return result;
       } catch (error) {
@@ -160,7 +177,7 @@ export class Process {
     this.#kernel.tick();
     const event: SyscallEvent = { layer: "syscall", op: "read", args: { fd, count } };
     return this.#record(event, () => {
-      const file = this.file(fd);
+      const file = this.#directed(fd, "read");
       const clamped = checkRange(file.position, count);
       const result = file.read(buffer, clamped, file.position, 0);
       file.position += result;
@@ -173,7 +190,7 @@ export class Process {
   write(fd: number, buffer: Uint8Array, count: Offset): number {
     const data = shown(buffer, 0, count);
     return this.#record({ layer: "syscall", op: "write", args: { fd, count }, data }, () => {
-      const file = this.file(fd);
+      const file = this.#directed(fd, "write");
       const clamped = checkRange(file.position, count);
       const result = file.write(buffer, clamped, file.position, 0);
       file.position += result;
@@ -187,30 +204,45 @@ export class Process {
   }
 
   /**
-   * mmap(2) of a descriptor; checks in the order of VFIO sheet section 6, and no descriptor here can be mapped.
+   * mmap(2) of a descriptor, for reading and writing and shared unless told otherwise; no descriptor here can be mapped.
    *
-   * @throws {ErrnoError} EBADF, EINVAL, ENOMEM, EOVERFLOW, ENODEV, ENXIO
+   * @throws {ErrnoError} EBADF, EINVAL, ENOMEM, EOVERFLOW, EACCES, ENODEV, ENXIO
    */
-  mmap(fd: number, length: Offset, offset: Offset): number {
-    return this.#call("mmap", () => ({ fd, length, offset }), () => {
-      const size = BigInt(length);
-      const at = BigInt(offset);
-      const page = BigInt(PAGE_SIZE);
-      if (at % page !== 0n) throw mmapError("EINVAL", "The offset is no multiple of 4096");
-      this.file(fd);
-      if (size === 0n) throw mmapError("EINVAL", "A length of 0 cannot be mapped");
-      if (size > 2n ** 64n - page) throw mmapError("ENOMEM", "Rounded up to pages the length is 2^64");
-      if (at / page + (size + page - 1n) / page > 2n ** 64n / page) {
-        throw mmapError("EOVERFLOW", "Offset plus length overflows");
-      }
-      return this.file(fd).mmap();
+  mmap(fd: number, length: Offset, offset: Offset, { write = true, shared = true } = {}): number {
+    const how = { ...(write ? {} : { prot: "PROT_READ" }), ...(shared ? {} : { flags: "MAP_PRIVATE" }) };
+    return this.#call("mmap", () => ({ fd, length, offset, ...how }), () => {
+      const request = { length, offset, write, shared };
+      checkMapOffset(request);
+      return mapFile(this.file(fd), request);
     });
+  }
+
+  /** fsync(2). @throws {ErrnoError} EBADF, EINVAL */
+  fsync(fd: number): number {
+    return this.#call("fsync", () => ({ fd }), () => {
+      this.file(fd);
+      syncFile();
+    });
+  }
+
+  /** ftruncate(2). @throws {ErrnoError} EINVAL, EBADF */
+  ftruncate(fd: number, length: Offset): number {
+    return this.#call("ftruncate", () => ({ fd, length }), () => {
+      checkLength(length);
+      this.file(fd);
+      truncateFile();
+    });
+  }
+
+  /** fcntl(2) with F_GETFL: access mode and status flags. @throws {ErrnoError} EBADF */
+  getfl(fd: number): number {
+    return this.#call("fcntl", () => ({ fd, command: "F_GETFL" }), () => this.file(fd).flags);
   }
 
   /** preadv(2): one driver call per segment. @returns bytes read */
   preadv(fd: number, segments: readonly Uint8Array[], position: Offset): number {
     return this.#vectorCall("preadv", { fd, iov: lengths(segments), position }, segments, () => {
-      this.#positioned(fd, position, "preadv");
+      checkDirection(this.#positioned(fd, position, "preadv"), "read");
       return this.#vector(
         segments,
         (buffer, done) => this.#pread(fd, buffer, buffer.length, plus(position, done), 0),
@@ -221,7 +253,7 @@ export class Process {
   /** pwritev(2): one driver call, and so one store block on a BAR, per segment. @returns bytes written */
   pwritev(fd: number, segments: readonly Uint8Array[], position: Offset): number {
     return this.#vectorCall("pwritev", { fd, iov: lengths(segments), position }, segments, () => {
-      this.#positioned(fd, position, "pwritev");
+      checkDirection(this.#positioned(fd, position, "pwritev"), "write");
       return this.#vector(
         segments,
         (buffer, done) => this.#pwrite(fd, buffer, buffer.length, plus(position, done), 0),
@@ -233,7 +265,7 @@ export class Process {
   readv(fd: number, segments: readonly Uint8Array[]): number {
     this.#kernel.tick();
     return this.#vectorCall("readv", { fd, iov: lengths(segments) }, segments, () => {
-      const file = this.file(fd);
+      const file = this.#directed(fd, "read");
       const total = this.#vector(segments, (buffer, done) => {
         const at = file.position + done;
         return file.read(buffer, checkRange(at, buffer.length), at, 0);
@@ -246,7 +278,7 @@ export class Process {
   /** writev(2) at the descriptor's own position. @returns bytes written */
   writev(fd: number, segments: readonly Uint8Array[]): number {
     return this.#vectorCall("writev", { fd, iov: lengths(segments) }, segments, () => {
-      const file = this.file(fd);
+      const file = this.#directed(fd, "write");
       const total = this.#vector(segments, (buffer, done) => {
         const at = file.position + done;
         return file.write(buffer, checkRange(at, buffer.length), at, 0);
@@ -343,6 +375,7 @@ export class Process {
         fd,
         kind: file.kind,
         position: file.position,
+        flags: file.flags,
         id: file.id,
         ...file.save(),
       })),
@@ -394,6 +427,19 @@ export class Process {
     return this.#record(event, () => this.#pwrite(fd, buffer, count, position, start));
   }
 
+  /** What the VFS does not answer itself is the file's. */
+  #ioctl(fd: number, request: number, arg: IoctlArg): number {
+    const file = this.file(fd);
+    return vfsIoctl(file, request, arg, this, this.#kernel.options.seed) ?? file.ioctl(request, arg);
+  }
+
+  /** The file of a descriptor that is open for that direction. @throws {ErrnoError} EBADF, EINVAL */
+  #directed(fd: number, direction: "read" | "write"): OpenFile {
+    const file = this.file(fd);
+    checkDirection(file, direction);
+    return file;
+  }
+
   /** Checks 1 and 2 of VFIO sheet 4.1: the position comes before the descriptor. */
   #positioned(fd: number, position: Offset, op: string): OpenFile {
     checkPosition(position);
@@ -404,12 +450,14 @@ export class Process {
 
   #pread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
     const file = this.#positioned(fd, position, "pread");
+    checkDirection(file, "read");
     const clamped = checkRange(position, count);
     return file.read(buffer, clamped, typeof position === "number" ? position : Number(position), start);
   }
 
   #pwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
     const file = this.#positioned(fd, position, "pwrite");
+    checkDirection(file, "write");
     const clamped = checkRange(position, count);
     return file.write(buffer, clamped, typeof position === "number" ? position : Number(position), start);
   }
@@ -439,6 +487,10 @@ export class Process {
 function shown(buffer: Uint8Array, start: number, count: Offset): Uint8Array {
   return buffer.slice(start, start + (count < SHOWN_BYTES ? Number(count) : SHOWN_BYTES));
 }
+
+/** The access mode of openat(2), as headers spell it. */
+const modeName = (mode: number) =>
+  ["O_RDONLY", "O_WRONLY", "O_RDWR"][mode & OPEN_FLAGS.ACCMODE] ?? String(mode);
 
 const lengths = (segments: readonly Uint8Array[]) => segments.map(({ length }) => length);
 
