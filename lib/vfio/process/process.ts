@@ -24,6 +24,7 @@ import {
   syncFile,
   truncateFile,
 } from "./vfs_checks.ts";
+import { direntBytes, joined, lengths, modeName, plus, shown } from "./shown.ts";
 import { vfsIoctl } from "./vfs_ioctl.ts";
 
 /** Descriptors below this are stdin, stdout and stderr. */
@@ -481,31 +482,4 @@ export class Process {
       sink.leave(event);
     }
   }
-}
-
-/** A copy of what an event shows of a buffer. */
-function shown(buffer: Uint8Array, start: number, count: Offset): Uint8Array {
-  return buffer.slice(start, start + (count < SHOWN_BYTES ? Number(count) : SHOWN_BYTES));
-}
-
-/** The access mode of openat(2), as headers spell it. */
-const modeName = (mode: number) =>
-  ["O_RDONLY", "O_WRONLY", "O_RDWR"][mode & OPEN_FLAGS.ACCMODE] ?? String(mode);
-
-const lengths = (segments: readonly Uint8Array[]) => segments.map(({ length }) => length);
-
-/** The first bytes of a vector's segments, at most `limit`. */
-function joined(segments: readonly Uint8Array[], limit: number): Uint8Array {
-  const bytes: number[] = [];
-  for (const segment of segments) bytes.push(...segment.subarray(0, limit - bytes.length));
-  return Uint8Array.from(bytes);
-}
-
-/** Bytes of a directory entry: a header of 19, the name, NUL, rounded up to 8 (struct linux_dirent64). */
-function direntBytes(name: string): number {
-  return Math.ceil((19 + name.length + 1) / 8) * 8;
-}
-
-function plus(position: Offset, done: number): Offset {
-  return typeof position === "bigint" ? position + BigInt(done) : position + done;
 }
