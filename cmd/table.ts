@@ -38,7 +38,7 @@ import { expect, explain, let_, repeat, run, shell } from "./commands/script.ts"
 import { recv } from "./commands/recv.ts";
 import { send } from "./commands/send.ts";
 import { sleep } from "./commands/sleep.ts";
-import { sysfs } from "./commands/sysfs.ts";
+import { sysfs, sysfsWrite } from "./commands/sysfs.ts";
 import { status } from "./commands/status.ts";
 
 import {
@@ -96,6 +96,7 @@ const ALL: readonly AnyCommand[] = [
   hostDelete,
   bind,
   unbind,
+  sysfsWrite,
   open,
   close,
   reset,

@@ -33,6 +33,11 @@ const ROWS: Readonly<Record<string, Row>> = {
   "info": { done: "info", refused: "info 6", fields: ["flags", "regions", "irqs", "capabilities"] },
   "status": { done: "status", refused: `status ${NOBODY}`, fields: ["dmbs", "mappings", "sba", "ieq"] },
   "sysfs": { done: "sysfs uid", refused: "sysfs nothing", fields: ["path", "entries"] },
+  "sysfs write": {
+    done: "sysfs write reset 1",
+    refused: "sysfs write reset 2",
+    fields: ["path", "ret", "waits"],
+  },
   "fd list": { done: "fd list", refused: `fd list ${NOBODY}`, fields: ["descriptors"] },
   "fd open": { done: "fd open /dev/iommu", refused: "fd open /dev/null", fields: ["fd"] },
   "fd eventfd": { done: "fd eventfd", refused: `fd eventfd ${NOBODY}`, fields: ["fd"] },

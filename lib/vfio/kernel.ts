@@ -17,6 +17,7 @@ import { Container, ContainerFile, type ContainerState } from "./iommu/container
 import { Binding, type BindingState } from "./binding.ts";
 import type { DeviceState, VfioDevice } from "./device.ts";
 import { DeviceFile } from "./device_file.ts";
+import { type DynamicId, DynamicIds } from "./dynamic_ids.ts";
 import { ErrnoError } from "./errno.ts";
 import { EventFd, EventFdFile } from "./process/eventfd.ts";
 import type { FileState, OpenFile } from "./process/file.ts";
@@ -71,6 +72,7 @@ export interface KernelState {
   readonly containers: readonly ContainerState[];
   readonly iommufds: readonly IommufdState[];
   readonly bindings: readonly BindingState[];
+  readonly dynamicIds: readonly DynamicId[];
   /** Container of each group by number, or the iommufd that it has for one; null where none is set. */
   readonly groups: readonly (number | null)[];
   readonly devices: readonly DeviceState[];
@@ -96,6 +98,8 @@ export class Kernel implements PartitionKernel {
   locks = new LockPlan();
   /** One per function, in the order of discovery; the index is the number of group and character device. */
   readonly bindings: Binding[] = [];
+  /** Ids that were added to drivers. */
+  readonly dynamicIds = new DynamicIds();
   readonly groups: Group[] = [];
   readonly #zdevs: Zdev[] = [];
   readonly #eventfds = new Map<number, EventFd>();
@@ -307,6 +311,7 @@ export class Kernel implements PartitionKernel {
       containers: [...this.containers.values()].map((container) => container.save()),
       iommufds: [...this.iommufds.values()].map((iommufd) => iommufd.save()),
       bindings: this.bindings.map((binding) => binding.save()),
+      dynamicIds: this.dynamicIds.save(),
       groups: this.groups.map(({ container, iommufd }) => container?.id ?? iommufd?.id ?? null),
       devices: this.#devices().map((device) => device.save()),
       files: [...this.process.save().files],
@@ -324,6 +329,7 @@ export class Kernel implements PartitionKernel {
       this.containers.set(container.id, Container.restore(this, container));
     }
     for (const iommufd of state.iommufds) this.iommufds.set(iommufd.id, Iommufd.restore(this, iommufd));
+    this.dynamicIds.restore(state.dynamicIds);
     state.bindings.forEach((binding, i) => this.bindings[i]!.restore(binding));
     state.groups.forEach((id, i) => {
       if (id === null) return;

@@ -70,6 +70,7 @@ export const STEPS: readonly Step[] = [
     fields: [
       ["topology", "kernel.release", "7.1"],
       ["guest/*/kernel", "files[].flags", openFlags],
+      ["guest/*/kernel", "dynamicIds", []],
     ],
     rows: [],
   },

@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { type BindingState, DRIVERS } from "../../vfio/binding.ts";
 import type { ConfigSpaceState } from "../../vfio/config/space.ts";
+import type { DynamicId } from "../../vfio/dynamic_ids.ts";
 import type { ContainerState } from "../../vfio/iommu/container.ts";
 import type { DeviceState } from "../../vfio/device.ts";
 import type { FileKind, FileState } from "../../vfio/process/file.ts";
@@ -191,6 +192,15 @@ export const KERNEL = object<KernelState>({
   containers: list(CONTAINER),
   iommufds: list(IOMMUFD),
   bindings: list(BINDING, { most: MOST }),
+  dynamicIds: list(object<DynamicId>({
+    driver: choice(DRIVERS),
+    vendor: U32,
+    device: U32,
+    subvendor: U32,
+    subdevice: U32,
+    class: U32,
+    classMask: U32,
+  })),
   groups: list(orNull(ID), { most: MOST }),
   devices: list(DEVICE, { most: MOST }),
   files: list(FILE),

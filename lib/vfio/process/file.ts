@@ -82,7 +82,7 @@ export abstract class OpenFile {
       "not seekable",
       "fs/read_write.c: ksys_lseek",
       "This descriptor cannot seek",
-      this.positioned ? "pread and pwrite take a position" : undefined,
+      this.positioned && this.hasData ? "pread and pwrite take a position" : undefined,
     );
   }
 

@@ -9,7 +9,7 @@ import { type FileState, type IoctlArg, OPEN_FLAGS, type OpenFile } from "./file
 import { vfsError } from "../refusal.ts";
 import type { Kernel } from "../kernel.ts";
 import { openNode } from "./nodes.ts";
-import { readDirectory, readLink } from "./sysfs.ts";
+import { readDirectory, readLink } from "../sysfs/tree.ts";
 import { ioctlInput, ioctlName, ioctlOutput } from "./strace.ts";
 import {
   checkDirection,
