@@ -7,7 +7,14 @@ import { parseNumber } from "./text/number.ts";
 import { UsageError } from "./text/usage_error.ts";
 
 /** What a descriptor can be of. */
-export const DESCRIPTOR_KINDS: readonly FileKind[] = ["device", "container", "group", "iommufd", "eventfd"];
+export const DESCRIPTOR_KINDS: readonly FileKind[] = [
+  "device",
+  "container",
+  "group",
+  "iommufd",
+  "eventfd",
+  "clp",
+];
 
 /** A number, or a kind: the first such descriptor then, the driver's own before others. */
 export type DescriptorName = number | FileKind;

@@ -19,7 +19,7 @@ const AT = optional(
   "at this position, as pread and pwrite do, and not at the descriptor's own",
 );
 const ACCESSIBLE = optional(COUNT, "let the caller's buffer fault behind this many bytes");
-const NODES = ["/dev/vfio/vfio", "/dev/vfio/0", "/dev/vfio/devices/vfio0", "/dev/iommu"];
+const NODES = ["/dev/vfio/vfio", "/dev/vfio/0", "/dev/vfio/devices/vfio0", "/dev/iommu", "/dev/clp"];
 
 /** The line `vfio-device-syspath` of a device descriptor's fdinfo (VFIO sheet 1.2). */
 const sysPath = (name: string) => `/sys/devices/pci${name.slice(0, "0001:00".length)}/${name}`;

@@ -25,6 +25,7 @@ import { Group, GroupFile } from "./group.ts";
 import { IommuDomain } from "./iommu/iommu_domain.ts";
 import { Iommufd, IommufdFile, type IommufdState } from "./iommu/iommufd.ts";
 import { LockPlan } from "./lock_plan.ts";
+import { ClpFile } from "./s390/clp_file.ts";
 import { listEntries } from "./s390/pci_clp.ts";
 import { type Reaction, reactToAvailability, reactToError } from "./s390/pci_event.ts";
 import { Process } from "./process/process.ts";
@@ -359,6 +360,8 @@ export class Kernel implements PartitionKernel {
         return new EventFdFile(this.eventFd(file.id));
       case "iommufd":
         return new IommufdFile(this, this.iommufds.get(file.id)!);
+      case "clp":
+        return new ClpFile(this);
       case "device":
         return this.#restoredDeviceFile(file);
     }

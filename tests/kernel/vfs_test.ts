@@ -25,7 +25,7 @@ const GETFSUUID = 0x8011_1500;
 const GETFSSYSFSPATH = 0x8111_1501;
 
 /** A descriptor of every kind, each on a rig of its own. */
-const KINDS = ["container", "group", "device", "iommufd", "cdev", "unbound cdev", "eventfd"] as const;
+const KINDS = ["container", "group", "device", "iommufd", "cdev", "unbound cdev", "eventfd", "clp"] as const;
 type Kind = (typeof KINDS)[number];
 
 const choices = (release: string) => ({ kernel: { release } });
@@ -36,6 +36,7 @@ function opened(kind: Kind, release: string): { rig: Rig; fd: number } {
     return { rig, fd: rig[kind] };
   }
   const rig = kind === "unbound cdev" ? new Rig(choices(release)) : Rig.opened("cdev", choices(release));
+  if (kind === "clp") return { rig, fd: rig.process.open("/dev/clp") };
   if (kind === "eventfd") return { rig, fd: rig.process.eventfd() };
   if (kind === "unbound cdev") return { rig, fd: rig.process.open("/dev/vfio/devices/vfio0") };
   return { rig, fd: kind === "cdev" ? rig.device : rig.iommufd };

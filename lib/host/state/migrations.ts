@@ -69,6 +69,7 @@ export const STEPS: readonly Step[] = [
     to: 3,
     fields: [
       ["topology", "kernel.release", "7.1"],
+      ["topology", "machine.storeCharacteristics", "unknown"],
       ["guest/*/kernel", "files[].flags", openFlags],
       ["guest/*/kernel", "dynamicIds", []],
     ],

@@ -170,7 +170,14 @@ const DEVICE = object<DeviceState>({
 
 const FILE = object<FileState>({
   fd: FD,
-  kind: everyWord<FileKind>({ container: true, group: true, device: true, eventfd: true, iommufd: true }),
+  kind: everyWord<FileKind>({
+    container: true,
+    group: true,
+    device: true,
+    eventfd: true,
+    iommufd: true,
+    clp: true,
+  }),
   position: COUNT,
   // O_ACCMODE, O_NONBLOCK and O_LARGEFILE.
   flags: v.pipe(whole(0, 0o104002), v.check((flags) => (flags & ~0o104003) === 0, "are no flags of a file")),

@@ -4,7 +4,7 @@ import type { ErrnoError } from "../errno.ts";
 import { coreError, vfsError } from "../refusal.ts";
 
 /** Kinds of descriptors; the same ioctl number means different things on each. */
-export type FileKind = "container" | "group" | "device" | "eventfd" | "iommufd";
+export type FileKind = "container" | "group" | "device" | "eventfd" | "iommufd" | "clp";
 
 /** Argument of an ioctl: a value, or a struct in the caller's memory. */
 export type IoctlArg = Uint8Array | number;
@@ -115,6 +115,7 @@ const ENOTTY_SOURCES: Readonly<Record<FileKind, string>> = {
   device: "drivers/vfio/vfio_main.c: vfio_device_fops_unl_ioctl",
   iommufd: "drivers/iommu/iommufd/main.c: iommufd_fops_ioctl",
   eventfd: "fs/ioctl.c: vfs_ioctl",
+  clp: "arch/s390/pci/pci_clp.c: clp_misc_ioctl",
 };
 
 /** ENOTTY for an ioctl that this kind of descriptor does not know. */

@@ -7,6 +7,7 @@ import { GroupFile } from "../group.ts";
 import { Iommufd, IommufdFile } from "../iommu/iommufd.ts";
 import type { Kernel } from "../kernel.ts";
 import { coreError } from "../refusal.ts";
+import { ClpFile } from "../s390/clp_file.ts";
 
 /** Opens a node of /dev. @throws {ErrnoError} ENOENT, EBUSY, ENODEV */
 export function openNode(kernel: Kernel, path: string): OpenFile {
@@ -20,6 +21,7 @@ export function openNode(kernel: Kernel, path: string): OpenFile {
     kernel.iommufds.set(iommufd.id, iommufd);
     return new IommufdFile(kernel, iommufd);
   }
+  if (path === "/dev/clp") return new ClpFile(kernel);
   const cdev = /^\/dev\/vfio\/devices\/vfio(0|[1-9]\d*)$/.exec(path)?.[1];
   if (cdev !== undefined) return openCdev(kernel, Number(cdev), path);
   const group = /^\/dev\/vfio\/(0|[1-9]\d*)$/.exec(path)?.[1];
@@ -28,7 +30,7 @@ export function openNode(kernel: Kernel, path: string): OpenFile {
 }
 
 const NODES =
-  "a guest has /dev/vfio/vfio, /dev/iommu, and for a bound function its group and its character device";
+  "a guest has /dev/vfio/vfio, /dev/iommu, /dev/clp, and for a bound function its group and its character device";
 
 /** The character device exists while a vfio driver holds the function. */
 function openCdev(kernel: Kernel, number: number, path: string): OpenFile {

@@ -9,6 +9,7 @@ import type { ErrnoName } from "../errno.ts";
 import type { FileKind, IoctlArg } from "./file.ts";
 import { symbolOf } from "./symbols.ts";
 import * as uapi from "../uapi.ts";
+import { CLP_REQ, CLP_SYNC } from "../s390/clp_file.ts";
 import { FS_UUID, VFS_INT, VFS_IOCTL } from "./vfs_ioctl.ts";
 
 /** Any struct of the ABI. */
@@ -152,6 +153,7 @@ const TABLES: Readonly<Record<FileKind, ReadonlyMap<number, IoctlShape>>> = {
   device: DEVICE,
   iommufd: IOMMUFD,
   eventfd: new Map(),
+  clp: new Map([[CLP_SYNC, shape("CLP_SYNC", CLP_REQ)]]),
 };
 
 /** What is known of an ioctl: its number, and the struct or text that it takes. */
