@@ -1,9 +1,9 @@
 /** System calls on descriptors that say something of the file itself: fcntl, fsync, ftruncate. */
 import { hex } from "../../lib/base/hex.ts";
-import { argument, defineCommand } from "../command.ts";
-import { DESCRIPTOR, findDescriptor } from "../descriptors.ts";
-import { bigNumber } from "../kinds.ts";
-import { parseBigNumber } from "../text/number.ts";
+import { argument, defineCommand } from "../language/command.ts";
+import { DESCRIPTOR, findDescriptor } from "../run/descriptors.ts";
+import { bigNumber } from "../language/kinds.ts";
+import { parseBigNumber } from "../language/number.ts";
 
 const FD = argument(DESCRIPTOR, "descriptor: its number, or what it is of, as fd list shows it");
 /** A length that may be negative, which ftruncate refuses by itself. */

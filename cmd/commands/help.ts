@@ -1,9 +1,9 @@
 import { RELEASES } from "../../lib/vfio/release.ts";
-import { argument, defineCommand, optional } from "../command.ts";
+import { argument, defineCommand, optional } from "../language/command.ts";
 import { completionScript, SHELLS } from "../completion/scripts.ts";
-import { helpText, VERSION } from "../help.ts";
-import { choice, text } from "../kinds.ts";
-import { manualPage } from "../manual.ts";
+import { helpText, VERSION } from "../help/help.ts";
+import { choice, text } from "../language/kinds.ts";
+import { manualPage } from "../help/manual.ts";
 
 export const help = defineCommand({
   name: "help",

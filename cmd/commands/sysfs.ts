@@ -4,12 +4,12 @@ import { noEntry } from "../../lib/vfio/process/nodes.ts";
 import { functionPath } from "../../lib/vfio/sysfs/function_directory.ts";
 import { type Directory, readAttribute, type SysfsNode, writeAttribute } from "../../lib/vfio/sysfs/node.ts";
 import { lookUp } from "../../lib/vfio/sysfs/tree.ts";
-import { argument, defineCommand, type Kind, optional } from "../command.ts";
-import { DATA, number, text } from "../kinds.ts";
-import { type DataSource, isData } from "../text/data.ts";
-import { escapeText } from "../text/diagnostic.ts";
-import { nearest } from "../text/nearest.ts";
-import { withoutZeros } from "../units.ts";
+import { argument, defineCommand, type Kind, optional } from "../language/command.ts";
+import { DATA, number, text } from "../language/kinds.ts";
+import { type DataSource, isData } from "../language/data.ts";
+import { escapeText } from "../output/diagnostic.ts";
+import { nearest } from "../language/nearest.ts";
+import { withoutZeros } from "../output/units.ts";
 
 /** Where a name leads: an absolute path of /sys, or a name in the function's directory. */
 function pathOf({ zdev }: HostFunction, name: string | undefined): string {

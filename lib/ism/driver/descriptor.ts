@@ -210,9 +210,9 @@ export class VfioDescriptor {
     return typeof offset === "bigint" ? BigInt(base) + offset : base + offset;
   }
 
-  /** One pread of `count` bytes. @returns bytes read, fewer at the end of a BAR */
-  read(region: number, offset: Offset, count: Offset, into: Uint8Array): number {
-    return this.#sys.pread(this.fd, into, count, this.positionOf(region, offset));
+  /** One pread of `count` bytes to index `start` of `into`. @returns bytes read, fewer at the end of a BAR */
+  read(region: number, offset: Offset, count: Offset, into: Uint8Array, start = 0): number {
+    return this.#sys.pread(this.fd, into, count, this.positionOf(region, offset), start);
   }
 
   /** One pwrite, and so one store block on a BAR, of `count` bytes of `from` at `start`. @returns bytes written */

@@ -48,6 +48,7 @@ export abstract class OpenFile {
   position = 0;
   /** Access mode and status flags, as F_GETFL tells them. */
   flags: number = OPEN_FLAGS.RDWR | OPEN_FLAGS.LARGEFILE;
+  #references = 0;
   /** pread() and pwrite() work, if there is anything to read and write (FMODE_PREAD, FMODE_PWRITE). */
   readonly positioned: boolean = false;
   /** There is anything to read and write (FMODE_CAN_READ, FMODE_CAN_WRITE). */
@@ -84,6 +85,21 @@ export abstract class OpenFile {
       "This descriptor cannot seek",
       this.positioned && this.hasData ? "pread and pwrite take a position" : undefined,
     );
+  }
+
+  /** One more descriptor refers to the file. */
+  hold(): void {
+    this.#references++;
+  }
+
+  /** One descriptor less; the last one releases the file. */
+  drop(): void {
+    if (--this.#references === 0) this.release();
+  }
+
+  /** More than one descriptor refers to the file. */
+  get shared(): boolean {
+    return this.#references > 1;
   }
 
   /** The last descriptor is closed. */

@@ -4,6 +4,8 @@
  */
 import { SHOWN_BYTES, type SyscallEvent, type Tracer, type TraceValue } from "../../base/trace.ts";
 import { ErrnoError } from "../errno.ts";
+import { type AddressSpace, GuestMemory } from "./address_space.ts";
+import { DescriptorTable, FIRST_FD, MAX_FDS } from "./descriptors.ts";
 import { EventFdFile } from "./eventfd.ts";
 import { type FileState, type IoctlArg, OPEN_FLAGS, type OpenFile } from "./file.ts";
 import { vfsError } from "../refusal.ts";
@@ -24,12 +26,8 @@ import {
   syncFile,
   truncateFile,
 } from "./vfs_checks.ts";
-import { direntBytes, joined, lengths, modeName, plus, shown } from "./shown.ts";
+import { direntBytes, eachSegment, joined, lengths, modeName, plus, shown } from "./buffers.ts";
 import { vfsIoctl } from "./vfs_ioctl.ts";
-
-/** Descriptors below this are stdin, stdout and stderr. */
-const FIRST_FD = 3;
-const MAX_FDS = 1024;
 
 /** What a user-space driver needs of its operating system; the simulated process is one implementation. */
 export type SystemCalls = Pick<
@@ -53,23 +51,28 @@ export interface ProcessState {
   readonly files: readonly FileState[];
 }
 
-/** One driver process. */
+/** One process that a guest's kernel runs; while a call of it is carried out it is the kernel's `current`. */
 export class Process {
   readonly #kernel: Kernel;
   readonly #tracer: Tracer;
-  readonly #files: (OpenFile | undefined)[] = [];
+  readonly descriptors: DescriptorTable;
+  readonly space: AddressSpace;
 
-  constructor(kernel: Kernel, tracer: Tracer) {
+  constructor(
+    kernel: Kernel,
+    tracer: Tracer,
+    descriptors: DescriptorTable = new DescriptorTable(),
+    space: AddressSpace = new GuestMemory(kernel.partition.storage),
+  ) {
     this.#kernel = kernel;
     this.#tracer = tracer;
+    this.descriptors = descriptors;
+    this.space = space;
   }
 
   /** Open descriptors with what they refer to. */
-  *files(): Generator<readonly [fd: number, file: OpenFile]> {
-    for (let fd = FIRST_FD; fd < this.#files.length; fd++) {
-      const file = this.#files[fd];
-      if (file !== undefined) yield [fd, file];
-    }
+  files(): Generator<readonly [fd: number, file: OpenFile]> {
+    return this.descriptors.entries();
   }
 
   /** openat(2) of a device node, with {@linkcode OPEN_FLAGS}. @returns the descriptor */
@@ -78,7 +81,7 @@ export class Process {
     return this.#call("openat", args, () => {
       const file = openNode(this.#kernel, path);
       file.flags = OPEN_FLAGS.LARGEFILE | mode;
-      return this.#install(file);
+      return this.install(file);
     });
   }
 
@@ -100,7 +103,7 @@ export class Process {
     const flags = "O_RDONLY|O_NONBLOCK|O_CLOEXEC|O_DIRECTORY";
     const fd = this.#call("openat", () => ({ path, flags }), () => {
       names = readDirectory(this.#kernel, path);
-      return this.#free();
+      return this.descriptors.free();
     });
     const bytes = names.reduce((sum, name) => sum + direntBytes(name), direntBytes(".") + direntBytes(".."));
     for (const result of [bytes, 0]) {
@@ -116,7 +119,7 @@ export class Process {
     return this.#call(
       "eventfd2",
       () => ({ count: 0 }),
-      () => this.#install(new EventFdFile(this.#kernel.newEventFd())),
+      () => this.install(new EventFdFile(this.#kernel.newEventFd())),
     );
   }
 
@@ -124,19 +127,47 @@ export class Process {
   close(fd: number): number {
     this.#kernel.tick();
     return this.#call("close", () => ({ fd }), () => {
-      const file = this.file(fd);
-      this.#files[fd] = undefined;
-      file.release();
+      this.descriptors.close(fd);
       return 0;
     });
+  }
+
+  /** dup(2): another descriptor of the same open file, with the same position. @throws {ErrnoError} EBADF, EMFILE */
+  dup(fd: number): number {
+    return this.#call("dup", () => ({ fd }), () => this.install(this.file(fd)));
+  }
+
+  /** dup2(2): what `to` referred to before is closed. @throws {ErrnoError} EBADF */
+  dup2(fd: number, to: number): number {
+    return this.#call("dup2", () => ({ fd, to }), () => {
+      const file = this.file(fd);
+      if (fd !== to) this.descriptors.put(to, file);
+      return to;
+    });
+  }
+
+  /** fork(2): a process with the same open files, and with `space` for its copy of the memory. */
+  fork(space: AddressSpace = this.space): Process {
+    const child = new Process(this.#kernel, this.#tracer, this.descriptors.copy(), space);
+    this.#kernel.processes.add(child);
+    return child;
+  }
+
+  /** exit(2): closes what is open. */
+  exit(): void {
+    this.#kernel.current = this;
+    this.descriptors.closeAll();
+    this.#kernel.processes.delete(this);
+    this.#kernel.current = this.#kernel.process;
   }
 
   /** ioctl(2). @throws {ErrnoError} EBADF, ENOTTY, and what the ioctl refuses with */
   ioctl(fd: number, request: number, arg: IoctlArg = 0): number {
     this.#kernel.tick();
+    this.#kernel.current = this;
     const { sink } = this.#tracer;
     if (sink === undefined) return this.#ioctl(fd, request, arg);
-    const kind = this.#files[fd]?.kind;
+    const kind = this.descriptors.find(fd)?.kind;
     const event: SyscallEvent = {
       layer: "syscall",
       op: "ioctl",
@@ -176,15 +207,26 @@ export class Process {
   /** read(2) at the descriptor's own position, which advances by the result. */
   read(fd: number, buffer: Uint8Array, count: Offset): number {
     this.#kernel.tick();
+    return this.#tracer.sink === undefined
+      ? this.#read(fd, buffer, count)
+      : this.#tracedRead(fd, buffer, count);
+  }
+
+  #tracedRead(fd: number, buffer: Uint8Array, count: Offset): number {
     const event: SyscallEvent = { layer: "syscall", op: "read", args: { fd, count } };
     return this.#record(event, () => {
-      const file = this.#directed(fd, "read");
-      const clamped = checkRange(file.position, count);
-      const result = file.read(buffer, clamped, file.position, 0);
-      file.position += result;
+      const result = this.#read(fd, buffer, count);
       event.data = shown(buffer, 0, result);
       return result;
     });
+  }
+
+  #read(fd: number, buffer: Uint8Array, count: Offset): number {
+    const file = this.#directed(fd, "read");
+    const clamped = checkRange(file.position, count);
+    const result = file.read(buffer, clamped, file.position, 0);
+    file.position += result;
+    return result;
   }
 
   /** write(2) at the descriptor's own position, which advances by the result. */
@@ -220,18 +262,14 @@ export class Process {
 
   /** fsync(2). @throws {ErrnoError} EBADF, EINVAL */
   fsync(fd: number): number {
-    return this.#call("fsync", () => ({ fd }), () => {
-      this.file(fd);
-      syncFile();
-    });
+    return this.#call("fsync", () => ({ fd }), () => syncFile(this.file(fd)));
   }
 
   /** ftruncate(2). @throws {ErrnoError} EINVAL, EBADF */
   ftruncate(fd: number, length: Offset): number {
     return this.#call("ftruncate", () => ({ fd, length }), () => {
       checkLength(length);
-      this.file(fd);
-      truncateFile();
+      return truncateFile(this.file(fd));
     });
   }
 
@@ -244,7 +282,7 @@ export class Process {
   preadv(fd: number, segments: readonly Uint8Array[], position: Offset): number {
     return this.#vectorCall("preadv", { fd, iov: lengths(segments), position }, segments, () => {
       checkDirection(this.#positioned(fd, position, "preadv"), "read");
-      return this.#vector(
+      return eachSegment(
         segments,
         (buffer, done) => this.#pread(fd, buffer, buffer.length, plus(position, done), 0),
       );
@@ -255,7 +293,7 @@ export class Process {
   pwritev(fd: number, segments: readonly Uint8Array[], position: Offset): number {
     return this.#vectorCall("pwritev", { fd, iov: lengths(segments), position }, segments, () => {
       checkDirection(this.#positioned(fd, position, "pwritev"), "write");
-      return this.#vector(
+      return eachSegment(
         segments,
         (buffer, done) => this.#pwrite(fd, buffer, buffer.length, plus(position, done), 0),
       );
@@ -267,7 +305,7 @@ export class Process {
     this.#kernel.tick();
     return this.#vectorCall("readv", { fd, iov: lengths(segments) }, segments, () => {
       const file = this.#directed(fd, "read");
-      const total = this.#vector(segments, (buffer, done) => {
+      const total = eachSegment(segments, (buffer, done) => {
         const at = file.position + done;
         return file.read(buffer, checkRange(at, buffer.length), at, 0);
       });
@@ -280,7 +318,7 @@ export class Process {
   writev(fd: number, segments: readonly Uint8Array[]): number {
     return this.#vectorCall("writev", { fd, iov: lengths(segments) }, segments, () => {
       const file = this.#directed(fd, "write");
-      const total = this.#vector(segments, (buffer, done) => {
+      const total = eachSegment(segments, (buffer, done) => {
         const at = file.position + done;
         return file.write(buffer, checkRange(at, buffer.length), at, 0);
       });
@@ -304,23 +342,6 @@ export class Process {
       if (!isWrite) event.data = joined(segments, Math.min(result, SHOWN_BYTES));
       return result;
     });
-  }
-
-  /** Stops at the first short or failed segment; a failure counts only if nothing was done before it. */
-  #vector(segments: readonly Uint8Array[], each: (buffer: Uint8Array, done: number) => number): number {
-    let total = 0;
-    for (const buffer of segments) {
-      let result: number;
-      try {
-        result = each(buffer, total);
-      } catch (error) {
-        if (error instanceof ErrnoError && total > 0) return total;
-        throw error;
-      }
-      total += result;
-      if (result < buffer.length) break;
-    }
-    return total;
   }
 
   /** mmap(2) of anonymous memory, populated: whole pages of zeros. @returns the address; EINVAL, ENOMEM */
@@ -353,24 +374,21 @@ export class Process {
 
   /** The process's own loads and stores: `length` bytes of its memory at `address`, marked dirty if `write`. */
   memory(address: number, length: number, write: boolean): Uint8Array {
-    const buffer = this.#kernel.partition.storage.find(address, length);
-    if (buffer === undefined) {
-      throw vfsError("EFAULT", "user memory", "mm/memory.c: handle_mm_fault", "The address is not mapped");
-    }
-    const offset = address - buffer.address;
-    return buffer.touch(offset, length, write).subarray(offset, offset + length);
+    return this.space.bytes(address, length, write);
   }
 
   /** The open file of a descriptor. @throws {ErrnoError} EBADF */
   file(fd: number): OpenFile {
-    const file = this.#files[fd];
-    if (file === undefined) {
-      throw vfsError("EBADF", "descriptor", "fs/file.c: fdget", `Descriptor ${fd} is not open`);
-    }
-    return file;
+    return this.descriptors.get(fd);
   }
 
+  /**
+   * State for the host file. Which descriptors share an open file is not part of it: no command of ism makes two that do.
+   */
   save(): ProcessState {
+    for (const [fd, { shared }] of this.files()) {
+      if (shared) throw new Error(`Descriptor ${fd} shares its open file, which cannot be saved`);
+    }
     return {
       files: [...this.files()].map(([fd, file]) => ({
         fd,
@@ -387,29 +405,12 @@ export class Process {
   restoreFile(fd: number, file: OpenFile, position: number): void {
     if (fd < FIRST_FD || fd >= MAX_FDS) throw new Error(`Descriptor ${fd} is outside of the process's table`);
     file.position = position;
-    this.#files[fd] = file;
+    this.descriptors.put(fd, file);
   }
 
   /** Gives a file the lowest free descriptor. @throws {ErrnoError} EMFILE */
   install(file: OpenFile): number {
-    return this.#install(file);
-  }
-
-  /** The lowest descriptor that is free. */
-  #free(): number {
-    let fd = FIRST_FD;
-    while (this.#files[fd] !== undefined) fd++;
-    return fd;
-  }
-
-  #install(file: OpenFile): number {
-    const fd = this.#free();
-    if (fd >= MAX_FDS) {
-      file.release();
-      throw vfsError("EMFILE", "descriptors", "fs/file.c: alloc_fd", `All ${MAX_FDS} descriptors are in use`);
-    }
-    this.#files[fd] = file;
-    return fd;
+    return this.descriptors.install(file);
   }
 
   // Apart from the calls themselves: a closure over their parameters would cost an allocation with every call.
@@ -450,6 +451,7 @@ export class Process {
   }
 
   #pread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
+    this.#kernel.current = this;
     const file = this.#positioned(fd, position, "pread");
     checkDirection(file, "read");
     const clamped = checkRange(position, count);
@@ -457,6 +459,7 @@ export class Process {
   }
 
   #pwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
+    this.#kernel.current = this;
     const file = this.#positioned(fd, position, "pwrite");
     checkDirection(file, "write");
     const clamped = checkRange(position, count);
@@ -465,11 +468,13 @@ export class Process {
 
   /** Runs a call, recorded if a trace is taken. */
   #call(op: string, args: () => Record<string, TraceValue>, run: () => number): number {
+    this.#kernel.current = this;
     if (this.#tracer.sink === undefined) return run();
     return this.#record({ layer: "syscall", op, args: args() }, run);
   }
 
   #record(event: SyscallEvent, run: () => number): number {
+    this.#kernel.current = this;
     const { sink } = this.#tracer;
     if (sink === undefined) return run();
     sink.enter(event);

@@ -114,7 +114,7 @@ export function mapFile(file: OpenFile, { length, offset, write, shared }: MapRe
 }
 
 /** fsync(2): no file here has anything to write back. @throws {ErrnoError} EINVAL */
-export function syncFile(): never {
+export function syncFile(_file: OpenFile): never {
   throw vfsError(
     "EINVAL",
     "no fsync",
@@ -123,14 +123,14 @@ export function syncFile(): never {
   );
 }
 
-/** ftruncate(2), a length below 0 first: no file here is a regular one. @throws {ErrnoError} EINVAL */
+/** The check of ftruncate(2) that comes before the descriptor. @throws {ErrnoError} EINVAL */
 export function checkLength(length: Offset): void {
   if (length >= 0) return;
   throw vfsError("EINVAL", "length", "fs/open.c: do_sys_ftruncate", "A file cannot be shorter than 0");
 }
 
-/** @throws {ErrnoError} EINVAL */
-export function truncateFile(): never {
+/** ftruncate(2): no file here is a regular one. @throws {ErrnoError} EINVAL */
+export function truncateFile(_file: OpenFile): never {
   throw vfsError("EINVAL", "no ftruncate", "fs/open.c: do_ftruncate", "Only regular files have a length");
 }
 

@@ -94,7 +94,7 @@ export class ClpFile extends OpenFile {
       );
     }
     const size = cmd === 0 ? 4 : 8;
-    const memory = this.#kernel.process.memory(Number(address), size, true);
+    const memory = this.#kernel.current.memory(Number(address), size, true);
     const view = new DataView(memory.buffer, memory.byteOffset, size);
     if (cmd === 0) view.setInt32(0, Number((INSTALLED >> (MASK_BITS - 1n - BigInt(lps))) & 1n), true);
     else view.setBigUint64(0, INSTALLED, true);
@@ -113,7 +113,7 @@ export class ClpFile extends OpenFile {
         "0 or 2",
       );
     }
-    const block = this.#kernel.process.memory(Number(address), PAGE_SIZE, false).slice();
+    const block = this.#kernel.current.memory(Number(address), PAGE_SIZE, false).slice();
     checkRequest(block, shapes, lps);
     let cc: number;
     try {
@@ -125,7 +125,7 @@ export class ClpFile extends OpenFile {
     if (cc !== CC.OK) {
       throw refuse("EOPNOTSUPP", "clp_pci_command", "condition code", `CLP answered condition code ${cc}`);
     }
-    this.#kernel.process.memory(Number(address), PAGE_SIZE, true).set(block);
+    this.#kernel.current.memory(Number(address), PAGE_SIZE, true).set(block);
     return 0;
   }
 }
