@@ -7,6 +7,7 @@ import { events, irq, irqWait, signal } from "./commands/events.ts";
 import { faultAdd, faultClear, faultList } from "./commands/fault.ts";
 import { fdClose, fdEventfd, fdList, fdLseek, fdMmap, fdOpen, fdWrite } from "./commands/fd.ts";
 import { fdRead } from "./commands/fd_read.ts";
+import { fdFlags, fdFsync, fdFtruncate } from "./commands/fd_calls.ts";
 import { completions, help, man, version } from "./commands/help.ts";
 import {
   hostCheck,
@@ -29,7 +30,7 @@ import { poll } from "./commands/poll.ts";
 import { recv } from "./commands/recv.ts";
 import { send } from "./commands/send.ts";
 import { sleep } from "./commands/sleep.ts";
-import { sysfs } from "./commands/sysfs.ts";
+import { sysfs, sysfsWrite } from "./commands/sysfs.ts";
 import { status } from "./commands/status.ts";
 
 import {
@@ -87,6 +88,7 @@ const ALL: readonly AnyCommand[] = [
   hostDelete,
   bind,
   unbind,
+  sysfsWrite,
   open,
   close,
   reset,
@@ -108,6 +110,9 @@ const ALL: readonly AnyCommand[] = [
   fdLseek,
   fdMmap,
   poll,
+  fdFlags,
+  fdFsync,
+  fdFtruncate,
   fdClose,
   zpciClp,
   zpciConfigure,

@@ -2,8 +2,9 @@
 import { hex } from "../../lib/base/hex.ts";
 import { DeviceFile } from "../../lib/vfio/device_file.ts";
 import { EventFdFile } from "../../lib/vfio/process/eventfd.ts";
+import { OPEN_FLAGS } from "../../lib/vfio/process/file.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
-import { argument, defaulted, defineCommand, type Kind, optional, rest } from "../language/command.ts";
+import { argument, defaulted, defineCommand, flag, type Kind, optional, rest } from "../language/command.ts";
 import { DESCRIPTOR, DESCRIPTOR_KINDS, type DescriptorName, findDescriptor } from "../run/descriptors.ts";
 import { bigNumber, choice, COUNT, DATA, text } from "../language/kinds.ts";
 import { renderTable } from "../output/terminal.ts";
@@ -14,7 +15,7 @@ export const AT = optional(
   bigNumber("POSITION"),
   "at this position, as pread and pwrite do, and not at the descriptor's own",
 );
-const NODES = ["/dev/vfio/vfio", "/dev/vfio/0", "/dev/vfio/devices/vfio0", "/dev/iommu"];
+const NODES = ["/dev/vfio/vfio", "/dev/vfio/0", "/dev/vfio/devices/vfio0", "/dev/iommu", "/dev/clp"];
 
 /** The line `vfio-device-syspath` of a device descriptor's fdinfo (VFIO sheet 1.2). */
 const sysPath = (name: string) => `/sys/devices/pci${name.slice(0, "0001:00".length)}/${name}`;
@@ -61,11 +62,18 @@ export const fdOpen = defineCommand({
   } and the like; the numbers are in "ism sysfs iommu_group" and under vfio-dev. With
 "ism ioctl FD …" this is the whole way in, step by step.`,
   args: { path: argument(text("PATH", NODES), "node of the guest") },
-  options: {},
+  options: {
+    mode: defaulted(choice("MODE", ["ro", "wo", "rw"]), "rw", "O_RDONLY, O_WRONLY or O_RDWR: ro, wo or rw"),
+  },
   access: "write",
-  examples: ["fd open /dev/vfio/vfio", "expect ENOENT fd open /dev/vfio/99"],
-  run({ target }, { path }) {
-    return { fd: processOf(target).open(path) };
+  examples: [
+    "fd open /dev/vfio/vfio",
+    "fd open /dev/vfio/vfio --mode ro",
+    "expect ENOENT fd open /dev/vfio/99",
+  ],
+  run({ target }, { path, mode }) {
+    const modes = { ro: OPEN_FLAGS.RDONLY, wo: OPEN_FLAGS.WRONLY, rw: OPEN_FLAGS.RDWR };
+    return { fd: processOf(target).open(path, modes[mode]) };
   },
   text: ({ fd }) => String(fd),
   value: ({ fd }) => String(fd),
@@ -164,17 +172,20 @@ export const fdMmap = defineCommand({
     `With "anon" in place of a descriptor the process gets memory of its own, whose address IOMMU_IOAS_MAP and
 VFIO_IOMMU_MAP_DMA take; "dma map" does both at once.`,
   args: { fd: argument(FD_OR_ANON, "descriptor, or anon"), length: argument(bigNumber("LENGTH"), "bytes") },
-  options: { offset: defaulted(bigNumber("OFFSET"), 0n, "position in the file") },
+  options: {
+    offset: defaulted(bigNumber("OFFSET"), 0n, "position in the file"),
+    prot: defaulted(choice("PROT", ["r", "rw"]), "rw", "PROT_READ, or PROT_READ|PROT_WRITE: r or rw"),
+    private: flag("MAP_PRIVATE, and not MAP_SHARED"),
+  },
   access: "write",
   examples: ["expect EBADF fd mmap 99 4k", "fd mmap anon 64k"],
-  run({ target }, { fd: which, length, offset }) {
+  run({ target }, { fd: which, length, offset, prot, private: isPrivate }) {
     const fd = findDescriptor(target, which);
     const process = processOf(target);
     if (fd < 0 && length > Number.MAX_SAFE_INTEGER) throw new UsageError("LENGTH is too large");
-    return {
-      fd,
-      address: hex(fd < 0 ? process.mmapAnonymous(Number(length)) : process.mmap(fd, length, offset)),
-    };
+    const how = { write: prot === "rw", shared: !isPrivate };
+    const address = fd < 0 ? process.mmapAnonymous(Number(length)) : process.mmap(fd, length, offset, how);
+    return { fd, address: hex(address) };
   },
   text: ({ address }) => address,
   value: ({ address }) => address,

@@ -11,6 +11,7 @@ import { hex } from "../../lib/base/hex.ts";
 import type { Style } from "./terminal.ts";
 import { escapeText } from "./diagnostic.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
+import { WrittenBackError } from "./written_back.ts";
 
 /** Exit codes of the contract. */
 export const EXIT = {
@@ -109,7 +110,7 @@ export function describeFailure(error: unknown): Failure {
       message,
       hint,
       expectable: rule,
-      fields: { errno, layer, rule, source },
+      fields: { errno, layer, rule, source, ...(error instanceof WrittenBackError ? error.written : {}) },
       refusedBy: `${LAYER_NAMES[layer]} (${source})`,
     };
   }

@@ -14,6 +14,7 @@ export const DESCRIPTOR_KINDS: readonly FileKind[] = [
   "iommufd",
   "eventfd",
   "fault-queue",
+  "clp",
 ];
 
 /** A number, or a kind: the first such descriptor then, the driver's own before others. */

@@ -335,10 +335,13 @@ export class Session {
     if (host === undefined) return undefined;
     const { guest, zdev } = findDevice(host, device ?? this.#defaultDevice ?? "0");
     if (guest.kernel.binding(zdev).driver !== "vfio-pci") return undefined;
+    const bars = guest.kernel.rules.genericBars === "absent"
+      ? "BARs of ISM cannot be mapped (ENODEV)"
+      : "BAR 0 cannot be mapped, and other BARs go through MIO instructions, which ISM does not have (loads give all " +
+        "ones, stores are lost)";
     const note =
-      "vfio-pci holds the function: regions are 2^40 apart, BAR 0 cannot be mapped, and other BARs go " +
-      'through MIO instructions, which ISM does not have (loads give all ones, stores are lost); "ism bind" gives ' +
-      "the function to ism_vfio_pci";
+      `vfio-pci of Linux ${guest.kernel.rules.release} holds the function: regions are 2^40 apart, and ${bars}; ` +
+      '"ism bind" gives the function to ism_vfio_pci';
     return propose(note, { host: this.globals.host, device });
   }
 

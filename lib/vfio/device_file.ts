@@ -9,7 +9,14 @@ import { getIrqInfo, setIrqs } from "./core/irqs.ts";
 import { hotReset, hotResetInfo, ioeventfd, resetDevice } from "./core/resets.ts";
 import type { VfioDevice } from "./device.ts";
 import { ErrnoError } from "./errno.ts";
-import { type CdevState, type FileState, type IoctlArg, notATty, OpenFile } from "./process/file.ts";
+import {
+  type CdevState,
+  type FileState,
+  type IoctlArg,
+  notATty,
+  OPEN_FLAGS,
+  OpenFile,
+} from "./process/file.ts";
 import type { Iommufd } from "./iommu/iommufd.ts";
 import { IommufdFile } from "./iommu/iommufd_file.ts";
 import type { Kernel } from "./kernel.ts";
@@ -48,6 +55,7 @@ const IOCTLS: ReadonlyMap<number, Handler> = new Map<number, Handler>([
 export class DeviceFile extends OpenFile {
   override readonly kind = "device";
   override readonly positioned = true;
+  override readonly hasData = true;
   readonly device: VfioDevice;
   readonly #kernel: Kernel;
   /** Opened as a character device. */
@@ -63,6 +71,8 @@ export class DeviceFile extends OpenFile {
     this.device = device;
     device.descriptors++;
     this.#viaCdev = viaCdev;
+    // A descriptor that the kernel made was not opened by a path.
+    if (!viaCdev) this.flags = OPEN_FLAGS.RDWR;
   }
 
   override get id(): number {

@@ -67,6 +67,7 @@ export class Group {
 /** The descriptor of a group. */
 export class GroupFile extends OpenFile {
   override readonly kind = "group";
+  override readonly positioned = true;
   readonly group: Group;
   readonly #kernel: Kernel;
 

@@ -17,6 +17,7 @@ import { Container, ContainerFile, type ContainerState } from "./iommu/container
 import { Binding, type BindingState } from "./binding.ts";
 import type { DeviceState, VfioDevice } from "./device.ts";
 import { DeviceFile } from "./device_file.ts";
+import { type DynamicId, DynamicIds } from "./dynamic_ids.ts";
 import { ErrnoError } from "./errno.ts";
 import { EventFd, EventFdFile } from "./process/eventfd.ts";
 import type { FileState, OpenFile } from "./process/file.ts";
@@ -27,6 +28,7 @@ import { Iommufd, type IommufdState } from "./iommu/iommufd.ts";
 import { IommufdFile } from "./iommu/iommufd_file.ts";
 import { LockPlan } from "./lock_plan.ts";
 import { tableEnd } from "./s390/aperture.ts";
+import { ClpFile } from "./s390/clp_file.ts";
 import { listEntries } from "./s390/pci_clp.ts";
 import { type Reaction, reactToAvailability, reactToError } from "./s390/pci_event.ts";
 import { Process } from "./process/process.ts";
@@ -83,6 +85,7 @@ export interface KernelState {
   readonly containers: readonly ContainerState[];
   readonly iommufds: readonly IommufdState[];
   readonly bindings: readonly BindingState[];
+  readonly dynamicIds: readonly DynamicId[];
   /** Container of each group by number, or the iommufd that it has for one; null where none is set. */
   readonly groups: readonly (number | null)[];
   readonly devices: readonly DeviceState[];
@@ -113,6 +116,8 @@ export class Kernel implements PartitionKernel {
   locks = new LockPlan();
   /** One per function, in the order of discovery; the index is the number of group and character device. */
   readonly bindings: Binding[] = [];
+  /** Ids that were added to drivers. */
+  readonly dynamicIds = new DynamicIds();
   readonly groups: Group[] = [];
   readonly #zdevs: Zdev[] = [];
   readonly #eventfds = new Map<number, EventFd>();
@@ -340,6 +345,7 @@ export class Kernel implements PartitionKernel {
       containers: [...this.containers.values()].map((container) => container.save()),
       iommufds: [...this.iommufds.values()].map((iommufd) => iommufd.save()),
       bindings: this.bindings.map((binding) => binding.save()),
+      dynamicIds: this.dynamicIds.save(),
       groups: this.groups.map(({ container, iommufd }) => container?.id ?? iommufd?.id ?? null),
       devices: this.#devices().map((device) => device.save()),
       files: [...this.process.save().files],
@@ -357,6 +363,7 @@ export class Kernel implements PartitionKernel {
       this.containers.set(container.id, Container.restore(this, container));
     }
     for (const iommufd of state.iommufds) this.iommufds.set(iommufd.id, Iommufd.restore(this, iommufd));
+    this.dynamicIds.restore(state.dynamicIds);
     state.bindings.forEach((binding, i) => this.bindings[i]!.restore(binding));
     state.groups.forEach((id, i) => {
       if (id === null) return;
@@ -370,7 +377,9 @@ export class Kernel implements PartitionKernel {
     });
     for (const device of state.devices) this.#byFid(device.fid).restore(device);
     for (const file of state.files) {
-      this.process.restoreFile(file.fd, this.#restoredFile(file), file.position);
+      const restored = this.#restoredFile(file);
+      restored.flags = file.flags;
+      this.process.restoreFile(file.fd, restored, file.position);
     }
   }
 
@@ -386,6 +395,8 @@ export class Kernel implements PartitionKernel {
         return new IommufdFile(this, this.iommufds.get(file.id)!);
       case "fault-queue":
         return new FaultQueueFile(this.iommufds.get(file.id)!, file.faultQueue!);
+      case "clp":
+        return new ClpFile(this);
       case "device":
         return this.#restoredDeviceFile(file);
     }

@@ -221,6 +221,8 @@ export const IOEVENTFD = defineStruct("le", 32, {
   data: [16, "big64"],
   fd: [24, "i32"],
 });
+/** Shortest accepted IOEVENTFD argument: up to the descriptor. */
+export const IOEVENTFD_MIN = 28;
 
 /** Payload of feature DMA_BUF; ranges of 16 bytes follow. */
 export const DMA_BUF = defineStruct("le", 16, {
@@ -229,8 +231,6 @@ export const DMA_BUF = defineStruct("le", 16, {
   flags: [8, "u32"],
   count: [12, "u32"],
 });
-/** A range of a BAR that feature DMA_BUF is to export. */
-export const DMA_BUF_RANGE = defineStruct("le", 16, { offset: [0, "big64"], length: [8, "big64"] });
 
 /** Header of DEVICE_FEATURE; the payload follows. */
 export const FEATURE = defineStruct("le", 8, { argsz: [0, "u32"], flags: [4, "u32"] });

@@ -67,11 +67,19 @@ const CALLS: Readonly<Record<string, Rule>> = {
   mmap: ({ args }) =>
     args["fd"] === undefined
       ? ["NULL", String(args["length"]), "PROT_READ|PROT_WRITE", "MAP_PRIVATE|MAP_ANONYMOUS", "-1", "0"]
-      : ["NULL", String(args["length"]), "PROT_READ|PROT_WRITE", "MAP_SHARED", String(args["fd"])].concat(
+      : [
+        "NULL",
+        String(args["length"]),
+        String(args["prot"] ?? "PROT_READ|PROT_WRITE"),
+        String(args["flags"] ?? "MAP_SHARED"),
+        String(args["fd"]),
         valueText("offset", args["offset"]!),
-      ),
+      ],
   munmap: ({ args }) => [valueText("address", args["address"]!), String(args["length"])],
   close: (event) => [fd(event)],
+  fsync: (event) => [fd(event)],
+  ftruncate: (event) => [fd(event), number(event, "length")],
+  fcntl: (event) => [fd(event), String(event.args["command"])],
   ioctl(event) {
     const { args, input, output } = event;
     const parts = [fd(event), requestText(String(args["request"]))];

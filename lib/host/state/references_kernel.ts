@@ -215,7 +215,8 @@ function checkFiles({ zdevs, groups, files }: KernelState, objects: Objects, say
   const openGroups: number[] = [];
   files.forEach(({ kind, id, container, dissolved, cdev, faultQueue }, i) => {
     const path = `files.${i}`;
-    if (!named[kind].has(id)) return say(`${path}.id`, `there is no ${kind} ${id}`);
+    // /dev/clp is of nothing.
+    if (kind !== "clp" && !named[kind].has(id)) return say(`${path}.id`, `there is no ${kind} ${id}`);
     if (cdev !== undefined && kind !== "device") {
       say(`${path}.cdev`, `a descriptor of the kind ${kind} has none`);
     }

@@ -2,6 +2,7 @@
 import * as v from "valibot";
 import { type BindingState, DRIVERS } from "../../vfio/binding.ts";
 import type { ConfigSpaceState } from "../../vfio/config/space.ts";
+import type { DynamicId } from "../../vfio/dynamic_ids.ts";
 import type { ContainerState } from "../../vfio/iommu/container.ts";
 import type { DeviceState } from "../../vfio/device.ts";
 import type { CdevState, FileKind, FileState } from "../../vfio/process/file.ts";
@@ -179,8 +180,11 @@ const FILE = object<FileState>({
     eventfd: true,
     iommufd: true,
     "fault-queue": true,
+    clp: true,
   }),
   position: COUNT,
+  // O_ACCMODE, O_NONBLOCK and O_LARGEFILE.
+  flags: v.pipe(whole(0, 0o104002), v.check((flags) => (flags & ~0o104003) === 0, "are no flags of a file")),
   // The number of a group may be 0.
   id: COUNT,
   container: optional(orNull(ID)),
@@ -207,6 +211,15 @@ export const KERNEL = object<KernelState>({
   containers: list(CONTAINER),
   iommufds: list(IOMMUFD),
   bindings: list(BINDING, { most: MOST }),
+  dynamicIds: list(object<DynamicId>({
+    driver: choice(DRIVERS),
+    vendor: U32,
+    device: U32,
+    subvendor: U32,
+    subdevice: U32,
+    class: U32,
+    classMask: U32,
+  })),
   groups: list(orNull(ID), { most: MOST }),
   devices: list(DEVICE, { most: MOST }),
   files: list(FILE),

@@ -143,6 +143,7 @@ export class Container {
 /** A descriptor of a container. */
 export class ContainerFile extends OpenFile {
   override readonly kind = "container";
+  override readonly positioned = true;
   readonly container: Container;
   readonly #kernel: Kernel;
 

@@ -10,6 +10,7 @@ const RESPONSE_BYTES = 8;
 /** No function here can wait for a page, so nothing is ever read. */
 export class FaultQueueFile extends OpenFile {
   override readonly kind = "fault-queue";
+  override readonly hasData = true;
   readonly #iommufd: Iommufd;
   /** Object id of the queue. */
   readonly #queue: number;

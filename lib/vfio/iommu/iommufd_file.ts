@@ -28,6 +28,7 @@ const COMMANDS: ReadonlyMap<number, Command> = new Map<number, Command>([
 /** A descriptor of /dev/iommu. */
 export class IommufdFile extends OpenFile {
   override readonly kind = "iommufd";
+  override readonly positioned = true;
   readonly iommufd: Iommufd;
   readonly #kernel: Kernel;
 
@@ -45,14 +46,13 @@ export class IommufdFile extends OpenFile {
     return "/dev/iommu";
   }
 
-  /** Only what a virtual IOMMU offers can be mapped, and there is none. @throws {ErrnoError} ENXIO */
-  override mmap(): number {
-    throw coreError(
-      "ENXIO",
-      "no mmap",
-      `${IOMMUFD_SOURCE}/main.c: iommufd_fops_mmap`,
-      "Nothing of an iommufd can be mapped",
-    );
+  /** Only what a virtual IOMMU offers can be mapped, shared, and there is none. @throws {ErrnoError} EINVAL, ENXIO */
+  override mmap(shared: boolean): number {
+    const source = `${IOMMUFD_SOURCE}/main.c: iommufd_fops_mmap`;
+    if (!shared) {
+      throw coreError("EINVAL", "private mapping", source, "An iommufd is mapped shared and writable");
+    }
+    throw coreError("ENXIO", "no mmap", source, "Nothing of an iommufd can be mapped");
   }
 
   override ioctl(request: number, arg: IoctlArg): number {

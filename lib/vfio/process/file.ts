@@ -13,7 +13,7 @@ export function pollText(events: number): string {
 }
 
 /** Kinds of descriptors; the same ioctl number means different things on each. */
-export type FileKind = "container" | "group" | "device" | "eventfd" | "iommufd" | "fault-queue";
+export type FileKind = "container" | "group" | "device" | "eventfd" | "iommufd" | "fault-queue" | "clp";
 
 /** Argument of an ioctl: a value, or a struct in the caller's memory. */
 export type IoctlArg = Uint8Array | number;
@@ -30,12 +30,24 @@ export interface CdevState {
   /** It was attached with PASID 0. */
   readonly pasid: boolean;
 }
+/** Flags of open(2) and F_GETFL (include/uapi/asm-generic/fcntl.h). */
+export const OPEN_FLAGS = {
+  ACCMODE: 3,
+  RDONLY: 0,
+  WRONLY: 1,
+  RDWR: 2,
+  NONBLOCK: 0o4000,
+  /** Set in every file that was opened by its path, on a 64-bit system. */
+  LARGEFILE: 0o100000,
+} as const;
 
 /** A file in the host file; the fields depend on the kind. */
 export interface FileState {
   readonly fd: number;
   readonly kind: FileKind;
   readonly position: number;
+  /** As F_GETFL tells them. */
+  readonly flags: number;
   /** Container id, group number, function id, eventfd id or iommufd id. */
   readonly id: number;
   /** Container that a group is attached to. */
@@ -57,16 +69,20 @@ export abstract class OpenFile {
   abstract readonly path: string;
   /** File position of read() and write(). */
   position = 0;
+  /** Access mode and status flags, as F_GETFL tells them. */
+  flags: number = OPEN_FLAGS.RDWR | OPEN_FLAGS.LARGEFILE;
   #references = 0;
-  /** pread() and pwrite() work (FMODE_PREAD, FMODE_PWRITE). */
+  /** pread() and pwrite() work, if there is anything to read and write (FMODE_PREAD, FMODE_PWRITE). */
   readonly positioned: boolean = false;
+  /** There is anything to read and write (FMODE_CAN_READ, FMODE_CAN_WRITE). */
+  readonly hasData: boolean = false;
 
-  /** Reads `count` bytes into the caller's buffer from index `start`. */
+  /** Reads `count` bytes into the caller's buffer from index `start`; only of a file that has data. */
   read(_buffer: Uint8Array, _count: number, _position: number, _start: number): number {
     throw noOperation("read");
   }
 
-  /** Writes `count` bytes of the caller's buffer from index `start`. */
+  /** Writes `count` bytes of the caller's buffer from index `start`; only to a file that has data. */
   write(_buffer: Uint8Array, _count: number, _position: number, _start: number): number {
     throw noOperation("write");
   }
@@ -80,8 +96,11 @@ export abstract class OpenFile {
     return POLL.IN | POLL.OUT | POLL.RDNORM | POLL.WRNORM;
   }
 
-  /** Maps the file: ENODEV for a file that has no such operation, as containers, groups and eventfds have none. */
-  mmap(): number {
+  /**
+   * Maps the file, shared and writable or not: ENODEV for a file that has no such operation, as containers, groups and
+   * eventfds have none.
+   */
+  mmap(_shared: boolean): number {
     throw vfsError("ENODEV", "no mmap", "mm/mmap.c: do_mmap", "This descriptor cannot be mapped");
   }
 
@@ -92,7 +111,7 @@ export abstract class OpenFile {
       "not seekable",
       "fs/read_write.c: ksys_lseek",
       "This descriptor cannot seek",
-      this.positioned ? "pread and pwrite take a position" : undefined,
+      this.positioned && this.hasData ? "pread and pwrite take a position" : undefined,
     );
   }
 
@@ -120,7 +139,8 @@ export abstract class OpenFile {
   }
 }
 
-function noOperation(op: string): ErrnoError {
+/** The refusal of a file that has nothing to read or to write. */
+export function noOperation(op: "read" | "write"): ErrnoError {
   return vfsError(
     "EINVAL",
     "no such operation",
@@ -140,6 +160,7 @@ const ENOTTY_SOURCES: Readonly<Record<FileKind, string>> = {
   iommufd: "drivers/iommu/iommufd/main.c: iommufd_fops_ioctl",
   eventfd: "fs/ioctl.c: vfs_ioctl",
   "fault-queue": "fs/ioctl.c: vfs_ioctl",
+  clp: "arch/s390/pci/pci_clp.c: clp_misc_ioctl",
 };
 
 /** ENOTTY for an ioctl that this kind of descriptor does not know. */

@@ -10,6 +10,7 @@ import { IommufdFile } from "../iommu/iommufd_file.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Zdev } from "../s390/zdev.ts";
 import { coreError } from "../refusal.ts";
+import { ClpFile } from "../s390/clp_file.ts";
 
 /** Opens a node of /dev. @throws {ErrnoError} ENOENT, EBUSY, ENODEV */
 export function openNode(kernel: Kernel, path: string): OpenFile {
@@ -23,6 +24,7 @@ export function openNode(kernel: Kernel, path: string): OpenFile {
     kernel.iommufds.set(iommufd.id, iommufd);
     return new IommufdFile(kernel, iommufd);
   }
+  if (path === "/dev/clp") return new ClpFile(kernel);
   const cdev = /^\/dev\/vfio\/devices\/vfio(0|[1-9]\d*)$/.exec(path)?.[1];
   if (cdev !== undefined) return openCdev(kernel, Number(cdev), path);
   const group = /^\/dev\/vfio\/(0|[1-9]\d*)$/.exec(path)?.[1];
@@ -31,7 +33,7 @@ export function openNode(kernel: Kernel, path: string): OpenFile {
 }
 
 const NODES =
-  "a guest has /dev/vfio/vfio, /dev/iommu, and for a bound function its group and its character device";
+  "a guest has /dev/vfio/vfio, /dev/iommu, /dev/clp, and for a bound function its group and its character device";
 
 /** What to do where a node is missing: bind the function that it would be of, if there is one. */
 export function hintFor(kernel: Kernel, zdev: Zdev | undefined): string {

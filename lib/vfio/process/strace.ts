@@ -9,6 +9,8 @@ import type { ErrnoName } from "../errno.ts";
 import type { FileKind, IoctlArg } from "./file.ts";
 import { symbolOf } from "./symbols.ts";
 import * as uapi from "../uapi.ts";
+import { CLP_REQ, CLP_SYNC } from "../s390/clp_file.ts";
+import { FS_UUID, VFS_INT, VFS_IOCTL } from "./vfs_ioctl.ts";
 
 /** Any struct of the ABI. */
 export type AnyStruct = Struct<Record<string, FieldRow>>;
@@ -174,6 +176,15 @@ const IOMMUFD: ReadonlyMap<number, IoctlShape> = new Map([
   ...CONTAINER,
 ]);
 
+/** What every kind of descriptor knows, because the VFS answers it. */
+const VFS: ReadonlyMap<number, IoctlShape> = new Map<number, IoctlShape>([
+  ...Object.entries(VFS_IOCTL).map(([name, request]) => [request, shape(name)] as const),
+  [VFS_IOCTL.FIONBIO, shape("FIONBIO", VFS_INT)],
+  [VFS_IOCTL.FIOASYNC, shape("FIOASYNC", VFS_INT)],
+  [VFS_IOCTL.FIGETBSZ, shape("FIGETBSZ", VFS_INT, ["value"])],
+  [VFS_IOCTL.FS_IOC_GETFSUUID, shape("FS_IOC_GETFSUUID", FS_UUID, ["len", "uuid"])],
+]);
+
 const TABLES: Readonly<Record<FileKind, ReadonlyMap<number, IoctlShape>>> = {
   container: CONTAINER,
   group: GROUP,
@@ -181,6 +192,7 @@ const TABLES: Readonly<Record<FileKind, ReadonlyMap<number, IoctlShape>>> = {
   iommufd: IOMMUFD,
   eventfd: new Map(),
   "fault-queue": new Map(),
+  clp: new Map([[CLP_SYNC, shape("CLP_SYNC", CLP_REQ)]]),
 };
 
 /** What is known of an ioctl: its number, and the struct or text that it takes. */
@@ -190,9 +202,13 @@ export interface KnownIoctl {
   readonly text: boolean;
 }
 
+function shapeOf(kind: FileKind | undefined, request: number): IoctlShape | undefined {
+  return kind === undefined ? undefined : VFS.get(request) ?? TABLES[kind].get(request);
+}
+
 /** An ioctl of a kind of descriptor, by name or by number. */
 export function findIoctl(kind: FileKind, which: string | number): KnownIoctl | undefined {
-  for (const [request, { name, struct, text }] of TABLES[kind]) {
+  for (const [request, { name, struct, text }] of [...VFS, ...TABLES[kind]]) {
     if (which === name || which === request) return { request, struct, text: text === true };
   }
   return undefined;
@@ -200,12 +216,12 @@ export function findIoctl(kind: FileKind, which: string | number): KnownIoctl | 
 
 /** Names of the ioctls of a kind of descriptor. */
 export function ioctlNames(kind: FileKind): string[] {
-  return [...TABLES[kind].values()].map(({ name }) => name);
+  return [...TABLES[kind].values(), ...VFS.values()].map(({ name }) => name);
 }
 
 /** The name of an ioctl on a kind of descriptor, or its number. */
 export function ioctlName(kind: FileKind | undefined, request: number): string {
-  const known = kind === undefined ? undefined : TABLES[kind].get(request);
+  const known = shapeOf(kind, request);
   return known?.name ?? `0x${request.toString(16)}`;
 }
 
@@ -215,7 +231,7 @@ export function ioctlInput(
   request: number,
   arg: IoctlArg,
 ): Record<string, TraceValue> {
-  const known = kind === undefined ? undefined : TABLES[kind].get(request);
+  const known = shapeOf(kind, request);
   if (typeof arg === "number") {
     const name = known === undefined ? undefined : symbolOf(known.name, "arg", arg);
     return name !== undefined ? { arg: { value: arg, name } } : arg === 0 ? {} : { arg };
@@ -270,7 +286,7 @@ export function ioctlOutput(
   arg: IoctlArg,
   error?: string,
 ): Record<string, TraceValue> | undefined {
-  const known = kind === undefined || typeof arg === "number" ? undefined : TABLES[kind].get(request);
+  const known = typeof arg === "number" ? undefined : shapeOf(kind, request);
   if (error !== undefined && WRITTEN_WITH[known?.name ?? ""] !== error) return undefined;
   if (known?.struct === undefined || known.out!.length === 0) return undefined;
   return fields(known, arg as Uint8Array, (name) => known.out!.includes(name));
