@@ -68,6 +68,7 @@ export const STEPS: readonly Step[] = [
     to: 3,
     fields: [
       ["topology", "kernel.release", "7.1"],
+      ["adapter/*", "statistics.ieqFull", 0],
     ],
     rows: [],
   },
