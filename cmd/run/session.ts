@@ -1,13 +1,11 @@
-/**
- * A run of the program: the host file, transactions around commands, variables, and what is printed.
- */
+/** A run of the program: the host file, transactions around commands, variables, and what is printed. */
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import { type HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
 import { TRACE_LAYERS } from "../../lib/base/trace.ts";
 import type { Context, Result } from "../language/command.ts";
 import { blame } from "./damage.ts";
 import { findDevice } from "./device.ts";
-import { describeFailure, EXIT, type Failure, isKept } from "../output/failure.ts";
+import { describeFailure, EXIT, type Failure, isInterrupted, isKept } from "../output/failure.ts";
 import { FILES_WITHOUT_STDIN, PROCESS_FILES } from "./files.ts";
 import { openFirst, opensFunction } from "./opening.ts";
 import { driverNote, explanation } from "./explanation.ts";
@@ -86,7 +84,6 @@ export class Session {
 
   /** Runs one line, prints its outcome. @returns the exit code */
   async runLine(invocation: Invocation, place?: LinePlace): Promise<number> {
-    const name = invocation.command!.name;
     const globals = this.#lineGlobals(invocation, this.globals);
     const flush = globals.json || globals.traceFile !== undefined
       ? undefined
@@ -104,8 +101,9 @@ export class Session {
     } catch (thrown) {
       const failure = proposeIn(describeFailure(await this.blame(thrown)), globals);
       // What lines before this one printed is undone with them.
-      if (!isKept(failure.exit) && !globals.keepGoing) this.terminal.discard();
-      this.#output.failure(name, failure, globals, trace, place);
+      const goesOn = globals.keepGoing && !isInterrupted(failure.exit);
+      if (!isKept(failure.exit) && !goesOn) this.terminal.discard();
+      this.#output.failure(invocation.command!.name, failure, globals, trace, place);
       return failure.exit;
     } finally {
       if (trace !== undefined) this.#trace?.add(trace);
