@@ -40,7 +40,7 @@ function describe(target: HostFunction) {
       unread: unreadEvents(target),
       hidden: hiddenEvents(target),
     },
-    ieq_full: adapter.statistics.ieqFull ?? 0,
+    ieq_full: adapter.statistics.ieqFull,
     ieq_overflows: adapter.statistics.ieqOverflows,
     dmbs: [...adapter.dmbs.values()].map(({ token, sbaIndex, iova, length, rgid }) => ({
       token: hex(token),

@@ -332,3 +332,8 @@ export function bindGlobals({ globals }: Invocation, lookup: Lookup): Globals {
   }
   return values as unknown as Globals;
 }
+
+/** The command line behind all prefixes. */
+export function innermost(invocation: Invocation): Invocation {
+  return invocation.inner === undefined ? invocation : innermost(invocation.inner);
+}

@@ -4,8 +4,8 @@ import { EXIT, isInterrupted, isKept } from "../output/failure.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_SCRIPT_LINES, MAX_SCRIPT_WORDS, MAX_TEXT_LINES } from "../language/limits.ts";
 import type { LinePlace } from "../output/report.ts";
-import { innermost, type Session } from "./session.ts";
-import { type Invocation, parseLine } from "../language/parse.ts";
+import type { Session } from "./session.ts";
+import { innermost, type Invocation, parseLine } from "../language/parse.ts";
 import { PlacedError } from "../output/diagnostic.ts";
 import { UsageError } from "../language/usage_error.ts";
 import {
@@ -148,7 +148,7 @@ export async function runScript(session: Session, lines: readonly ScriptLine[]):
   const whole = !commitEach &&
     lines.some(({ invocation }) => innermost(invocation).command!.access !== "none");
   let first: number = EXIT.OK;
-  if (whole) session.begin("write");
+  if (whole) session.transactions.begin("write");
   let keep = false;
   using yielding = new Yielding();
   try {
@@ -164,7 +164,7 @@ export async function runScript(session: Session, lines: readonly ScriptLine[]):
     }
     keep = !isInterrupted(code) && (isKept(first) || keepGoing);
   } finally {
-    if (whole) session.end({ commit: keep && !dryRun });
+    if (whole) session.transactions.end({ commit: keep && !dryRun });
   }
   return first;
 }

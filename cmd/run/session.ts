@@ -1,21 +1,29 @@
-/**
- * A run of the program: the host file, transactions around commands, variables, and what is printed.
- */
+/** A run of the program: the host file, transactions around commands, variables, and what is printed. */
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import { type HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
 import { TRACE_LAYERS } from "../../lib/base/trace.ts";
-import type { AnyCommand, Context, Result } from "../language/command.ts";
+import type { Context, Result } from "../language/command.ts";
 import { blame } from "./damage.ts";
 import { findDevice } from "./device.ts";
-import { describeFailure, EXIT, type Failure, failureJson, isKept } from "../output/failure.ts";
+import { describeFailure, EXIT, type Failure, isInterrupted, isKept } from "../output/failure.ts";
 import { FILES_WITHOUT_STDIN, PROCESS_FILES } from "./files.ts";
+import { openFirst, opensFunction } from "./opening.ts";
+import { driverNote, explanation } from "./explanation.ts";
 import { HostPlace } from "./host_place.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_REPEATS } from "../language/limits.ts";
 import { filesOf } from "../language/kinds.ts";
 import { LineOutput } from "./line_output.ts";
-import { propose, proposeIn } from "../output/proposal.ts";
-import { bindGlobals, bindValues, type Globals, type Invocation, type Lookup } from "../language/parse.ts";
+import { proposeIn } from "../output/proposal.ts";
+import {
+  bindGlobals,
+  bindValues,
+  type Globals,
+  innermost,
+  type Invocation,
+  type Lookup,
+} from "../language/parse.ts";
+import { Transactions } from "./transactions.ts";
 import { checkExpectation } from "./expectation.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
@@ -37,14 +45,13 @@ export class Session {
   readonly globals: Globals;
   /** The host file. */
   readonly place: HostPlace;
+  readonly transactions: Transactions;
   readonly #defaultDevice: string | undefined;
   readonly #variables = new Map<string, string>();
   readonly #output: LineOutput;
   readonly #trace: TraceFile | undefined = undefined;
   /** Product of the counts of all `repeat` around what is running. */
   #repeats = 1;
-  /** The host of the transaction that is open. */
-  #host: Host | undefined = undefined;
   /** Standard input holds the lines, so that no command may read it: set by the shell. */
   stdinIsLines = false;
   /** What the last line came to; undefined if it failed. */
@@ -54,10 +61,12 @@ export class Session {
     terminal: ProcessTerminal,
     globals: Globals,
     environment: { readonly hostPath: string | undefined; readonly device: string | undefined },
+    place = new HostPlace(globals.host, environment.hostPath, globals.dryRun),
   ) {
     this.terminal = terminal;
     this.globals = globals;
-    this.place = new HostPlace(globals.host, environment.hostPath, globals.dryRun);
+    this.place = place;
+    this.transactions = new Transactions(this.place, terminal, globals.dryRun);
     this.#output = new LineOutput(terminal);
     this.#defaultDevice = globals.device ?? environment.device;
     if (globals.traceFile !== undefined) {
@@ -75,7 +84,6 @@ export class Session {
 
   /** Runs one line, prints its outcome. @returns the exit code */
   async runLine(invocation: Invocation, place?: LinePlace): Promise<number> {
-    const name = invocation.command!.name;
     const globals = this.#lineGlobals(invocation, this.globals);
     const flush = globals.json || globals.traceFile !== undefined
       ? undefined
@@ -93,8 +101,9 @@ export class Session {
     } catch (thrown) {
       const failure = proposeIn(describeFailure(await this.blame(thrown)), globals);
       // What lines before this one printed is undone with them.
-      if (!isKept(failure.exit) && !globals.keepGoing) this.terminal.discard();
-      this.#output.failure(name, failure, globals, trace, place);
+      const goesOn = globals.keepGoing && !isInterrupted(failure.exit);
+      if (!isKept(failure.exit) && !goesOn) this.terminal.discard();
+      this.#output.failure(invocation.command!.name, failure, globals, trace, place);
       return failure.exit;
     } finally {
       if (trace !== undefined) this.#trace?.add(trace);
@@ -125,8 +134,8 @@ export class Session {
     if (access === "none" || access === "file" || access === "wait") {
       return await this.#perform(invocation, globals, trace);
     }
-    if (this.#host !== undefined) return await this.#perform(invocation, globals, trace);
-    this.begin(access === "read" ? "read" : "write");
+    if (this.transactions.host !== undefined) return await this.#perform(invocation, globals, trace);
+    this.transactions.begin(access === "read" ? "read" : "write");
     let keep = false;
     try {
       const result = await this.#perform(invocation, globals, trace);
@@ -136,48 +145,16 @@ export class Session {
       keep = isKept(describeFailure(error).exit);
       throw error;
     } finally {
-      this.end({ commit: keep && access === "write" && !globals.dryRun, unchanged: access === "read" });
+      this.transactions.end({
+        commit: keep && access === "write" && !globals.dryRun,
+        unchanged: access === "read",
+      });
     }
   }
 
   /** The error, or what is wrong with the host file if that explains it. */
   async blame(error: unknown): Promise<unknown> {
     return await blame(error, this.place.opened);
-  }
-
-  /** Begins a transaction that covers the lines until {@linkcode end}. @throws {HostFileError} */
-  begin(mode: "read" | "write"): void {
-    this.#host = this.#begin(mode);
-  }
-
-  /** Ends the transaction. @throws {HostFileError} if it cannot be committed */
-  end({ commit, unchanged = false }: { readonly commit: boolean; readonly unchanged?: boolean }): void {
-    const host = this.#host;
-    this.#host = undefined;
-    if (host !== undefined) this.#finish(host, { commit, unchanged });
-  }
-
-  /** Begins a transaction. What only looks, or is undone anyway, may be printed at once. */
-  #begin(mode: "read" | "write"): Host {
-    const host = this.place.store.begin(mode);
-    if (mode === "write" && !this.globals.dryRun) this.terminal.hold();
-    return host;
-  }
-
-  /** Ends a transaction, and prints what belongs to it once it is durable; nothing if it is undone. */
-  #finish(
-    host: Host,
-    { commit, unchanged }: { readonly commit: boolean; readonly unchanged: boolean },
-  ): void {
-    try {
-      if (commit) this.place.store.commit(host);
-      else this.place.store.rollback({ unchanged });
-    } catch (error) {
-      this.terminal.discard();
-      throw error;
-    }
-    if (commit) this.terminal.release();
-    else this.terminal.discard();
   }
 
   async #perform(
@@ -199,38 +176,17 @@ export class Session {
     if (this.#trace !== undefined) { for (const path of filesOf(command!, values)) this.#trace.refuse(path); }
     const context = this.#context(globals, trace);
     // A command that looks at no function still says when there is none of that name.
-    if (this.#host !== undefined && globals.device !== undefined) void context.target;
-    const tracer = this.#host?.tracer;
-    if (trace !== undefined && !globals.json && globals.traceFile === undefined) {
-      this.#openFirst(command!, context, trace);
-    }
+    if (this.transactions.host !== undefined && globals.device !== undefined) void context.target;
+    const tracer = this.transactions.host?.tracer;
+    const isRead = trace !== undefined && !globals.json && globals.traceFile === undefined;
+    // The context knows a function only where the command has a transaction.
+    if (isRead && tracer !== undefined && opensFunction(command!)) openFirst(context.target, tracer, trace);
     if (tracer !== undefined) tracer.sink = trace;
     try {
       const result = await command!.run(context, values);
       return { result, innermost: result };
     } finally {
       if (tracer !== undefined) tracer.sink = undefined;
-    }
-  }
-
-  /**
-   * Opens the function before a command whose trace people read: what opening it takes is one line then, and not a
-   * hundred. `open --trace` shows it all.
-   */
-  #openFirst(command: AnyCommand, context: Context, trace: TraceCollector): void {
-    // The context knows a function only where the command has a transaction.
-    if (this.#host === undefined || !opensFunction(command)) return;
-    const { target } = context;
-    if (target.driver.isOpen) return;
-    const opening = new TraceCollector(TRACE_LAYERS);
-    this.#host.tracer.sink = opening;
-    try {
-      void target.driver.descriptor;
-      trace.note(
-        `opens the function: ${opening.count("syscall")} system calls, ${opening.count("insn")} instructions`,
-      );
-    } finally {
-      this.#host.tracer.sink = undefined;
     }
   }
 
@@ -281,15 +237,16 @@ export class Session {
       throw new UsageError(`${around} times ${count} runs are too many; the most is ${MAX_REPEATS}`);
     }
     let last: Outcome | undefined;
+    let done = 0;
+    const what = () =>
+      ` after ${done} of ${count} runs; ${
+        this.transactions.host === undefined ? "they are kept" : "nothing of them is kept"
+      }`;
     using yielding = new Yielding();
     try {
       this.#repeats *= count;
-      for (let i = 0; i < count; i++) {
-        await yielding.now(() =>
-          ` after ${i} of ${count} runs; ${
-            this.#host === undefined ? "they are kept" : "nothing of them is kept"
-          }`
-        );
+      for (; done < count; done++) {
+        await yielding.now(what);
         last = await this.#perform(inner, globals, trace);
         if (!globals.json) this.#output.text(inner.command!, last.result, globals);
       }
@@ -301,12 +258,12 @@ export class Session {
 
   /** Runs a command on a copy of the host and tells what came of it. */
   async #explain(inner: Invocation, globals: Globals): Promise<Outcome> {
-    const real = this.#host;
+    const real = this.transactions.host;
     const trace = new TraceCollector(TRACE_LAYERS);
     const explained = innermost(inner).command!.name;
     let failure: Failure | undefined;
     try {
-      this.#host = real?.fork();
+      this.transactions.host = real?.fork();
       // Opening is a matter of its own; what the command does with an open function is what is asked.
       if (opensFunction(innermost(inner).command!)) {
         void this.#context(globals, undefined).target.driver.descriptor;
@@ -316,33 +273,11 @@ export class Session {
       failure = proposeIn(describeFailure(error), globals);
       if (failure.exit !== EXIT.REFUSED && failure.exit !== EXIT.EXPECT) throw error;
     } finally {
-      this.#host = real;
+      this.transactions.host = real;
     }
-    const result = {
-      explained,
-      outcome: failure === undefined ? "done" : "refused",
-      error: failure === undefined ? null : failureJson(failure),
-      refused_by: failure?.refusedBy ?? null,
-      hint: failure?.hint ?? this.#driverNote(globals, real) ?? null,
-      instructions: trace.count("insn"),
-      lines: trace.text().split("\n").filter((line) => line !== ""),
-    };
-    return { result, innermost: undefined };
-  }
-
-  /** Why a function in the hands of the generic driver behaves as it does. */
-  #driverNote({ device }: Globals, host: Host | undefined): string | undefined {
-    if (host === undefined) return undefined;
-    const { guest, zdev } = findDevice(host, device ?? this.#defaultDevice ?? "0");
-    if (guest.kernel.binding(zdev).driver !== "vfio-pci") return undefined;
-    const bars = guest.kernel.rules.genericBars === "absent"
-      ? "BARs of ISM cannot be mapped (ENODEV)"
-      : "BAR 0 cannot be mapped, and other BARs go through MIO instructions, which ISM does not have (loads give all " +
-        "ones, stores are lost)";
-    const note =
-      `vfio-pci of Linux ${guest.kernel.rules.release} holds the function: regions are 2^40 apart, and ${bars}; ` +
-      '"ism bind" gives the function to ism_vfio_pci';
-    return propose(note, { host: this.globals.host, device });
+    const which = globals.device ?? this.#defaultDevice ?? "0";
+    const note = () => real === undefined ? undefined : driverNote(findDevice(real, which), globals);
+    return { result: explanation(explained, failure, trace, note), innermost: undefined };
   }
 
   get #files(): DataIo {
@@ -359,12 +294,12 @@ export class Session {
   #context(globals: Globals, trace: TraceCollector | undefined): Context {
     const which = globals.device ?? this.#defaultDevice ?? "0";
     const current = () => {
-      if (this.#host === undefined) throw new Error("The command declares no access to the host");
-      return this.#host;
+      if (this.transactions.host === undefined) throw new Error("The command declares no access to the host");
+      return this.transactions.host;
     };
     const store = () => this.place.store;
     const path = () => this.place.path;
-    const shared = () => this.#host === undefined && this.place.path !== MEMORY_HOST;
+    const shared = () => this.transactions.host === undefined && this.place.path !== MEMORY_HOST;
     return {
       terminal: this.terminal,
       verbose: globals.verbose,
@@ -389,69 +324,27 @@ export class Session {
       get shared(): boolean {
         return shared();
       },
-      transact: (work, { keepRefused = false } = {}) => this.#transact(work, which, trace, keepRefused),
-      transactLong: (work) => this.#transactLong(work, which, trace),
+      transact: (work, { keepRefused = false } = {}) =>
+        this.transactions.run(
+          (host) => {
+            host.tracer.sink = trace;
+            try {
+              return work(findDevice(host, which), host);
+            } finally {
+              host.tracer.sink = undefined;
+            }
+          },
+          keepRefused,
+        ),
+      transactLong: (work) =>
+        this.transactions.runLong(async (host) => {
+          host.tracer.sink = trace;
+          try {
+            return await work(findDevice(host, which), host);
+          } finally {
+            host.tracer.sink = undefined;
+          }
+        }),
     };
   }
-
-  /** One transaction of a command that waits; part of the script's if one is open. */
-  #transact<Of>(
-    work: (target: HostFunction, host: Host) => Of,
-    which: string,
-    trace: TraceCollector | undefined,
-    keepRefused: boolean,
-  ): Of {
-    const host = this.#join(trace);
-    let done = false;
-    try {
-      const result = work(findDevice(host, which), host);
-      done = true;
-      return result;
-    } catch (error) {
-      done = keepRefused && isKept(describeFailure(error).exit);
-      throw error;
-    } finally {
-      this.#leave(host, done);
-    }
-  }
-
-  /** As {@linkcode #transact}, for work that lets Ctrl-C in. */
-  async #transactLong<Of>(
-    work: (target: HostFunction, host: Host) => Promise<Of>,
-    which: string,
-    trace: TraceCollector | undefined,
-  ): Promise<Of> {
-    const host = this.#join(trace);
-    let done = false;
-    try {
-      const result = await work(findDevice(host, which), host);
-      done = true;
-      return result;
-    } finally {
-      this.#leave(host, done);
-    }
-  }
-
-  #join(trace: TraceCollector | undefined): Host {
-    const host = this.#host ?? this.#begin("write");
-    host.tracer.sink = trace;
-    return host;
-  }
-
-  #leave(host: Host, done: boolean): void {
-    host.tracer.sink = undefined;
-    if (this.#host === undefined) {
-      this.#finish(host, { commit: done && !this.globals.dryRun, unchanged: false });
-    }
-  }
-}
-
-/** The command acts on an open function, which is opened for it. */
-function opensFunction({ access, group }: AnyCommand): boolean {
-  return access === "write" && (group === "access" || group === "ism");
-}
-
-/** The command line behind all prefixes. */
-export function innermost(invocation: Invocation): Invocation {
-  return invocation.inner === undefined ? invocation : innermost(invocation.inner);
 }

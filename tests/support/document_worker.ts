@@ -57,14 +57,12 @@ class MadePlace extends HostPlace {
 
 /** A session on such a host. */
 class HostSession extends Session {
-  override readonly place: HostPlace;
   readonly made: HostStore;
 
   constructor(terminal: ProcessTerminal, host: Host) {
     const words = ["--host", MEMORY_HOST, "list"].map((text, i) => literalWord(text, i + 1));
     const globals = bindGlobals(parseLine(words, COMMANDS, { inScript: false }), () => undefined);
-    super(terminal, globals, { hostPath: MEMORY_HOST, device: undefined });
-    this.place = new MadePlace(host);
+    super(terminal, globals, { hostPath: MEMORY_HOST, device: undefined }, new MadePlace(host));
     this.made = this.place.store;
   }
 }
@@ -98,13 +96,13 @@ async function work(host: Host): Promise<string | undefined> {
     const wrong = fault(code, terminal.said, performance.now() - started);
     return { code, wrong: wrong === undefined ? undefined : `${line}: ${wrong}` };
   };
-  session.begin("write");
+  session.transactions.begin("write");
   for (const line of linesFor(host)) {
     const { code, wrong } = await run(line);
     if (wrong !== undefined) return wrong;
     if (line === "host check" && code !== 0) return `accepted, and then: ${terminal.said}`;
   }
-  session.end({ commit: true });
+  session.transactions.end({ commit: true });
   // Loads what was written.
   session.made.rollback();
   const { code, wrong } = await run("host check");

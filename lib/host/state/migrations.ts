@@ -82,6 +82,7 @@ export const STEPS: readonly Step[] = [
       ["topology", "machine.storeCharacteristics", "unknown"],
       ["guest/*/kernel", "files[].flags", openFlags],
       ["guest/*/kernel", "dynamicIds", []],
+      ["adapter/*", "statistics.ieqFull", 0],
     ],
     rows: [],
   },

@@ -72,7 +72,7 @@ export function postEvent(to: IsmAdapter, event: IsmEvent, trigger: boolean): vo
     if (to.options.ieqOverflow === "drop") return;
   } else if (++to.ieqUnread === IEQ.SLOTS) {
     // A driver that has handled events before is at idx again: it sees none of them (ism_drv.c: ism_handle_event).
-    to.statistics.ieqFull = (to.statistics.ieqFull ?? 0) + 1;
+    to.statistics.ieqFull++;
     to.trace("ieq-full", () => ({ unread: IEQ.SLOTS }));
   }
   const slot = to.ieqSlot;

@@ -81,7 +81,7 @@ export class Process {
   /** openat(2) of a device node, with {@linkcode OPEN_FLAGS}. @returns the descriptor */
   open(path: string, mode: number = OPEN_FLAGS.RDWR): number {
     const args = () => mode === OPEN_FLAGS.RDWR ? { path } : { path, flags: `${modeName(mode)}|O_CLOEXEC` };
-    return this.#recorder.call("openat", args, () => {
+    return this.#call("openat", args, () => {
       const file = openNode(this.#kernel, path);
       file.flags = OPEN_FLAGS.LARGEFILE | mode;
       return this.install(file);
@@ -92,7 +92,7 @@ export class Process {
   readlink(path: string): string {
     let target = "";
     const event: SyscallEvent = { layer: "syscall", op: "readlink", args: { path } };
-    this.#recorder.record(event, () => {
+    this.#record(event, () => {
       target = readLink(this.#kernel, path);
       event.output = { target };
       return target.length;
@@ -104,22 +104,22 @@ export class Process {
   readdir(path: string): readonly string[] {
     let names: readonly string[] = [];
     const flags = "O_RDONLY|O_NONBLOCK|O_CLOEXEC|O_DIRECTORY";
-    const fd = this.#recorder.call("openat", () => ({ path, flags }), () => {
+    const fd = this.#call("openat", () => ({ path, flags }), () => {
       names = readDirectory(this.#kernel, path);
       return this.descriptors.free();
     });
     const bytes = names.reduce((sum, name) => sum + direntBytes(name), direntBytes(".") + direntBytes(".."));
     for (const result of [bytes, 0]) {
       const output = { entries: result === 0 ? 0 : names.length + 2 };
-      this.#recorder.record({ layer: "syscall", op: "getdents64", args: { fd }, output }, () => result);
+      this.#record({ layer: "syscall", op: "getdents64", args: { fd }, output }, () => result);
     }
-    this.#recorder.call("close", () => ({ fd }), () => 0);
+    this.#call("close", () => ({ fd }), () => 0);
     return names;
   }
 
   /** eventfd2(2), non-blocking. @returns the descriptor */
   eventfd(): number {
-    return this.#recorder.call(
+    return this.#call(
       "eventfd2",
       () => ({ count: 0 }),
       () => this.install(new EventFdFile(this.#kernel.newEventFd())),
@@ -129,7 +129,7 @@ export class Process {
   /** close(2). @throws {ErrnoError} EBADF */
   close(fd: number): number {
     this.#kernel.tick();
-    return this.#recorder.call("close", () => ({ fd }), () => {
+    return this.#call("close", () => ({ fd }), () => {
       this.descriptors.close(fd);
       return 0;
     });
@@ -137,12 +137,12 @@ export class Process {
 
   /** dup(2): another descriptor of the same open file, with the same position. @throws {ErrnoError} EBADF, EMFILE */
   dup(fd: number): number {
-    return this.#recorder.call("dup", () => ({ fd }), () => this.install(this.file(fd)));
+    return this.#call("dup", () => ({ fd }), () => this.install(this.file(fd)));
   }
 
   /** dup2(2): what `to` referred to before is closed. @throws {ErrnoError} EBADF */
   dup2(fd: number, to: number): number {
-    return this.#recorder.call("dup2", () => ({ fd, to }), () => {
+    return this.#call("dup2", () => ({ fd, to }), () => {
       const file = this.file(fd);
       if (fd !== to) this.descriptors.put(to, file);
       return to;
@@ -181,7 +181,7 @@ export class Process {
       const output = ioctlOutput(kind, request, arg, error);
       if (output !== undefined) event.output = output;
     };
-    return this.#recorder.record(event, () => {
+    return this.#record(event, () => {
       try {
         const result = this.#ioctl(fd, request, arg);
         takeOutput();
@@ -217,7 +217,7 @@ export class Process {
 
   #tracedRead(fd: number, buffer: Uint8Array, count: Offset): number {
     const event: SyscallEvent = { layer: "syscall", op: "read", args: { fd, count } };
-    return this.#recorder.record(event, () => {
+    return this.#record(event, () => {
       const result = this.#read(fd, buffer, count);
       event.data = shown(buffer, 0, result);
       return result;
@@ -235,7 +235,7 @@ export class Process {
   /** write(2) at the descriptor's own position, which advances by the result. */
   write(fd: number, buffer: Uint8Array, count: Offset): number {
     const data = shown(buffer, 0, count);
-    return this.#recorder.record({ layer: "syscall", op: "write", args: { fd, count }, data }, () => {
+    return this.#record({ layer: "syscall", op: "write", args: { fd, count }, data }, () => {
       const file = this.#directed(fd, "write");
       const clamped = checkRange(file.position, count);
       const result = file.write(buffer, clamped, file.position, 0);
@@ -252,13 +252,13 @@ export class Process {
       events: fds.map(({ events }) => events),
       timeout: 0,
     });
-    this.#recorder.call("poll", args, () => found.filter((revents) => revents !== 0).length);
+    this.#call("poll", args, () => found.filter((revents) => revents !== 0).length);
     return found;
   }
 
   /** lseek(2): no vfio descriptor can seek. @throws {ErrnoError} EBADF, ESPIPE */
   lseek(fd: number, offset: Offset, whence: "SEEK_SET" | "SEEK_CUR" | "SEEK_END"): number {
-    return this.#recorder.call("lseek", () => ({ fd, offset, whence }), () => this.file(fd).lseek());
+    return this.#call("lseek", () => ({ fd, offset, whence }), () => this.file(fd).lseek());
   }
 
   /**
@@ -268,7 +268,7 @@ export class Process {
    */
   mmap(fd: number, length: Offset, offset: Offset, { write = true, shared = true } = {}): number {
     const how = { ...(write ? {} : { prot: "PROT_READ" }), ...(shared ? {} : { flags: "MAP_PRIVATE" }) };
-    return this.#recorder.call("mmap", () => ({ fd, length, offset, ...how }), () => {
+    return this.#call("mmap", () => ({ fd, length, offset, ...how }), () => {
       const request = { length, offset, write, shared };
       checkMapOffset(request);
       return mapFile(this.file(fd), request);
@@ -277,12 +277,12 @@ export class Process {
 
   /** fsync(2). @throws {ErrnoError} EBADF, EINVAL */
   fsync(fd: number): number {
-    return this.#recorder.call("fsync", () => ({ fd }), () => syncFile(this.file(fd)));
+    return this.#call("fsync", () => ({ fd }), () => syncFile(this.file(fd)));
   }
 
   /** ftruncate(2). @throws {ErrnoError} EINVAL, EBADF */
   ftruncate(fd: number, length: Offset): number {
-    return this.#recorder.call("ftruncate", () => ({ fd, length }), () => {
+    return this.#call("ftruncate", () => ({ fd, length }), () => {
       checkLength(length);
       return truncateFile(this.file(fd));
     });
@@ -290,7 +290,7 @@ export class Process {
 
   /** fcntl(2) with F_GETFL: access mode and status flags. @throws {ErrnoError} EBADF */
   getfl(fd: number): number {
-    return this.#recorder.call("fcntl", () => ({ fd, command: "F_GETFL" }), () => this.file(fd).flags);
+    return this.#call("fcntl", () => ({ fd, command: "F_GETFL" }), () => this.file(fd).flags);
   }
 
   /** preadv(2): one driver call per segment. @returns bytes read */
@@ -352,7 +352,7 @@ export class Process {
     const event: SyscallEvent = { layer: "syscall", op, args };
     const isWrite = op.endsWith("writev");
     if (isWrite) event.data = joined(segments, SHOWN_BYTES);
-    return this.#recorder.record(event, () => {
+    return this.#record(event, () => {
       const result = run();
       if (!isWrite) event.data = joined(segments, Math.min(result, SHOWN_BYTES));
       return result;
@@ -361,7 +361,7 @@ export class Process {
 
   /** mmap(2) of anonymous memory, populated: whole pages of zeros. @returns the address; EINVAL, ENOMEM */
   mmapAnonymous(length: number): number {
-    return this.#recorder.call("mmap", () => ({ length }), () => {
+    return this.#call("mmap", () => ({ length }), () => {
       if (length === 0) throw mmapError("EINVAL", "A length of 0 cannot be mapped");
       const buffer = this.#kernel.partition.storage.allocate(length);
       if (buffer === undefined) {
@@ -374,7 +374,7 @@ export class Process {
   /** munmap(2) of memory that {@linkcode mmapAnonymous} gave. @throws {ErrnoError} EINVAL */
   munmap(address: number): number {
     const length = () => this.#kernel.partition.storage.find(address, 1)?.size ?? 0;
-    return this.#recorder.call("munmap", () => ({ address, length: length() }), () => {
+    return this.#call("munmap", () => ({ address, length: length() }), () => {
       if (!this.#kernel.partition.storage.free(address)) {
         throw vfsError(
           "EINVAL",
@@ -431,7 +431,7 @@ export class Process {
   // Apart from the calls themselves: a closure over their parameters would cost an allocation with every call.
   #tracedPread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
     const event: SyscallEvent = { layer: "syscall", op: "pread64", args: { fd, count, position } };
-    return this.#recorder.record(event, () => {
+    return this.#record(event, () => {
       const result = this.#pread(fd, buffer, count, position, start);
       event.data = shown(buffer, start, result);
       return result;
@@ -441,7 +441,7 @@ export class Process {
   #tracedPwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
     const data = shown(buffer, start, count);
     const event: SyscallEvent = { layer: "syscall", op: "pwrite64", args: { fd, count, position }, data };
-    return this.#recorder.record(event, () => this.#pwrite(fd, buffer, count, position, start));
+    return this.#record(event, () => this.#pwrite(fd, buffer, count, position, start));
   }
 
   /** What the VFS does not answer itself is the file's. */
@@ -479,5 +479,16 @@ export class Process {
     checkDirection(file, "write");
     const clamped = checkRange(position, count);
     return file.write(buffer, clamped, typeof position === "number" ? position : Number(position), start);
+  }
+
+  /** Runs a call of this process, recorded if a trace is taken. */
+  #call(op: string, args: () => Record<string, TraceValue>, run: () => number): number {
+    this.#kernel.current = this;
+    return this.#recorder.call(op, args, run);
+  }
+
+  #record(event: SyscallEvent, run: () => number): number {
+    this.#kernel.current = this;
+    return this.#recorder.record(event, run);
   }
 }
