@@ -36,7 +36,7 @@ export async function bundle(form: BuildInfo["form"]): Promise<string> {
     `import { main } from "../../cmd/main.ts";\nimport { setBuildInfo } from "../../cmd/build_info.ts";\n` +
       `setBuildInfo(${JSON.stringify(info)});\nDeno.exit(await main(Deno.args));\n`,
   );
-  const raw = `${folder}/.${form}-${Deno.pid}.js`;
+  const raw = `${folder}/.${form}-${crypto.randomUUID()}.js`;
   try {
     await run(Deno.execPath(), ["bundle", "--quiet", "--output", raw, entry], { cwd: ROOT });
     const text = Deno.readTextFileSync(raw).replaceAll(RegExp(NPM_MODULE, "gm"), "// npm:$1@$2/");
@@ -120,7 +120,7 @@ async function banner(bundlePath: string, form: BuildInfo["form"]): Promise<stri
 
 /** Writes a file in one step: who reads it meanwhile sees the old one or the new one. */
 export function writeAtomically(path: string, content: string | Uint8Array, mode = 0o644): void {
-  const part = `${dirname(path)}/.${basename(path)}.${Deno.pid}`;
+  const part = `${dirname(path)}/.${basename(path)}.${crypto.randomUUID()}`;
   const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content;
   try {
     Deno.writeFileSync(part, bytes, { mode });

@@ -48,19 +48,20 @@ export function missingRuntime(stderr: string): string | undefined {
   return reason.replace(/: client error.*$/, "");
 }
 
-/** Makes the offline form with the Deno that runs this. @throws {Error} on other systems than Linux */
-export async function makeOffline(output: string): Promise<void> {
+/** Makes the offline form with the Deno that runs this. @param level of gzip @throws {Error} on other systems than Linux */
+export async function makeOffline(output: string, level = 9): Promise<void> {
   if (Deno.build.os !== "linux") {
     throw new Error(`The offline form starts on Linux only, and this is ${Deno.build.os}; use deno task npm`);
   }
   const program = await bundle("offline");
   Deno.mkdirSync(dirname(output), { recursive: true });
-  writeOffline(output, {
+  const parts = {
     version: projectConfig().version,
     program: Deno.readFileSync(program),
     deno: Deno.readFileSync(Deno.execPath()),
     permissions: permissionFlags(),
-  });
+  };
+  writeOffline(output, parts, level);
 }
 
 async function main(words: readonly string[]): Promise<void> {

@@ -33,7 +33,7 @@ const SCRIPT_BYTES = 8192;
 const SPARE_BYTES = 8 * 1024 * 1024;
 
 /** Writes the file. @param level of gzip, 1 to 9 */
-export function writeOffline(output: string, parts: OfflineParts, level = 9): void {
+export function writeOffline(output: string, parts: OfflineParts, level: number): void {
   const { version, program, deno, permissions } = parts;
   const [packedProgram, packedDeno] = [gzipSync(program, { level }), gzipSync(deno, { level })];
   const script = scriptOf({

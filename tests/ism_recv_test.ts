@@ -1,6 +1,6 @@
 /** `send` and `recv` as two processes on one host file. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { randomBytes } from "../cmd/text/data.ts";
+import { randomBytes } from "../cmd/language/data.ts";
 import { documentsOf, Program, sha256 } from "./support/program.ts";
 
 Deno.test("ism recv gets what ism send sends in another process, whoever starts first", async () => {
@@ -77,6 +77,9 @@ Deno.test("ism recv takes its offer back on Ctrl-C and ends with exit code 130",
   child.kill("SIGINT");
   await child.stdin.close();
   const { code, stderr } = await child.output();
-  assertEquals([code, new TextDecoder().decode(stderr)], [130, "ism: recv: Interrupted\n"]);
+  assertEquals([code, new TextDecoder().decode(stderr)], [
+    130,
+    "ism: recv: Interrupted: A sender did not come; the offer is taken back, and nothing is written\n",
+  ]);
   assert(!program.state().includes('\\"reader\\":17'), "the offer is gone");
 });

@@ -1,15 +1,17 @@
 import { RELEASES } from "../../lib/vfio/release.ts";
 import { buildInfo } from "../build_info.ts";
-import { argument, defineCommand, optional } from "../command.ts";
+import { argument, defineCommand, optional } from "../language/command.ts";
 import { completionScript, SHELLS } from "../completion/scripts.ts";
-import { helpText, VERSION } from "../help.ts";
-import { choice, text } from "../kinds.ts";
-import { manualPage } from "../manual.ts";
+import { helpText, VERSION } from "../help/help.ts";
+import { choice, text } from "../language/kinds.ts";
+import { manualPage } from "../help/manual.ts";
 
 export const help = defineCommand({
   name: "help",
   group: "help",
   summary: "Tell what there is, or all about one command",
+  details:
+    `One word may name a family, as dmb does, or what words of a kind look like: numbers, times, data, region.`,
   args: {
     command: optional(text("COMMAND", "command"), "the command"),
     subcommand: optional(text("SUBCOMMAND", "subcommand"), "its second word"),

@@ -4,10 +4,10 @@ import type { HostFunction } from "../../lib/host/host.ts";
 import type { DeviceInfo } from "../../lib/ism/driver/descriptor.ts";
 import { DEVICE_FLAGS, IRQ_FLAGS, REGION_FLAGS } from "../../lib/vfio/uapi.ts";
 import { ErrnoError, type ErrnoName } from "../../lib/vfio/errno.ts";
-import { defineCommand, optional } from "../command.ts";
-import { REGION, regionName } from "../kinds.ts";
-import { renderTable, type Style } from "../terminal.ts";
-import { sizeText, withoutZeros } from "../units.ts";
+import { defineCommand, optional } from "../language/command.ts";
+import { REGION, regionName } from "../language/kinds.ts";
+import { renderTable, type Style } from "../output/terminal.ts";
+import { sizeText, withoutZeros } from "../output/units.ts";
 
 /** A region, or why there is none. */
 type RegionRow =
@@ -148,7 +148,8 @@ export const info = defineCommand({
   group: "look",
   summary: "Show what the descriptor says: regions, interrupts, zPCI capabilities",
   details: `Opens the function if it is not open. The store-block limit is imaxstbl of ZPCI_GROUP; the
-maxstbl field beside it is a constant of the kernel.`,
+maxstbl field beside it is a constant of the kernel. The gid of ZPCI_BASE is the PCI function group (pfgid); the GID by
+which ISM functions know each other is another number, which "ism gid" reads.`,
   args: { region: optional(REGION, "one region only; a refusal is then the command's error") },
   options: {},
   access: "write",

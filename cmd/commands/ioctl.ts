@@ -3,17 +3,18 @@ import { snakeCase } from "../../lib/base/names.ts";
 import type { FileKind, IoctlArg } from "../../lib/vfio/process/file.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
 import { type AnyStruct, findIoctl, ioctlNames, type KnownIoctl } from "../../lib/vfio/process/strace.ts";
-import { argument, type Context, defineCommand, optional, rest } from "../command.ts";
-import { DESCRIPTOR, DESCRIPTOR_KINDS, findDescriptor } from "../descriptors.ts";
-import { number, text } from "../kinds.ts";
-import { checkShown } from "../limits.ts";
-import { structFields } from "../struct_fields.ts";
-import { hexdump } from "../text/hexdump.ts";
-import { isData, parseData } from "../text/data.ts";
-import { quoteText } from "../text/diagnostic.ts";
-import { nearest } from "../text/nearest.ts";
-import { parseBigNumber, parseNumber } from "../text/number.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { argument, type Context, defineCommand, optional, rest } from "../language/command.ts";
+import { DESCRIPTOR, DESCRIPTOR_KINDS, findDescriptor } from "../run/descriptors.ts";
+import { number, text } from "../language/kinds.ts";
+import { checkShown } from "../language/limits.ts";
+import { structFields } from "../language/struct_fields.ts";
+import { hexdump } from "../output/hexdump.ts";
+import { isData, parseData } from "../language/data.ts";
+import { quoteText } from "../output/diagnostic.ts";
+import { nearest } from "../language/nearest.ts";
+import { parseBigNumber, parseNumber } from "../language/number.ts";
+import { UsageError } from "../language/usage_error.ts";
+import { WrittenBackError } from "../output/written_back.ts";
 
 /** Names of a struct's fields as the headers spell them, each with the codec's own. */
 function fieldNames(struct: AnyStruct): Map<string, string> {
@@ -174,10 +175,19 @@ kernel wrote back is shown; --field chooses one field of it, which is then also 
       sized.set(arg.subarray(0, size));
       arg = sized;
     }
-    const ret = helped(found, words, () => target.guest.kernel.process.ioctl(fd, request, arg));
-    const data = typeof arg === "number" ? "" : arg.toHex();
-    const fields = struct === undefined || typeof arg === "number" ? {} : structFields(struct, arg);
-    return { fd, ret, fields, data, ...(field === undefined ? {} : { field }) };
+    const data = () => typeof arg === "number" ? "" : arg.toHex();
+    const shown = () => struct === undefined || typeof arg === "number" ? {} : structFields(struct, arg);
+    const given = data();
+    let ret: number;
+    try {
+      ret = helped(found, words, () => target.guest.kernel.process.ioctl(fd, request, arg));
+    } catch (error) {
+      throw error instanceof ErrnoError && data() !== given
+        ? new WrittenBackError(error, { fields: shown(), data: data() })
+        : error;
+    }
+    const fields = shown();
+    return { fd, ret, fields, data: data(), ...(field === undefined ? {} : { field }) };
   },
   text({ ret, fields, data, field }) {
     if (field !== undefined) return fields[field] ?? "";

@@ -5,12 +5,12 @@ import type { HostFunction } from "../../lib/host/host.ts";
 import { CC, MachineError, mpcifcStatusText, ProgramException, statusText } from "../../lib/zpci/answer.ts";
 import { FIB, FUNCTION_CONTROLS, unpackInterrupts } from "../../lib/zpci/fib.ts";
 import { MPCIFC, mpcifc, rpcit, stpcifc } from "../../lib/zpci/mpcifc.ts";
-import { argument, defaulted, defineCommand, optional } from "../command.ts";
-import { DATA, number } from "../kinds.ts";
-import { structFields } from "../struct_fields.ts";
-import { quoteText } from "../text/diagnostic.ts";
-import { parseNumber } from "../text/number.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { argument, defaulted, defineCommand, optional } from "../language/command.ts";
+import { DATA, number } from "../language/kinds.ts";
+import { structFields } from "../language/struct_fields.ts";
+import { quoteText } from "../output/diagnostic.ts";
+import { parseNumber } from "../language/number.ts";
+import { UsageError } from "../language/usage_error.ts";
 
 /** Names of the bits of the function-controls byte (zPCI sheet 1.5), in the order of the bits. */
 const CONTROL_NAMES = [
@@ -71,6 +71,7 @@ export const zpciControls = defineCommand({
     issue("STPCIFC", target, () => stpcifc(target.guest.processor, fh, fib));
     const { controls, interrupts } = FIB.decode(fib);
     return {
+      fh: hex(target.guest.processor.handle, 8),
       controls: hex(controls, 2),
       bits: CONTROL_NAMES.filter(([bit]) => (controls & bit) !== 0).map(([, name]) => name),
       fields: structFields(FIB as unknown as Struct<Record<string, FieldRow>>, fib),
@@ -78,12 +79,12 @@ export const zpciControls = defineCommand({
       data: fib.toHex(),
     };
   },
-  text({ controls, bits, fields, interrupts }) {
+  text({ fh, controls, bits, fields, interrupts }) {
     const rows: (readonly [string, string])[] = [
       ...Object.entries(fields).filter(([name]) => name !== "controls"),
       ...Object.entries(interrupts).map(([name, value]) => [`  ${name}`, String(value)] as const),
     ];
-    return [["controls", `${controls} ${bits.join(", ")}`.trim()] as const, ...rows]
+    return [["fh", fh] as const, ["controls", `${controls} ${bits.join(", ")}`.trim()] as const, ...rows]
       .map(([name, value]) => `${name.padEnd(12)}${value}`).join("\n");
   },
   raw: ({ data }) => Uint8Array.fromHex(data),

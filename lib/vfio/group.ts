@@ -5,7 +5,8 @@ import type { Container } from "./iommu/container.ts";
 import { ContainerFile } from "./iommu/container.ts";
 import { DeviceFile } from "./device_file.ts";
 import { type FileState, type IoctlArg, notATty, OpenFile } from "./process/file.ts";
-import { type Iommufd, IommufdFile } from "./iommu/iommufd.ts";
+import type { Iommufd } from "./iommu/iommufd.ts";
+import { IommufdFile } from "./iommu/iommufd_file.ts";
 import type { Kernel } from "./kernel.ts";
 import { coreError, structArgument } from "./refusal.ts";
 import { GROUP_FLAGS, GROUP_IOCTL, GROUP_STATUS } from "./uapi.ts";
@@ -66,6 +67,7 @@ export class Group {
 /** The descriptor of a group. */
 export class GroupFile extends OpenFile {
   override readonly kind = "group";
+  override readonly positioned = true;
   readonly group: Group;
   readonly #kernel: Kernel;
 
@@ -138,7 +140,7 @@ export class GroupFile extends OpenFile {
       throw coreError("EFAULT", "user memory", source, "The argument points to no descriptor");
     }
     const fd = new DataView(arg.buffer, arg.byteOffset).getInt32(0, true);
-    const file = this.#kernel.process.file(fd);
+    const file = this.#kernel.current.file(fd);
     if (this.#hasIommu) {
       throw coreError("EINVAL", "container set", source, "The group has a container already");
     }
@@ -224,7 +226,7 @@ export class GroupFile extends OpenFile {
     }
     if (iommufd === undefined) device.open();
     else device.openThrough(iommufd);
-    return this.#kernel.process.install(new DeviceFile(this.#kernel, device));
+    return this.#kernel.current.install(new DeviceFile(this.#kernel, device));
   }
 
   #ownedByIommufd(): boolean {

@@ -2,11 +2,11 @@
  * The program's command layer in this process: a session with a host in memory and a terminal that keeps what is
  * printed. For tests that run thousands of lines; those of single commands start the program.
  */
-import { bindGlobals, parseLine } from "../../cmd/parse.ts";
-import { literalWord } from "../../cmd/options.ts";
-import { Session } from "../../cmd/session.ts";
+import { bindGlobals, parseLine } from "../../cmd/language/parse.ts";
+import { literalWord } from "../../cmd/language/options.ts";
+import { Session } from "../../cmd/run/session.ts";
 import { COMMANDS } from "../../cmd/table.ts";
-import { ProcessTerminal } from "../../cmd/terminal.ts";
+import { ProcessTerminal } from "../../cmd/output/terminal.ts";
 import type { Document } from "./program.ts";
 
 /** Keeps what is printed. */
@@ -41,7 +41,7 @@ export class InProcess implements Disposable {
     const words = ["--json", "--host", ":memory:", "list"].map((text, i) => literalWord(text, i + 1));
     const globals = bindGlobals(parseLine(words, COMMANDS, { inScript: false }), () => undefined);
     this.#session = new Session(this.#terminal, globals, { hostPath: ":memory:", device: undefined });
-    this.#session.begin("write");
+    this.#session.transactions.begin("write");
   }
 
   /** Runs one line. */
@@ -53,7 +53,7 @@ export class InProcess implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#session.end({ commit: false });
+    this.#session.transactions.end({ commit: false });
     this.#session.close();
   }
 }

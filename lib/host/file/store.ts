@@ -3,7 +3,7 @@
  * This and database.ts are the only places that know SQLite. docs/host-file.md describes the format.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { crc32 } from "node:zlib";
+import { crc32 } from "../../base/crc32.ts";
 import type { Json } from "../../base/json.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { Host, type StateSource } from "../host.ts";
@@ -124,6 +124,12 @@ export class HostStore implements Disposable {
       if (!isThere && path !== MEMORY_HOST && !isHost(path, target)) removeFile(path, target);
       throw error;
     }
+  }
+
+  /** Refuses what {@linkcode create} would refuse because of what is there, and does nothing. @throws {HostFileError} */
+  static checkCreate(path: string, { force = false } = {}): void {
+    const file = path === MEMORY_HOST ? undefined : findFile(path);
+    if (file !== undefined && identify(path, file.path) === "host" && !force) throw existsAlready(path);
   }
 
   /** Replaces what a host file holds; a damaged one is removed first. @throws {HostFileError} */

@@ -5,8 +5,10 @@
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { hex } from "../../base/hex.ts";
 import type { ErrnoError, ErrnoName } from "../errno.ts";
+import type { AddressSpace } from "../process/address_space.ts";
 import type { IoctlArg } from "../process/file.ts";
-import { type Ioas, MAX_64 } from "./ioas.ts";
+import type { Ioas } from "./ioas.ts";
+import { MAX_64 } from "./iova_space.ts";
 import type { Iommufd } from "./iommufd.ts";
 import { coreError, structArgument } from "../refusal.ts";
 import {
@@ -48,6 +50,7 @@ export function iommufdContainerIoctl(
   iommufd: Iommufd,
   request: number,
   arg: IoctlArg,
+  space: AddressSpace,
 ): number | undefined {
   switch (request) {
     case CONTAINER_IOCTL.VFIO_GET_API_VERSION:
@@ -59,7 +62,7 @@ export function iommufdContainerIoctl(
     case CONTAINER_IOCTL.VFIO_IOMMU_GET_INFO:
       return iommuInfo(iommufd, structArgument(arg));
     case CONTAINER_IOCTL.VFIO_IOMMU_MAP_DMA:
-      return mapDma(iommufd, structArgument(arg));
+      return mapDma(iommufd, structArgument(arg), space);
     case CONTAINER_IOCTL.VFIO_IOMMU_UNMAP_DMA:
       return unmapDma(iommufd, structArgument(arg));
   }
@@ -68,7 +71,7 @@ export function iommufdContainerIoctl(
 
 /** No UPDATE_VADDR. DMA_CC is asked of the compatibility IOAS: s390 enforces no coherency for a function. */
 function checkExtension(iommufd: Iommufd, value: number): number {
-  if (value === EXTENSION.DMA_CC) return iommufd.compatIoas().domain.zdevs.size === 0 ? 1 : 0;
+  if (value === EXTENSION.DMA_CC) return iommufd.compatIoas().hasTable ? 0 : 1;
   const supported: readonly number[] = [EXTENSION.TYPE1, EXTENSION.TYPE1V2, EXTENSION.UNMAP_ALL];
   return supported.includes(value) ? 1 : 0;
 }
@@ -90,8 +93,8 @@ function setIommu(iommufd: Iommufd, type: number): number {
 }
 
 /** Without a device any page size goes, from a page on (vfio_compat.c: iommufd_get_pagesizes). */
-function pageSizes({ domain }: Ioas): bigint {
-  return domain.zdevs.size > 0 ? BigInt(PAGE_SIZE) : MAX_64 - BigInt(PAGE_SIZE) + 1n;
+function pageSizes({ hasTable }: Ioas): bigint {
+  return hasTable ? BigInt(PAGE_SIZE) : MAX_64 - BigInt(PAGE_SIZE) + 1n;
 }
 
 /**
@@ -128,7 +131,7 @@ function iommuInfo(iommufd: Iommufd, arg: Uint8Array): number {
 }
 
 /** MAP_DMA: no VADDR; neither READ nor WRITE is accepted, and gives a mapping that the device may not write. */
-function mapDma(iommufd: Iommufd, arg: Uint8Array): number {
+function mapDma(iommufd: Iommufd, arg: Uint8Array, space: AddressSpace): number {
   const symbol = "iommufd_vfio_map_dma";
   checkArgsz(arg, DMA_MAP.size, `${SOURCE}: ${symbol}`);
   const { flags, vaddr, iova, size } = DMA_MAP.decode(arg);
@@ -137,7 +140,8 @@ function mapDma(iommufd: Iommufd, arg: Uint8Array): number {
     throw refuse("EINVAL", "flags", symbol, `Flags ${hex(flags)} are not supported`);
   }
   const ioas = iommufd.compatIoas();
-  ioas.mapUser(vaddr, { iova, length: size, read: (flags & READ) !== 0, write: (flags & WRITE) !== 0 });
+  const access = { read: (flags & READ) !== 0, write: (flags & WRITE) !== 0 };
+  ioas.mapUser(vaddr, { iova, length: size, ...access }, space);
   return 0;
 }
 

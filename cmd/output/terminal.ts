@@ -1,0 +1,211 @@
+/**
+ * The program's streams. Everything that is printed goes through here, so that a closed pipe ends the output and
+ * not the program, and so that tests can look at it.
+ */
+import { escapeText } from "./diagnostic.ts";
+import { HeldOutput } from "./held.ts";
+import { FileError } from "../language/usage_error.ts";
+
+/** What a command may print with. */
+export interface Terminal {
+  /** Results as text; control characters in it become visible. */
+  out(text: string): void;
+  /** Results as bytes. */
+  outBytes(bytes: Uint8Array): void;
+  /** Messages; control characters in them become visible. */
+  err(text: string): void;
+  /** Bytes for standard error as they are. */
+  errBytes(bytes: Uint8Array): void;
+  /** A line that the next one replaces; nothing unless stderr is a terminal. */
+  progress(text: string): void;
+  readonly outIsTerminal: boolean;
+  readonly errIsTerminal: boolean;
+  /** Columns of the terminal, 80 if unknown. */
+  readonly columns: number;
+  /** Styles of results, plain text while colours are off. */
+  readonly style: Style;
+}
+
+/** Styles for people; each returns its text unchanged while colours are off. */
+export interface Style {
+  bold(text: string): string;
+  dim(text: string): string;
+  red(text: string): string;
+  green(text: string): string;
+  yellow(text: string): string;
+  cyan(text: string): string;
+}
+
+const PLAIN = (text: string) => text;
+const NO_STYLE: Style = { bold: PLAIN, dim: PLAIN, red: PLAIN, green: PLAIN, yellow: PLAIN, cyan: PLAIN };
+// Not std's colors: they stay off while NO_COLOR is set, and `--color=always` has to win over it.
+const sgr = (on: number, off: number) => (text: string) => `\x1b[${on}m${text}\x1b[${off}m`;
+const FULL_STYLE: Style = {
+  bold: sgr(1, 22),
+  dim: sgr(2, 22),
+  red: sgr(31, 39),
+  green: sgr(32, 39),
+  yellow: sgr(33, 39),
+  cyan: sgr(36, 39),
+};
+
+const ENCODER = new TextEncoder();
+const CLEAR_LINE = "\r\x1b[K";
+
+/** The process's own streams. */
+export class ProcessTerminal implements Terminal {
+  style: Style = NO_STYLE;
+  /** Styles of messages. */
+  errStyle: Style = NO_STYLE;
+  #outClosed = false;
+  #errClosed = false;
+  #progressShown = false;
+  #held: HeldOutput | undefined = undefined;
+
+  get outIsTerminal(): boolean {
+    return Deno.stdout.isTerminal();
+  }
+
+  get errIsTerminal(): boolean {
+    return Deno.stderr.isTerminal();
+  }
+
+  /** Nobody reads standard output any more, or it cannot be written. */
+  get outIsClosed(): boolean {
+    return this.#outClosed;
+  }
+
+  get columns(): number {
+    try {
+      // A terminal that nobody told its size says 0.
+      return Deno.consoleSize().columns || 80;
+    } catch {
+      return 80;
+    }
+  }
+
+  /** Chooses colours: `--color` wins, then NO_COLOR, then whether the stream is a terminal. */
+  setColor(choice: "auto" | "always" | "never", noColor: boolean): void {
+    const styleOf = (isTerminal: boolean) =>
+      choice === "always" || (choice === "auto" && !noColor && isTerminal) ? FULL_STYLE : NO_STYLE;
+    this.style = styleOf(this.outIsTerminal);
+    this.errStyle = styleOf(this.errIsTerminal);
+  }
+
+  out(text: string): void {
+    const keepStyle = this.style !== NO_STYLE;
+    this.outBytes(ENCODER.encode(escapeText(text, { keepNewline: true, keepStyle })));
+  }
+
+  /** @throws {FileError} if standard output cannot take them; nothing more is written to it then */
+  outBytes(bytes: Uint8Array): void {
+    if (this.#held !== undefined) this.#held.add("out", bytes);
+    else this.#writeOut(bytes);
+  }
+
+  #writeOut(bytes: Uint8Array): void {
+    if (this.#outClosed) return;
+    this.#outClosed = true;
+    this.#outClosed = !writeAll(Deno.stdout, bytes);
+  }
+
+  /**
+   * What the line editor draws, on stdout or stderr: its own control sequences, and text that it has made safe. It
+   * belongs to no transaction.
+   */
+  draw(text: string, onOut: boolean): void {
+    if (onOut) this.#writeOut(ENCODER.encode(text));
+    else this.#writeErr(ENCODER.encode(text));
+  }
+
+  err(text: string): void {
+    const clear = this.#progressShown ? CLEAR_LINE : "";
+    this.#progressShown = false;
+    const keepStyle = this.errStyle !== NO_STYLE;
+    this.errBytes(ENCODER.encode(clear + escapeText(text, { keepNewline: true, keepStyle })));
+  }
+
+  /** Bytes for standard error. */
+  errBytes(bytes: Uint8Array): void {
+    if (this.#held !== undefined) this.#held.add("err", bytes);
+    else this.#writeErr(bytes);
+  }
+
+  progress(text: string): void {
+    if (!this.errIsTerminal || this.#errClosed) return;
+    this.#writeErr(ENCODER.encode(CLEAR_LINE + escapeText(text, { keepStyle: true })));
+    this.#progressShown = text !== "";
+  }
+
+  #writeErr(bytes: Uint8Array): void {
+    if (this.#errClosed) return;
+    try {
+      this.#errClosed = !writeAll(Deno.stderr, bytes);
+    } catch (error) {
+      // There is no place left to say that messages cannot be written.
+      if (!(error instanceof FileError)) throw error;
+      this.#errClosed = true;
+    }
+  }
+
+  /**
+   * From here on what is printed belongs to a transaction, and is kept until {@linkcode release}: nothing is printed
+   * before it is durable.
+   */
+  hold(): void {
+    this.#held ??= new HeldOutput();
+  }
+
+  /** The transaction is undone, and so is what it would have printed. */
+  discard(): void {
+    this.#held?.close();
+    this.#held = undefined;
+  }
+
+  /** The transaction is committed: prints what was kept. @throws {FileError} */
+  release(): void {
+    const held = this.#held;
+    this.#held = undefined;
+    try {
+      for (const [stream, bytes] of held?.pieces() ?? []) {
+        if (stream === "out") this.outBytes(bytes);
+        else this.#writeErr(bytes);
+      }
+    } finally {
+      held?.close();
+    }
+  }
+}
+
+/** Writes all bytes; false if nobody reads any more. @throws {FileError} */
+function writeAll(stream: { writeSync(bytes: Uint8Array): number }, bytes: Uint8Array): boolean {
+  for (let at = 0; at < bytes.length;) {
+    try {
+      at += stream.writeSync(bytes.subarray(at));
+    } catch (error) {
+      if (error instanceof Deno.errors.BrokenPipe) return false;
+      if (!(error instanceof Error)) throw error;
+      if (!(error instanceof Deno.errors.WouldBlock)) {
+        throw new FileError("-", `Output cannot be written: ${error.message}`);
+      }
+      // The other end of a non-blocking pipe is slow; a millisecond later it may have room.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+  }
+  return true;
+}
+
+/** A table for people: columns as wide as their cells, two spaces between them. */
+export function renderTable(rows: readonly (readonly string[])[], style: Style): string {
+  const widths: number[] = [];
+  for (const row of rows) {
+    row.forEach((cell, column) => widths[column] = Math.max(widths[column] ?? 0, cell.length));
+  }
+  return rows.map((row, i) => {
+    const line = row.map((cell, column) => {
+      const safe = escapeText(cell);
+      return column === row.length - 1 ? safe : safe.padEnd(widths[column]!);
+    }).join("  ").trimEnd();
+    return (i === 0 ? style.bold(line) : line) + "\n";
+  }).join("");
+}

@@ -1,0 +1,75 @@
+/** Ctrl-C while something goes on that can be given up in an orderly way. */
+import { type EndingSignal, InterruptedError } from "../output/failure.ts";
+
+const SIGNALS: readonly EndingSignal[] = ["SIGINT", "SIGTERM"];
+
+/**
+ * Listens for Ctrl-C (SIGINT) and SIGTERM from its creation to the end of its `using` block. One listener for all pauses: to add
+ * and remove one each time would cost more than the looks between the pauses.
+ */
+export class InterruptWatch implements Disposable {
+  #signal: EndingSignal | undefined = undefined;
+  #wake: (() => void) | undefined = undefined;
+  readonly #listeners = SIGNALS.map((signal) => {
+    const listener = () => {
+      this.#signal ??= signal;
+      this.#wake?.();
+    };
+    return [signal, listener] as const;
+  });
+
+  constructor() {
+    for (const [signal, listener] of this.#listeners) Deno.addSignalListener(signal, listener);
+  }
+
+  /**
+   * Sleeps.
+   *
+   * @param what what to say of the interrupted work, as {@linkcode InterruptedError} takes it
+   * @throws {InterruptedError} as soon as a signal has come since the watch began
+   */
+  async sleep(milliseconds: number, what: () => string): Promise<void> {
+    if (this.#signal === undefined) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, milliseconds);
+        this.#wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+      this.#wake = undefined;
+    }
+    if (this.#signal !== undefined) throw new InterruptedError(this.#signal, what());
+  }
+
+  [Symbol.dispose](): void {
+    for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
+  }
+}
+
+/** How long work goes on without a look at signals. Milliseconds. */
+const TURN_MS = 50;
+
+/** Lets Ctrl-C in between the pieces of long work. */
+export class Yielding implements Disposable {
+  /** Made when the first turn is over: short work does without. */
+  #watch: InterruptWatch | undefined = undefined;
+  #next = performance.now() + TURN_MS;
+
+  /**
+   * Looks for Ctrl-C now and then.
+   *
+   * @param what as {@linkcode InterruptWatch.sleep} takes it
+   * @throws {InterruptedError}
+   */
+  async now(what: () => string): Promise<void> {
+    if (performance.now() < this.#next) return;
+    this.#watch ??= new InterruptWatch();
+    await this.#watch.sleep(0, what);
+    this.#next = performance.now() + TURN_MS;
+  }
+
+  [Symbol.dispose](): void {
+    this.#watch?.[Symbol.dispose]();
+  }
+}
