@@ -255,6 +255,8 @@ onLinux("other versions in the cache folder", () => {
     const later = new Date(Date.now() + 60_000);
     Deno.utimeSync(used, later, later);
     assertStarted(await files.run([files.file("1.1.0")]), "1.1.0");
+    const both = [...ready(files.name("1.0.0")), ...ready(files.name("1.1.0"))];
+    assertEquals(files.list(`${files.cache}/ism`), both.toSorted());
     assertStarted(await files.run([old]));
   });
 });

@@ -49,11 +49,21 @@ onLinux("without a usable cache folder the offline file", () => {
     using files = new OfflineFiles();
     const file = files.file();
     assertStarted(await files.run([file]));
-    Deno.writeTextFileSync(`${files.cache}/ism/${files.name()}/ism.js`, "planted");
+    Deno.writeTextFileSync(`${files.cache}/ism/${files.name()}/ism.js`, "planted\n");
     const line = `${copied}; cp -a "$CACHE/ism" ready && mkdir tmp && ln -s ../ready tmp/ism-0 &&
       mount -t tmpfs tmpfs /tmp || exit 99; TMPDIR=/mnt/tmp ./ism; ls -d /tmp/ism-0`;
     const { stdout } = await files.inOwnMounts(line, { FILE: file, CACHE: files.cache });
     assertEquals(stdout, `${said("1.0.0")}/tmp/ism-0\n`);
+  });
+
+  itWhere(ROOT_USER)("leaves the home of somebody else alone", async () => {
+    using files = new OfflineFiles();
+    const file = files.file();
+    const [home, tmp] = [`${files.dir}/home`, `${files.dir}/tmp`];
+    Deno.mkdirSync(home);
+    Deno.chownSync(home, 4242, 4242);
+    assertStarted(await files.run([file], { env: { HOME: home, TMPDIR: tmp } }));
+    assertEquals([files.list(home), files.list(`${tmp}/ism-0`)], [[], ready(files.name())]);
   });
 
   itWhere(ROOT_USER)("does not start what somebody else has laid ready", async () => {
@@ -62,10 +72,10 @@ onLinux("without a usable cache folder the offline file", () => {
     assertStarted(await files.run([file]));
     const base = `${files.cache}/ism`;
     const planted = `${base}/${files.name()}/ism.js`;
-    Deno.writeTextFileSync(planted, "planted");
+    Deno.writeTextFileSync(planted, "planted\n");
     const env = { XDG_CACHE_HOME: files.cache, TMPDIR: `${files.dir}/tmp` };
     for (const path of [planted, `${base}/${files.name()}/deno`, base]) {
-      Deno.writeTextFileSync(planted, "planted");
+      Deno.writeTextFileSync(planted, "planted\n");
       Deno.chownSync(path, 4242, 4242);
       const { stdout } = await files.run([file], { env });
       assertEquals(stdout, said("1.0.0"), path);

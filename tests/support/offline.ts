@@ -14,7 +14,8 @@ const BASH = "/bin/bash";
 /** Prints what it was given, and what it was started with; waits for a line if it is told to. */
 const RUN = `while [[ $1 == --* ]]; do flags+=("$1"); shift; done
 program=$1; shift
-echo "program \${program##*/} of $(<"$program")"
+read -r version <"$program"
+echo "program \${program##*/} of $version"
 printf 'argument %s\\n' "$@"
 [[ \${1-} == wait ]] && { echo waiting; read -r; }
 [[ \${1-} == flags ]] && printf '%s\\n' "\${flags[@]}"
@@ -46,7 +47,8 @@ export class OfflineFiles implements Disposable {
     const path = `${this.dir}/ism ${version}`;
     const parts = {
       version,
-      program: new TextEncoder().encode(version),
+      // Its own for each folder, so that nothing which lies ready on the machine is taken for it.
+      program: new TextEncoder().encode(`${version}\n${this.dir}\n`),
       deno: Deno.readFileSync(BASH),
       permissions: ["--no-prompt", "--allow-env=A,B", "--allow-read=it's"],
     };
