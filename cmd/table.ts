@@ -26,7 +26,6 @@ import {
   dmaRead,
   dmaUnmap,
   dmaWrite,
-  feature,
   open,
   reset,
   unbind,
@@ -34,6 +33,7 @@ import {
 import { ioctl } from "./commands/ioctl.ts";
 import { list } from "./commands/list.ts";
 import { expect, explain, let_, repeat, run, shell } from "./commands/script.ts";
+import { feature, recover } from "./commands/recover.ts";
 import { recv } from "./commands/recv.ts";
 import { send } from "./commands/send.ts";
 import { sleep } from "./commands/sleep.ts";
@@ -86,6 +86,7 @@ const ALL: readonly AnyCommand[] = [
   events,
   irq,
   irqWait,
+  recover,
   hostCreate,
   hostShow,
   hostCheck,

@@ -41,11 +41,12 @@ function describe({ guest, fn, adapter, driver, zdev }: HostFunction) {
       size: length,
       rgid: hex(rgid),
     })),
-    errors: guest.kernel.binding(zdev).errors.map(({ pec, address }) => ({
+    channel: zdev.pci.channel,
+    errors: guest.kernel.binding(zdev).errors.events.map(({ pec, address }) => ({
       pec: hex(pec),
       address: hex(address),
     })),
-    errors_dropped: guest.kernel.binding(zdev).droppedErrors,
+    errors_dropped: guest.kernel.binding(zdev).errors.dropped,
     interrupts: {
       pending,
       summary: sba !== undefined && (sba[0]! & SBA.SUMMARY) !== 0,
@@ -74,6 +75,7 @@ export const status = defineCommand({
       sba,
       ieq,
       dmbs,
+      channel,
       errors,
       errors_dropped,
       interrupts,
@@ -86,6 +88,7 @@ export const status = defineCommand({
       `interrupts   ${interrupts.pending} pending, summary ${interrupts.summary ? 1 : 0}, event ${
         interrupts.event ? 1 : 0
       }`,
+      ...(channel === "permanent-failure" ? ["channel      given up by the kernel; see zpci recover"] : []),
       ...errors.map(({ pec, address }) => `error event  ${pec} at ${address}`),
       ...(errors_dropped === 0 ? [] : [`error events ${errors_dropped} more, the queue is full`]),
       `mappings     ${mappings.length}`,

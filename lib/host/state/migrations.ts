@@ -68,6 +68,19 @@ export const STEPS: readonly Step[] = [
     to: 3,
     fields: [
       ["topology", "kernel.release", "7.1"],
+      ["topology", "kernel.recoveryWindow", 0],
+      ["guest/*/kernel", "zdevs[].measurementBlock", null],
+      // The adapter's config space has MSI at 0x40; what was saved is what a reset brings back.
+      ["guest/*/kernel", "zdevs[].pci", { channel: "normal", saved: null, msiCapability: 0x40 }],
+      ["guest/*/kernel", "bindings[].gone", false],
+      ["guest/*/kernel", "bindings[].window", { device: 0, state: 0 }],
+      ["guest/*/kernel", "devices[].err", null],
+      ["guest/*/kernel", "devices[].openState", null],
+      ["guest/*/kernel", "defaultDomains", noDomains],
+      ["guest/*/kernel", "events", { pending: [], removing: null }],
+      ["driver/*", "errorEvents", null],
+      ["driver/*", "dmbs[].vlan", null],
+      ["locks", "faults[].lock", "device"],
     ],
     rows: [],
   },
@@ -78,6 +91,11 @@ function zdevState({ facts }: Fields, rows: ReadonlyMap<string, Json>): Json {
   const { fid } = facts as Fields;
   const { state } = rows.get(`function/${fid}`) as Fields;
   return state === "standby" || state === "reserved" ? state : "configured";
+}
+
+/** The kernel's own IOMMU domains, none of which there was before format 3. */
+function noDomains({ zdevs }: Fields): Json {
+  return (zdevs as readonly Json[]).map(() => ({ origin: null, attached: false }));
 }
 
 /** A saved host that a step does not understand. */

@@ -16,26 +16,40 @@ const MAIN = "drivers/vfio/vfio_main.c";
 const MSI_VECTORS = 1;
 const IRQ_NAMES = ["INTx", "MSI", "MSI-X", "ERR", "REQ"];
 
-/** Interrupts of an index: the pin is forced to 0, one MSI vector, no MSI-X, ERR is PCIe only, one REQ. */
-function irqCount(index: number): number {
-  return index === IRQ.MSI ? MSI_VECTORS : index === IRQ.REQ ? 1 : 0;
+/** Interrupts of an index: the pin is forced to 0, one MSI vector, no MSI-X, one REQ, and one ERR from 7.3 on. */
+function irqCount({ kernel: { rules } }: VfioDevice, index: number): number {
+  if (index === IRQ.MSI) return MSI_VECTORS;
+  return index === IRQ.REQ || (index === IRQ.ERR && rules.errInterrupt) ? 1 : 0;
 }
 
-/** VFIO_DEVICE_GET_IRQ_INFO (VFIO sheet 7.1). */
-export function getIrqInfo(_device: VfioDevice, arg: Uint8Array): number {
+/** VFIO_DEVICE_GET_IRQ_INFO (VFIO sheet 7.1, Linux 7.3 sheet 1). */
+export function getIrqInfo(device: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_get_irq_info`;
   const argsz = checkArgsz(arg, IRQ_INFO.size, source);
   const { index } = IRQ_INFO.decode(arg);
   if (index >= IRQ.COUNT) {
     throw coreError("EINVAL", "irq index", source, `IRQ index ${index} does not exist`);
   }
-  if (index === IRQ.ERR) {
-    throw coreError("EINVAL", "irq index", source, "The ERR interrupt exists on PCIe only");
+  if (index === IRQ.ERR && !device.kernel.rules.errInterrupt) {
+    const { release } = device.kernel.rules;
+    throw coreError(
+      "EINVAL",
+      "irq index",
+      source,
+      `The ERR interrupt exists on PCIe only in Linux ${release}`,
+      "from Linux 7.3 on an ISM function has it",
+    );
   }
   const flags = index === IRQ.INTX
     ? IRQ_FLAGS.EVENTFD | IRQ_FLAGS.MASKABLE | IRQ_FLAGS.AUTOMASKED
     : IRQ_FLAGS.EVENTFD | IRQ_FLAGS.NORESIZE;
-  copyToUser(arg, 0, IRQ_INFO.encode({ argsz, flags, index, count: irqCount(index) }), 0, IRQ_INFO.size);
+  copyToUser(
+    arg,
+    0,
+    IRQ_INFO.encode({ argsz, flags, index, count: irqCount(device, index) }),
+    0,
+    IRQ_INFO.size,
+  );
   return 0;
 }
 
@@ -53,7 +67,7 @@ interface IrqSet {
 
 /** VFIO_DEVICE_SET_IRQS, validation in the order of VFIO sheet 7.2, then dispatch by index. */
 export function setIrqs(device: VfioDevice, arg: Uint8Array, kernel: Kernel): number {
-  const { index, set } = parseSet(arg);
+  const { index, set } = parseSet(device, arg);
   if (set.action !== IRQ_SET_FLAGS.TRIGGER) {
     throw coreError(
       "ENOTTY",
@@ -62,10 +76,11 @@ export function setIrqs(device: VfioDevice, arg: Uint8Array, kernel: Kernel): nu
       `${IRQ_NAMES[index]} takes exactly the TRIGGER action`,
     );
   }
-  return index === IRQ.MSI ? triggerMsi(device, kernel, set) : triggerReq(device, kernel, set);
+  if (index === IRQ.MSI) return triggerMsi(device, kernel, set);
+  return triggerSingle(device, kernel, index === IRQ.ERR ? "err" : "req", set);
 }
 
-function parseSet(arg: Uint8Array): { index: number; set: IrqSet } {
+function parseSet(device: VfioDevice, arg: Uint8Array): { index: number; set: IrqSet } {
   const source = `${MAIN}: vfio_set_irqs_validate_and_prepare`;
   const argsz = checkArgsz(arg, IRQ_SET.size, source);
   const { flags, index, start, count } = IRQ_SET.decode(arg);
@@ -74,7 +89,7 @@ function parseSet(arg: Uint8Array): { index: number; set: IrqSet } {
   if (index >= IRQ.COUNT) throw invalid("irq index", `IRQ index ${index} does not exist`);
   if (count >= 0xffff_ffff - start) throw invalid("irq count", "Start plus count is too large");
   if (flags >= 64) throw invalid("flags", `Unknown flags in ${flags}`);
-  const available = irqCount(index);
+  const available = irqCount(device, index);
   if (start >= available || start + count > available) {
     throw invalid(
       "irq range",
@@ -169,23 +184,31 @@ function installVectors(device: VfioDevice, kernel: Kernel, { start, fds }: IrqS
   return 0;
 }
 
-function triggerReq(device: VfioDevice, kernel: Kernel, { kind, count, bools, fds }: IrqSet): number {
+/** REQ and ERR: one eventfd each, whatever the function's state. */
+function triggerSingle(
+  device: VfioDevice,
+  kernel: Kernel,
+  which: "req" | "err",
+  { kind, count, bools, fds }: IrqSet,
+): number {
   const source = `${INTRS}: vfio_pci_set_ctx_trigger_single`;
-  const invalid = (message: string) => coreError("EINVAL", "REQ trigger", source, message);
+  const name = which.toUpperCase();
+  const invalid = (message: string) => coreError("EINVAL", `${name} trigger`, source, message);
+  const signal = () => device[which]?.signal(kernel.partition.tracer, device.zdev.facts.fid);
   if (kind === "none") {
-    if (device.req === undefined) throw invalid("No eventfd is installed for REQ");
-    if (count === 0) device.req = undefined;
-    else device.req.signal(kernel.partition.tracer, device.zdev.facts.fid);
+    if (device[which] === undefined) throw invalid(`No eventfd is installed for ${name}`);
+    if (count === 0) device[which] = undefined;
+    else signal();
     return 0;
   }
-  if (count === 0) throw invalid("REQ needs a count of 1 with data");
+  if (count === 0) throw invalid(`${name} needs a count of 1 with data`);
   if (kind === "bool") {
-    if (bools[0] === true) device.req?.signal(kernel.partition.tracer, device.zdev.facts.fid);
+    if (bools[0] === true) signal();
     return 0;
   }
   const fd = fds[0]!;
   if (fd < -1) throw invalid(`Descriptor ${fd} is not valid`);
-  device.req = fd === -1 ? undefined : eventFdOf(kernel, fd);
+  device[which] = fd === -1 ? undefined : eventFdOf(kernel, fd);
   return 0;
 }
 
