@@ -4,12 +4,11 @@ import { COMMANDS } from "../cmd/table.ts";
 import { Program } from "./support/program.ts";
 
 const ROOT = new URL("../", import.meta.url);
-const MAIN = new URL("main.ts", ROOT).pathname;
 const VARIABLES = ["ISM_HOST", "ISM_DEVICE", "XDG_STATE_HOME", "HOME", "NO_COLOR"];
 
-/** Runs the program with `--no-prompt` and nothing to read. */
+/** Runs the program with nothing to read. */
 async function run(program: Program, args: readonly string[]): Promise<{ code: number; text: string }> {
-  const { code, stdout, stderr } = await program.spawnFile(MAIN, args).output();
+  const { code, stdout, stderr } = await program.spawnWithoutInput(args).output();
   const decoder = new TextDecoder();
   const text = `${decoder.decode(stdout)}${decoder.decode(stderr)}`;
   assertNotMatch(text, /NotCapable|Requires .* access|--allow-|This is a bug/, args.join(" "));
@@ -18,8 +17,9 @@ async function run(program: Program, args: readonly string[]): Promise<{ code: n
 
 Deno.test("the task ism allows files and the variables that the program reads, and nothing else", () => {
   const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT)));
-  const flags = `--allow-read --allow-write --allow-env=${VARIABLES.join(",")}`;
+  const flags = `--no-prompt --allow-read --allow-write --allow-env=${VARIABLES.join(",")}`;
   assertEquals(tasks.ism.command, `deno run --quiet ${flags} main.ts`);
+  assertEquals(tasks.demo.command, `deno run --quiet ${flags},TMPDIR examples/demo.ts`);
   const source = ["cmd/main.ts", "cmd/run/environment.ts"].map((path) =>
     Deno.readTextFileSync(new URL(path, ROOT))
   )
