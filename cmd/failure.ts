@@ -38,6 +38,15 @@ export class InterruptedError extends Error {
   }
 }
 
+/** A program that could not be run; the exit code is that of a shell. */
+export class NotStartedError extends Error {
+  override readonly name = "NotStartedError";
+
+  constructor(message: string, readonly exit: number) {
+    super(message);
+  }
+}
+
 /** An `expect` that did not hold. */
 export class ExpectError extends Error {
   override readonly name = "ExpectError";
@@ -138,6 +147,9 @@ export function describeFailure(error: unknown): Failure {
     const { message, expected, got } = error;
     return { ...base, exit: EXIT.EXPECT, code: "EXPECT", message, fields: { expected, got } };
   }
+  if (error instanceof NotStartedError) {
+    return { ...base, exit: error.exit, code: "EXEC", message: error.message };
+  }
   if (error instanceof InterruptedError) {
     return { ...base, exit: EXIT.INTERRUPTED, code: "INTERRUPTED", message: error.message };
   }
@@ -186,7 +198,7 @@ function isOutOfMemory(error: unknown): boolean {
 
 /** Codes of our own that say nothing which the sentence does not say. */
 const SILENT_CODES: ReadonlySet<string> = new Set(
-  ["USAGE", "FILE", "EXPECT", "DRIVER", "MACHINE", "RET", "BUG", "INTERRUPTED"],
+  ["USAGE", "FILE", "EXPECT", "DRIVER", "MACHINE", "RET", "BUG", "EXEC", "INTERRUPTED"],
 );
 
 /** The failure for people, without the place. */

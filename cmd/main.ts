@@ -38,6 +38,7 @@ async function runInvocation(terminal: ProcessTerminal, invocation: Invocation):
   const globals = bindGlobals(invocation, () => undefined);
   terminal.setColor(globals.color ?? "auto", environment("NO_COLOR") !== undefined);
   const { command } = invocation;
+  if (command?.name !== "exec") Deno.permissions.revokeSync({ name: "ffi" });
   if (globals.version) {
     return printText(terminal, globals, "version", { version: VERSION }, `ism ${VERSION}\n`);
   }

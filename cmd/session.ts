@@ -87,7 +87,7 @@ export class Session {
       const { result } = await this.#inTransaction(invocation, globals, trace);
       this.lastResult = result;
       this.#printResult(invocation.command!, result, globals, trace, place);
-      return EXIT.OK;
+      return invocation.command!.exitCode?.(result) ?? EXIT.OK;
     } catch (thrown) {
       const failure = describeFailure(await this.blame(thrown));
       // What lines before this one printed is undone with them.

@@ -5,6 +5,7 @@ import { config, configDump, configGet, configSet } from "./commands/config.ts";
 import { dmbList, dmbRead, dmbRegister, dmbUnregister, move } from "./commands/dmb.ts";
 import { events, irq, irqWait, signal } from "./commands/events.ts";
 import { faultAdd, faultClear, faultList } from "./commands/fault.ts";
+import { exec } from "./commands/exec.ts";
 import { fdClose, fdEventfd, fdList, fdLseek, fdMmap, fdOpen, fdRead, fdWrite } from "./commands/fd.ts";
 import { completions, help, man, version } from "./commands/help.ts";
 import {
@@ -86,6 +87,7 @@ const ALL: readonly AnyCommand[] = [
   events,
   irq,
   irqWait,
+  exec,
   hostCreate,
   hostShow,
   hostCheck,

@@ -4,7 +4,7 @@ import { type BindingState, DRIVERS } from "../../vfio/binding.ts";
 import type { ConfigSpaceState } from "../../vfio/config/space.ts";
 import type { ContainerState } from "../../vfio/iommu/container.ts";
 import type { DeviceState } from "../../vfio/device.ts";
-import type { FileKind, FileState } from "../../vfio/process/file.ts";
+import type { FileState, SavedKind } from "../../vfio/process/file.ts";
 import type { DomainState, MappingState } from "../../vfio/iommu/iommu_domain.ts";
 import type { IoasState } from "../../vfio/iommu/ioas.ts";
 import type { IommufdState } from "../../vfio/iommu/iommufd.ts";
@@ -169,7 +169,7 @@ const DEVICE = object<DeviceState>({
 
 const FILE = object<FileState>({
   fd: FD,
-  kind: everyWord<FileKind>({ container: true, group: true, device: true, eventfd: true, iommufd: true }),
+  kind: everyWord<SavedKind>({ container: true, group: true, device: true, eventfd: true, iommufd: true }),
   position: COUNT,
   // The number of a group may be 0.
   id: COUNT,

@@ -35,6 +35,7 @@ export class EventFd {
 /** A descriptor of an eventfd, opened EFD_NONBLOCK | EFD_CLOEXEC. */
 export class EventFdFile extends OpenFile {
   override readonly kind = "eventfd";
+  override readonly readsAtOnce = true;
   readonly context: EventFd;
 
   constructor(context: EventFd) {

@@ -4,7 +4,10 @@ import type { ErrnoError } from "../errno.ts";
 import { coreError, vfsError } from "../refusal.ts";
 
 /** Kinds of descriptors; the same ioctl number means different things on each. */
-export type FileKind = "container" | "group" | "device" | "eventfd" | "iommufd";
+export type FileKind = SavedKind | "other";
+
+/** Kinds that the host file can hold; the others belong to real programs. */
+export type SavedKind = "container" | "group" | "device" | "eventfd" | "iommufd";
 
 /** Argument of an ioctl: a value, or a struct in the caller's memory. */
 export type IoctlArg = Uint8Array | number;
@@ -12,7 +15,7 @@ export type IoctlArg = Uint8Array | number;
 /** A file in the host file; the fields depend on the kind. */
 export interface FileState {
   readonly fd: number;
-  readonly kind: FileKind;
+  readonly kind: SavedKind;
   readonly position: number;
   /** Container id, group number, function id or eventfd id. */
   readonly id: number;
@@ -36,6 +39,9 @@ export abstract class OpenFile {
   #references = 0;
   /** pread() and pwrite() work (FMODE_PREAD, FMODE_PWRITE). */
   readonly positioned: boolean = false;
+
+  /** readv() is one read of all segments: the file has read_iter, which no device here has. */
+  readonly readsAtOnce: boolean = false;
 
   /** Reads `count` bytes into the caller's buffer from index `start`. */
   read(_buffer: Uint8Array, _count: number, _position: number, _start: number): number {
@@ -110,6 +116,7 @@ const ENOTTY_SOURCES: Readonly<Record<FileKind, string>> = {
   device: "drivers/vfio/vfio_main.c: vfio_device_fops_unl_ioctl",
   iommufd: "drivers/iommu/iommufd/main.c: iommufd_fops_ioctl",
   eventfd: "fs/ioctl.c: vfs_ioctl",
+  other: "fs/ioctl.c: vfs_ioctl",
 };
 
 /** ENOTTY for an ioctl that this kind of descriptor does not know. */

@@ -14,6 +14,7 @@ import { openNode } from "./nodes.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { readDirectory, readLink } from "./sysfs.ts";
 import { ioctlInput, ioctlName, ioctlOutput } from "./strace.ts";
+import { joined, lengths, perSegment, readAtOnce } from "./vectors.ts";
 import { checkPosition, checkRange, mmapError, notPositioned, type Offset } from "./vfs_checks.ts";
 
 /** What a user-space driver needs of its operating system; the simulated process is one implementation. */
@@ -43,7 +44,8 @@ export class Process {
   readonly #kernel: Kernel;
   readonly #tracer: Tracer;
   readonly descriptors: DescriptorTable;
-  readonly space: AddressSpace;
+  /** Its memory; execve gives a process another one. */
+  space: AddressSpace;
 
   constructor(
     kernel: Kernel,
@@ -242,7 +244,7 @@ export class Process {
   preadv(fd: number, segments: readonly Uint8Array[], position: Offset): number {
     return this.#vectorCall("preadv", { fd, iov: lengths(segments), position }, segments, () => {
       this.#positioned(fd, position, "preadv");
-      return this.#vector(
+      return perSegment(
         segments,
         (buffer, done) => this.#pread(fd, buffer, buffer.length, plus(position, done), 0),
       );
@@ -253,7 +255,7 @@ export class Process {
   pwritev(fd: number, segments: readonly Uint8Array[], position: Offset): number {
     return this.#vectorCall("pwritev", { fd, iov: lengths(segments), position }, segments, () => {
       this.#positioned(fd, position, "pwritev");
-      return this.#vector(
+      return perSegment(
         segments,
         (buffer, done) => this.#pwrite(fd, buffer, buffer.length, plus(position, done), 0),
       );
@@ -265,7 +267,8 @@ export class Process {
     this.#kernel.tick();
     return this.#vectorCall("readv", { fd, iov: lengths(segments) }, segments, () => {
       const file = this.file(fd);
-      const total = this.#vector(segments, (buffer, done) => {
+      if (file.readsAtOnce) return readAtOnce(file, segments);
+      const total = perSegment(segments, (buffer, done) => {
         const at = file.position + done;
         return file.read(buffer, checkRange(at, buffer.length), at, 0);
       });
@@ -278,7 +281,7 @@ export class Process {
   writev(fd: number, segments: readonly Uint8Array[]): number {
     return this.#vectorCall("writev", { fd, iov: lengths(segments) }, segments, () => {
       const file = this.file(fd);
-      const total = this.#vector(segments, (buffer, done) => {
+      const total = perSegment(segments, (buffer, done) => {
         const at = file.position + done;
         return file.write(buffer, checkRange(at, buffer.length), at, 0);
       });
@@ -302,23 +305,6 @@ export class Process {
       if (!isWrite) event.data = joined(segments, Math.min(result, SHOWN_BYTES));
       return result;
     });
-  }
-
-  /** Stops at the first short or failed segment; a failure counts only if nothing was done before it. */
-  #vector(segments: readonly Uint8Array[], each: (buffer: Uint8Array, done: number) => number): number {
-    let total = 0;
-    for (const buffer of segments) {
-      let result: number;
-      try {
-        result = each(buffer, total);
-      } catch (error) {
-        if (error instanceof ErrnoError && total > 0) return total;
-        throw error;
-      }
-      total += result;
-      if (result < buffer.length) break;
-    }
-    return total;
   }
 
   /** mmap(2) of anonymous memory, populated: whole pages of zeros. @returns the address; EINVAL, ENOMEM */
@@ -363,18 +349,7 @@ export class Process {
    * State for the host file. Which descriptors share an open file is not part of it: no command of ism makes two that do.
    */
   save(): ProcessState {
-    for (const [fd, { shared }] of this.files()) {
-      if (shared) throw new Error(`Descriptor ${fd} shares its open file, which cannot be saved`);
-    }
-    return {
-      files: [...this.files()].map(([fd, file]) => ({
-        fd,
-        kind: file.kind,
-        position: file.position,
-        id: file.id,
-        ...file.save(),
-      })),
-    };
+    return { files: [...this.files()].map(([fd, file]) => saveFile(fd, file)) };
   }
 
   /** Puts a file of a saved state back at its descriptor. */
@@ -450,18 +425,15 @@ export class Process {
   }
 }
 
+function saveFile(fd: number, file: OpenFile): FileState {
+  const { kind, position, id, shared } = file;
+  if (shared || kind === "other") throw new Error(`Descriptor ${fd} is of a kind that is not saved`);
+  return { fd, kind, position, id, ...file.save() };
+}
+
 /** A copy of what an event shows of a buffer. */
 function shown(buffer: Uint8Array, start: number, count: Offset): Uint8Array {
   return buffer.slice(start, start + (count < SHOWN_BYTES ? Number(count) : SHOWN_BYTES));
-}
-
-const lengths = (segments: readonly Uint8Array[]) => segments.map(({ length }) => length);
-
-/** The first bytes of a vector's segments, at most `limit`. */
-function joined(segments: readonly Uint8Array[], limit: number): Uint8Array {
-  const bytes: number[] = [];
-  for (const segment of segments) bytes.push(...segment.subarray(0, limit - bytes.length));
-  return Uint8Array.from(bytes);
 }
 
 /** Bytes of a directory entry: a header of 19, the name, NUL, rounded up to 8 (struct linux_dirent64). */

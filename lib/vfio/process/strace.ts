@@ -142,6 +142,7 @@ const TABLES: Readonly<Record<FileKind, ReadonlyMap<number, IoctlShape>>> = {
   device: DEVICE,
   iommufd: IOMMUFD,
   eventfd: new Map(),
+  other: new Map(),
 };
 
 /** What is known of an ioctl: its number, and the struct or text that it takes. */

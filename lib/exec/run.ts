@@ -1,0 +1,179 @@
+/** Starts a program behind a filter, answers its calls until the last process has ended, tells how it ended. */
+import type { Tracer } from "../base/trace.ts";
+import type { Kernel } from "../vfio/kernel.ts";
+import { ARCHITECTURES } from "./calls.ts";
+import { buildFilter, type DescriptorRange } from "./filter.ts";
+import { launch, type LaunchReport } from "./launch.ts";
+import { libc, pinned, readFile } from "./libc.ts";
+import { Listener } from "./listener.ts";
+import { Supervisor } from "./supervisor.ts";
+
+/** Why a program cannot be run here; one sentence for people. */
+export class ExecError extends Error {
+  override readonly name = "ExecError";
+}
+
+/** How a program ended. */
+export interface Ending {
+  /** Its exit code; undefined if a signal ended it. */
+  readonly code: number | undefined;
+  readonly signal: number | undefined;
+  /** The program could not be started: error number of posix_spawn. */
+  readonly notStarted: number | undefined;
+  /** Calls that were answered. */
+  readonly calls: number;
+}
+
+/** What to run, and for whom. */
+export interface RunOptions {
+  readonly argv: readonly string[];
+  readonly kernel: Kernel;
+  readonly tracer: Tracer;
+  /** Every number may mean a simulated file. */
+  readonly anyDescriptor: boolean;
+  readonly remark: (text: string) => void;
+}
+
+const RLIMIT_NOFILE = 7;
+/** Most numbers that mean simulated files, and the end that select(2) sets. */
+const RANGE_SIZE = 224;
+const RANGE_END = 1024;
+const MAX_FD = 0x7fff_ffff;
+/** Milliseconds that the loop waits for the next call before it lets other things go on. */
+const PATIENCE = 1;
+/** Calls after which other things have a turn. */
+const TURN = 256;
+const OLDEST = [5, 19] as const;
+
+/** Numbers that mean simulated files: below 1024 and below the limit of descriptors, at most a quarter of them. */
+export function descriptorRange(limit: number, anyDescriptor: boolean): DescriptorRange {
+  if (anyDescriptor) return { first: 0, end: MAX_FD };
+  const end = Math.min(limit, RANGE_END);
+  return { first: end - Math.min(RANGE_SIZE, Math.floor(end / 4)), end };
+}
+
+/** Release of the running kernel. @returns major and minor number */
+export function parseRelease(text: string): readonly [number, number] {
+  const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(text) ?? [];
+  return [Number(major), Number(minor)];
+}
+
+function requireSystem(): (typeof ARCHITECTURES)["x86_64"] {
+  const { os, arch } = Deno.build;
+  const architecture = ARCHITECTURES[arch];
+  if (os !== "linux" || architecture === undefined) {
+    throw new ExecError(`exec runs programs on Linux on x86-64 and arm64, not on ${os} on ${arch}`);
+  }
+  const release = new TextDecoder().decode(readFile("/proc/sys/kernel/osrelease") ?? new Uint8Array()).trim();
+  const [major, minor] = parseRelease(release);
+  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
+    throw new ExecError(
+      `exec needs Linux ${
+        OLDEST.join(".")
+      } or newer, and this is ${release}: an older kernel may repeat a call that a ` +
+        "signal interrupted after it was carried out",
+    );
+  }
+  return architecture;
+}
+
+const EBUSY = 16;
+const EACCES = 13;
+const EINVAL = 22;
+
+function refusal(call: string, errno: number): ExecError {
+  if (errno === EBUSY) {
+    return new ExecError("exec cannot run inside another exec: a process has one supervisor");
+  }
+  const why: Readonly<Record<number, string>> = {
+    [EACCES]: "the system does not allow seccomp filters",
+    [EINVAL]: "the kernel has no seccomp user notification",
+  };
+  return new ExecError(
+    `exec cannot watch a program: ${call} failed with error number ${errno}` +
+      (why[errno] === undefined ? "" : ` (${why[errno]})`),
+  );
+}
+
+function descriptorLimit(): number {
+  const limits = pinned(16);
+  if (libc.getrlimit(RLIMIT_NOFILE, limits) !== 0) return RANGE_END;
+  const soft = new DataView(limits.buffer).getBigUint64(0, true);
+  return soft > BigInt(MAX_FD) ? MAX_FD : Number(soft);
+}
+
+/** Gives the event loop a turn. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A program that was started; its calls wait to be answered. */
+export interface Started {
+  readonly supervisor: Supervisor;
+  /** Why it could not be started, or its status as waitpid(2) has it. */
+  readonly ended: Promise<{ readonly notStarted: number | undefined; readonly status: number }>;
+}
+
+/** Runs a program to its end, and all processes that it leaves behind. @throws {ExecError} */
+export async function run(options: RunOptions): Promise<Ending> {
+  const { supervisor, ended } = await start(options);
+  await serve(supervisor, () => supervisor.answer());
+  const { notStarted, status } = await ended;
+  supervisor.end();
+  const signal = status & 0x7f;
+  return {
+    notStarted,
+    code: signal === 0 ? status >> 8 & 0xff : undefined,
+    signal: signal === 0 ? undefined : signal,
+    calls: supervisor.calls,
+  };
+}
+
+/** Starts a program. @throws {ExecError} */
+export async function start(options: RunOptions): Promise<Started> {
+  const architecture = requireSystem();
+  const range = descriptorRange(descriptorLimit(), options.anyDescriptor);
+  const listening = Promise.withResolvers<number>();
+  const spawned = Promise.withResolvers<Extract<LaunchReport, { kind: "spawned" }>>();
+  // What is told before somebody waits for it is not lost, and a refusal is told once.
+  spawned.promise.catch(() => {});
+  launch(
+    { argv: options.argv, filter: buildFilter(architecture, range), seccomp: architecture.seccomp },
+    (report) => {
+      if (report.kind === "listener") listening.resolve(report.fd);
+      else if (report.kind === "spawned") spawned.resolve(report);
+      else listening.reject(refusal(report.call, report.errno));
+    },
+  );
+  const fd = await listening.promise;
+  const supervisor = new Supervisor({
+    listener: new Listener(fd),
+    kernel: options.kernel,
+    tracer: options.tracer,
+    architecture,
+    range,
+    remark: options.remark,
+  });
+  const ended = spawned.promise.then(async ({ pid, errno }) => {
+    if (errno !== 0) return { notStarted: errno, status: 0 };
+    const status = pinned(4);
+    await libc.waitpidAside(pid, status, 0);
+    return { notStarted: undefined, status: new DataView(status.buffer).getInt32(0, true) };
+  });
+  return { supervisor, ended };
+}
+
+/** Takes calls, each of which `answer` ends, until nobody is left who could make one. */
+export async function serve(supervisor: Supervisor, answer: () => void): Promise<void> {
+  const { listener } = supervisor;
+  while (await listener.waitAside() !== "ended") {
+    for (let count = 1;; count++) {
+      const found = listener.wait(PATIENCE);
+      if (found === "ended") return;
+      if (found === "nothing") break;
+      if (listener.receive()) answer();
+      if (count % TURN === 0) await turn();
+    }
+    supervisor.look();
+  }
+}
