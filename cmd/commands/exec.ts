@@ -52,7 +52,7 @@ processes left open is closed when they end. Exit code, signals, terminal and in
   },
   access: "write",
   verbatim: true,
-  examples: ["exec -- ls /dev/vfio", "exec -d 1 -- cat /sys/bus/pci/devices/0002:00:00.0/vendor"],
+  examples: ["exec -- /bin/ls /dev/vfio", "exec -d 1 -- /bin/cat /sys/bus/pci/devices/0002:00:00.0/vendor"],
   async run({ dryRun, host, target, terminal }, { program, args, anyDescriptor }) {
     if (dryRun) throw new UsageError("A program cannot be run dry: what it does outside of the host stays");
     requirePermission();

@@ -65,18 +65,22 @@ const HANDLERS: Readonly<Record<CallName, Handler>> = {
 /** Calls that only move bytes: what has ended elsewhere need not be known before them. */
 const HOT: ReadonlySet<CallName> = new Set<CallName>(["pread64", "pwrite64", "read", "write"]);
 
+/** Calls after which a descriptor may be closed, in other processes too that share the table. */
+const CLOSING: ReadonlySet<CallName> = new Set<CallName>(["close", "close_range", "dup2", "dup3"]);
+
 /** A row of the table that the loop looks calls up in. */
 export interface CallRow {
   readonly name: CallName;
   readonly handler: Handler;
   readonly isHot: boolean;
+  readonly closes: boolean;
 }
 
 /** Handlers by call number. */
 export function handlerTable({ calls }: Architecture): readonly (CallRow | undefined)[] {
   const table: (CallRow | undefined)[] = [];
   for (const { name, number } of calls) {
-    table[number] = { name, handler: HANDLERS[name], isHot: HOT.has(name) };
+    table[number] = { name, handler: HANDLERS[name], isHot: HOT.has(name), closes: CLOSING.has(name) };
   }
   return table;
 }

@@ -16,6 +16,8 @@ import { Scratch } from "./user_copy.ts";
 
 /** As much as one call moves without another buffer. Bytes. */
 const SCRATCH_BYTES = 2 ** 20;
+/** For so many calls after a close its hang-up is looked for even before calls that only move bytes. */
+const SETTLING = 16;
 /** After so many calls threads are looked up anew. */
 const THREADS_AFTER = 4096;
 
@@ -44,6 +46,7 @@ export class Supervisor implements Call {
   readonly #processes: Processes;
   readonly #table: readonly (CallRow | undefined)[];
   #process: ForeignProcess | undefined = undefined;
+  #unsettled = 0;
   thread = 0;
   /** Calls that were answered. */
   calls = 0;
@@ -82,6 +85,11 @@ export class Supervisor implements Call {
     const row = this.#table[listener.call];
     if (row === undefined) return listener.proceed();
     if (!row.isHot) this.#watches.look();
+    else if (this.#unsettled > 0) {
+      this.#unsettled--;
+      this.#watches.look();
+    }
+    if (row.closes) this.#unsettled = SETTLING;
     this.thread = listener.thread;
     const process = this.#processes.of(this.thread);
     if (process === undefined) return listener.proceed();
