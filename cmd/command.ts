@@ -153,6 +153,8 @@ export interface Command<Args, Options, Of extends Result> {
   value?(result: Of): string;
   /** The exit code where it is not 0 although the command did what it was asked for. */
   exitCode?(result: Of): number;
+  /** What is left to do when the host file is closed. */
+  afterwards?(result: Of): void | Promise<void>;
   /** Options end at the first word that is none: the words from there on are somebody else's. */
   readonly verbatim?: boolean;
 }
@@ -172,6 +174,7 @@ export interface AnyCommand {
   raw?(result: Result): Uint8Array;
   value?(result: Result): string;
   exitCode?(result: Result): number;
+  afterwards?(result: Result): void | Promise<void>;
   readonly verbatim?: boolean;
   /** What follows the command's own arguments is another command line: `expect`, `let`, `repeat`. */
   readonly prefix?: boolean;

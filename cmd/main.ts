@@ -53,14 +53,18 @@ async function runInvocation(terminal: ProcessTerminal, invocation: Invocation):
     hostPath: defaultHostPath(),
     device: environment("ISM_DEVICE"),
   });
+  let code: number;
   try {
     if (command?.name === "shell") return await runShell(session, historyPath());
-    return lines === undefined ? await session.runLine(invocation) : await runScript(session, lines);
+    if (lines !== undefined) return await runScript(session, lines);
+    code = await session.runLine(invocation);
   } catch (error) {
     throw await session.blame(error);
   } finally {
     session.close();
   }
+  if (session.lastResult !== undefined) await command?.afterwards?.(session.lastResult);
+  return code;
 }
 
 /** Answers the completion script of a shell. */

@@ -76,4 +76,8 @@ processes left open is closed when they end. Exit code, signals, terminal and in
     }
   },
   exitCode: ({ exit }) => exit,
+  // Whoever waits for ism sees what it would see of the program.
+  async afterwards({ signal }) {
+    if (signal !== null) (await import("../../lib/exec/run.ts")).dieBy(signal);
+  },
 });

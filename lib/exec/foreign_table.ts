@@ -10,8 +10,18 @@ import type { Link, Links } from "./links.ts";
 /** What a table needs of the call that is carried out: a way to put a descriptor into its process. */
 export interface Caller {
   readonly thread: number;
+  /** Tells people what a program cannot see. */
+  remark(text: string): void;
   addDescriptor(fd: number, at: number | undefined, closeOnExec: boolean): number;
 }
+
+/** EBADF: the number is not below the program's limit of descriptors. */
+const NOT_BELOW_LIMIT = -9;
+const LIMIT_REMARK = ({ first, end }: DescriptorRange) =>
+  `descriptors ${first} to ${
+    end - 1
+  } mean simulated files, and the program has lowered its limit (RLIMIT_NOFILE): ` +
+  "lower it for ism, too, or use --any-descriptor";
 
 /** A file of the real machine, which no simulated call can do anything with. */
 class RealFile extends OpenFile {
@@ -82,6 +92,7 @@ export class ForeignTable extends DescriptorTable {
       (fd) => this.#caller.addDescriptor(fd, at, this.closeOnExec),
     );
     if (typeof given === "number") {
+      if (given === NOT_BELOW_LIMIT) this.#caller.remark(LIMIT_REMARK(this.#range));
       file.hold();
       file.drop();
       const message = "The program has no descriptor left that can mean a simulated file";

@@ -29,6 +29,7 @@ const SYMBOLS = {
   getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   getpid: { parameters: [], result: "i32" },
+  signal: { parameters: ["i32", "pointer"], result: "pointer" },
   kill: { parameters: ["i32", "i32"], result: "i32" },
   waitpidAside: { name: "waitpid", parameters: ["i32", "buffer", "i32"], result: "i32", nonblocking: true },
   opendir: { parameters: ["buffer"], result: "pointer" },

@@ -102,6 +102,51 @@ function descriptorLimit(): number {
   return soft > BigInt(MAX_FD) ? MAX_FD : Number(soft);
 }
 
+/** Signals of the terminal reach the program without us; ism waits for what it makes of them. */
+const LEFT_TO_PROGRAM = ["SIGINT", "SIGQUIT"] as const;
+/** Signals that are sent to ism and meant for the program, with their numbers. */
+const PASSED_ON = [["SIGTERM", 15], ["SIGHUP", 1], ["SIGUSR1", 10], ["SIGUSR2", 12]] as const;
+
+/** Handles ism's own signals until the end of a `using` block. */
+class SignalWatch implements Disposable {
+  readonly #listeners: (readonly [Deno.Signal, () => void])[] = LEFT_TO_PROGRAM.map((
+    name,
+  ) => [name, () => {}]);
+
+  #pid: number | undefined = undefined;
+  /** Signals that came before the program's number was known. */
+  readonly #early: number[] = [];
+
+  constructor() {
+    for (const [name, number] of PASSED_ON) this.#listeners.push([name, () => this.#passOn(number)]);
+    for (const [name, listener] of this.#listeners) Deno.addSignalListener(name, listener);
+  }
+
+  #passOn(signal: number): void {
+    if (this.#pid === undefined) this.#early.push(signal);
+    else libc.kill(this.#pid, signal);
+  }
+
+  /** The program has a number now. */
+  running(pid: number): void {
+    this.#pid = pid;
+    for (const signal of this.#early) this.#passOn(signal);
+  }
+
+  [Symbol.dispose](): void {
+    for (const [name, listener] of this.#listeners) Deno.removeSignalListener(name, listener);
+  }
+}
+
+const RLIMIT_CORE = 4;
+
+/** Ends this process by a signal, as the program was ended, without a core of its own; comes back if it cannot be. */
+export function dieBy(signal: number): void {
+  libc.setrlimit(RLIMIT_CORE, pinned(16));
+  libc.signal(signal, null);
+  libc.kill(libc.getpid(), signal);
+}
+
 /** Gives the event loop a turn. */
 function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
@@ -116,7 +161,8 @@ export interface Started {
 
 /** Runs a program to its end, and all processes that it leaves behind. @throws {ExecError} */
 export async function run(options: RunOptions): Promise<Ending> {
-  const { supervisor, ended } = await start(options);
+  using signals = new SignalWatch();
+  const { supervisor, ended } = await start(options, (pid) => signals.running(pid));
   await serve(supervisor, () => supervisor.answer());
   const { notStarted, status } = await ended;
   supervisor.end();
@@ -129,8 +175,8 @@ export async function run(options: RunOptions): Promise<Ending> {
   };
 }
 
-/** Starts a program. @throws {ExecError} */
-export async function start(options: RunOptions): Promise<Started> {
+/** Starts a program; `running` is told its number. @throws {ExecError} */
+export async function start(options: RunOptions, running?: (pid: number) => void): Promise<Started> {
   const architecture = requireSystem();
   const range = descriptorRange(descriptorLimit(), options.anyDescriptor);
   const listening = Promise.withResolvers<number>();
@@ -156,6 +202,7 @@ export async function start(options: RunOptions): Promise<Started> {
   });
   const ended = spawned.promise.then(async ({ pid, errno }) => {
     if (errno !== 0) return { notStarted: errno, status: 0 };
+    running?.(pid);
     const status = pinned(4);
     await libc.waitpidAside(pid, status, 0);
     return { notStarted: undefined, status: new DataView(status.buffer).getInt32(0, true) };

@@ -186,6 +186,59 @@ Deno.test("exit codes and signals are the program's; 126 and 127 as a shell", as
   }
 });
 
+/** Starts a program under exec, and does something to ism when the program says that it runs. */
+async function whileRunning(
+  program: Program,
+  args: readonly string[],
+  act: (child: Deno.ChildProcess, text: string) => void,
+): Promise<{ status: Deno.CommandStatus; stdout: string }> {
+  const child = program.spawn(["exec", "--", ...args]);
+  const decoder = new TextDecoder();
+  let stdout = "";
+  let acted = false;
+  for await (const part of child.stdout) {
+    stdout += decoder.decode(part);
+    if (!acted && stdout.includes("\n")) act(child, stdout);
+    acted ||= stdout.includes("\n");
+  }
+  await child.stderr.cancel();
+  await child.stdin.close();
+  return { status: await child.status, stdout };
+}
+
+Deno.test("a signal that ends the program ends ism in the same way; those for ism reach the program", async () => {
+  using program = new Program();
+  const rows:
+    readonly (readonly [script: string, signal: Deno.Signal | undefined, code: number, by: string | null])[] =
+      [
+        ["echo; kill -TERM $$", undefined, 143, "SIGTERM"],
+        ["echo; kill -SEGV $$", undefined, 139, "SIGSEGV"],
+        ["echo; kill -PIPE $$", undefined, 141, "SIGPIPE"],
+        ["echo; exec /bin/sleep 30", "SIGTERM", 143, "SIGTERM"],
+        ["trap 'exit 3' TERM; echo; while :; do /bin/sleep 0.05; done", "SIGTERM", 3, null],
+        ["trap 'exit 4' HUP; echo; while :; do /bin/sleep 0.05; done", "SIGHUP", 4, null],
+        // Ctrl-C comes to both from the terminal: ism leaves it to the program.
+        ["echo; /bin/sleep 0.5; exit 5", "SIGINT", 5, null],
+      ];
+  for (const [script, signal, code, by] of rows) {
+    const { status } = await whileRunning(program, ["/bin/sh", "-c", script], (child) => {
+      if (signal !== undefined) child.kill(signal);
+    });
+    assertEquals([script, status.code, status.signal], [script, code, by]);
+  }
+});
+
+Deno.test("ism killed: the program's calls are answered, the host file is as it was", async () => {
+  using program = new Program();
+  using c = new CProgram("tests/exec/orphan.c");
+  await program.run(["host", "create"]);
+  const before = (await program.run(["host", "export"])).stdout;
+  const { stdout } = await whileRunning(program, [c.path], (child) => child.kill("SIGKILL"));
+  assertEquals(stdout, "open\nFunction not implemented\n");
+  assertEquals((await program.run(["host", "check"])).code, 0);
+  assertEquals((await program.run(["host", "export"])).stdout, before);
+});
+
 Deno.test("what stands behind the program is the program's, and input reaches it", async () => {
   using program = new Program();
   const echo = await program.run(["exec", "/bin/echo", "-n", "--json", "-d", "$x", ""]);
