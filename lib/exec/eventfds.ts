@@ -6,6 +6,7 @@ import type { Tracer } from "../base/trace.ts";
 import { EventFd, EventFdFile } from "../vfio/process/eventfd.ts";
 import type { Architecture } from "./calls.ts";
 import { libc, O, pinned, readFile } from "./libc.ts";
+import { parseEventfdId, parseProcessId } from "./proc_text.ts";
 
 const COUNTER_BYTES = 8;
 /** eventfds that are kept although no device has them. */
@@ -28,12 +29,6 @@ class RealEventFd extends EventFd {
     libc.write(this.fd, one, BigInt(COUNTER_BYTES));
     super.signal(tracer, fid);
   }
-}
-
-/** The id of an eventfd (fs/eventfd.c: eventfd_show_fdinfo); undefined if the descriptor is no eventfd. */
-export function parseEventfdId(fdinfo: string): number | undefined {
-  const id = /^eventfd-id:\s*(\d+)$/m.exec(fdinfo)?.[1];
-  return id === undefined ? undefined : Number(id);
 }
 
 function idOf(process: number | "self", fd: number): number | undefined {
@@ -83,8 +78,9 @@ export class Eventfds {
     const { pidfdOpen, pidfdGetfd } = this.#architecture;
     const status = readFile(`/proc/${thread}/status`);
     if (status === undefined) return -1;
-    const [, process] = /^Tgid:\s*(\d+)$/m.exec(new TextDecoder().decode(status)) ?? [];
-    const pidfd = libc.syscall3(BigInt(pidfdOpen), BigInt(process!), 0n, 0n);
+    const process = parseProcessId(new TextDecoder().decode(status));
+    if (process === undefined) return -1;
+    const pidfd = libc.syscall3(BigInt(pidfdOpen), BigInt(process), 0n, 0n);
     if (pidfd < 0) return -1;
     const own = libc.syscall3(BigInt(pidfdGetfd), BigInt(pidfd), BigInt(fd), 0n);
     libc.close(pidfd);

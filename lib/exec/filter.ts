@@ -22,6 +22,19 @@ export interface DescriptorRange {
   readonly end: number;
 }
 
+/** Most numbers that mean simulated files, and the end that select(2) sets. */
+const RANGE_SIZE = 224;
+const RANGE_END = 1024;
+/** One more than any descriptor. */
+export const MAX_FD = 0x7fff_ffff;
+
+/** Numbers that mean simulated files: below 1024 and below the limit of descriptors, at most a quarter of them. */
+export function descriptorRange(limit: number, anyDescriptor: boolean): DescriptorRange {
+  if (anyDescriptor) return { first: 0, end: MAX_FD };
+  const end = Math.min(limit, RANGE_END);
+  return { first: end - Math.min(RANGE_SIZE, Math.floor(end / 4)), end };
+}
+
 type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, k: number];
 
 /** The instructions that ask whether argument `index` is a descriptor of the range: 3, the last one falls through. */

@@ -7,6 +7,7 @@ import { ForeignMemory } from "./foreign_memory.ts";
 import type { ForeignTable } from "./foreign_table.ts";
 import { libc, readFile } from "./libc.ts";
 import type { Link, Watches } from "./links.ts";
+import { parseImage, parseProcessId } from "./proc_text.ts";
 
 /** A real process. */
 export interface ForeignProcess {
@@ -16,18 +17,6 @@ export interface ForeignProcess {
   memory: ForeignMemory;
   /** It has asked for another program: what it has must be looked up anew. */
   stale: boolean;
-}
-
-/** The process that a thread belongs to (the Tgid of /proc/TID/status). */
-export function parseProcessId(status: string): number | undefined {
-  const id = /^Tgid:\s*(\d+)$/m.exec(status)?.[1];
-  return id === undefined ? undefined : Number(id);
-}
-
-/** Where the program of a process lies: changes with execve (fields 26 to 28 and 47 to 50 of /proc/PID/stat). */
-export function parseImage(stat: string): string {
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return [23, 24, 25, 42, 43, 44, 45].map((i) => fields[i]).join();
 }
 
 function textOf(path: string): string | undefined {

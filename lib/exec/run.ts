@@ -2,10 +2,11 @@
 import type { Tracer } from "../base/trace.ts";
 import type { Kernel } from "../vfio/kernel.ts";
 import { ARCHITECTURES } from "./calls.ts";
-import { buildFilter, type DescriptorRange } from "./filter.ts";
+import { buildFilter, descriptorRange, MAX_FD } from "./filter.ts";
 import { launch, type LaunchReport } from "./launch.ts";
 import { libc, pinned, readFile } from "./libc.ts";
 import { Listener } from "./listener.ts";
+import { parseRelease } from "./proc_text.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /** Why a program cannot be run here; one sentence for people. */
@@ -35,28 +36,11 @@ export interface RunOptions {
 }
 
 const RLIMIT_NOFILE = 7;
-/** Most numbers that mean simulated files, and the end that select(2) sets. */
-const RANGE_SIZE = 224;
-const RANGE_END = 1024;
-const MAX_FD = 0x7fff_ffff;
 /** Milliseconds that the loop waits for the next call before it lets other things go on. */
 const PATIENCE = 1;
 /** Calls after which other things have a turn. */
 const TURN = 256;
 const OLDEST = [5, 19] as const;
-
-/** Numbers that mean simulated files: below 1024 and below the limit of descriptors, at most a quarter of them. */
-export function descriptorRange(limit: number, anyDescriptor: boolean): DescriptorRange {
-  if (anyDescriptor) return { first: 0, end: MAX_FD };
-  const end = Math.min(limit, RANGE_END);
-  return { first: end - Math.min(RANGE_SIZE, Math.floor(end / 4)), end };
-}
-
-/** Release of the running kernel. @returns major and minor number */
-export function parseRelease(text: string): readonly [number, number] {
-  const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(text) ?? [];
-  return [Number(major), Number(minor)];
-}
 
 function requireSystem(): (typeof ARCHITECTURES)["x86_64"] {
   const { os, arch } = Deno.build;
@@ -97,7 +81,7 @@ function refusal(call: string, errno: number): ExecError {
 
 function descriptorLimit(): number {
   const limits = pinned(16);
-  if (libc.getrlimit(RLIMIT_NOFILE, limits) !== 0) return RANGE_END;
+  if (libc.getrlimit(RLIMIT_NOFILE, limits) !== 0) return MAX_FD;
   const soft = new DataView(limits.buffer).getBigUint64(0, true);
   return soft > BigInt(MAX_FD) ? MAX_FD : Number(soft);
 }
@@ -125,6 +109,11 @@ class SignalWatch implements Disposable {
   #passOn(signal: number): void {
     if (this.#pid === undefined) this.#early.push(signal);
     else libc.kill(this.#pid, signal);
+  }
+
+  /** The program has ended, and its number may become another's. */
+  over(): void {
+    this.#pid = undefined;
   }
 
   /** The program has a number now. */
@@ -163,6 +152,7 @@ export interface Started {
 export async function run(options: RunOptions): Promise<Ending> {
   using signals = new SignalWatch();
   const { supervisor, ended } = await start(options, (pid) => signals.running(pid));
+  ended.finally(() => signals.over());
   await serve(supervisor, () => supervisor.answer());
   const { notStarted, status } = await ended;
   supervisor.end();
