@@ -71,6 +71,7 @@ const staging = new Scratch(STORE_BYTES);
 class ForeignBuffer implements DmaMemory {
   readonly address: number;
   readonly size: number;
+  readonly atomic = false;
   readonly #memory: ForeignMemory;
 
   constructor(memory: ForeignMemory, address: number, size: number) {
@@ -95,7 +96,8 @@ class ForeignBuffer implements DmaMemory {
 
   setBits(offset: number, mask: number): number {
     const before = this.byteAt(offset);
-    if (this.#memory.gone) return before;
+    // What is set is left alone: the program may clear it just now, and would find it set again.
+    if (this.#memory.gone || (before & mask) === mask) return before;
     staging.bytes[0] = before | mask;
     copyTo(this.#memory.thread, this.address + offset, staging, 0, 1);
     return before;

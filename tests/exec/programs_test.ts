@@ -166,6 +166,12 @@ Deno.test("16 threads store, read and duplicate at the same time", async () => {
   assertEquals(await lines(program, c, ["16", LONG ? "10000" : "100"]), ["wrong 0"]);
 });
 
+Deno.test("bits of the SBA that are set and cleared at the same time: no interrupt is lost", async () => {
+  using program = new Program();
+  using c = new CProgram("tests/exec/walk.c", ["-O1", "-pthread"]);
+  assertEquals(await lines(program, c, [LONG ? "1000000" : "10000"]), ["seen all, woken up by interrupts"]);
+});
+
 Deno.test("exit codes and signals are the program's; 126 and 127 as a shell", async () => {
   using program = new Program();
   program.write("text", "no program");
