@@ -1,8 +1,8 @@
 /** Runs a real program on the simulated machine. What it takes is loaded by this command alone. */
-import { argument, defineCommand, flag, rest } from "../command.ts";
-import { NotStartedError } from "../failure.ts";
-import { text } from "../kinds.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { argument, defineCommand, flag, rest } from "../language/command.ts";
+import { NotStartedError } from "../output/failure.ts";
+import { text } from "../language/kinds.ts";
+import { UsageError } from "../language/usage_error.ts";
 
 /** Exit codes of a shell: a program that cannot be run, one that is not there, and what is added to a signal. */
 const CANNOT_RUN = 126;

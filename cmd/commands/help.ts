@@ -1,8 +1,9 @@
-import { argument, defineCommand, optional } from "../command.ts";
+import { RELEASES } from "../../lib/vfio/release.ts";
+import { argument, defineCommand, optional } from "../language/command.ts";
 import { completionScript, SHELLS } from "../completion/scripts.ts";
-import { helpText, VERSION } from "../help.ts";
-import { choice, text } from "../kinds.ts";
-import { manualPage } from "../manual.ts";
+import { helpText, VERSION } from "../help/help.ts";
+import { choice, text } from "../language/kinds.ts";
+import { manualPage } from "../help/manual.ts";
 
 export const help = defineCommand({
   name: "help",
@@ -63,6 +64,7 @@ export const version = defineCommand({
     deno: Deno.version.deno,
     v8: Deno.version.v8,
     typescript: Deno.version.typescript,
+    kernel_releases: RELEASES,
   }),
   text: ({ version, deno }) => `ism ${version} (Deno ${deno})`,
 });

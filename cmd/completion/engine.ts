@@ -2,10 +2,10 @@
  * What can stand at the end of a line: one engine for TAB in the shell and for the completions of bash, zsh and fish.
  * Everything comes from the command table.
  */
-import { type AnyCommand, isFlag, type Kind, optionName, type Parameter } from "../command.ts";
-import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "../globals.ts";
-import { isOption, type OptionSpecs } from "../options.ts";
-import { splitWords, type Word } from "../text/words.ts";
+import { type AnyCommand, isFlag, type Kind, optionName, type Parameter } from "../language/command.ts";
+import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "../language/globals.ts";
+import { isOption, type OptionSpecs } from "../language/options.ts";
+import { splitWords, type Word } from "../language/words.ts";
 
 /** A word that can stand at the end of the line. */
 export interface Candidate {
