@@ -420,7 +420,15 @@ Deno.test.each(ALTERNATIVES)("13 #$point, $chosen: $what", ({ probe, usual, answ
 
 /** Options that come from other places than section 13. */
 const ELSEWHERE = {
-  machine: ["storeBlock", "maxstbl", "bar0Prefetch", "startDma", "endDma", "utilityString"],
+  machine: [
+    "storeBlock",
+    "maxstbl",
+    "bar0Prefetch",
+    "startDma",
+    "endDma",
+    "utilityString",
+    "storeCharacteristics",
+  ],
   ism: ["bar2Outside", "vlanEvents", "busMaster"],
 } as const;
 

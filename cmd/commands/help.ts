@@ -9,6 +9,8 @@ export const help = defineCommand({
   name: "help",
   group: "help",
   summary: "Tell what there is, or all about one command",
+  details:
+    `One word may name a family, as dmb does, or what words of a kind look like: numbers, times, data, region.`,
   args: {
     command: optional(text("COMMAND", "command"), "the command"),
     subcommand: optional(text("SUBCOMMAND", "subcommand"), "its second word"),

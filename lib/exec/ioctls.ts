@@ -1,6 +1,7 @@
 /** ioctl(2) on simulated files: structs are copied in, and what changed in them is copied out. */
 import { CONTAINER_IOCTL, DEVICE_IOCTL, GROUP_IOCTL } from "../vfio/uapi.ts";
 import type { IoctlArg } from "../vfio/process/file.ts";
+import { VFS_IOCTL } from "../vfio/process/vfs_ioctl.ts";
 import { type Call, ERROR, type Handler, PROCEED } from "./call.ts";
 import { copyFrom, copyTo, Scratch } from "./user_copy.ts";
 
@@ -11,9 +12,10 @@ const TAKES_VALUE: ReadonlySet<number> = new Set([
   CONTAINER_IOCTL.VFIO_SET_IOMMU,
   GROUP_IOCTL.VFIO_GROUP_UNSET_CONTAINER,
   DEVICE_IOCTL.VFIO_DEVICE_RESET,
+  VFS_IOCTL.FICLONE,
 ]);
-/** ioctls of the file system layer, which the real descriptor answers: FIONCLEX, FIOCLEX, FIONBIO, FIOASYNC. */
-const OF_EVERY_FILE: ReadonlySet<number> = new Set([0x5450, 0x5451, 0x5421, 0x5452]);
+/** ioctls about the descriptor and not the file: the real one answers them. */
+const OF_DESCRIPTOR: ReadonlySet<number> = new Set([VFS_IOCTL.FIOCLEX, VFS_IOCTL.FIONCLEX]);
 /** As much of a struct as every handler looks at whatever its size field says. */
 const LEAST = 256;
 /** As much as any handler looks at: a name may have a page. */
@@ -50,7 +52,7 @@ export const ioctl: Handler = (call) => {
   const fd = listener.int(0);
   const request = listener.uint(1);
   const file = table.ours(fd);
-  if (file === undefined || OF_EVERY_FILE.has(request)) return PROCEED;
+  if (file === undefined || OF_DESCRIPTOR.has(request)) return PROCEED;
   // GET_DEVICE_FD gives a descriptor that execve closes (drivers/vfio/group.c: vfio_device_open_file).
   table.closeOnExec = true;
   table.lowest = 0;

@@ -2,7 +2,7 @@
  * Descriptors of simulated files in real programs: each is one end of a socket pair, whose other end stays here and
  * hangs up when the last copy has been closed, by whatever process and in whatever way.
  */
-import type { OpenFile } from "../vfio/process/file.ts";
+import { type OpenFile, POLL } from "../vfio/process/file.ts";
 import { libc, O, pinned, readLink } from "./libc.ts";
 
 const AF_UNIX = 1;
@@ -110,7 +110,7 @@ export class Links {
     if (libc.socketpair(AF_UNIX, SOCK_STREAM | O.CLOEXEC, 0, pair) !== 0) return -24;
     const [ours, theirs] = new Int32Array(pair.buffer);
     // A device is always readable to poll(2); so is a socket with a byte in it that nobody takes.
-    libc.write(ours!, pinned(1), 1n);
+    if ((file.poll() & POLL.IN) !== 0) libc.write(ours!, pinned(1), 1n);
     const name = readLink(`/proc/self/fd/${theirs}`)!;
     const number = send(theirs!);
     libc.close(theirs!);

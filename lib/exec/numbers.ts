@@ -2,13 +2,14 @@
 import type { OpenFile } from "../vfio/process/file.ts";
 import { type Call, ERROR, type Handler, PROCEED } from "./call.ts";
 import { O } from "./libc.ts";
-import { changeStatusFlags, statusFlags } from "./status_flags.ts";
 import { TreeFile } from "./tree_files.ts";
 
 const F_DUPFD = 0;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
+/** What F_SETFL changes: O_APPEND, O_NONBLOCK, O_NOATIME; without fasync and direct access no file here has more. */
+const CHANGEABLE = 0o2000 | O.NONBLOCK | 0o1000000;
 const EPOLL_CTL_DEL = 2;
 
 /** Gives the caller another descriptor of a file. */
@@ -69,9 +70,9 @@ export const fcntl: Handler = (call) => {
       if (argument < 0) return ERROR.EINVAL;
       return duplicate(call, file, argument, listener.int(1) === F_DUPFD_CLOEXEC);
     case F_GETFL:
-      return statusFlags(file);
+      return file.flags;
     case F_SETFL:
-      changeStatusFlags(file, argument);
+      file.flags = file.flags & ~CHANGEABLE | argument & CHANGEABLE;
       return 0;
   }
   // The flags of the descriptor, locks and owners are those of the real one.
@@ -102,16 +103,28 @@ export const lseek: Handler = ({ listener, process: { process, table } }) => {
   return file instanceof TreeFile ? file.seek(Number(offset), whence) : process.lseek(fd, offset, "SEEK_SET");
 };
 
+const MAP_ANONYMOUS = 0x20;
+const MAP_PRIVATE = 2;
+const MAP_TYPE = 0xf;
+const PROT_WRITE = 2;
+
 export const mmap: Handler = ({ listener, process: { process, table } }) => {
   const fd = listener.int(4);
-  const MAP_ANONYMOUS = 0x20;
-  if ((listener.uint(3) & MAP_ANONYMOUS) !== 0 || table.ours(fd) === undefined) return PROCEED;
-  return process.mmap(fd, listener.offset(1), listener.offset(5));
+  const flags = listener.uint(3);
+  if ((flags & MAP_ANONYMOUS) !== 0 || table.ours(fd) === undefined) return PROCEED;
+  const how = { write: (listener.uint(2) & PROT_WRITE) !== 0, shared: (flags & MAP_TYPE) !== MAP_PRIVATE };
+  return process.mmap(fd, listener.offset(1), listener.offset(5), how);
+};
+
+export const ftruncate: Handler = ({ listener, process: { process, table } }) => {
+  const fd = listener.int(0);
+  return table.ours(fd) === undefined ? PROCEED : process.ftruncate(fd, listener.offset(1));
 };
 
 /** A device has no poll operation, and so no place in an epoll set (fs/eventpoll.c: do_epoll_ctl). */
 export const epollCtl: Handler = ({ listener, process: { table } }) => {
-  if (table.ours(listener.int(2)) === undefined) return PROCEED;
+  const file = table.ours(listener.int(2));
+  if (file === undefined || file.kind === "fault-queue") return PROCEED;
   return listener.int(1) === EPOLL_CTL_DEL ? ERROR.ENOENT : ERROR.EPERM;
 };
 
@@ -126,7 +139,6 @@ export const notADirectory = refuse(ERROR.ENOTDIR, 0);
 export const sendfile = refuse(ERROR.EINVAL, 0, 1);
 export const splice = refuse(ERROR.EINVAL, 0, 2);
 export const copyFileRange = refuse(ERROR.EINVAL, 0, 2);
-export const ftruncate = refuse(ERROR.EINVAL, 0);
 
 /** eventfd(2) and eventfd2(2): one that the supervisor keeps a descriptor of, to signal it. */
 function eventfd(call: Call, flags: number): number {

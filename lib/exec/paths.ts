@@ -4,7 +4,6 @@ import { type Call, ERROR, type Handler, PROCEED } from "./call.ts";
 import { O, readLink } from "./libc.ts";
 import { mayBeOurs, type Place, resolve } from "./resolve.ts";
 import { ANONYMOUS, encodeStat, encodeStatx, type Status, statusOf } from "./stat.ts";
-import { setStatusFlags } from "./status_flags.ts";
 import { buildTree } from "./tree.ts";
 import { AttributeFile, DirectoryFile, TreeFile } from "./tree_files.ts";
 import { copyFrom, copyTo, type Scratch } from "./user_copy.ts";
@@ -64,16 +63,14 @@ function open(call: Call, directory: number, at: number, flags: number): number 
   table.lowest = 0;
   const kept = flags & ~OPENING | architecture.largeFileFlag;
   const install = (file: OpenFile) => {
-    setStatusFlags(file, kept);
+    file.flags = kept;
     return table.install(file);
   };
   switch (node.kind) {
     case "device": {
       // A path alone opens nothing.
       if ((flags & O_PATH) !== 0) return install(new NamedFile(path, node));
-      const fd = process.open(path);
-      setStatusFlags(process.file(fd), kept);
-      return fd;
+      return process.open(path, kept);
     }
     case "directory":
       if ((flags & O_ACCMODE) !== 0 || (flags & O_CREAT) !== 0) return ERROR.EISDIR;

@@ -1,22 +1,21 @@
 import { assertEquals } from "@std/assert";
 import { ERROR } from "./call.ts";
 import { mayBeOurs, resolve } from "./resolve.ts";
-import type { DirectoryNode, TreeNode } from "./tree.ts";
+import type { TreeDirectory, TreeNode } from "./tree.ts";
 
-const directory = (entries: Record<string, TreeNode>, whole = true): DirectoryNode => ({
+const folder = (entries: Record<string, TreeNode>): TreeDirectory => ({
   kind: "directory",
-  whole,
-  entries: new Map(Object.entries(entries)),
+  entries: new Map(Object.entries(entries).map(([name, node]) => [name, () => node])),
 });
 const link = (target: string): TreeNode => ({ kind: "link", target });
-const file: TreeNode = { kind: "attribute", mode: 0o444, size: 4096 };
+const file: TreeNode = { kind: "attribute" };
 
-const TREE = directory({
-  sys: directory({
-    bus: directory({ pci: directory({ first: link("../../devices/a/first"), loop: link("loop") }) }, false),
-    devices: directory({ a: directory({ first: directory({ id: file, up: link("../../a") }) }) }, false),
-  }, false),
-}, false);
+const TREE = folder({
+  sys: folder({
+    bus: folder({ pci: folder({ first: link("../../devices/a/first"), loop: link("loop") }) }),
+    devices: folder({ a: folder({ first: folder({ id: file, up: link("../../a") }) }) }),
+  }),
+});
 
 Deno.test("paths, links, dots, and what is the real machine's", () => {
   const rows: readonly (readonly [path: string, follow: boolean, found: string | number | undefined])[] = [

@@ -3,8 +3,8 @@
  * include/uapi/asm-generic/stat.h, include/uapi/linux/stat.h.
  */
 import type { Architecture } from "./calls.ts";
-import type { TreeNode } from "./tree.ts";
-import { inodeOf } from "./tree_files.ts";
+import type { AttributeNode, TreeNode } from "./tree.ts";
+import { ATTRIBUTE_SIZE, inodeOf } from "./tree_files.ts";
 
 /** What stat tells. */
 export interface Status {
@@ -33,10 +33,14 @@ export function statusOf(path: string, node: TreeNode): Status {
     case "link":
       return { ...base, mode: S_IFLNK | 0o777, size: node.target.length };
     case "attribute":
-      return { ...base, mode: S_IFREG | node.mode, size: node.size };
+      return { ...base, mode: S_IFREG | modeOf(node), size: node.size ?? ATTRIBUTE_SIZE };
     case "device":
       return { ...base, mode: S_IFCHR | 0o666, major: node.major, minor: node.minor };
   }
+}
+
+function modeOf({ read, write }: AttributeNode): number {
+  return (read === undefined ? 0 : 0o444) | (write === undefined ? 0 : 0o200);
 }
 
 /** A file without a node: what an ioctl gave (fs/anon_inodes.c). */

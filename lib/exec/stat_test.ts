@@ -34,6 +34,8 @@ Deno.test("modes and sizes of what is no device", () => {
     return [mode.toString(8), size];
   };
   assertEquals(mode({ kind: "link", target: "../a" }), ["120777", 4]);
-  assertEquals(mode({ kind: "attribute", mode: 0o200, size: 4096 }), ["100200", 4096]);
-  assertEquals(mode({ kind: "directory", whole: true, entries: new Map() }), ["40755", 0]);
+  assertEquals(mode({ kind: "attribute", write: () => ({ count: 0, waits: false }) }), ["100200", 4096]);
+  const read = () => new Uint8Array(0);
+  assertEquals(mode({ kind: "attribute", size: 256, read }), ["100444", 256]);
+  assertEquals(mode({ kind: "directory", entries: new Map() }), ["40755", 0]);
 });

@@ -1,7 +1,8 @@
 /** Open files of the tree: directories, and attributes of sysfs. Facts: fs/kernfs/file.c, fs/readdir.c. */
 import { OpenFile } from "../vfio/process/file.ts";
 import { vfsError } from "../vfio/refusal.ts";
-import type { AttributeNode, DirectoryNode, TreeNode } from "./tree.ts";
+import { PAGE_BYTES, readAttribute, writeAttribute } from "../vfio/sysfs/node.ts";
+import type { AttributeNode, TreeDirectory, TreeNode } from "./tree.ts";
 
 const SEEK_SET = 0;
 const SEEK_CUR = 1;
@@ -10,6 +11,7 @@ const SEEK_END = 2;
 /** A file with a position that lseek(2) moves. */
 export abstract class TreeFile extends OpenFile {
   override readonly kind = "other";
+  override readonly hasData = true;
   override readonly id = 0;
   override readonly path: string;
   abstract readonly node: TreeNode;
@@ -38,11 +40,14 @@ export abstract class TreeFile extends OpenFile {
   }
 }
 
+/** Size that stat(2) says of an attribute that has none of its own: a page. */
+export const ATTRIBUTE_SIZE = PAGE_BYTES;
+
 /** An open attribute. */
 export class AttributeFile extends TreeFile {
   override readonly positioned = true;
   override readonly node: AttributeNode;
-  #content: Uint8Array | undefined = undefined;
+  #text: Uint8Array | undefined = undefined;
 
   constructor(path: string, node: AttributeNode) {
     super(path);
@@ -50,14 +55,12 @@ export class AttributeFile extends TreeFile {
   }
 
   protected override get end(): number {
-    return this.node.size;
+    return this.node.size ?? ATTRIBUTE_SIZE;
   }
 
-  /** What the attribute says is asked anew at its beginning. */
+  /** What an attribute of text says is asked anew at its beginning. */
   override read(buffer: Uint8Array, count: number, position: number, start: number): number {
-    if (this.node.read === undefined) throw noAccess("The attribute cannot be read");
-    if (position === 0 || this.#content === undefined) this.#content = this.node.read();
-    const part = this.#content.subarray(position, position + count);
+    const part = this.#bytes(position, count);
     if (start + part.length > buffer.length) {
       throw vfsError("EFAULT", "user memory", "fs/seq_file.c: seq_read_iter", "The buffer is not accessible");
     }
@@ -65,16 +68,16 @@ export class AttributeFile extends TreeFile {
     return part.length;
   }
 
-  override write(buffer: Uint8Array, count: number, position: number, start: number): number {
-    if (this.node.write === undefined) throw noAccess("The attribute cannot be written");
-    this.node.write(buffer.slice(start, start + count), position);
-    this.#content = undefined;
-    return count;
+  #bytes(position: number, count: number): Uint8Array {
+    if (this.node.size !== undefined) return readAttribute(this.path, this.node, position, count);
+    if (position === 0 || this.#text === undefined) this.#text = readAttribute(this.path, this.node);
+    return this.#text.subarray(position, position + count);
   }
-}
 
-function noAccess(message: string) {
-  return vfsError("EIO", "no such operation", "fs/sysfs/file.c: sysfs_kf_seq_show", message);
+  override write(buffer: Uint8Array, count: number, position: number, start: number): number {
+    this.#text = undefined;
+    return writeAttribute(this.path, this.node, buffer.slice(start, start + count), position).count;
+  }
 }
 
 const DIRENT_HEADER = 19;
@@ -82,17 +85,17 @@ const TYPES: Readonly<Record<TreeNode["kind"], number>> = { directory: 4, device
 
 /** An open directory; its position is an index of its entries, behind `.` and `..`. */
 export class DirectoryFile extends TreeFile {
-  override readonly node: DirectoryNode;
+  override readonly node: TreeDirectory;
   readonly #names: readonly (readonly [name: string, type: number, inode: number])[];
 
-  constructor(path: string, node: DirectoryNode) {
+  constructor(path: string, node: TreeDirectory) {
     super(path);
     this.node = node;
     this.#names = [
       [".", TYPES.directory, inodeOf(path)],
       ["..", TYPES.directory, inodeOf(path.slice(0, path.lastIndexOf("/")))],
       ...[...node.entries].map(([name, entry]) =>
-        [name, TYPES[entry.kind], inodeOf(`${path}/${name}`)] as const
+        [name, TYPES[entry().kind], inodeOf(`${path}/${name}`)] as const
       ),
     ];
   }

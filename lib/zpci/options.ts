@@ -12,6 +12,8 @@ export const MACHINE_CHOICES = {
   unmappedDma: ["error-state", "discard"],
   /** #28: the block of a PCISTB may lie across a 4 KiB line of storage, or that is a specification exception. */
   sourceCrossing: ["allowed", "specification"],
+  /** Store characteristics (CLP 0x0001) is answered, or is a command that the machine does not know, as QEMU's does not. */
+  storeCharacteristics: ["answered", "unknown"],
 } as const;
 
 export type MachineOptions = Chosen<typeof MACHINE_CHOICES>;

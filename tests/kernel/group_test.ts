@@ -136,7 +136,8 @@ Deno.test.each([
   { type: 2, result: "ENODEV" },
   { type: 4, result: "ENODEV" },
   { type: 8, result: "ENODEV" },
-  { type: 9, result: "ENODEV" },
+  { type: 9, result: "EINVAL" },
+  { type: 10, result: "ENODEV" },
 ])("SET_IOMMU of $type: $result; EINVAL without a group and the second time (1.4)", ({ type, result }) => {
   const rig = apart();
   assertEquals(setIommu(rig, type), "EINVAL");
