@@ -22,8 +22,10 @@ const REASONS: Readonly<Record<number, string>> = {
 };
 const ENOENT = 2;
 
+const isPermitted = () => Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+
 function requirePermission(): void {
-  if (Deno.permissions.querySync({ name: "ffi" }).state === "granted") return;
+  if (isPermitted()) return;
   throw new NotStartedError(
     "exec calls the C library, which was not allowed: run ism with --allow-ffi, as `deno task ism` and the binary do",
     CANNOT_RUN,
@@ -74,6 +76,11 @@ processes left open is closed when they end. Exit code, signals, terminal and in
       if (error instanceof ExecError) throw new NotStartedError(error.message, CANNOT_RUN);
       throw error;
     }
+  },
+  async beforehand() {
+    if (!isPermitted()) return;
+    (await import("../../lib/exec/launch.ts")).prepareLaunch();
+    await import("../../lib/exec/run.ts");
   },
   exitCode: ({ exit }) => exit,
   // Whoever waits for ism sees what it would see of the program.

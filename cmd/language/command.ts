@@ -167,6 +167,8 @@ export interface Command<Args, Options, Of extends Result> {
   value?(result: Of): string;
   /** The exit code where it is not 0 although the command did what it was asked for. */
   exitCode?(result: Of): number;
+  /** What can be begun before the host file is opened, because it takes its time. */
+  beforehand?(): void | Promise<void>;
   /** What is left to do when the host file is closed. */
   afterwards?(result: Of): void | Promise<void>;
   /** Options end at the first word that is none: the words from there on are somebody else's. */
@@ -188,6 +190,7 @@ export interface AnyCommand {
   raw?(result: Result): Uint8Array;
   value?(result: Result): string;
   exitCode?(result: Result): number;
+  beforehand?(): void | Promise<void>;
   afterwards?(result: Result): void | Promise<void>;
   readonly verbatim?: boolean;
   /** What follows the command's own arguments is another command line: `expect`, `let`, `repeat`. */

@@ -97,13 +97,25 @@ function worker(): void {
   };
 }
 
+let prepared: Worker | undefined = undefined;
+
+/** Starts the Worker, which takes some time to come up: the earlier, the less of it is waited for. */
+export function prepareLaunch(): void {
+  prepared ??= newWorker();
+}
+
 /**
- * Starts the Worker. Its text is that of {@linkcode worker}: a file of its own would have to be found beside a bundle
- * or inside a compiled binary, and allowed to be read.
+ * The text of the Worker is that of {@linkcode worker}: a file of its own would have to be found beside a bundle or inside
+ * a compiled binary, and allowed to be read.
  */
+function newWorker(): Worker {
+  return new Worker(`data:text/javascript,${encodeURIComponent(`(${worker})()`)}`, { type: "module" });
+}
+
+/** Starts a program. */
 export function launch(order: LaunchOrder, listen: (report: LaunchReport) => void): void {
-  const url = `data:text/javascript,${encodeURIComponent(`(${worker})()`)}`;
-  const starter = new Worker(url, { type: "module" });
+  const starter = prepared ?? newWorker();
+  prepared = undefined;
   starter.onmessage = ({ data }: MessageEvent<LaunchReport>) => listen(data);
   starter.postMessage(order);
 }

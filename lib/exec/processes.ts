@@ -15,9 +15,12 @@ export interface ForeignProcess {
   readonly process: Process;
   readonly table: ForeignTable;
   memory: ForeignMemory;
-  /** It has asked for another program: what it has must be looked up anew. */
-  stale: boolean;
+  /** It has asked for another program: before so many calls what it has is looked up anew. */
+  stale: number;
 }
+
+/** An execve may fail, and calls of other threads may come before it is done: for so many calls it is waited for. */
+const EXECVE_WITHIN = 16;
 
 function textOf(path: string): string | undefined {
   const bytes = readFile(path);
@@ -54,7 +57,7 @@ export class Processes {
     const known = this.#byThread.get(thread) ?? this.#meet(thread);
     if (known === undefined) return undefined;
     known.memory.thread = thread;
-    if (known.stale) this.#lookAgain(known);
+    if (known.stale > 0) this.#lookAgain(known);
     return known;
   }
 
@@ -71,7 +74,7 @@ export class Processes {
       const memory = new ForeignMemory(thread);
       const process = new Process(this.#kernel, this.#tracer, table, memory);
       this.#kernel.processes.add(process);
-      found = { id, process, table, memory, stale: false };
+      found = { id, process, table, memory, stale: 0 };
       this.#byId.set(id, found);
       const ended = found;
       this.#watches.add(pidfd, "readable", () => this.#ended(ended));
@@ -90,7 +93,7 @@ export class Processes {
 
   /** A process is about to get another program; whether it will is not known yet. */
   execve(process: ForeignProcess): void {
-    process.stale = true;
+    process.stale = EXECVE_WITHIN;
     const { memory } = process;
     if (!this.#images.has(memory)) this.#images.set(memory, this.#imageOf(process.id));
   }
@@ -101,10 +104,9 @@ export class Processes {
   }
 
   #lookAgain(process: ForeignProcess): void {
-    process.stale = false;
-    const before = this.#images.get(process.memory);
-    this.#images.delete(process.memory);
-    if (before !== this.#imageOf(process.id)) {
+    process.stale--;
+    if (this.#images.get(process.memory) !== this.#imageOf(process.id)) {
+      process.stale = 0;
       process.memory.gone = true;
       process.memory = new ForeignMemory(process.memory.thread);
       process.process.space = process.memory;
