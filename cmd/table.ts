@@ -5,6 +5,7 @@ import { config, configDump, configGet, configSet } from "./commands/config.ts";
 import { dmbList, dmbRead, dmbRegister, dmbUnregister, move } from "./commands/dmb.ts";
 import { events, irq, irqWait, signal } from "./commands/events.ts";
 import { faultAdd, faultClear, faultList } from "./commands/fault.ts";
+import { exec } from "./commands/exec.ts";
 import { fdClose, fdEventfd, fdList, fdLseek, fdMmap, fdOpen, fdWrite } from "./commands/fd.ts";
 import { fdRead } from "./commands/fd_read.ts";
 import { fdFlags, fdFsync, fdFtruncate } from "./commands/fd_calls.ts";
@@ -81,6 +82,7 @@ const ALL: readonly AnyCommand[] = [
   irq,
   irqWait,
   recover,
+  exec,
   hostCreate,
   hostShow,
   hostCheck,

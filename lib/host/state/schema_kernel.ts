@@ -5,7 +5,7 @@ import type { ConfigSpaceState } from "../../vfio/config/space.ts";
 import type { DynamicId } from "../../vfio/dynamic_ids.ts";
 import type { ContainerState } from "../../vfio/iommu/container.ts";
 import type { DeviceState } from "../../vfio/device.ts";
-import type { CdevState, FileKind, FileState } from "../../vfio/process/file.ts";
+import type { CdevState, FileState, SavedKind } from "../../vfio/process/file.ts";
 import type { DomainState, MappingState } from "../../vfio/iommu/iommu_domain.ts";
 import type { IoasState } from "../../vfio/iommu/ioas.ts";
 import type { IommufdState } from "../../vfio/iommu/iommufd.ts";
@@ -203,7 +203,7 @@ const DEVICE = object<DeviceState>({
 
 const FILE = object<FileState>({
   fd: FD,
-  kind: everyWord<FileKind>({
+  kind: everyWord<SavedKind>({
     container: true,
     group: true,
     device: true,
