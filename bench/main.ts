@@ -5,6 +5,7 @@
 import { type Figure, FULL, isReached, readable } from "./figure.ts";
 import { messageFigures, transferFigures } from "./figures/between.ts";
 import { formFigures } from "./figures/forms.ts";
+import { execFigures } from "./figures/exec.ts";
 import { insideFigures } from "./figures/inside.ts";
 import { dialogueFigures, scriptFigures } from "./figures/lines.ts";
 import { startFigures } from "./figures/start.ts";
@@ -19,6 +20,7 @@ export const GROUPS = {
   dialogue: dialogueFigures,
   transfer: transferFigures,
   message: messageFigures,
+  exec: execFigures,
 } as const;
 
 /** A table with columns as wide as they must be. */

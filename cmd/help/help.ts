@@ -24,6 +24,7 @@ export const GROUP_TITLES: Readonly<Record<(typeof GROUPS)[number], string>> = {
   look: "Look",
   access: "Access a region",
   ism: "ISM",
+  exec: "Your own driver",
   host: "Host",
   sys: "System calls",
   script: "Scripts",

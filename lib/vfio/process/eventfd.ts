@@ -39,6 +39,7 @@ export class EventFd {
 /** A descriptor of an eventfd, opened EFD_NONBLOCK | EFD_CLOEXEC; FIONBIO can take O_NONBLOCK away. */
 export class EventFdFile extends OpenFile {
   override readonly kind = "eventfd";
+  override readonly readsAtOnce = true;
   override readonly hasData = true;
   override flags: number = OPEN_FLAGS.RDWR | OPEN_FLAGS.NONBLOCK;
   readonly context: EventFd;
