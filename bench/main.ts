@@ -4,6 +4,7 @@
  */
 import { type Figure, FULL, isReached, readable } from "./figure.ts";
 import { messageFigures, transferFigures } from "./figures/between.ts";
+import { formFigures } from "./figures/forms.ts";
 import { execFigures } from "./figures/exec.ts";
 import { insideFigures } from "./figures/inside.ts";
 import { dialogueFigures, scriptFigures } from "./figures/lines.ts";
@@ -13,6 +14,7 @@ import { drawGrowth, measureGrowth } from "./growth.ts";
 /** What is measured, by group. */
 export const GROUPS = {
   start: startFigures,
+  forms: formFigures,
   inside: insideFigures,
   script: scriptFigures,
   dialogue: dialogueFigures,

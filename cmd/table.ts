@@ -23,7 +23,8 @@ import { info } from "./commands/info.ts";
 import { cmd, gid, query, rgid, vlanAdd, vlanDel, vlanList, vlanRequire } from "./commands/ism.ts";
 import { dmaList, dmaMap, dmaRead, dmaUnmap, dmaWrite } from "./commands/dma.ts";
 import { dmaAnd, dmaOr, dmaSwap } from "./commands/dma_atomic.ts";
-import { bind, close, feature, open, reset, unbind } from "./commands/life.ts";
+import { bind, close, open, reset, unbind } from "./commands/life.ts";
+import { feature, recover } from "./commands/recover.ts";
 import { ioctl } from "./commands/ioctl.ts";
 import { list } from "./commands/list.ts";
 import { expect, explain, let_, repeat, run, shell } from "./commands/script.ts";
@@ -80,6 +81,7 @@ const ALL: readonly AnyCommand[] = [
   events,
   irq,
   irqWait,
+  recover,
   exec,
   hostCreate,
   hostShow,

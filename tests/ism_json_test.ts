@@ -74,7 +74,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
   "ioctl": {
     done: "ioctl device VFIO_DEVICE_GET_IRQ_INFO argsz=16 index=1",
-    refused: "ioctl device VFIO_DEVICE_GET_IRQ_INFO argsz=16 index=3",
+    refused: "ioctl device VFIO_DEVICE_GET_IRQ_INFO argsz=16 index=5",
     fields: ["fd", "ret", "data"],
   },
   "send": {
@@ -126,6 +126,11 @@ const ROWS: Readonly<Record<string, Row>> = {
   "open": { done: "open -d 1", refused: `open ${NOBODY}`, fields: [] },
   "close": { done: "close -d 1", refused: `close ${NOBODY}`, fields: [] },
   "reset": { done: "reset", refused: `reset ${NOBODY}`, fields: [] },
+  "recover": {
+    done: "recover",
+    refused: "recover --wait --timeout 0",
+    fields: ["blocks", "resets", "fh", "dmbs"],
+  },
   "feature": { done: "feature 3 --set", refused: "feature 11", fields: [] },
   "dma map": { done: "dma map --size 4k", refused: "dma map --size 4k --iova 1", fields: ["iova", "size"] },
   "dma unmap": { done: "dma unmap $i", refused: "dma unmap 0x123", fields: ["iova", "unmapped"] },

@@ -7,17 +7,18 @@ import { COMMANDS } from "../cmd/table.ts";
 import { Program } from "./support/program.ts";
 
 const ROOT = new URL("../", import.meta.url);
-const MAIN = new URL("main.ts", ROOT).pathname;
 const VARIABLES = ["ISM_HOST", "ISM_DEVICE", "XDG_STATE_HOME", "HOME", "NO_COLOR"];
 
-/** Runs the program with `--no-prompt` and nothing to read. */
+/** Runs the program, or a part of its source, with nothing to read. */
 async function run(
   program: Program,
   args: readonly string[],
-  file = "main.ts",
+  file?: string,
 ): Promise<{ code: number; text: string }> {
-  const path = new URL(file, ROOT).pathname;
-  const { code, stdout, stderr } = await program.spawnFile(path, args).output();
+  const child = file === undefined
+    ? program.spawnWithoutInput(args)
+    : program.spawnFile(new URL(file, ROOT).pathname, args);
+  const { code, stdout, stderr } = await child.output();
   const decoder = new TextDecoder();
   const text = `${decoder.decode(stdout)}${decoder.decode(stderr)}`;
   assertNotMatch(text, /NotCapable|Requires .* access|--allow-|This is a bug/, args.join(" "));
@@ -26,8 +27,9 @@ async function run(
 
 Deno.test("the task ism allows files, the variables that the program reads, FFI for exec, and nothing else", () => {
   const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT)));
-  const flags = `--allow-read --allow-write --allow-env=${VARIABLES.join(",")} --allow-ffi`;
-  assertEquals(tasks.ism.command, `deno run --quiet ${flags} main.ts`);
+  const flags = `--no-prompt --allow-read --allow-write --allow-env=${VARIABLES.join(",")}`;
+  assertEquals(tasks.ism.command, `deno run --quiet ${flags} --allow-ffi main.ts`);
+  assertEquals(tasks.demo.command, `deno run --quiet ${flags},TMPDIR examples/demo.ts`);
   const source = ["cmd/main.ts", "cmd/run/environment.ts"].map((path) =>
     Deno.readTextFileSync(new URL(path, ROOT))
   )
@@ -77,7 +79,7 @@ Deno.test("without the permission for FFI exec says what it needs, with the exit
       "--allow-read",
       "--allow-write",
       "--allow-env",
-      MAIN,
+      new URL("main.ts", ROOT).pathname,
       "exec",
       "true",
     ],

@@ -121,6 +121,8 @@ Deno.test("the sizes of all structs, by name (1.4 to 9.3)", () => {
     IOEVENTFD: 32,
     DMA_BUF: 16,
     FEATURE: 8,
+    ZPCI_ERROR: 8,
+    ZPCI_ERROR_BLOCK: 32,
     BIND_IOMMUFD: 24,
     ATTACH_PT: 16,
     DETACH_PT: 12,

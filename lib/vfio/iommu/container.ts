@@ -55,7 +55,13 @@ export class Container {
       const source = "drivers/vfio/vfio_iommu_type1.c: vfio_iommu_type1_attach_group";
       throw coreError("EBUSY", "VADDR", source, "A mapping of the container waits for a new address");
     }
-    if (this.domain !== undefined) group.zdev.attach(this.domain);
+    this.#kernel.claimDma(group.zdev);
+    try {
+      if (this.domain !== undefined) group.zdev.attach(this.domain);
+    } catch (error) {
+      this.#kernel.releaseDma(group.zdev);
+      throw error;
+    }
     this.groups.add(group);
   }
 
@@ -63,6 +69,7 @@ export class Container {
   removeGroup(group: Group): void {
     this.groups.delete(group);
     if (this.domain !== undefined) group.zdev.attach(undefined);
+    this.#kernel.releaseDma(group.zdev);
     if (this.groups.size === 0) this.#dropDomain();
     this.releaseIfUnused();
   }
