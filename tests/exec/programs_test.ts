@@ -283,7 +283,7 @@ Deno.test("what stands behind the program is the program's, and input reaches it
 Deno.test("exec inside exec says what is wrong", async () => {
   using program = new Program();
   const { code, stderr } = await program.shell(
-    'ism exec -- "$DENO" run --quiet -A "$MAIN" --host :memory: exec true',
+    `ism exec -- ${program.commandLine(["--host", ":memory:", "exec", "/bin/true"])}`,
   );
   assertEquals(code, 126);
   assertMatch(stderr, /exec cannot run inside another exec/);
