@@ -1,4 +1,5 @@
 /** The part of /sys that a driver of functions looks at, and how a path leads to a node. */
+import { hintFor } from "../process/nodes.ts";
 import { DRIVERS } from "../binding.ts";
 import type { Kernel } from "../kernel.ts";
 import { vfsError } from "../refusal.ts";
@@ -89,14 +90,14 @@ export function lookUp(kernel: Kernel, path: string, follow = true): Found {
       continue;
     }
     const next: SysfsNode | undefined = node.kind === "directory" ? node.entries.get(name)?.() : undefined;
-    if (next === undefined || links > MOST_LINKS) throw noFile(path);
+    if (next === undefined || links > MOST_LINKS) throw noFile(kernel, path);
     if (next.kind === "link" && (follow || rest.length > 0)) {
       links++;
       rest = [...next.target.split("/"), ...rest];
       continue;
     }
     if (next.kind === "directory") above = [...above, { name, node: next }];
-    else if (rest.length > 0) throw noFile(path);
+    else if (rest.length > 0) throw noFile(kernel, path);
     else return { path: `/${[...above.map(({ name }) => name), name].join("/")}`, node: next };
     node = next;
   }
@@ -117,6 +118,10 @@ export function readDirectory(kernel: Kernel, path: string): readonly string[] {
   throw vfsError("ENOTDIR", "no directory", "fs/namei.c: path_openat", `${path} is no directory`);
 }
 
-function noFile(path: string) {
-  return vfsError("ENOENT", "no such file", "fs/namei.c: path_openat", `${path} does not exist`);
+/** A function's character device is named in a directory that is there while a vfio driver holds the function. */
+function noFile(kernel: Kernel, path: string) {
+  const [, name] = /\/([^/]+)\/vfio-dev\b/.exec(path) ?? [];
+  const zdev = kernel.zdevs.find((each) => each.name === name);
+  const hint = zdev === undefined ? undefined : hintFor(kernel, zdev);
+  return vfsError("ENOENT", "no such file", "fs/namei.c: path_openat", `${path} does not exist`, hint);
 }
