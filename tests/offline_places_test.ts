@@ -11,14 +11,15 @@ import {
   onLinux,
   ready,
   said,
+  USER,
 } from "./support/offline.ts";
 
-const ROOT_USER = LINUX && Deno.uid() === 0;
+const ROOT_USER = USER === 0;
 /** True if this user may mount in namespaces of its own. */
 const MOUNTS = LINUX && found(["unshare", "-Urm", "true"]);
 
 onLinux("without a usable cache folder the offline file", () => {
-  const id = LINUX ? Deno.uid() : 0;
+  const id = USER;
   /** Brings the file where its own folder cannot be mounted over. */
   const copied = `mount -t tmpfs tmpfs /mnt && cp "$FILE" /mnt/ism && cp run /mnt/run && cd /mnt || exit 99`;
 

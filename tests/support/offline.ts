@@ -5,6 +5,8 @@ import { offlineName, type OfflineParts, writeOffline } from "../../build/offlin
 
 /** The offline form is for Linux. */
 export const LINUX = Deno.build.os === "linux";
+/** The user who runs the tests. */
+export const USER = LINUX ? userId() : undefined;
 /** Declares tests of the offline form, skipped where it cannot be. */
 export const onLinux = LINUX ? describe : describe.skip;
 /** Declares a test that needs something of this machine; without it, it is told as skipped. */
@@ -138,6 +140,12 @@ export function assertRefused({ code, stdout, stderr }: Ending, reason: RegExp):
 
 /** What is in the cache folder of a version that is ready. */
 export const ready = (name: string) => [name, `${name}/deno`, `${name}/ism.js`, `${name}/used`];
+
+/** Asked of a program: Deno wants a permission more to tell. */
+function userId(): number {
+  const { stdout } = new Deno.Command("id", { args: ["-u"] }).outputSync();
+  return Number(new TextDecoder().decode(stdout));
+}
 
 /** True if a program is on this machine, and takes these words. */
 export function found(command: readonly string[]): boolean {
