@@ -1,3 +1,4 @@
+import { RELEASES } from "../../lib/vfio/release.ts";
 import { argument, defineCommand, optional } from "../command.ts";
 import { completionScript, SHELLS } from "../completion/scripts.ts";
 import { helpText, isCommandWord, VERSION } from "../help.ts";
@@ -79,6 +80,7 @@ export const version = defineCommand({
     deno: Deno.version.deno,
     v8: Deno.version.v8,
     typescript: Deno.version.typescript,
+    kernel_releases: RELEASES,
   }),
   text: ({ version, deno }) => `ism ${version} (Deno ${deno})`,
 });

@@ -29,11 +29,14 @@ import { type Reaction, reactToAvailability, reactToError } from "./s390/pci_eve
 import { Process } from "./process/process.ts";
 import { coreError } from "./refusal.ts";
 import type { RegionLayoutName } from "./region_layout.ts";
+import { type Release, type ReleaseRules, rulesOf } from "./release.ts";
 import type { DriverRevision } from "./variant/ism.ts";
 import { type InterruptBits, PCI_ISC, Zdev, type ZdevState } from "./s390/zdev.ts";
 
 /** Choices of the topology that concern the kernel. */
 export interface KernelOptions {
+  /** Release of the kernel. */
+  readonly release: Release;
   /** Busy answers after which a call is reported as one that would hang. */
   readonly busyRetryLimit: number;
   /** GET_INFO carries the zPCI capability chain (CONFIG_VFIO_PCI_ZDEV_KVM). */
@@ -49,6 +52,7 @@ export interface KernelOptions {
 }
 
 export const DEFAULT_KERNEL_OPTIONS: KernelOptions = {
+  release: "7.3",
   busyRetryLimit: 1_000_000,
   capabilityChain: true,
   dmaEntryLimit: 65_535,
@@ -83,6 +87,8 @@ const VECTORS_AT = DOUBLEWORD;
 export class Kernel implements PartitionKernel {
   readonly partition: Partition;
   readonly options: KernelOptions;
+  /** What the release does. */
+  readonly rules: ReleaseRules;
   readonly process: Process;
   readonly containers = new Map<number, Container>();
   readonly iommufds = new Map<number, Iommufd>();
@@ -101,6 +107,7 @@ export class Kernel implements PartitionKernel {
   private constructor(partition: Partition, options: KernelOptions, interruptPage: number) {
     this.partition = partition;
     this.options = options;
+    this.rules = rulesOf(options.release);
     this.process = new Process(this, partition.tracer);
     this.#interruptPage = interruptPage;
     partition.kernel = this;

@@ -1,6 +1,7 @@
 /**
  * BAR 0: one store block is one store into a peer's DMB. Facts: zPCI sheet 8.1 and 8.3.
  */
+import { remainder } from "../../base/bits.ts";
 import { DMA } from "../../zpci/dma.ts";
 import { PEC } from "../../zpci/error_events.ts";
 import { DATA_OFFSET } from "../protocol.ts";
@@ -9,11 +10,11 @@ import { signalDmb } from "./notify.ts";
 
 /** Stores the first `length` bytes of `source`; 0, or the status code of condition code 1. */
 export function storeData(writer: IsmAdapter, offset: number, source: Uint8Array, length: number): number {
-  const inToken = offset % DATA_OFFSET.TOKEN_UNIT;
+  const inToken = remainder(offset, DATA_OFFSET.TOKEN_UNIT);
   const idx = Math.floor(inToken / DATA_OFFSET.IDX_UNIT);
-  const inElement = inToken % DATA_OFFSET.IDX_UNIT;
+  const inElement = remainder(inToken, DATA_OFFSET.IDX_UNIT);
   const signal = inElement >= DATA_OFFSET.SIGNAL_FLAG;
-  const at = inElement % DATA_OFFSET.SIGNAL_FLAG;
+  const at = remainder(inElement, DATA_OFFSET.SIGNAL_FLAG);
 
   const dmb = writer.fabric.dmbAt(offset);
   if (dmb === undefined || dmb.rgid !== writer.gid) return refuse(writer, offset);

@@ -158,15 +158,26 @@ export class Process {
   /** read(2) at the descriptor's own position, which advances by the result. */
   read(fd: number, buffer: Uint8Array, count: Offset): number {
     this.#kernel.tick();
+    return this.#tracer.sink === undefined
+      ? this.#read(fd, buffer, count)
+      : this.#tracedRead(fd, buffer, count);
+  }
+
+  #tracedRead(fd: number, buffer: Uint8Array, count: Offset): number {
     const event: SyscallEvent = { layer: "syscall", op: "read", args: { fd, count } };
     return this.#record(event, () => {
-      const file = this.file(fd);
-      const clamped = checkRange(file.position, count);
-      const result = file.read(buffer, clamped, file.position, 0);
-      file.position += result;
+      const result = this.#read(fd, buffer, count);
       event.data = shown(buffer, 0, result);
       return result;
     });
+  }
+
+  #read(fd: number, buffer: Uint8Array, count: Offset): number {
+    const file = this.file(fd);
+    const clamped = checkRange(file.position, count);
+    const result = file.read(buffer, clamped, file.position, 0);
+    file.position += result;
+    return result;
   }
 
   /** write(2) at the descriptor's own position, which advances by the result. */
