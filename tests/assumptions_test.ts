@@ -1,5 +1,5 @@
 /**
- * Every open point of zPCI sheet section 13: its options in the topology, and what a whole host does with the default
+ * Every open point of docs/fidelity.md: its options in the topology, and what a whole host does with the default
  * and with the alternative. The rules themselves have their tests beside their sources, under the same `13 #n`.
  */
 import { assert, assertEquals } from "@std/assert";

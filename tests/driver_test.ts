@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet 7.1, 7.2, 7.5, 8.2, 9.2, 9.4, section 10: the user-space driver, through the whole stack. */
+/** Facts, docs/reference/ism/commands.md, ism/drivers.md, ism/data.md, ism/signals.md and ism/adapter.md: the user-space driver, through the whole stack. */
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import type { TraceEvent } from "../lib/base/trace.ts";
 import type { Host, HostFunction } from "../lib/host/host.ts";
@@ -237,7 +237,7 @@ Deno.test("events come once each and in order over several rounds of the queue (
   }
 });
 
-Deno.test("takeEvents() finds what came without a trigger (13 #13)", () => {
+Deno.test("takeEvents() finds what came without a trigger (ism.event.trigger)", () => {
   const { owner, writer } = pair();
   writer.driver.signal(0xa1n, 5, 0n, false);
   assertEquals(owner.driver.takeEvents().map((event) => event.code), [5]);
@@ -304,7 +304,7 @@ Deno.test("registerDmb() gives memory of zeros that nobody had, and frees it whe
   assertEquals(owner.guest.partition.storage.allocated, allocated);
 });
 
-Deno.test("reset() drops everything; the peer hears of it and the driver starts again (12.4, 13 #17)", () => {
+Deno.test("reset() drops everything; the peer hears of it and the driver starts again (ism.reset.forgets, ism.reset.events)", () => {
   const { owner, writer, token } = pair();
   const before = owner.fn.fh;
   owner.driver.reset();

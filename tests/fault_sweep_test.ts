@@ -1,7 +1,7 @@
 /**
  * Fault sweep: a driver's whole life is run again and again, and each time another instruction fails, in each of the
- * ways in which instructions fail. Whatever fails, the caller sees the errno of VFIO sheet 4.5, the function is in the
- * state of zPCI sheet 1.5, nothing else breaks, and everything can be taken down and used again.
+ * ways in which instructions fail. Whatever fails, the caller sees the errno of vfio.cc.errno, the function is in the
+ * state of zpci.state.table, nothing else breaks, and everything can be taken down and used again.
  */
 import { assert, assertEquals } from "@std/assert";
 import type { InstructionEvent } from "../lib/base/trace.ts";
@@ -122,7 +122,7 @@ const KINDS: readonly Kind[] = [
 const isBarAccess = ({ op, space }: InstructionEvent) => op.startsWith("PCI") && space <= 5;
 
 /**
- * A failure that an error event follows: without registered translation the next RPCIT is one (zPCI sheet 12.2: 0x01);
+ * A failure that an error event follows: without registered translation the next RPCIT is one (recovery.event.codes: 0x01);
  * a driver that gets no answer to a registration, or to its end, frees the page, as the kernel's does, and the device
  * still uses it (7.2, 7.5, 11).
  */

@@ -1,5 +1,5 @@
 /**
- * SBA and IEQ from the driver's side. The interrupt handler of zPCI sheet 9.2 and 9.4 is written here once more, step by
+ * SBA and IEQ from the driver's side. The interrupt handler of ism.ieq.layout and ism.sba.walk is written here once more, step by
  * step on the bytes of the two pages, and peers go on signalling between any two of its steps: nothing may be lost, and
  * the driver's own handler must find the same.
  */

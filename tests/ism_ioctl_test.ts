@@ -1,4 +1,4 @@
-/** Raw ioctls from the command line: every one of VFIO sheet 1.3 by name, with the fields of its struct by name. */
+/** Raw ioctls from the command line: every one of vfio.ioctl.numbers by name, with the fields of its struct by name. */
 import { assert, assertEquals } from "@std/assert";
 import { type Document, Program } from "./support/program.ts";
 

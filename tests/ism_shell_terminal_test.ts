@@ -185,7 +185,7 @@ onTerminal("ism shell shows the next block at an empty line after peek", async (
   await run.line("gid");
   assertEquals(await run.line(""), "", "another command ends it");
   assertMatch(await run.line("peek config 0xf8 8 --width 4"), /^000000f8 /m);
-  // Behind the last byte of the region: the driver's answer is what a driver would get (VFIO sheet 4), and it ends.
+  // Behind the last byte of the region: the driver's answer is what a driver would get (vfio.rw.end), and it ends.
   await run.line("");
   assertEquals(await run.line(""), "");
 });

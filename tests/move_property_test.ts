@@ -1,6 +1,6 @@
 /**
  * Random moves between random DMBs, compared with a plain map from token to bytes. What is accepted reads back from
- * the owner's DMB, what is refused changes nothing. Facts: zPCI sheet 8.1 to 8.4; VFIO sheet 4.3 and 4.4.
+ * the owner's DMB, what is refused changes nothing. Facts: docs/reference/ism/data.md; vfio.read.loads and vfio.write.once.
  */
 import { Buffer } from "node:buffer";
 import { assertEquals } from "@std/assert";

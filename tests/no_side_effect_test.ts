@@ -1,6 +1,6 @@
 /**
  * A refused access changes nothing: the whole host, memory included, is compared before and after. The exceptions are
- * those that the facts name: a response in the command area (zPCI sheet 7.1) and error states (12.4).
+ * those that the facts name: a response in the command area (ism.cmd.sequence) and error states (12.4).
  */
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import type { Host, HostFunction } from "../lib/host/host.ts";
@@ -166,7 +166,7 @@ const COMMANDS: readonly { what: string; code: number; payload: (busy: Busy) => 
   { what: "ADD_VLAN_ID 0", code: 0x04, payload: () => be(0, 8) },
 ];
 
-Deno.test.each([...COMMANDS])("refused $what changes the response and nothing else (7.1, 13 #2)", (row) => {
+Deno.test.each([...COMMANDS])("refused $what changes the response and nothing else (ism.cmd.sequence, ism.cmd.codes)", (row) => {
   const busy = busyHost();
   const { driver } = busy.first;
   const before = withoutCommandBar(busy.host);

@@ -1,5 +1,5 @@
 /**
- * The stream of `send` and `recv` on the wire, read by a parser written from the facts alone (zPCI sheet 8.1, 8.2, 8.5;
+ * The stream of `send` and `recv` on the wire, read by a parser written from the facts alone (docs/reference/ism/data.md and ism/drivers.md;
  * net/smc/smc_cdc.h: smcd_cdc_msg): what each store block carries, and what the two sides may do when.
  */
 import { Buffer } from "node:buffer";

@@ -10,7 +10,7 @@ import { renderTable, type Style } from "../terminal.ts";
 import { type Timer, waitFor } from "../waiting.ts";
 import { plural } from "../units.ts";
 
-/** What the codes of buffer and device events mean (zPCI sheet 9.3). */
+/** What the codes of buffer and device events mean (ism.event.codes). */
 const CODE_NAMES: Readonly<Record<number, string>> = {
   [EVENT_CODE.GID_ERROR]: "GID in error state",
   [EVENT_CODE.OWNER_ERROR]: "owner in error state",

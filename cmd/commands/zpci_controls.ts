@@ -12,7 +12,7 @@ import { quoteText } from "../text/diagnostic.ts";
 import { parseNumber } from "../text/number.ts";
 import { UsageError } from "../text/usage_error.ts";
 
-/** Names of the bits of the function-controls byte (zPCI sheet 1.5), in the order of the bits. */
+/** Names of the bits of the function-controls byte (zpci.stpcifc.controls), in the order of the bits. */
 const CONTROL_NAMES = [
   [FUNCTION_CONTROLS.ENABLED, "enabled"],
   [FUNCTION_CONTROLS.ERROR, "error"],

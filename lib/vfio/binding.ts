@@ -1,6 +1,6 @@
 /**
  * Which driver holds a function: sysfs bind, unbind, driver_override and drivers_probe.
- * Facts: VFIO sheet 1.1 and 8.5 (drivers/pci/pci-driver.c, drivers/base/bus.c, drivers/vfio/vfio_main.c).
+ * Facts: vfio.bind.ids and vfio.unplug.wait (drivers/pci/pci-driver.c, drivers/base/bus.c, drivers/vfio/vfio_main.c).
  */
 import type { ErrorEvent } from "../zpci/partition.ts";
 import { VfioDevice } from "./device.ts";
@@ -16,7 +16,7 @@ import type { Zdev } from "./s390/zdev.ts";
 export const DRIVERS = ["ism_vfio_pci", "vfio-pci", "ism"] as const;
 export type DriverName = (typeof DRIVERS)[number];
 
-/** Most error events that the kernel keeps for a function (zPCI sheet 12.4). */
+/** Most error events that the kernel keeps for a function (recovery.queue.ring). */
 const ERROR_QUEUE = 4;
 
 /** While a removal waits, the process is asked for the device again and again after this time. Microseconds. */
@@ -124,7 +124,7 @@ export class Binding {
     return this.#nextRequest;
   }
 
-  /** Signals REQ for every time that has come; without an eventfd the kernel would only log it (VFIO sheet 8.5). */
+  /** Signals REQ for every time that has come; without an eventfd the kernel would only log it (vfio.unplug.req). */
   tick(): void {
     const { clock, tracer } = this.#kernel.partition;
     while (this.#nextRequest !== undefined && clock.microseconds >= this.#nextRequest) {
@@ -165,7 +165,7 @@ export class Binding {
     return this.#errors;
   }
 
-  /** Queues an error event for user space; the kernel's own driver has no recovery (zPCI sheet 12.4). */
+  /** Queues an error event for user space; the kernel's own driver has no recovery (recovery.queue.ring). */
   errorEvent(event: ErrorEvent): void {
     if (this.#errors.length < ERROR_QUEUE) this.#errors.push(event);
     else this.#droppedErrors++;

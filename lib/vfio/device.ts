@@ -1,6 +1,6 @@
 /**
  * A function in the hands of a vfio-pci driver: what all its descriptors share, from first open to last close.
- * Facts: VFIO sheet 1.6 (drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable, vfio_pci_core_disable).
+ * Facts: vfio.open.sequence (drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable, vfio_pci_core_disable).
  */
 import { ConfigSpace, type ConfigSpaceState } from "./config/space.ts";
 import { ErrnoError } from "./errno.ts";
@@ -190,7 +190,7 @@ export class VfioDevice {
     this.lowPower = false;
     this.#config = undefined;
     this.kernel.binding(this.zdev).clearErrors();
-    // Close cannot fail (VFIO sheet section 10), whatever the function says.
+    // Close cannot fail (vfio.close.sequence), whatever the function says.
     quietly(() => setCommandBits(this.zdev, COMMAND_MASTER, 0));
     quietly(() => this.zdev.hotReset());
     quietly(() => setCommandBits(this.zdev, 0, COMMAND_MEMORY));

@@ -1,7 +1,7 @@
 /**
  * A descriptor of a vfio-pci device: dispatch of its ioctls, read and write handed to the variant driver. A descriptor
  * that GET_DEVICE_FD gave works at once; one of the character device only after BIND_IOMMUFD.
- * Facts: VFIO sheet 1.5 (drivers/vfio/device_cdev.c, drivers/vfio/vfio_main.c).
+ * Facts: vfio.cdev.bind (drivers/vfio/device_cdev.c, drivers/vfio/vfio_main.c).
  */
 import { deviceFeature } from "./core/features.ts";
 import { getDeviceInfo, getRegionInfo } from "./core/info.ts";
@@ -110,7 +110,7 @@ export class DeviceFile extends OpenFile {
     return new ErrnoError(code, { layer, rule, source, message, hint });
   }
 
-  /** No driver of an ISM function maps regions (VFIO sheet section 6). @throws {ErrnoError} EINVAL */
+  /** No driver of an ISM function maps regions (vfio.mmap.never). @throws {ErrnoError} EINVAL */
   override mmap(): number {
     this.#checkAccess("vfio_device_fops_mmap");
     throw coreError(
@@ -162,7 +162,7 @@ export class DeviceFile extends OpenFile {
     this.#ioas = ioas ?? undefined;
   }
 
-  /** Nothing but BIND works before BIND, whatever is asked (VFIO sheet 1.5). */
+  /** Nothing but BIND works before BIND, whatever is asked (vfio.cdev.before). */
   #checkAccess(symbol: string): void {
     if (!this.#viaCdev || this.#bound !== undefined) return;
     throw coreError(
@@ -174,7 +174,7 @@ export class DeviceFile extends OpenFile {
     );
   }
 
-  /** BIND_IOMMUFD, checks in the order of VFIO sheet 1.5. */
+  /** BIND_IOMMUFD, checks in the order of vfio.cdev.bind. */
   #bind(arg: Uint8Array): number {
     const source = `${CDEV}: vfio_df_ioctl_bind_iommufd`;
     const invalid = (rule: string, message: string) => coreError("EINVAL", rule, source, message);

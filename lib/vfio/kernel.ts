@@ -1,6 +1,6 @@
 /**
  * The Linux of one guest, as far as VFIO goes: functions found at boot, drivers, device nodes, interrupts, and the
- * one driver process. Facts: VFIO sheet 1.1 and 1.2, zPCI sheet 11.
+ * one driver process. Facts: vfio.bind.ids and vfio.node.names, zpci.irq.deliver.
  */
 import type { Processor } from "../zpci/instruction.ts";
 import { isEnabledHandle } from "../zpci/handle.ts";

@@ -1,6 +1,6 @@
 /**
  * What an instruction answers: a condition code with a status code, or a program exception.
- * Facts: zPCI sheet 3.5 to 3.7 (arch/s390/pci/pci_insn.c, arch/s390/include/asm/pci_insn.h).
+ * Facts: docs/reference/zpci/instructions.md (arch/s390/pci/pci_insn.c, arch/s390/include/asm/pci_insn.h).
  */
 
 /** Condition codes of the PCI instructions. */

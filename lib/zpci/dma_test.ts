@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet sections 11, 12.4 and 13 #27, VFIO sheet 9.4: a device's way into storage. */
+/** Facts, docs/reference/zpci/controls.md and recovery.md, zpci.dma.order: a device's way into storage. */
 import { assertEquals } from "@std/assert";
 import { Machine } from "../../tests/support/machine.ts";
 import { pattern } from "../../tests/support/bytes.ts";
@@ -48,7 +48,7 @@ Deno.test.each([
   if (outcome === DMA.FAULT) assertEquals(bytes.every((byte) => byte === 0), true, "nothing moved");
 });
 
-Deno.test("write() outside the registered range is event 0x02 and the error state (12.2, 13 #27)", () => {
+Deno.test("write() outside the registered range is event 0x02 and the error state (recovery.event.codes, zpci.dma.fault)", () => {
   const { dma, fn, machine, device } = wired();
   assertEquals(dma.write(SDMA - 4096, pattern(8)), DMA.FAULT);
   const event = { fh: fn.fh, fid: 0x10, pec: 0x02, address: SDMA - 4096, write: true };
@@ -89,7 +89,7 @@ const FAULTS = [
   { what: "without registered translation", iova: SDMA, write: true, registered: false, pec: 0x01 },
 ] as const;
 
-Deno.test.each([...FAULTS])("write() $what is an error event, or lost by choice (12.2, 13 #27)", (row) => {
+Deno.test.each([...FAULTS])("write() $what is an error event, or lost by choice (recovery.event.codes, zpci.dma.fault)", (row) => {
   for (const unmappedDma of ["error-state", "discard"] as const) {
     const { dma, fn, machine, device, bytes } = wired({ write: row.write }, { unmappedDma });
     if (!row.registered) fn.ioat = undefined;
@@ -105,7 +105,7 @@ Deno.test.each([...FAULTS])("write() $what is an error event, or lost by choice 
   }
 });
 
-Deno.test("write() without bus master moves nothing and is no error (VFIO 13 #10)", () => {
+Deno.test("write() without bus master moves nothing and is no error (VFIO ism.data.element)", () => {
   const { dma, fn, device, bytes, machine } = wired();
   device.config.write(4, 0x02);
   assertEquals(dma.write(SDMA, pattern(8)), DMA.BLOCKED);
@@ -114,7 +114,7 @@ Deno.test("write() without bus master moves nothing and is no error (VFIO 13 #10
   assertEquals(dma.write(SDMA, pattern(8)), DMA.OK);
 });
 
-Deno.test("no state but enabled has DMA (1.5, 12.4)", () => {
+Deno.test("no state but enabled has DMA (zpci.state.table, recovery.event.state)", () => {
   const reached = FUNCTION_STATES.filter((state) => {
     const { dma, fn, bytes } = wired();
     fn.state = state;

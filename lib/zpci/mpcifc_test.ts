@@ -1,11 +1,11 @@
-/** Facts, zPCI sheet 1.5, 2, 3.6 and 11: MPCIFC, STPCIFC and RPCIT. */
+/** Facts, docs/reference/zpci/functions.md, zpci/instructions.md and zpci/controls.md: MPCIFC, STPCIFC and RPCIT. */
 import { assertEquals } from "@std/assert";
 import { Machine, outcome } from "../../tests/support/machine.ts";
 import { FIB } from "./fib.ts";
 import { FUNCTION_STATES } from "./function.ts";
 import { mpcifc, rpcit, stpcifc } from "./mpcifc.ts";
 
-// Operation codes of zPCI sheet section 2, as numbers: the test names what the operand holds.
+// Operation codes of zpci.mpcifc.operations, as numbers: the test names what the operand holds.
 const REGISTER_INTERRUPTS = 2;
 const DEREGISTER_INTERRUPTS = 3;
 const REGISTER_IOAT = 4;
@@ -94,7 +94,7 @@ Deno.test.each([
   assertEquals(modify(machine, REGISTER_IOAT, { pba: SDMA, pal: EDMA + 4096, iota }), answer);
 });
 
-Deno.test("MPCIFC 7 and 9 lead out of the error state, and are sequence errors elsewhere (1.5)", () => {
+Deno.test("MPCIFC 7 and 9 lead out of the error state, and are sequence errors elsewhere (zpci.state.table)", () => {
   const after = (operation: number) =>
     (["enabled", "blocked", "error", "permanent-error"] as const).map((state) => {
       const machine = Machine.enabled();
@@ -151,7 +151,7 @@ Deno.test("MPCIFC with another DMA address space than 0 is status 28 and does no
   assertEquals(modify(machine, REGISTER_IOAT, fib, 0), "cc 0");
 });
 
-Deno.test("MPCIFC answers each state as zPCI sheet 1.5 says", () => {
+Deno.test("MPCIFC answers each state as zpci.state.table says", () => {
   const answers = FUNCTION_STATES.map((state) => {
     const machine = new Machine();
     if (!["reserved", "standby", "disabled"].includes(state)) machine.fn.enable();
@@ -169,7 +169,7 @@ Deno.test("MPCIFC answers each state as zPCI sheet 1.5 says", () => {
   ]);
 });
 
-Deno.test("MPCIFC with an unknown operation or another FIB format is an operand exception (3.7)", () => {
+Deno.test("MPCIFC with an unknown operation or another FIB format is an operand exception (zpci.insn.exceptions)", () => {
   const machine = Machine.enabled();
   for (const operation of [0, 1, 8, 11, 15, 18, 255]) {
     assertEquals(modify(machine, operation), "operand exception");
@@ -177,7 +177,7 @@ Deno.test("MPCIFC with an unknown operation or another FIB format is an operand 
   assertEquals(modify(machine, RESET_ERROR, { format: 1 }), "operand exception");
 });
 
-Deno.test("STPCIFC stores the function controls of each state (1.5)", () => {
+Deno.test("STPCIFC stores the function controls of each state (zpci.stpcifc.controls)", () => {
   const answers = FUNCTION_STATES.map((state) => {
     const machine = new Machine();
     if (!["reserved", "standby", "disabled"].includes(state)) machine.fn.enable();
@@ -197,7 +197,7 @@ Deno.test("STPCIFC stores the function controls of each state (1.5)", () => {
   ]);
 });
 
-Deno.test("STPCIFC shows 0x10 while translation is registered (1.5)", () => {
+Deno.test("STPCIFC shows 0x10 while translation is registered (zpci.state.table)", () => {
   const machine = Machine.enabled();
   const controls = () => {
     const fib = new Uint8Array(80);
@@ -243,7 +243,7 @@ Deno.test.each([
   assertEquals(machine.errors.map((event) => event.pec), pec === undefined ? [] : [pec]);
 });
 
-Deno.test("RPCIT without registered translation is event 0x01 and the error state (12.2)", () => {
+Deno.test("RPCIT without registered translation is event 0x01 and the error state (recovery.event.codes)", () => {
   const machine = Machine.enabled();
   const { processor, fn } = machine;
   assertEquals(outcome(processor, () => rpcit(processor, fn.fh, SDMA, 4096)), "cc 1 status 8");
@@ -268,7 +268,7 @@ Deno.test("RPCIT over a range in use is an error also while the range is mapped 
   assertEquals(machine.fn.state, "error");
 });
 
-Deno.test("RPCIT answers each state: recovery in progress is status 40 (1.5, 3.6)", () => {
+Deno.test("RPCIT answers each state: recovery in progress is status 40 (zpci.state.table, zpci.insn.status)", () => {
   const answers = FUNCTION_STATES.map((state) => {
     const machine = ["reserved", "standby", "disabled"].includes(state) ? new Machine() : translated();
     machine.fn.state = state;
@@ -309,7 +309,7 @@ Deno.test("STPCIFC gives back what MPCIFC registered, and zeros when it is gone 
   assertEquals(stored(), "00".repeat(8) + "80" + "00".repeat(71));
 });
 
-Deno.test("STPCIFC and MPCIFC with a short block are specification exceptions (3.1)", () => {
+Deno.test("STPCIFC and MPCIFC with a short block are specification exceptions (zpci.insn.opcodes)", () => {
   const { processor, fn } = Machine.enabled();
   const short = new Uint8Array(79);
   assertEquals(outcome(processor, () => stpcifc(processor, fn.fh, short)), "specification exception");

@@ -1,6 +1,6 @@
 /**
  * What public sources leave open about the platform: each is a choice of the topology, the fact sheet's proposal as
- * default. #n is a point of zPCI sheet section 13; docs/fidelity.md lists them all.
+ * default. #n is a point of docs/fidelity.md; docs/fidelity.md lists them all.
  */
 import { type Chosen, defaultsOf } from "../base/choices.ts";
 

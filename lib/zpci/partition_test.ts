@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet section 11 and 12.1: MSI delivery in floating mode, error events. */
+/** Facts, zpci.irq.deliver and recovery.event.block: MSI delivery in floating mode, error events. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { Machine } from "../../tests/support/machine.ts";
 import { ProgramException } from "./answer.ts";
@@ -80,7 +80,7 @@ Deno.test("deliverMsi() drops the MSI while no interrupts are registered, and ve
   assertEquals([machine.interruptions, page.every((byte) => byte === 0)], [[], true]);
 });
 
-Deno.test("fail() puts the function into the error state once and reports the event (12.1, 12.4)", () => {
+Deno.test("fail() puts the function into the error state once and reports the event (recovery.event.block, recovery.event.state)", () => {
   const machine = Machine.enabled();
   const { fn, device } = machine;
   fn.fail(0x02, 0x1_2345_6000, true);
@@ -131,7 +131,7 @@ Deno.test("SIC takes no mode of CPU-directed delivery (11)", () => {
   }
 });
 
-Deno.test("byFid() and byHandle() find each of several functions and nothing else (1.4)", () => {
+Deno.test("byFid() and byHandle() find each of several functions and nothing else (zpci.handle.stale)", () => {
   const machine = new Machine();
   const { partition, fn } = machine;
   const second = partition.addFunction({ ...fn.identity, fid: 0x11 }, fn.group);

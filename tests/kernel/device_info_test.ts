@@ -1,4 +1,4 @@
-/** VFIO sheet section 2: VFIO_DEVICE_GET_INFO and its capability chain, byte for byte. */
+/** vfio.info.chain: VFIO_DEVICE_GET_INFO and its capability chain, byte for byte. */
 import { assertEquals } from "@std/assert";
 import { bytes } from "../support/bytes.ts";
 import { type Choices, IOCTL, Rig, u32, WAYS, words } from "../support/kernel.ts";

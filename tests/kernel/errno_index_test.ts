@@ -1,4 +1,4 @@
-/** VFIO sheet section 15: the errno index of an ISM device descriptor, one test a row of that table. */
+/** docs/reference/README.md: the errno index of an ISM device descriptor, one test a row of that table. */
 import { assertEquals } from "@std/assert";
 import {
   type Choices,

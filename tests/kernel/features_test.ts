@@ -1,4 +1,4 @@
-/** VFIO sheet 8.4: VFIO_DEVICE_FEATURE, every number with every combination of GET, SET and PROBE. */
+/** vfio.feature.table: VFIO_DEVICE_FEATURE, every number with every combination of GET, SET and PROBE. */
 import { assertEquals } from "@std/assert";
 import { IOCTL, type Outcome, region, Rig, WAYS, words } from "../support/kernel.ts";
 
@@ -47,17 +47,20 @@ function rule({ always, set }: Row, flags: number): Outcome {
   return put ? 0 : "EINVAL";
 }
 
-Deno.test.each([...TABLE])("feature $n ($name) with every combination of GET, SET and PROBE (8.4)", (row) => {
-  for (const way of WAYS) {
-    for (let flags = 0; flags <= (GET | SET | PROBE); flags += GET) {
-      const rig = Rig.opened(way);
-      const payload = row.n === 4 ? [rig.process.eventfd(), 0] : [0, 0, 0, 0];
-      assertEquals(feature(rig, flags + row.n, payload), rule(row, flags), `flags ${flags.toString(16)}`);
+Deno.test.each([...TABLE])(
+  "feature $n ($name) with every combination of GET, SET and PROBE (vfio.feature.table)",
+  (row) => {
+    for (const way of WAYS) {
+      for (let flags = 0; flags <= (GET | SET | PROBE); flags += GET) {
+        const rig = Rig.opened(way);
+        const payload = row.n === 4 ? [rig.process.eventfd(), 0] : [0, 0, 0, 0];
+        assertEquals(feature(rig, flags + row.n, payload), rule(row, flags), `flags ${flags.toString(16)}`);
+      }
     }
-  }
-});
+  },
+);
 
-Deno.test("unknown flag bits are EINVAL, before the feature is looked at (8.4)", () => {
+Deno.test("unknown flag bits are EINVAL, before the feature is looked at (vfio.feature.order)", () => {
   const rig = Rig.opened();
   for (const { n } of TABLE) {
     for (const bit of [0x8_0000, 0x10_0000, 0x8000_0000]) {
@@ -67,7 +70,7 @@ Deno.test("unknown flag bits are EINVAL, before the feature is looked at (8.4)",
   }
 });
 
-Deno.test("LOW_POWER_ENTRY: once, then EINVAL until LOW_POWER_EXIT, which is always fine (8.4)", () => {
+Deno.test("LOW_POWER_ENTRY: once, then EINVAL until LOW_POWER_EXIT, which is always fine (vfio.feature.lowpower)", () => {
   const rig = Rig.opened();
   const [entry, exit] = [() => feature(rig, SET + 3), () => feature(rig, SET + 5)];
   assertEquals([exit(), exit(), entry(), entry(), exit(), exit(), entry()], [0, 0, 0, "EINVAL", 0, 0, 0]);
@@ -75,7 +78,7 @@ Deno.test("LOW_POWER_ENTRY: once, then EINVAL until LOW_POWER_EXIT, which is alw
   assertEquals(entry(), "EINVAL");
 });
 
-Deno.test("LOW_POWER_ENTRY_WITH_WAKEUP: 8 bytes of payload with an eventfd (8.4)", () => {
+Deno.test("LOW_POWER_ENTRY_WITH_WAKEUP: 8 bytes of payload with an eventfd (vfio.feature.lowpower)", () => {
   const rig = Rig.opened();
   const eventfd = rig.process.eventfd();
   const entry = (fd: number, argsz?: number) => feature(rig, SET + 4, [fd, 0], argsz);
@@ -85,7 +88,7 @@ Deno.test("LOW_POWER_ENTRY_WITH_WAKEUP: 8 bytes of payload with an eventfd (8.4)
   assertEquals([feature(rig, SET + 5), feature(rig, SET + 3), entry(eventfd)], [0, 0, "EINVAL"]);
 });
 
-Deno.test("a payload that argsz promises and memory does not hold is EFAULT (8.4)", () => {
+Deno.test("a payload that argsz promises and memory does not hold is EFAULT (vfio.feature.order)", () => {
   const rig = Rig.opened();
   assertEquals(feature(rig, SET + 4, [0], 16), "EFAULT");
   assertEquals(feature(rig, PROBE + SET + 4, [0], 16), 0, "a probe has no payload");
@@ -101,7 +104,7 @@ Deno.test("low power has no visible effect on ISM: accesses, config space, inter
   assertEquals(rig.signals(eventfd), 1);
 });
 
-Deno.test("low power is shared by all descriptors of the device (1.4, 8.4)", () => {
+Deno.test("low power is shared by all descriptors of the device (vfio.group.getfd, vfio.feature.lowpower)", () => {
   const rig = Rig.opened();
   assertEquals(feature(rig, SET + 3), 0);
   rig.device = rig.deviceFd();

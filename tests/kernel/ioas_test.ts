@@ -1,5 +1,5 @@
 /**
- * VFIO sheet 1.3 and 9.3: ALLOW_IOVAS, IOAS_COPY, OPTION and IOAS_MAP_FILE of an iommufd, and where the kernel places a
+ * vfio.iommufd.option and vfio.iommufd.place: ALLOW_IOVAS, IOAS_COPY, OPTION and IOAS_MAP_FILE of an iommufd, and where the kernel places a
  * mapping. What the sheet does not tell follows drivers/iommu/iommufd/ioas.c and io_pagetable.c.
  */
 import { assertEquals } from "@std/assert";
@@ -362,7 +362,7 @@ Deno.test("IOAS_MAP_FILE takes no kind of descriptor that a guest has: EINVAL (m
   assertEquals(fds.map((fd) => iommufd.mapFile({ fd })), fds.map(() => "EINVAL"));
 });
 
-Deno.test("the object of a bound device: DESTROY is EBUSY, ATTACH to it EINVAL, and it is no IOAS (1.5, 9.3)", () => {
+Deno.test("the object of a bound device: DESTROY is EBUSY, ATTACH to it EINVAL, and it is no IOAS (vfio.cdev.attach, vfio.iommufd.destroy)", () => {
   const iommufd = new Iommufd();
   const { devid } = iommufd.rig;
   const destroy = (id: number) => iommufd.ioctl(IOCTL.DESTROY, words(8, id));

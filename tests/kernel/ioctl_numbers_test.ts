@@ -1,4 +1,4 @@
-/** VFIO sheet 1.3: ioctl numbers by name, dispatch by kind of descriptor first, and the rule for struct arguments. */
+/** vfio.ioctl.numbers: ioctl numbers by name, dispatch by kind of descriptor first, and the rule for struct arguments. */
 import { assertEquals } from "@std/assert";
 import * as uapi from "../../lib/vfio/uapi.ts";
 import { CONTAINER_IOCTL, DEVICE_IOCTL, GROUP_IOCTL, IOMMUFD_IOCTL } from "../../lib/vfio/uapi.ts";
@@ -6,7 +6,7 @@ import { cString, IOCTL, Rig, words } from "../support/kernel.ts";
 
 const { entries, fromEntries } = Object;
 
-Deno.test("the numbers of all ioctls, by name (1.3)", () => {
+Deno.test("the numbers of all ioctls, by name (vfio.ioctl.numbers)", () => {
   assertEquals<unknown>({ ...CONTAINER_IOCTL }, {
     VFIO_GET_API_VERSION: 0x3b64,
     VFIO_CHECK_EXTENSION: 0x3b65,
@@ -124,7 +124,7 @@ Deno.test("the sizes of all structs, by name (1.4 to 9.3)", () => {
   });
 });
 
-Deno.test("the same number means different things on different kinds of descriptor (1.3)", () => {
+Deno.test("the same number means different things on different kinds of descriptor (vfio.ioctl.numbers)", () => {
   const rig = Rig.opened();
   const info = words(24, 0, 0n, 0, 0);
   assertEquals(rig.ioctl(rig.container, 0x3b70, info), 0);
@@ -154,7 +154,7 @@ const KINDS: readonly { kind: string; fd: (rig: Rig) => number; known: readonly 
 ];
 
 Deno.test.each([...KINDS])(
-  "a $kind descriptor answers ENOTTY to the numbers of all other kinds (1.3)",
+  "a $kind descriptor answers ENOTTY to the numbers of all other kinds (vfio.ioctl.unknown)",
   ({ fd, known }) => {
     const rig = Rig.opened();
     const arg = new Uint8Array(64);
@@ -165,7 +165,7 @@ Deno.test.each([...KINDS])(
   },
 );
 
-Deno.test("an iommufd and an eventfd answer ENOTTY to unknown commands (1.3, 9.3)", () => {
+Deno.test("an iommufd and an eventfd answer ENOTTY to unknown commands (vfio.ioctl.unknown, vfio.iommufd.general)", () => {
   const rig = Rig.opened("cdev");
   const eventfd = rig.process.eventfd();
   for (const number of [0x3b89, 0x3b95, 0x3bff]) {
@@ -238,7 +238,7 @@ function argument(rig: Rig, { rest }: StructCall, length: number, argsz: number)
 }
 
 Deno.test.each([...STRUCTS])(
-  "$name takes $minimum bytes: EFAULT first, then EINVAL for argsz (1.3)",
+  "$name takes $minimum bytes: EFAULT first, then EINVAL for argsz (vfio.ioctl.argsz)",
   (row) => {
     const rig = Rig.opened(row.fd === "iommufd" || row.name.endsWith("PT") ? "cdev" : "group");
     const fd = rig[row.fd];
@@ -264,7 +264,7 @@ Deno.test.each([
     minimum,
     rest,
   })),
-])("$name accepts any larger argsz, whatever lies behind (1.3)", (row) => {
+])("$name accepts any larger argsz, whatever lies behind (vfio.ioctl.argsz)", (row) => {
   const rig = Rig.opened(row.name.endsWith("PT") ? "cdev" : "group");
   const call = (argsz: number, tail: number) => {
     const arg = new Uint8Array(4096).fill(tail);
@@ -276,7 +276,7 @@ Deno.test.each([
   assertEquals([4096, 0x1000_0000].map((argsz) => call(argsz, 0xa5) === "E2BIG"), [false, false]);
 });
 
-Deno.test("BIND_IOMMUFD and iommufd answer E2BIG to unknown bytes that are not zero (1.3, 9.3)", () => {
+Deno.test("BIND_IOMMUFD and iommufd answer E2BIG to unknown bytes that are not zero (vfio.ioctl.unknown, vfio.iommufd.general)", () => {
   for (const row of STRUCTS.filter(({ strict }) => strict === true)) {
     const rig = Rig.opened("cdev");
     const known = row.name === "BIND_IOMMUFD" ? 24 : row.minimum;
@@ -292,7 +292,7 @@ Deno.test("BIND_IOMMUFD and iommufd answer E2BIG to unknown bytes that are not z
   }
 });
 
-Deno.test("GET_DEVICE_FD takes text, SET_CONTAINER a descriptor, UNSET_CONTAINER and RESET nothing (1.3)", () => {
+Deno.test("GET_DEVICE_FD takes text, SET_CONTAINER a descriptor, UNSET_CONTAINER and RESET nothing (vfio.ioctl.numbers)", () => {
   const rig = new Rig();
   const container = rig.process.open("/dev/vfio/vfio");
   const group = rig.process.open("/dev/vfio/0");

@@ -1,4 +1,4 @@
-/** Thousands of random maps and unmaps, type1 and iommufd, against a model written from VFIO sheet 9 alone. */
+/** Thousands of random maps and unmaps, type1 and iommufd, against a model written from vfio.type1.* alone. */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { IOCTL, outcome, Rig, START_DMA, u64, type Way, words } from "../support/kernel.ts";
@@ -97,12 +97,12 @@ function agree(way: Way, rules: MapRules, operations: readonly MapCall[]): void 
   }
 }
 
-Deno.test("type1 maps and unmaps as the table says, whatever is mapped already (9.2)", () => {
+Deno.test("type1 maps and unmaps as the table says, whatever is mapped already (vfio.type1.unmap)", () => {
   const operations = calls([3, 3, 1, 2], [0, 0, 0, 0, 0, 0, 2], { flags: 2, iova: 0n, size: 0n });
   fc.assert(fc.property(operations, (each) => agree("group", type1, each)), { seed: SEED, numRuns: RUNS });
 });
 
-Deno.test("an IOAS maps and unmaps as the table says, whatever is mapped already (9.3)", () => {
+Deno.test("an IOAS maps and unmaps as the table says, whatever is mapped already (vfio.iommufd.unmap)", () => {
   const operations = calls([7, 3, 5], [0], { iova: 0n, size: TOP - 1n });
   fc.assert(fc.property(operations, (each) => agree("cdev", iommufd, each)), { seed: SEED, numRuns: RUNS });
 });

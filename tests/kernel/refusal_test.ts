@@ -205,7 +205,7 @@ Deno.test.each(EACH)(
   },
 );
 
-Deno.test("the exceptions: hot-reset info fills count, IOVA_RANGES fills count and alignment (8.2, 9.3)", () => {
+Deno.test("the exceptions: hot-reset info fills count, IOVA_RANGES fills count and alignment (vfio.hotreset.info, vfio.iommufd.ranges)", () => {
   const rig = busy("cdev");
   const before = snapshot(rig.host);
   const info = words(19, 0xff, 0xff);

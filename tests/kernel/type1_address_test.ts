@@ -1,5 +1,5 @@
 /**
- * VFIO sheet 9.2, flag VADDR and extension UPDATE_VADDR; 1.3, DIRTY_PAGES. What the sheet does not tell follows
+ * vfio.type1.vaddr, flag VADDR and extension UPDATE_VADDR; 1.3, DIRTY_PAGES. What the sheet does not tell follows
  * drivers/vfio/vfio_iommu_type1.c.
  */
 import { assertEquals } from "@std/assert";
@@ -57,7 +57,7 @@ class Type1 {
   }
 }
 
-Deno.test("UPDATE_VADDR is an extension of a container with an IOMMU, not of one without (1.4)", () => {
+Deno.test("UPDATE_VADDR is an extension of a container with an IOMMU, not of one without (vfio.container.extension)", () => {
   const rig = new Rig();
   const container = rig.process.open("/dev/vfio/vfio");
   const group = rig.process.open("/dev/vfio/0");
@@ -68,7 +68,7 @@ Deno.test("UPDATE_VADDR is an extension of a container with an IOMMU, not of one
   assertEquals(check(), [1, 0], "s390 enforces no coherency: no DMA_CC");
 });
 
-Deno.test("UNMAP with VADDR keeps the mapping, MAP with VADDR gives it an address again (9.2)", () => {
+Deno.test("UNMAP with VADDR keeps the mapping, MAP with VADDR gives it an address again (vfio.type1.vaddr)", () => {
   const type1 = new Type1();
   const { fn } = type1.rig.target;
   assertEquals([type1.map(0n, 2n), type1.unmap(0n, 2n, VADDR), type1.mapped], [0, 2n, "0+2"]);
@@ -94,7 +94,7 @@ Deno.test.each<{ what: string; page: bigint; pages: bigint; result: Outcome }>([
   assertEquals([type1.map(page, pages, VADDR), type1.mapped], [result, "0+2 4+2"]);
 });
 
-Deno.test("UNMAP with VADDR: ranges as without; a mapping without an address stops it, and none changes (9.2)", () => {
+Deno.test("UNMAP with VADDR: ranges as without; a mapping without an address stops it, and none changes (vfio.type1.vaddr)", () => {
   const type1 = new Type1();
   for (const page of [0n, 2n, 4n]) type1.map(page, 2n);
   assertEquals([type1.unmap(8n, 2n, VADDR), type1.unmap(1n, 2n, VADDR)], [0n, "EINVAL"]);
@@ -105,13 +105,13 @@ Deno.test("UNMAP with VADDR: ranges as without; a mapping without an address sto
   assertEquals(type1.mapped, "0+2 2+2 4+2");
 });
 
-Deno.test("version 1 takes addresses of what its unmap would take (9.2)", () => {
+Deno.test("version 1 takes addresses of what its unmap would take (vfio.type1.vaddr)", () => {
   const type1 = new Type1(1);
   assertEquals([type1.map(0n, 2n), type1.unmap(1n, 1n, VADDR), type1.unmap(0n, 1n, VADDR)], [0, 0n, 2n]);
   assertEquals(type1.map(0n, 2n, VADDR), 0);
 });
 
-Deno.test("a mapping without an address is unmapped as any other, and a new one there has one (9.2)", () => {
+Deno.test("a mapping without an address is unmapped as any other, and a new one there has one (vfio.type1.unmap)", () => {
   const type1 = new Type1();
   assertEquals([type1.map(0n, 2n), type1.unmap(0n, 2n, VADDR), type1.unmap(0n, 2n)], [0, 2n, 2n]);
   assertEquals([type1.map(0n, 2n, VADDR), type1.map(0n, 2n), type1.map(0n, 2n, VADDR)], [
@@ -223,7 +223,7 @@ Deno.test.each<{ what: string; fields: Parameters<typeof getBitmap>[1]; result: 
   assertEquals(getBitmap(type1, fields)[0], result);
 });
 
-Deno.test("UNMAP with GET_DIRTY gives the bitmap of what it unmaps (9.2)", () => {
+Deno.test("UNMAP with GET_DIRTY gives the bitmap of what it unmaps (vfio.type1.dirty)", () => {
   const type1 = new Type1();
   const { process } = type1.rig;
   const memory = process.mmapAnonymous(PAGE);

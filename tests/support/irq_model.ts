@@ -1,4 +1,4 @@
-/** What SET_IRQS gives on an ISM function, from VFIO sheet 7.2 alone. Imports nothing from lib. */
+/** What SET_IRQS gives on an ISM function, from vfio.setirqs.order alone. Imports nothing from lib. */
 
 /** Header fields, then what lies behind them: bytes for BOOL, descriptors for EVENTFD. */
 export interface SetIrqs {

@@ -1,4 +1,4 @@
-/** What mapping and unmapping give, type1 v2 and iommufd, from VFIO sheet 9.2 and 9.3 alone. Imports nothing from lib. */
+/** What mapping and unmapping give, type1 v2 and iommufd, from vfio.type1.unmap and vfio.iommufd.compat alone. Imports nothing from lib. */
 
 import type { MapModel } from "./mappings.ts";
 

@@ -40,7 +40,7 @@ const BAR_BYTES = 4;
 const FIRST_CAPABILITY = 0x40;
 /** Capabilities that vfio shows (drivers/vfio/pci/vfio_pci_config.c: pci_cap_length). */
 const CAPABILITY_IDS: ReadonlySet<number> = new Set([0x01, 0x03, 0x05, 0x07, 0x09, 0x10, 0x11, 0x13]);
-/** Error events that a binding keeps (zPCI sheet 12.4). */
+/** Error events that a binding keeps (recovery.queue.ring). */
 const ERRORS = 4;
 /** Functions of a guest. */
 const MOST = 64;

@@ -19,7 +19,7 @@ import { type ResetCause, tellReset } from "./peer_events.ts";
 
 /** What a simulator can count and hardware does not show. A reset does not touch it. */
 export interface AdapterStatistics {
-  /** Events that found 15 others in the IEQ since the driver last cleared `e` (zPCI sheet 13, point 14). */
+  /** Events that found 15 others in the IEQ since the driver last cleared `e` (ism.ieq.overflow). */
   ieqOverflows: number;
 }
 
@@ -129,7 +129,7 @@ export class IsmAdapter implements PciFunctionModel {
     return false;
   }
 
-  /** Everything registered is gone; peers that share a DMB are told (zPCI sheet 13, points 17 and 18). */
+  /** Everything registered is gone; peers that share a DMB are told (ism.reset.events and ism.error.events). */
   reset(cause: ResetCause): void {
     const owned = [...this.dmbs.values()];
     for (const dmb of owned) this.removeDmb(dmb);

@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet 11, 12.4 and 13 #17, #18: what the device holds on to, what a reset takes along, saved state. */
+/** Facts, docs/reference/zpci/controls.md and ism/adapter.md: what the device holds on to, what a reset takes along, saved state. */
 import { assertEquals } from "@std/assert";
 import { be, pattern } from "../../../tests/support/bytes.ts";
 import {
@@ -41,7 +41,7 @@ Deno.test("RPCIT over everything is harmless once all is unregistered, or after 
   }
 });
 
-Deno.test("disable and error state leave the function as at boot (1.3, 12.4, 13 #17)", () => {
+Deno.test("disable and error state leave the function as at boot (zpci.handle.change, ism.reset.forgets, ism.reset.events)", () => {
   for (
     const act of [
       (station: Station) => station.fn.disable(),

@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet 7.3, 7.4, section 10 and 13 #22: VLAN membership and what depends on it. */
+/** Facts, docs/reference/ism/adapter.md and ism/commands.md: VLAN membership and what depends on it. */
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { be, bytes } from "../../../tests/support/bytes.ts";
 import { DMB_AT, regDmb, type Station, stations } from "../../../tests/support/stations.ts";
@@ -25,7 +25,7 @@ Deno.test.each([
   { id: 0x1ffe, accepted: false },
   { id: 0x2000, accepted: false },
   { id: 0x1_0000_0001, accepted: false },
-])("ADD_VLAN_ID takes 12-bit ids but 0: $id, accepted=$accepted (10, 13 #2)", ({ id, accepted }) => {
+])("ADD_VLAN_ID takes 12-bit ids but 0: $id, accepted=$accepted (10, ism.cmd.codes)", ({ id, accepted }) => {
   const [station] = stations(1);
   assertEquals(station!.ret(ADD, be(id, 8)), accepted ? "0000" : "0008");
   assertEquals(station!.adapter.vlans.size, accepted ? 1 : 0);
@@ -47,7 +47,7 @@ Deno.test("64 VLAN ids fit, the next one is refused, and a place that is freed c
   assertEquals(station!.adapter.vlans.size, 64);
 });
 
-Deno.test("QUERY_INFO lists each VLAN id once (7.4)", () => {
+Deno.test("QUERY_INFO lists each VLAN id once (ism.info.layout)", () => {
   const [station] = stations(1);
   assertEquals(table(station!), "00000000 ");
   for (const id of [5, 0x123, 5]) station!.command(ADD, be(id, 8));
@@ -56,7 +56,7 @@ Deno.test("QUERY_INFO lists each VLAN id once (7.4)", () => {
   assertEquals(table(station!), "00000001 0123");
 });
 
-Deno.test("SET_VLAN makes QUERY_RGID and REG_DMB want a VLAN, RESET_VLAN lifts it (13 #22)", () => {
+Deno.test("SET_VLAN makes QUERY_RGID and REG_DMB want a VLAN, RESET_VLAN lifts it (ism.vlan.required)", () => {
   const [station, peer] = stations();
   station!.map(DMB_AT, 4096);
   for (const each of [station!, peer!]) each.command(ADD, be(7, 8));
@@ -72,7 +72,7 @@ Deno.test("SET_VLAN makes QUERY_RGID and REG_DMB want a VLAN, RESET_VLAN lifts i
   assertEquals(untagged(), ["0000", "0000"]);
 });
 
-Deno.test("SET_VLAN only shows in QUERY_INFO by choice; a foreign VLAN stays refused (13 #22)", () => {
+Deno.test("SET_VLAN only shows in QUERY_INFO by choice; a foreign VLAN stays refused (ism.vlan.required)", () => {
   const [station] = stations(2, { vlanRequired: "ignored" });
   station!.map(DMB_AT, 4096);
   station!.command(SET_VLAN);

@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet section 6, VFIO sheet 5.5: the configuration space of an ISM function. */
+/** Facts, ism.config.ids, ism.config.msi: the configuration space of an ISM function. */
 import { assertEquals } from "@std/assert";
 import { ismConfigRegisters } from "./config_image.ts";
 

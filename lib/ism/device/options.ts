@@ -1,6 +1,6 @@
 /**
  * What public sources leave open about the adapter: each is a choice of the topology, the fact sheet's proposal as
- * default. #n is a point of zPCI sheet section 13; docs/fidelity.md lists them all.
+ * default. #n is a point of docs/fidelity.md; docs/fidelity.md lists them all.
  */
 import { type Chosen, defaultsOf } from "../../base/choices.ts";
 
@@ -18,7 +18,7 @@ export const ISM_CHOICES = {
   wholeCommandStores: ["execute", "store-only"],
   /** #7: a store over a part of the header leaves its bytes, or is refused. */
   partialHeaderStores: ["store", "refuse"],
-  /** VFIO sheet section 13, #9: accesses to BAR 2 behind the command area. */
+  /** ism.cmd.area: accesses to BAR 2 behind the command area. */
   bar2Outside: ["ignore", "refuse"],
   /** #9: PCISTG to BAR 2 is refused, or treated as a store block of its length. */
   bar2Stores: ["refuse", "accept"],
@@ -56,7 +56,7 @@ export const ISM_CHOICES = {
   unregisterEvents: ["send", "none"],
   /** 9.3: the other end of a tagged DMB is told when one end leaves the VLAN. */
   vlanEvents: ["send", "none"],
-  /** VFIO sheet section 13, #10: device writes need the bus-master bit in COMMAND. */
+  /** vfio.dma.busmaster: device writes need the bus-master bit in COMMAND. */
   busMaster: ["enforced", "ignored"],
 } as const;
 

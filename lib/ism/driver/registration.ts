@@ -1,6 +1,6 @@
 /**
  * Making a function ready for DMBs and events, and taking that back, in the order of the kernel's own driver.
- * Facts: zPCI sheet 7.5 and section 10, V2 detection (drivers/s390/net/ism_drv.c: ism_dev_init, ism_dev_exit).
+ * Facts: ism.driver.start and ism.vlan.version, V2 detection (drivers/s390/net/ism_drv.c: ism_dev_init, ism_dev_exit).
  */
 import type { SystemCalls } from "../../vfio/process/process.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
@@ -51,7 +51,7 @@ const BUS_MASTER = 4;
  */
 export function register({ sys, descriptor, channel, allocate, release }: Means): Registrations {
   setCommandBits(descriptor, MEMORY);
-  // DMA needs the bus-master bit, which is off after open (VFIO sheet 5.2).
+  // DMA needs the bus-master bit, which is off after open (vfio.config.command).
   setCommandBits(descriptor, BUS_MASTER);
   const undo: (() => void)[] = [];
   try {

@@ -1,5 +1,5 @@
 /**
- * VFIO_DEVICE_FEATURE. Facts: VFIO sheet 8.4 (drivers/vfio/vfio_main.c: vfio_ioctl_device_feature,
+ * VFIO_DEVICE_FEATURE. Facts: vfio.feature.table (drivers/vfio/vfio_main.c: vfio_ioctl_device_feature,
  * drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_ioctl_feature).
  */
 import type { VfioDevice } from "../device.ts";
@@ -85,7 +85,7 @@ function refusalOf({ refused }: Feature, device: VfioDevice): ErrnoName | undefi
   return typeof refused === "function" ? refused(device) : refused;
 }
 
-/** Checks in the order of VFIO sheet 8.4. */
+/** Checks in the order of vfio.feature.order. */
 export function deviceFeature(device: VfioDevice, arg: Uint8Array, kernel: Kernel): number {
   const argsz = checkArgsz(arg, FEATURE.size, MAIN);
   const { flags } = FEATURE.decode(arg);

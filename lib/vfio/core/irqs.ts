@@ -1,5 +1,5 @@
 /**
- * GET_IRQ_INFO and SET_IRQS. Facts: VFIO sheet section 7
+ * GET_IRQ_INFO and SET_IRQS. Facts: vfio.setirqs.order
  * (drivers/vfio/pci/vfio_pci_core.c, drivers/vfio/pci/vfio_pci_intrs.c, drivers/vfio/vfio_main.c).
  */
 import type { VfioDevice } from "../device.ts";
@@ -21,7 +21,7 @@ function irqCount(index: number): number {
   return index === IRQ.MSI ? MSI_VECTORS : index === IRQ.REQ ? 1 : 0;
 }
 
-/** VFIO_DEVICE_GET_IRQ_INFO (VFIO sheet 7.1). */
+/** VFIO_DEVICE_GET_IRQ_INFO (vfio.irqinfo.table). */
 export function getIrqInfo(_device: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_get_irq_info`;
   const argsz = checkArgsz(arg, IRQ_INFO.size, source);
@@ -51,7 +51,7 @@ interface IrqSet {
   readonly fds: readonly number[];
 }
 
-/** VFIO_DEVICE_SET_IRQS, validation in the order of VFIO sheet 7.2, then dispatch by index. */
+/** VFIO_DEVICE_SET_IRQS, validation in the order of vfio.setirqs.order, then dispatch by index. */
 export function setIrqs(device: VfioDevice, arg: Uint8Array, kernel: Kernel): number {
   const { index, set } = parseSet(arg);
   if (set.action !== IRQ_SET_FLAGS.TRIGGER) {

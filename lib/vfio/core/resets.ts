@@ -1,5 +1,5 @@
 /**
- * DEVICE_RESET, hot reset, and the ioeventfd trap. Facts: VFIO sheet 8.1 to 8.3
+ * DEVICE_RESET, hot reset, and the ioeventfd trap. Facts: docs/reference/vfio/reset.md
  * (drivers/vfio/pci/vfio_pci_core.c).
  */
 import type { VfioDevice } from "../device.ts";
@@ -100,7 +100,7 @@ export function hotReset(
 const NO_IOEVENTFDS =
   "the kernel's common code takes regions to be 2^40 bytes apart and mapped: an ISM function has no ioeventfds";
 
-/** VFIO_DEVICE_IOEVENTFD: never works for ISM, and decodes offsets with the wrong shift (VFIO sheet 8.3). */
+/** VFIO_DEVICE_IOEVENTFD: never works for ISM, and decodes offsets with the wrong shift (vfio.ioeventfd.trap). */
 export function ioeventfd(_device: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_ioeventfd`;
   const invalid = (message: string, hint?: string) => coreError("EINVAL", "ioeventfd", source, message, hint);

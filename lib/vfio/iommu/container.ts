@@ -1,5 +1,5 @@
 /**
- * /dev/vfio/vfio: a container of groups; what its type1 IOMMU does is in type1.ts. Facts: VFIO sheet 1.4
+ * /dev/vfio/vfio: a container of groups; what its type1 IOMMU does is in type1.ts. Facts: vfio.group.getfd
  * (drivers/vfio/container.c).
  */
 import { type FileState, type IoctlArg, notATty, OpenFile } from "../process/file.ts";

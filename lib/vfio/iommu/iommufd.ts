@@ -1,5 +1,5 @@
 /**
- * /dev/iommu: I/O address spaces (IOAS) of the iommufd way in. Facts: VFIO sheet 1.5 and 9.3
+ * /dev/iommu: I/O address spaces (IOAS) of the iommufd way in. Facts: vfio.cdev.bind and vfio.iommufd.general
  * (drivers/iommu/iommufd/main.c, ioas.c). Other numbers than those of its own commands go to the VFIO compatibility
  * layer, which is in iommufd_compat.ts.
  */
@@ -295,7 +295,7 @@ function allowIovas(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): voi
   ioas.allow(ranges);
 }
 
-/** What the three mapping commands check first, in the order of VFIO sheet 9.3. */
+/** What the three mapping commands check first, in the order of vfio.iommufd.map. */
 function checkMapping(flags: number, sizes: readonly bigint[], symbol: string, reserved = 0) {
   const { FIXED_IOVA, READABLE, WRITEABLE } = IOAS_MAP_FLAGS;
   if ((flags & ~(FIXED_IOVA | READABLE | WRITEABLE)) !== 0 || reserved !== 0) {

@@ -1,5 +1,5 @@
 /**
- * The type1 IOMMU of a container: mappings and what it tells about itself. Facts: VFIO sheet 9.2
+ * The type1 IOMMU of a container: mappings and what it tells about itself. Facts: vfio.type1.map
  * (drivers/vfio/vfio_iommu_type1.c).
  */
 import { hex } from "../../base/hex.ts";
@@ -66,7 +66,7 @@ function usableRange({ groups }: Container): readonly [start: number, end: numbe
   return [Math.max(...facts.map(({ startDma }) => startDma)), Math.min(...facts.map(({ endDma }) => endDma))];
 }
 
-/** MAP_DMA, checks in the order of VFIO sheet 9.2. */
+/** MAP_DMA, checks in the order of vfio.type1.map. */
 export function mapDma(
   kernel: Kernel,
   container: Container,
@@ -137,7 +137,7 @@ function giveAddress(
   return 0;
 }
 
-/** UNMAP_DMA; the caller's size becomes the bytes unmapped. Checks in the order of VFIO sheet 9.2. */
+/** UNMAP_DMA; the caller's size becomes the bytes unmapped. Checks in the order of vfio.type1.unmap. */
 export function unmapDma(
   { process }: Kernel,
   container: Container,

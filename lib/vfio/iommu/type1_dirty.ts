@@ -1,6 +1,6 @@
 /**
  * Dirty pages of a type1 IOMMU: which pages the device may have written. No function here tells, so every mapped page
- * is dirty (drivers/vfio/vfio_iommu_type1.c: update_user_bitmap). Facts: VFIO sheet 1.3 and 9.2 for numbers and
+ * is dirty (drivers/vfio/vfio_iommu_type1.c: update_user_bitmap). Facts: vfio.type1.dirty for numbers and
  * capability; the rest follows that file.
  */
 import { PAGE_SIZE } from "../../zpci/storage.ts";

@@ -55,7 +55,7 @@ export abstract class OpenFile {
     throw vfsError("ENODEV", "no mmap", "mm/mmap.c: do_mmap", "This descriptor cannot be mapped");
   }
 
-  /** Moves the position: ESPIPE for a file that has no such operation (VFIO sheet 4.1). @returns the new position */
+  /** Moves the position: ESPIPE for a file that has no such operation (vfio.rw.lseek). @returns the new position */
   lseek(): number {
     throw vfsError(
       "ESPIPE",
@@ -84,7 +84,7 @@ function noOperation(op: string): ErrnoError {
   );
 }
 
-/** The type byte of the ioctls of vfio and iommufd (VFIO sheet 1.3). */
+/** The type byte of the ioctls of vfio and iommufd (vfio.ioctl.numbers). */
 const VFIO_TYPE = 0x3b;
 
 /** Where the kernel answers an ioctl that a kind of descriptor does not know. */

@@ -1,4 +1,4 @@
-/** Device nodes of a guest. Facts: VFIO sheet 1.2. */
+/** Device nodes of a guest. Facts: vfio.node.names. */
 import { Container, ContainerFile } from "../iommu/container.ts";
 import { DeviceFile } from "../device_file.ts";
 import { vfsError } from "../refusal.ts";

@@ -1,6 +1,6 @@
 /**
  * The system calls of a guest's driver process, and what the kernel checks before any driver is asked.
- * Facts: VFIO sheet 4.1 (fs/read_write.c, fs/open.c).
+ * Facts: vfio.rw.vfs (fs/read_write.c, fs/open.c).
  */
 import { SHOWN_BYTES, type SyscallEvent, type Tracer, type TraceValue } from "../../base/trace.ts";
 import { ErrnoError } from "../errno.ts";
@@ -198,7 +198,7 @@ export class Process {
   }
 
   /**
-   * mmap(2) of a descriptor; checks in the order of VFIO sheet section 6, and no descriptor here can be mapped.
+   * mmap(2) of a descriptor; checks in the order of vfio.mmap.checks, and no descriptor here can be mapped.
    *
    * @throws {ErrnoError} EBADF, EINVAL, ENOMEM, EOVERFLOW, ENODEV, ENXIO
    */
@@ -405,7 +405,7 @@ export class Process {
     return this.#record(event, () => this.#pwrite(fd, buffer, count, position, start));
   }
 
-  /** Checks 1 and 2 of VFIO sheet 4.1: the position comes before the descriptor. */
+  /** Checks 1 and 2 of vfio.rw.vfs: the position comes before the descriptor. */
   #positioned(fd: number, position: Offset, op: string): OpenFile {
     checkPosition(position);
     const file = this.file(fd);

@@ -1,6 +1,6 @@
 /**
  * The directory of a function in sysfs: links, directories and attributes as `cat` shows them.
- * Facts: VFIO sheet 1.1 (arch/s390/pci/pci_sysfs.c, drivers/pci/pci-sysfs.c).
+ * Facts: vfio.bind.ids (arch/s390/pci/pci_sysfs.c, drivers/pci/pci-sysfs.c).
  */
 import { hex } from "../../base/hex.ts";
 import type { Binding } from "../binding.ts";

@@ -39,7 +39,7 @@ export function copyFromUser(into: Uint8Array, buffer: Uint8Array, at: number, c
 
 /**
  * The argument of a struct ioctl: EFAULT if fewer than `minimum` bytes are accessible, then EINVAL if its `argsz`
- * (the first word) is smaller than `minimum`. That order is the kernel's for every such ioctl (VFIO sheet 1.3).
+ * (the first word) is smaller than `minimum`. That order is the kernel's for every such ioctl (vfio.ioctl.numbers).
  */
 export function checkArgsz(arg: Uint8Array, minimum: number, source: string): number {
   if (arg.length < minimum) throw fault("copy_from_user");

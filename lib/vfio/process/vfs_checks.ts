@@ -1,4 +1,4 @@
-/** What the kernel checks of positions and counts before any driver is asked. Facts: VFIO sheet 4.1 (fs/read_write.c). */
+/** What the kernel checks of positions and counts before any driver is asked. Facts: vfio.rw.vfs (fs/read_write.c). */
 import type { ErrnoError } from "../errno.ts";
 import { vfsError } from "../refusal.ts";
 
@@ -11,7 +11,7 @@ const TWO_63 = 2 ** 63;
 /** A file position or count; `bigint` where it may pass 2^53. */
 export type Offset = number | bigint;
 
-/** A refusal of mmap(2) before any driver is asked (VFIO sheet section 6). */
+/** A refusal of mmap(2) before any driver is asked (vfio.mmap.never). */
 export function mmapError(code: "EINVAL" | "ENOMEM" | "EOVERFLOW", message: string): ErrnoError {
   return vfsError(code, "mmap", "mm/mmap.c: do_mmap", message);
 }
@@ -33,7 +33,7 @@ export function checkPosition(position: Offset): void {
 
 /**
  * Checks 4 to 6: a count over SSIZE_MAX, a sum that overflows; then the count is clamped to MAX_RW_COUNT.
- * A position above 2^53 loses low bits here, but not the region index that decides its fate (VFIO sheet 4.1).
+ * A position above 2^53 loses low bits here, but not the region index that decides its fate (vfio.rw.vfs).
  */
 export function checkRange(position: Offset, count: Offset): number {
   if (typeof position === "number" && typeof count === "number" && position + count < TWO_53) {

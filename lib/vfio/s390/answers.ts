@@ -1,4 +1,4 @@
-/** Answers of PCI instructions as errnos, with what a driver's author can do about them (VFIO sheet 4.5). */
+/** Answers of PCI instructions as errnos, with what a driver's author can do about them (vfio.cc.errno). */
 import { hex } from "../../base/hex.ts";
 import { CC, mpcifcStatusText, STATUS, statusText } from "../../zpci/answer.ts";
 import { ErrnoError } from "../errno.ts";

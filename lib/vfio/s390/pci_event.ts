@@ -1,5 +1,5 @@
 /**
- * What the kernel makes of error and availability events. Facts: zPCI sheet 1.4, 12.2 to 12.4, VFIO sheet 8.6
+ * What the kernel makes of error and availability events. Facts: docs/reference/zpci/functions.md and recovery.md, recovery.event.state
  * (arch/s390/pci/pci_event.c).
  */
 import { isMeasurementEvent, isPermanentEvent } from "../../zpci/error_events.ts";
@@ -23,7 +23,7 @@ export type Reaction =
   /** No driver, or one without error handlers, or a permanent error: lost until an operator acts. */
   | "permanent-failure";
 
-/** An error event (zPCI sheet 12.2, last column). */
+/** An error event (recovery.event.codes, last column). */
 export function reactToError(kernel: Kernel, event: ErrorEvent): Reaction {
   const reaction = react(kernel, event);
   if (kernel.partition.tracer.sink !== undefined) {
@@ -66,7 +66,7 @@ function succeeds(step: () => void): boolean {
   }
 }
 
-/** An availability event (zPCI sheet 12.3). An event that comes late, for a function in another state, is ignored. */
+/** An availability event (recovery.avail.codes). An event that comes late, for a function in another state, is ignored. */
 export function reactToAvailability(kernel: Kernel, { fid, fh, pec }: AvailabilityEvent): void {
   if (pec === AVAILABILITY.RESCAN) return rescan(kernel);
   const zdev = kernel.zdevs.find(({ facts }) => facts.fid === fid);

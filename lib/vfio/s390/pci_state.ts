@@ -1,6 +1,6 @@
 /**
  * Saving and restoring the standard PCI registers around a reset (drivers/pci/pci.c: pci_save_state,
- * pci_restore_state; VFIO sheet 8.1).
+ * pci_restore_state; vfio.reset.result).
  */
 import type { Zdev } from "./zdev.ts";
 

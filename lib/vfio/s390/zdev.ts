@@ -1,7 +1,7 @@
 /**
  * The kernel's view of one zPCI function (arch/s390/pci): what CLP told at boot, the current handle, and the only
  * code of the kernel that executes PCI instructions. Busy answers are retried, condition codes become errnos here.
- * Facts: zPCI sheet 1.3, 3.5, 11; VFIO sheet 4.5.
+ * Facts: docs/reference/zpci/functions.md, zpci/instructions.md and zpci/controls.md; vfio.cc.errno.
  */
 import { CC, ProgramException, STATUS } from "../../zpci/answer.ts";
 import { SPACE_CONFIG } from "../../zpci/access_rules.ts";
@@ -67,7 +67,7 @@ type ZdevFactsState =
 /** One function of a guest's kernel. */
 export class Zdev {
   readonly facts: ZdevFacts;
-  /** PCI address: domain = uid, bus 0, device and function 0 (zPCI sheet section 6). */
+  /** PCI address: domain = uid, bus 0, device and function 0 (zpci.function.address). */
   readonly name: string;
   /** The current handle; every access reads it anew, because hotplug can change it at any time. */
   fh: number;
@@ -258,7 +258,7 @@ export class Zdev {
   /**
    * zpci_refresh_trans: tells the device that translations changed.
    *
-   * @throws {ErrnoError} ENOMEM on status 4 and 16 (zPCI sheet 3.6), EIO on anything else
+   * @throws {ErrnoError} ENOMEM on status 4 and 16 (zpci.rpcit.map), EIO on anything else
    */
   refresh(iova: number, length: number): void {
     let cc: number;
@@ -334,7 +334,7 @@ export class Zdev {
     if (cc !== CC.OK) throw this.#refused(cc, "MPCIFC", "zpci_mod_fc");
   }
 
-  /** Takes a registration back. What the machine does not have any more need not be taken back (zPCI sheet 3.6). */
+  /** Takes a registration back. What the machine does not have any more need not be taken back (zpci.mpcifc.sequence). */
   #takeBack(operation: number): void {
     try {
       this.#modify(operation, {});

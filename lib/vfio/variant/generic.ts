@@ -1,7 +1,7 @@
 /**
  * The generic vfio-pci driver holding an ISM function: why the variant driver exists. Regions are 2^40 bytes apart,
  * so BAR 0 with its 2^48 bytes covers all others; BARs are reached through ioread and iowrite.
- * Facts: VFIO sheet 3.2 and 4.8, zPCI sheet section 4 (drivers/vfio/pci/vfio_pci_rdwr.c, vfio_pci_core.c).
+ * Facts: vfio.generic.bars and vfio.generic.differences, zpci.mio.ism (drivers/vfio/pci/vfio_pci_rdwr.c, vfio_pci_core.c).
  */
 import { hex } from "../../base/hex.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";

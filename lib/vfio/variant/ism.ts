@@ -1,6 +1,6 @@
 /**
  * The ism_vfio_pci variant driver: region offsets shifted by 48, reads cut into loads, each write one store block.
- * Facts: VFIO sheet 3.1, 4.2 to 4.4 (drivers/vfio/pci/ism/main.c).
+ * Facts: docs/reference/vfio/info.md and vfio/access.md (drivers/vfio/pci/ism/main.c).
  */
 import { remainder } from "../../base/bits.ts";
 import { hex } from "../../base/hex.ts";
@@ -33,7 +33,7 @@ export type DriverRevision = "merged" | "posted-v4";
 /** The variant driver. */
 export class IsmVariant implements Variant {
   readonly driver = "ism_vfio_pci";
-  // The driver provides neither of the two (VFIO sheet section 10).
+  // The driver provides neither of the two (vfio.driver.ops).
   readonly pasid = undefined;
   readonly dmaBuf = undefined;
   readonly #checkRead: (offset: number, count: number) => void;
