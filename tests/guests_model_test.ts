@@ -1,7 +1,7 @@
 /**
  * Two to four guests register, move, signal, join VLANs, fail and reset at random; a small model, written from the
  * facts alone, says what everybody's memory, bits, queue and interrupts must be (docs/reference/ism/data.md, ism/signals.md, ism/adapter.md and recovery.md,
- * #14, #17 to #19).
+ * ism.ieq.overflow, ism.reset.events).
  */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
@@ -213,7 +213,7 @@ class Run {
     assertEquals(answer, allowed ? "ok" : "EIO");
     if (!allowed) return;
     dmb.bytes.set(data, at);
-    // 0x1000 rotated right by idx in 16 bits (8.4).
+    // 0x1000 rotated right by idx in 16 bits (ism.data.element).
     if (signal) this.#guests[dmb.owner]!.signal(dmb.index, (0x1000_1000 >>> idx) & 0xffff);
   }
 

@@ -11,7 +11,7 @@ import { MACHINE_CHOICES } from "../lib/zpci/options.ts";
 import { bytes, pattern } from "./support/bytes.ts";
 import { snapshot, startedHost } from "./support/host.ts";
 
-Deno.test("the default topology chooses what docs/fidelity.md proposes", () => {
+Deno.test("the default topology chooses what docs/fidelity.md has as default", () => {
   const { ism, machine } = defaultTopology();
   assertEquals([machine.maxstbl, machine.storeBlock], [4096, "relaxed"]);
   assertEquals([machine.handleInstance, machine.unmappedDma], ["bump", "error-state"]);

@@ -52,7 +52,7 @@ Deno.test("every choice of the topology is named by the rule that it is about", 
   const all = (["machine", "ism", "kernel"] as const).flatMap((group) =>
     Object.keys(topology[group]).map((name) => `${group}.${name}`)
   );
-  const named = RULES.map(({ release, assumed }) => `${release} ${assumed}`).join("\n");
+  const named = PAGES[0]![1] + RULES.map(({ release, assumed }) => `${release} ${assumed}`).join("\n");
   assertEquals(all.filter((option) => !named.includes(`\`${option}\``)), []);
 });
 

@@ -108,11 +108,14 @@ Deno.test.each([
   { what: "a physical function", identity: { vfn: 0, utilityString: new Uint8Array(64) }, flags: "08" },
   { what: "a virtual function", identity: { vfn: 1, utilityString: new Uint8Array(64) }, flags: "00" },
   { what: "both with a utility string", identity: { ...IDENTITY, vfn: 0 }, flags: "09" },
-])("Query PCI Function has flags $flags for $what, never MIO (4, 5.3)", ({ identity, flags }) => {
-  const machine = Machine.enabled({}, identity);
-  const { response } = machine.clp(QUERY_FUNCTION, be(machine.fn.fh, 4), 384);
-  assertEquals(response.slice(18, 19).toHex(), flags);
-});
+])(
+  "Query PCI Function has flags $flags for $what, never MIO (zpci.mio.ism, zpci.query.layout)",
+  ({ identity, flags }) => {
+    const machine = Machine.enabled({}, identity);
+    const { response } = machine.clp(QUERY_FUNCTION, be(machine.fn.fh, 4), 384);
+    assertEquals(response.slice(18, 19).toHex(), flags);
+  },
+);
 
 Deno.test("Query PCI Function works with 192 bytes, with an enabled and with a disabled handle (zpci.query.layout)", () => {
   const machine = new Machine({}, IDENTITY);

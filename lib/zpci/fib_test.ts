@@ -35,12 +35,12 @@ Deno.test.each([
   { name: "aibvo", word: 0x0000_3f00, fields: { isc: 0, noi: 0, aibvo: 0x3f, sum: 0, aisbo: 0 } },
   { name: "sum", word: 0x0000_0080, fields: { isc: 0, noi: 0, aibvo: 0, sum: 1, aisbo: 0 } },
   { name: "aisbo", word: 0x0000_003f, fields: { isc: 0, noi: 0, aibvo: 0, sum: 0, aisbo: 0x3f } },
-])("the interrupt word holds $name at its mask (11)", ({ word, fields }) => {
+])("the interrupt word holds $name at its mask (zpci.mpcifc.fib)", ({ word, fields }) => {
   assertEquals(unpackInterrupts(word), fields);
   assertEquals(packInterrupts(fields), word);
 });
 
-Deno.test("unpackInterrupts() ignores the bits between the fields (11)", () => {
+Deno.test("unpackInterrupts() ignores the bits between the fields (zpci.mpcifc.fib)", () => {
   assertEquals(unpackInterrupts(0x8000_c040), { isc: 0, noi: 0, aibvo: 0, sum: 0, aisbo: 0 });
 });
 

@@ -1,6 +1,7 @@
 /**
  * A zPCI function as the platform knows it: identity, state, handle, and what is registered for it.
- * Facts: zpci.state.table (states as in QEMU hw/s390x/s390-pci-bus.h: ZpciState), 5.3, 5.4, 11.
+ * Facts: docs/reference/zpci/functions.md, zpci/clp.md and zpci/controls.md (states as in QEMU
+ * hw/s390x/s390-pci-bus.h: ZpciState).
  */
 import { ConfigRegisters, type ConfigRegistersState } from "./config_registers.ts";
 import { DmaPort } from "./dma.ts";
@@ -27,7 +28,7 @@ export interface FunctionGroup {
   /** Most MSIs of a function. */
   readonly noi: number;
   readonly version: number;
-  /** Store blocks of any length and alignment; without it QEMU's strict rules hold (3.4). */
+  /** Store blocks of any length and alignment; without it QEMU's strict rules hold (zpci.pcistb.strict). */
   readonly relaxed: boolean;
   /** Programs must issue RPCIT after they change translation tables. */
   readonly refresh: boolean;

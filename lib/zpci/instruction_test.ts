@@ -27,7 +27,7 @@ function attempt(machine: Machine, op: Op, access: Partial<Access>): string {
   return outcome(machine.processor, () => OPS[op](machine, full));
 }
 
-/** The checks of 3.2 that can fail, in their order: what provokes each and what it answers. */
+/** The checks of zpci.insn.order that can fail, in their order: what provokes each and what it answers. */
 const CHECKS = [
   { name: "3 enable bit", access: { clear: true }, PCILG: "cc 3", PCISTB: "cc 3" },
   { name: "4 unknown handle", access: { stale: true }, PCILG: "cc 3", PCISTB: "cc 3" },
@@ -87,7 +87,7 @@ Deno.test("loads and stores answer each state as zpci.state.table says", () => {
   }
 });
 
-Deno.test("address spaces 6 to 14 are status 20, for PCISTB also 15 (2, 3.2)", () => {
+Deno.test("address spaces 6 to 14 are status 20, for PCISTB also 15 (zpci.request.spaces, zpci.insn.order)", () => {
   for (let space = 0; space <= 15; space++) {
     const machine = Machine.enabled({}, { barExponents: [48, 12, 12, 12, 12, 12] });
     const barOrInvalid = space <= 5 ? "cc 0" : "cc 1 status 20";
@@ -104,14 +104,14 @@ Deno.test.each([
   { what: "the last doubleword of BAR 0", access: { space: 0, offset: 2 ** 48 - 8 }, answer: "cc 0" },
   { what: "past BAR 0", access: { space: 0, offset: 2 ** 48 }, answer: "operand exception" },
   { what: "the absent BAR 1", access: { space: 1, length: 1 }, answer: "operand exception" },
-])("the target must lie inside its space: $what (3.2 check 8)", ({ access, answer }) => {
+])("the target must lie inside its space: $what (zpci.insn.order)", ({ access, answer }) => {
   const machine = Machine.enabled();
   for (const op of ["PCILG", "PCISTG", "PCISTB"] as const) {
     assertEquals(attempt(machine, op, access), answer);
   }
 });
 
-Deno.test("config space ends after its last word (3.2 check 8)", () => {
+Deno.test("config space ends after its last word (zpci.insn.order)", () => {
   const machine = Machine.enabled();
   for (const op of ["PCILG", "PCISTG"] as const) {
     assertEquals(attempt(machine, op, { space: 15, offset: 252, length: 4 }), "cc 0");
@@ -119,7 +119,7 @@ Deno.test("config space ends after its last word (3.2 check 8)", () => {
   }
 });
 
-Deno.test("a PCISTB that begins inside a BAR and ends outside stores nothing (3.2 check 8)", () => {
+Deno.test("a PCISTB that begins inside a BAR and ends outside stores nothing (zpci.insn.order)", () => {
   const machine = Machine.enabled();
   assertEquals(attempt(machine, "PCISTB", { space: 4, offset: 8, length: 9 }), "operand exception");
   assertEquals(machine.device.log, []);

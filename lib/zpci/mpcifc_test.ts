@@ -28,7 +28,7 @@ function modify(
   return outcome(processor, () => mpcifc(processor, fn.fh, operation, FIB.encode(fib), dmaSpace));
 }
 
-Deno.test("MPCIFC 2 registers interrupts once, 3 takes them back once (3.6, 11)", () => {
+Deno.test("MPCIFC 2 registers interrupts once, 3 takes them back once (zpci.mpcifc.sequence)", () => {
   const machine = Machine.enabled();
   assertEquals(modify(machine, DEREGISTER_INTERRUPTS), "cc 1 status 24");
   const fib = { interrupts: 0x2003_0582, aibv: 0x10_0008, aisb: 0x10_0000 };
@@ -41,7 +41,7 @@ Deno.test("MPCIFC 2 registers interrupts once, 3 takes them back once (3.6, 11)"
   assertEquals(modify(machine, DEREGISTER_INTERRUPTS), "cc 1 status 24");
 });
 
-Deno.test("MPCIFC 4, 5 and 6 register, deregister and re-register translation (3.6, 11)", () => {
+Deno.test("MPCIFC 4, 5 and 6 register, deregister and re-register translation (zpci.insn.status, zpci.mpcifc.ioat)", () => {
   const machine = Machine.enabled();
   const { tables, iota } = machine.tables();
   const other = machine.tables();
@@ -67,7 +67,7 @@ Deno.test.each([
   { pft: 5, pba: SDMA - 4096, pal: EDMA + 4096, answer: "operand exception" },
   { pft: 5, pba: EDMA + 1, pal: EDMA, answer: "operand exception" },
 ])(
-  "MPCIFC 4 wants DMA addresses inside sdma to edma, one page more for ISM: pft $pft, $pba to $pal (11)",
+  "MPCIFC 4 wants DMA addresses inside sdma to edma, one page more for ISM: pft $pft, $pba to $pal (zpci.mpcifc.ioat)",
   ({ pft, pba, pal, answer }) => {
     const machine = Machine.enabled({}, { pft });
     const { iota } = machine.tables();
@@ -76,7 +76,7 @@ Deno.test.each([
   },
 );
 
-Deno.test("MPCIFC 4 rounds pba and pal to pages (11)", () => {
+Deno.test("MPCIFC 4 rounds pba and pal to pages (zpci.mpcifc.ioat)", () => {
   const machine = Machine.enabled({}, { pft: 0 });
   const { iota } = machine.tables();
   assertEquals(modify(machine, REGISTER_IOAT, { pba: SDMA + 0x1001, pal: SDMA + 0x5000, iota }), "cc 0");
@@ -88,11 +88,14 @@ Deno.test.each([
   { what: "translation off", flags: 0x004, answer: "operand exception" },
   { what: "a segment table", flags: 0x800, answer: "operand exception" },
   { what: "a region-second table", flags: 0x808, answer: "operand exception" },
-])("MPCIFC 4 expects an iota with translation on and type 1: $what (11)", ({ flags, answer }) => {
-  const machine = Machine.enabled();
-  const iota = machine.tables().iota - 0x804 + flags;
-  assertEquals(modify(machine, REGISTER_IOAT, { pba: SDMA, pal: EDMA + 4096, iota }), answer);
-});
+])(
+  "MPCIFC 4 expects an iota with translation on and type 1: $what (zpci.mpcifc.ioat)",
+  ({ flags, answer }) => {
+    const machine = Machine.enabled();
+    const iota = machine.tables().iota - 0x804 + flags;
+    assertEquals(modify(machine, REGISTER_IOAT, { pba: SDMA, pal: EDMA + 4096, iota }), answer);
+  },
+);
 
 Deno.test("MPCIFC 7 and 9 lead out of the error state, and are sequence errors elsewhere (zpci.state.table)", () => {
   const after = (operation: number) =>
@@ -115,7 +118,7 @@ Deno.test("MPCIFC 7 and 9 lead out of the error state, and are sequence errors e
   ]);
 });
 
-Deno.test("MPCIFC 10 sets the measurement block, shown by STPCIFC, until address 0 or a disable (2, 11)", () => {
+Deno.test("MPCIFC 10 sets the measurement block, shown by STPCIFC, until address 0 or a disable (zpci.request.format, zpci.mpcifc.measurement)", () => {
   const machine = Machine.enabled();
   const { processor, fn } = machine;
   const shown = () => {
@@ -137,7 +140,7 @@ Deno.test("MPCIFC 10 sets the measurement block, shown by STPCIFC, until address
   assertEquals(fn.measurementBlock, undefined);
 });
 
-Deno.test("MPCIFC with another DMA address space than 0 is status 28 and does nothing (2, 3.6)", () => {
+Deno.test("MPCIFC with another DMA address space than 0 is status 28 and does nothing (zpci.request.spaces, zpci.insn.status)", () => {
   const machine = Machine.enabled();
   const { iota } = machine.tables();
   const fib = { pba: SDMA, pal: EDMA + 4096, iota, interrupts: 0x2001_0000, fmba: 4096 };
@@ -218,7 +221,7 @@ Deno.test.each(
     { what: "the first byte in use", inUse: [[SDMA, 4097]], state: "error" },
     { what: "the last byte in use", inUse: [[SDMA + 0x2fff, 4096]], state: "error" },
   ] as const,
-)("RPCIT over a range with $what leaves state $state (11)", ({ inUse, state }) => {
+)("RPCIT over a range with $what leaves state $state (zpci.rpcit.inuse)", ({ inUse, state }) => {
   const machine = translated();
   machine.device.inUse = inUse;
   const { processor, fn } = machine;
@@ -233,15 +236,18 @@ Deno.test.each([
   { what: "a range that ends before it", iova: SDMA - 4096, length: 4096, pec: 0x02 },
   { what: "its last byte, one page more for ISM", iova: EDMA + 4096, length: 1, pec: undefined },
   { what: "a range behind it", iova: EDMA + 4097, length: 4096, pec: 0x02 },
-])("RPCIT over the registered range: $what (11, 12.2)", ({ iova, length, pec }) => {
-  const machine = translated();
-  const { processor, fn } = machine;
-  assertEquals(
-    outcome(processor, () => rpcit(processor, fn.fh, iova, length)),
-    pec === undefined ? "cc 0" : "cc 1 status 8",
-  );
-  assertEquals(machine.errors.map((event) => event.pec), pec === undefined ? [] : [pec]);
-});
+])(
+  "RPCIT over the registered range: $what (zpci.rpcit.inuse, recovery.event.codes)",
+  ({ iova, length, pec }) => {
+    const machine = translated();
+    const { processor, fn } = machine;
+    assertEquals(
+      outcome(processor, () => rpcit(processor, fn.fh, iova, length)),
+      pec === undefined ? "cc 0" : "cc 1 status 8",
+    );
+    assertEquals(machine.errors.map((event) => event.pec), pec === undefined ? [] : [pec]);
+  },
+);
 
 Deno.test("RPCIT without registered translation is event 0x01 and the error state (recovery.event.codes)", () => {
   const machine = Machine.enabled();
@@ -257,7 +263,7 @@ function translated(): Machine {
   return machine;
 }
 
-Deno.test("RPCIT over a range in use is an error also while the range is mapped (11)", () => {
+Deno.test("RPCIT over a range in use is an error also while the range is mapped (zpci.rpcit.inuse)", () => {
   const machine = Machine.enabled();
   const { tables, iota } = machine.tables();
   modify(machine, REGISTER_IOAT, { pba: SDMA, pal: EDMA + 4096, iota });
@@ -286,7 +292,7 @@ Deno.test("RPCIT answers each state: recovery in progress is status 40 (zpci.sta
   ]);
 });
 
-Deno.test("STPCIFC gives back what MPCIFC registered, and zeros when it is gone (11)", () => {
+Deno.test("STPCIFC gives back what MPCIFC registered, and zeros when it is gone (zpci.mpcifc.fib)", () => {
   const machine = Machine.enabled();
   const { processor, fn } = machine;
   const stored = () => {

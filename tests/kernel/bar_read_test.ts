@@ -36,7 +36,7 @@ Deno.test.each([
   assertEquals(buffer, expected.slice(offset, offset + count), "bytes in address order");
 });
 
-/** The rule of 4.3, written again: 8 if aligned and enough is left, else 4, else 2, else 1. */
+/** The rule of vfio.read.loads, written again: 8 if aligned and enough is left, else 4, else 2, else 1. */
 function rule(offset: number, count: number): string {
   const loads: string[] = [];
   while (count > 0) {
@@ -137,7 +137,7 @@ Deno.test("neither memory decode, bus master nor low power matter to a read (vfi
   assertEquals(rig.pread(region(2), 8), 8);
 });
 
-Deno.test("loads of BAR 0 are refused by the device unless the topology wants zeros (13, point 8)", () => {
+Deno.test("loads of BAR 0 are refused by the device unless the topology wants zeros (ism.data.load)", () => {
   assertEquals(loadsOf(Rig.opened(), 0, 16), ["8@0", "EIO"]);
   assertEquals(loadsOf(Rig.opened("group", { ism: { bar0Loads: "zeros" } }), 0, 16), ["8@0 8@8", 16]);
 });
@@ -152,7 +152,7 @@ Deno.test("2^48 - 1 with 2 bytes is the last byte of BAR 0; read() then stands a
   assertEquals([read(), file.position], ["EINVAL", 0x0001_0000_0000_0000]);
 });
 
-Deno.test("posted version 4 of the driver reads whole doublewords only (0)", () => {
+Deno.test("posted version 4 of the driver reads whole doublewords only (vfio.driver.revision)", () => {
   const rig = Rig.opened("group", { kernel: { driverRevision: "posted-v4" } });
   const accepted = [[0, 8], [8, 16], [BAR2_SIZE - 8, 8], [0, 4096]] as const;
   for (const [offset, count] of accepted) {

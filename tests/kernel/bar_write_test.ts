@@ -1,4 +1,4 @@
-/** vfio.write.once: a write of a BAR is one store block or none; 4.5: how answers of the machine become errnos. */
+/** vfio.write.once: a write of a BAR is one store block or none; vfio.cc.errno: how answers of the machine become errnos. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { WouldHangError } from "../../lib/vfio/s390/zdev.ts";
 import type { FaultKind, FaultOp } from "../../lib/zpci/faults.ts";
@@ -173,7 +173,7 @@ Deno.test.each([
   },
 );
 
-Deno.test("a stale handle and a disabled function are condition code 3, and so EIO (4.5, zpci.handle.stale)", () => {
+Deno.test("a stale handle and a disabled function are condition code 3, and so EIO (vfio.cc.errno, zpci.handle.stale)", () => {
   const rig = Rig.opened();
   rig.target.zdev.fh ^= 0x0100_0000;
   assertEquals([rig.pread(region(2), 8), rig.pwrite(region(2), 8)], ["EIO", "EIO"]);

@@ -54,7 +54,7 @@ Deno.test("a bigint position and the same number mean the same (vfio.rw.corners)
 });
 
 Deno.test.each(WAYS.map((way) => ({ way })))(
-  "mmap is EINVAL for every region, offset and length, by $way (6)",
+  "mmap is EINVAL for every region, offset and length, by $way (vfio.mmap.checks)",
   ({ way }) => {
     const rig = Rig.opened(way);
     const mmap = (length: number | bigint, offset: number | bigint) =>
@@ -93,14 +93,14 @@ Deno.test.each([
   { length: 2n ** 64n - 4095n, offset: 0n, errno: "ENOMEM" },
   { length: 2n ** 64n - 4096n, offset: 0n, errno: "EINVAL" },
 ])(
-  "mmap of $length bytes at $offset: $errno, before the driver is asked (6)",
+  "mmap of $length bytes at $offset: $errno, before the driver is asked (vfio.mmap.checks)",
   ({ length, offset, errno }) => {
     const rig = Rig.opened();
     assertEquals(rig.call(() => rig.process.mmap(rig.device, length, offset)), errno);
   },
 );
 
-Deno.test("mmap of a descriptor that is not open is EBADF, an unaligned offset comes before it (6)", () => {
+Deno.test("mmap of a descriptor that is not open is EBADF, an unaligned offset comes before it (vfio.mmap.checks)", () => {
   const rig = new Rig();
   assertEquals(rig.call(() => rig.process.mmap(99, PAGE, 0)), "EBADF");
   assertEquals(rig.call(() => rig.process.mmap(99, 0, 0)), "EBADF");

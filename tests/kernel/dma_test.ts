@@ -98,7 +98,7 @@ Deno.test.each(EACH_WAY)(
   },
 );
 
-Deno.test("without bus master inbound DMA is blocked, and the command channel works (13, point 10)", () => {
+Deno.test("without bus master inbound DMA is blocked, and the command channel works (vfio.dma.busmaster)", () => {
   const { rig, vaddr } = mapped("group");
   assertEquals(command(rig, REG_SBA, be(START_DMA, 8)), 0);
   rig.setConfig(4, 2, 0x0002);

@@ -37,7 +37,7 @@ const TABLE: readonly Row[] = [
   { n: 0xffff, name: "no feature", always: "ENOTTY" },
 ];
 
-/** The order of 8.4: common flags, presence, operation, PROBE, neither GET nor SET. */
+/** The order of vfio.feature.order: common flags, presence, operation, PROBE, neither GET nor SET. */
 function rule({ always, set }: Row, flags: number): Outcome {
   const [get, put, probe] = [GET, SET, PROBE].map((bit) => (flags & bit) !== 0);
   if (get && put && !probe) return "EINVAL";
@@ -94,7 +94,7 @@ Deno.test("a payload that argsz promises and memory does not hold is EFAULT (vfi
   assertEquals(feature(rig, PROBE + SET + 4, [0], 16), 0, "a probe has no payload");
 });
 
-Deno.test("low power has no visible effect on ISM: accesses, config space, interrupts work (8.4, 13 point 17)", () => {
+Deno.test("low power has no visible effect on ISM: accesses, config space, interrupts work (vfio.feature.lowpower)", () => {
   const rig = Rig.opened();
   const eventfd = rig.process.eventfd();
   assertEquals(feature(rig, SET + 4, [eventfd, 0]), 0);

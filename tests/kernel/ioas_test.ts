@@ -1,6 +1,6 @@
 /**
  * vfio.iommufd.option and vfio.iommufd.place: ALLOW_IOVAS, IOAS_COPY, OPTION and IOAS_MAP_FILE of an iommufd, and where the kernel places a
- * mapping. What the sheet does not tell follows drivers/iommu/iommufd/ioas.c and io_pagetable.c.
+ * mapping. What these do not tell follows drivers/iommu/iommufd/ioas.c and io_pagetable.c.
  */
 import { assertEquals } from "@std/assert";
 import { IOCTL, type Outcome, PAGE, Rig, START_DMA, u32, u64, words } from "../support/kernel.ts";
@@ -185,7 +185,7 @@ Deno.test("ALLOW_IOVAS: reserved, then the id, then the ranges; a refused call l
   assertEquals([iommufd.allow([0n, P], [0n, P]), iommufd.map()], ["EINVAL", 8n * P]);
 });
 
-Deno.test("ATTACH of an IOAS whose allowed ranges are out of reach: EADDRINUSE (1.5, iopt_reserve_iova)", () => {
+Deno.test("ATTACH of an IOAS whose allowed ranges are out of reach: EADDRINUSE (vfio.cdev.attach, iopt_reserve_iova)", () => {
   const iommufd = new Iommufd();
   assertEquals([iommufd.allow([P, 2n * P]), iommufd.attach()], [0, "EADDRINUSE"]);
   assertEquals([iommufd.allow([IOVA, IOVA + P]), iommufd.attach(), iommufd.map()], [0, 0, IOVA]);

@@ -51,7 +51,7 @@ Deno.test("the numbers of all ioctls, by name (vfio.ioctl.numbers)", () => {
   });
 });
 
-Deno.test("the numbers of flags, indices and extensions, by name (1.3 to 9.3)", () => {
+Deno.test("the numbers of flags, indices and extensions, by name (vfio.ioctl.numbers, vfio.type1.structs)", () => {
   assertEquals<unknown>(fromEntries(entries(uapi).filter(([name]) => /FLAGS$|^EXTENSION$|_ID$/.test(name))), {
     EXTENSION: { TYPE1: 1, TYPE1V2: 3, DMA_CC: 4, NOIOMMU: 8, UNMAP_ALL: 9, UPDATE_VADDR: 10 },
     GROUP_FLAGS: { VIABLE: 1, CONTAINER_SET: 2 },
@@ -78,7 +78,7 @@ Deno.test("the numbers of flags, indices and extensions, by name (1.3 to 9.3)", 
   assertEquals<unknown>(uapi.IRQ, { INTX: 0, MSI: 1, MSIX: 2, ERR: 3, REQ: 4, COUNT: 5 });
 });
 
-Deno.test("the sizes of all structs, by name (1.4 to 9.3)", () => {
+Deno.test("the sizes of all structs, by name (vfio.type1.structs, vfio.setirqs.struct, vfio.region.struct)", () => {
   const sizes = entries(uapi).filter(([, table]) => typeof table === "object" && "size" in table);
   assertEquals(fromEntries(sizes.map(([name, table]) => [name, (table as { size: number }).size])), {
     GROUP_STATUS: 8,

@@ -1,5 +1,5 @@
 /**
- * vfio.group.compat: an iommufd in the place of a container, from SET_CONTAINER to the last close. What the sheet does not
+ * vfio.group.compat: an iommufd in the place of a container, from SET_CONTAINER to the last close. What that does not
  * tell follows drivers/iommu/iommufd/vfio_compat.c and drivers/vfio/group.c.
  */
 import { assertEquals, assertNotEquals } from "@std/assert";
@@ -10,7 +10,7 @@ const VADDR = 4;
 const GET_DIRTY = 1;
 const ALL = 2;
 
-Deno.test("the order of 1.4 works with an iommufd, step by step", () => {
+Deno.test("the order of vfio.group.getfd works with an iommufd, step by step", () => {
   const compat = new Compat({ joined: false });
   const { rig } = compat;
   assertEquals([compat.ioctl(IOCTL.GET_API_VERSION), compat.status], [0, 1]);

@@ -1,5 +1,5 @@
 /**
- * The end of vfio.iommufd.compat: type1 ioctls on the compatibility IOAS of an iommufd. What the sheet does not tell follows
+ * vfio.iommufd.compat: type1 ioctls on the compatibility IOAS of an iommufd. What that does not tell follows
  * drivers/iommu/iommufd/vfio_compat.c and io_pagetable.c.
  */
 import { assertEquals } from "@std/assert";

@@ -188,22 +188,28 @@ Deno.test.each(EACH_WAY)(
   },
 );
 
-Deno.test.each(EACH_WAY)("closing and opening by $way clears the error state (13, point 15)", ({ way }) => {
-  const rig = Rig.opened(way);
-  rig.target.fn.fail(0x02, START_DMA, true);
-  assertEquals(rig.pread(region(2), 8), "EIO");
-  rig.close();
-  assertEquals(rig.target.fn.state, "enabled");
-  rig.target.fn.fail(0x02, START_DMA, true);
-  assertEquals(tryOpen(rig, way), 0);
-  assertEquals([rig.pread(region(2), 8), flagsOf(rig) & 1, rig.config(4, 2)], [8, 1, 0x0002]);
-});
+Deno.test.each(EACH_WAY)(
+  "closing and opening by $way clears the error state (recovery.event.state)",
+  ({ way }) => {
+    const rig = Rig.opened(way);
+    rig.target.fn.fail(0x02, START_DMA, true);
+    assertEquals(rig.pread(region(2), 8), "EIO");
+    rig.close();
+    assertEquals(rig.target.fn.state, "enabled");
+    rig.target.fn.fail(0x02, START_DMA, true);
+    assertEquals(tryOpen(rig, way), 0);
+    assertEquals([rig.pread(region(2), 8), flagsOf(rig) & 1, rig.config(4, 2)], [8, 1, 0x0002]);
+  },
+);
 
-Deno.test.each(EACH_WAY)("closing a function by $way that has gone cannot fail (10)", ({ way }) => {
-  const rig = Rig.opened(way);
-  rig.target.fn.disable("standby");
-  assertEquals(rig.call(() => rig.process.close(rig.device)), 0);
-});
+Deno.test.each(EACH_WAY)(
+  "closing a function by $way that has gone cannot fail (vfio.driver.life)",
+  ({ way }) => {
+    const rig = Rig.opened(way);
+    rig.target.fn.disable("standby");
+    assertEquals(rig.call(() => rig.process.close(rig.device)), 0);
+  },
+);
 
 Deno.test("SET_IOMMU and SET_CONTAINER pass an attach error on, and nothing is attached then (vfio.group.setcontainer)", () => {
   const rig = new Rig();

@@ -167,7 +167,7 @@ function standing({ target: { fn, zdev, guest } }: Rig): string {
   return `${zdev.state}, ${fn.state}, ${driver ?? "no driver"}${zdev.fh === fn.fh ? "" : ", stale handle"}`;
 }
 
-Deno.test("availability events, one after the other, lead the kernel where 12.3 says", () => {
+Deno.test("availability events, one after the other, lead the kernel where recovery.avail.codes says", () => {
   const rig = new Rig();
   const then = (pec: number) => {
     const done = changeAvailability(rig.target.fn, pec);
@@ -252,7 +252,7 @@ Deno.test("a restored host knows what became of its functions, and what waits (r
   assertEquals([errors.map(({ pec }) => pec), droppedErrors], [[0x3a, 2, 7, 1], 1]);
 });
 
-Deno.test("one interruption at a time: SIC single is issued again after the scan (11)", () => {
+Deno.test("one interruption at a time: SIC single is issued again after the scan (vfio.region.offset)", () => {
   const rig = Rig.opened();
   const eventfd = rig.process.eventfd();
   const set = new Uint8Array(24);

@@ -9,7 +9,7 @@ const SEED = 0x9_2;
 const RUNS = 400;
 const PAGES = 16n;
 const TOP = 2n ** 64n;
-/** DMA addresses end here on the default machine (section 13, point 6). */
+/** DMA addresses end here on the default machine (zpci.dma.window). */
 const END_DMA = 2n ** 41n;
 const START = BigInt(START_DMA);
 

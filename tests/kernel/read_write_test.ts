@@ -14,7 +14,7 @@ const both = (rig: Rig, position: number | bigint, count: number | bigint): Outc
 ];
 const twice = (result: Outcome) => [result, result];
 
-Deno.test("a negative position is EINVAL before the descriptor is looked up, which is EBADF (4.1, 1 and 2)", () => {
+Deno.test("a negative position is EINVAL before the descriptor is looked up, which is EBADF (vfio.rw.vfs)", () => {
   const rig = new Rig();
   rig.device = 99;
   for (const position of [-1, -1n, -(2n ** 63n), 2 ** 63, 2n ** 63n, 2n ** 64n - 1n]) {
@@ -61,12 +61,12 @@ Deno.test.each<{ position: bigint; count: bigint; result: Outcome }>([
   { position: SSIZE_MAX - 1n, count: 2n, result: "EINVAL" },
   { position: 0x7_0000_0000_0000n, count: SSIZE_MAX - 0x7_0000_0000_0000n + 1n, result: "EINVAL" },
   { position: 0x7_0000_0000_0000n, count: SSIZE_MAX - 0x7_0000_0000_0000n, result: "EFAULT" },
-])("position $position plus count $count: $result (4.1, 4 and 5)", ({ position, count, result }) => {
+])("position $position plus count $count: $result (vfio.rw.vfs)", ({ position, count, result }) => {
   const rig = Rig.opened();
   assertEquals(both(rig, position, count), twice(result));
 });
 
-Deno.test("a count of SSIZE_MAX is one that the driver sees (4.1, 4)", () => {
+Deno.test("a count of SSIZE_MAX is one that the driver sees (vfio.rw.vfs)", () => {
   const rig = Rig.opened();
   const buffer = new Uint8Array(8);
   assertEquals([rig.pread(0n, SSIZE_MAX, { buffer }), rig.pread(1n, SSIZE_MAX, { buffer })], [
@@ -75,7 +75,7 @@ Deno.test("a count of SSIZE_MAX is one that the driver sees (4.1, 4)", () => {
   ]);
 });
 
-Deno.test("a count is clamped to 0x7ffff000, silently (4.1, 6)", () => {
+Deno.test("a count is clamped to 0x7ffff000, silently (vfio.rw.vfs)", () => {
   const rig = Rig.opened("group", { ...ZEROS, ism: { bar0Loads: "zeros", bar2Size: 2 ** 31 } });
   const buffer = new Uint8Array(64);
   // At the end of BAR 2, what is left decides; in the middle of it, the clamp does.

@@ -1,6 +1,6 @@
 /**
  * A refused call changes nothing and copies nothing back, on a host in the middle of its work: DMBs, signals, MSI,
- * mappings, low power. The exceptions are those that the VFIO sheet names (4.3, 8.2, 9.3).
+ * mappings, low power. The exceptions are those of vfio.read.error, vfio.hotreset.info and vfio.iommufd.ranges.
  */
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { pattern } from "../support/bytes.ts";

@@ -1,4 +1,4 @@
-/** vfio.region.struct: VFIO_DEVICE_GET_REGION_INFO of ism_vfio_pci (3.1) and of the generic driver (3.2). */
+/** vfio.region.struct: VFIO_DEVICE_GET_REGION_INFO of ism_vfio_pci (vfio.region.table) and of the generic driver (vfio.generic.regions). */
 import { assertEquals } from "@std/assert";
 import { bytes } from "../support/bytes.ts";
 import { IOCTL, type Outcome, Rig, u32, u64, words } from "../support/kernel.ts";
@@ -33,7 +33,7 @@ Deno.test.each([
   assertEquals<unknown>(regionInfo(Rig.opened("cdev"), index), info);
 });
 
-Deno.test("the struct byte for byte: argsz and cap_offset echo, nothing behind 32 bytes changes (3)", () => {
+Deno.test("the struct byte for byte: argsz and cap_offset echo, nothing behind 32 bytes changes (vfio.region.struct)", () => {
   const arg = bytes("28000000 ffffffff 02000000 78563412 ffffffffffffffff ffffffffffffffff a5a5a5a5a5a5a5a5");
   const rig = Rig.opened();
   assertEquals(rig.ioctl(rig.device, IOCTL.GET_REGION_INFO, arg), 0);
@@ -70,7 +70,7 @@ Deno.test.each([
   assertEquals<unknown>(regionInfo(Rig.opened("group", { driver: "vfio-pci" }), index), info);
 });
 
-Deno.test("both drivers agree on the number of regions, whatever indices fail then (2, 3)", () => {
+Deno.test("both drivers agree on the number of regions, whatever indices fail then (vfio.info.struct, vfio.region.struct)", () => {
   const counts = (["ism_vfio_pci", "vfio-pci"] as const).map((driver) => {
     const rig = Rig.opened("group", { driver });
     const info = words(16, 0, 0, 0);

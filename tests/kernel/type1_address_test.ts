@@ -1,5 +1,5 @@
 /**
- * vfio.type1.vaddr, flag VADDR and extension UPDATE_VADDR; 1.3, DIRTY_PAGES. What the sheet does not tell follows
+ * vfio.type1.vaddr and vfio.type1.dirty: flag VADDR, UPDATE_VADDR, DIRTY_PAGES. What these do not tell follows
  * drivers/vfio/vfio_iommu_type1.c.
  */
 import { assertEquals } from "@std/assert";
@@ -88,7 +88,7 @@ Deno.test.each<{ what: string; page: bigint; pages: bigint; result: Outcome }>([
   { what: "a later part of it", page: 1n, pages: 1n, result: "EINVAL" },
   { what: "nothing", page: 2n, pages: 2n, result: "ENOENT" },
   { what: "a mapping that has its address", page: 4n, pages: 2n, result: "EINVAL" },
-])("MAP_DMA with VADDR of $what: $result (9.2, vfio_dma_do_map)", ({ page, pages, result }) => {
+])("MAP_DMA with VADDR of $what: $result (vfio.type1.vaddr, vfio_dma_do_map)", ({ page, pages, result }) => {
   const type1 = new Type1();
   assertEquals([type1.map(0n, 2n), type1.map(4n, 2n), type1.unmap(0n, 2n, VADDR)], [0, 0, 2n]);
   assertEquals([type1.map(page, pages, VADDR), type1.mapped], [result, "0+2 4+2"]);
@@ -184,7 +184,7 @@ function getBitmap(
 
 const CLEAN = "a5".repeat(8);
 
-Deno.test("GET_BITMAP: every mapped page is dirty, a word at a time (9.2, update_user_bitmap)", () => {
+Deno.test("GET_BITMAP: every mapped page is dirty, a word at a time (vfio.type1.dirty, update_user_bitmap)", () => {
   const type1 = new Type1();
   assertEquals([type1.map(1n, 3n), type1.map(6n, 2n), dirty(type1, START)], [0, 0, 0]);
   // Page 0 is not mapped: its bit stays as it was (0xa5 has it set); those behind a mapping become 0.

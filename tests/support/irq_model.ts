@@ -12,7 +12,7 @@ export interface SetIrqs {
 
 const [NONE, BOOL, EVENTFD, TRIGGER] = [1, 2, 4, 32];
 const MSI = 1;
-/** Vectors by index: INTx, MSI, MSI-X, ERR, REQ (7.1). */
+/** Vectors by index: INTx, MSI, MSI-X, ERR, REQ (vfio.irqinfo.table). */
 const VECTORS = [0, 1, 0, 0, 1];
 const isOne = (bits: number) => bits !== 0 && (bits & (bits - 1)) === 0;
 

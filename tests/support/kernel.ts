@@ -1,6 +1,6 @@
 /**
  * A guest's process before its kernel, for the tests of tests/kernel: numbers and structs are written by hand from the
- * VFIO sheet, never by the codecs under test, and each refused call must leave host and arguments as they were.
+ * reference (docs/reference/vfio), never by the codecs under test, and each refused call must leave host and arguments as they were.
  */
 import { assertEquals } from "@std/assert";
 import type { TraceEvent } from "../../lib/base/trace.ts";
@@ -53,7 +53,7 @@ export const region = (index: number): number => index * 2 ** 48;
 /** BAR 2 has 64 KiB, config space 256 bytes (ism.config.bars and ism.config.ids). */
 export const BAR2_SIZE = 0x10000;
 export const CONFIG_SIZE = 0x100;
-/** First DMA address that may be mapped (section 13, point 6). */
+/** First DMA address that may be mapped (zpci.dma.window). */
 export const START_DMA = 0x1_0000_0000;
 export const PAGE = 4096;
 

@@ -1,7 +1,7 @@
 /**
  * One ISM function: what stands behind the platform's device boundary. BAR 0 is in data_path.ts, BAR 2 in
- * command_bar.ts and commands.ts, SBA and IEQ in notify.ts; here is the state they share. Facts: zPCI sheet sections
- * 6 to 10.
+ * command_bar.ts and commands.ts, SBA and IEQ in notify.ts; here is the state they share. Facts:
+ * docs/reference/ism.
  */
 import type { TraceValue } from "../../base/trace.ts";
 import type { ConfigRegisters } from "../../zpci/config_registers.ts";

@@ -27,7 +27,7 @@ Deno.test.each([
   assertEquals(fn.state, state);
 });
 
-Deno.test("RPCIT over everything is harmless once all is unregistered, or after a reset (11)", () => {
+Deno.test("RPCIT over everything is harmless once all is unregistered, or after a reset (zpci.rpcit.inuse)", () => {
   for (const unregister of [true, false]) {
     const [station] = stations(1);
     const { processor, fn } = station!;

@@ -28,15 +28,18 @@ Deno.test.each(
     { bar2Initial: "zeros", byte: "00" },
     { bar2Initial: "ones", byte: "ff" },
   ] as const,
-)("BAR 2 is $bar2Initial before any command, after a reset and behind the command area (ism.cmd.area)", (row) => {
-  const station = fresh({ bar2Initial: row.bar2Initial });
-  assertEquals([station.response(64), station.load(2, 8192, 8)], [row.byte.repeat(64), row.byte.repeat(8)]);
-  station.command(0x03);
-  assertEquals(station.response(24), GID_ANSWER + row.byte.repeat(8), "a response leaves the rest alone");
-  station.fn.disable();
-  station.enable();
-  assertEquals(station.response(16), row.byte.repeat(16));
-});
+)(
+  "BAR 2 is $bar2Initial before any command, after a reset and behind the command area (ism.cmd.area)",
+  (row) => {
+    const station = fresh({ bar2Initial: row.bar2Initial });
+    assertEquals([station.response(64), station.load(2, 8192, 8)], [row.byte.repeat(64), row.byte.repeat(8)]);
+    station.command(0x03);
+    assertEquals(station.response(24), GID_ANSWER + row.byte.repeat(8), "a response leaves the rest alone");
+    station.fn.disable();
+    station.enable();
+    assertEquals(station.response(16), row.byte.repeat(16));
+  },
+);
 
 Deno.test("the header store executes at once, and the response takes the request's place (ism.cmd.sequence, ism.cmd.start)", () => {
   const station = fresh();
@@ -45,19 +48,22 @@ Deno.test("the header store executes at once, and the response takes the request
   assertEquals(station.response(16), GID_ANSWER);
 });
 
-Deno.test.each([0, 1, 3])("after each command %d loads of BAR 2 answer busy (ism.cmd.start)", (responseDelay) => {
-  const station = fresh({ responseDelay });
-  assertEquals(station.load(2, 0, 8), "00".repeat(8), "no command, no delay");
-  for (let command = 0; command < 2; command++) {
+Deno.test.each([0, 1, 3])(
+  "after each command %d loads of BAR 2 answer busy (ism.cmd.start)",
+  (responseDelay) => {
+    const station = fresh({ responseDelay });
+    assertEquals(station.load(2, 0, 8), "00".repeat(8), "no command, no delay");
+    for (let command = 0; command < 2; command++) {
+      station.store(2, 0, bytes(READ_GID));
+      const answers = Array.from({ length: responseDelay + 1 }, () => station.load(2, 0, 8));
+      assertEquals(answers, [...Array(responseDelay).fill("cc 2"), GID_ANSWER.slice(0, 16)]);
+    }
     station.store(2, 0, bytes(READ_GID));
-    const answers = Array.from({ length: responseDelay + 1 }, () => station.load(2, 0, 8));
-    assertEquals(answers, [...Array(responseDelay).fill("cc 2"), GID_ANSWER.slice(0, 16)]);
-  }
-  station.store(2, 0, bytes(READ_GID));
-  station.fn.disable();
-  station.enable();
-  assertEquals(station.load(2, 0, 8), "00".repeat(8), "a reset ends the delay");
-});
+    station.fn.disable();
+    station.enable();
+    assertEquals(station.load(2, 0, 8), "00".repeat(8), "a reset ends the delay");
+  },
+);
 
 Deno.test("a payload store alone executes nothing (ism.cmd.start)", () => {
   const station = fresh();
@@ -116,7 +122,7 @@ Deno.test("loads of 1, 2 and 4 bytes give the same bytes as one of 8 (ism.cmd.lo
   }
 });
 
-Deno.test("the rest of BAR 2 takes stores, does nothing with them, and reads as zeros (VFIO ism.data.load)", () => {
+Deno.test("the rest of BAR 2 takes stores, does nothing with them, and reads as zeros (ism.cmd.area)", () => {
   const station = fresh({ bar2Size: 65536, bar2Outside: "ignore" });
   const before = station.adapter.save();
   assertEquals(station.store(2, 8192, pattern(4096)), "cc 0");
@@ -125,7 +131,7 @@ Deno.test("the rest of BAR 2 takes stores, does nothing with them, and reads as 
   assertEquals(station.adapter.save(), before);
 });
 
-Deno.test("the rest of BAR 2 refuses stores and loads by choice (VFIO ism.data.load)", () => {
+Deno.test("the rest of BAR 2 refuses stores and loads by choice (ism.cmd.area)", () => {
   const station = fresh({ bar2Size: 65536, bar2Outside: "refuse" });
   assertEquals([station.store(2, 4088, pattern(8)), station.load(2, 4088, 8)], ["cc 0", pattern(8).toHex()]);
   for (const offset of [4096, 8192, 65528]) {
@@ -134,7 +140,7 @@ Deno.test("the rest of BAR 2 refuses stores and loads by choice (VFIO ism.data.l
   assertEquals(station.fn.state, "enabled");
 });
 
-Deno.test("BAR 2 ends where its size says (3.2 check 8, ism.config.bars)", () => {
+Deno.test("BAR 2 ends where its size says (zpci.insn.order, ism.config.bars)", () => {
   for (const bar2Size of [4096, 65536]) {
     const station = fresh({ bar2Size });
     assertEquals([station.store(2, bar2Size - 8, pattern(8)), station.load(2, bar2Size - 8, 8)], [

@@ -19,7 +19,7 @@ Deno.test.each([
   { what: "an end on a 1 MiB boundary", iova: DMB_AT + MIB - 8192, length: 8192, accepted: true },
   { what: "a 1 MiB boundary inside", iova: DMB_AT + MIB - 4096, length: 8192, accepted: false },
   { what: "1 MiB off its boundary", iova: DMB_AT + 4096, length: MIB, accepted: false },
-])("REG_DMB of $what: accepted=$accepted (10, ism.cmd.codes)", ({ iova, length, accepted }) => {
+])("REG_DMB of $what: accepted=$accepted (ism.dmb.limits, ism.cmd.codes)", ({ iova, length, accepted }) => {
   const [station] = stations();
   station!.map(DMB_AT, 2 * MIB);
   const ret = station!.ret(0x0a, regDmb({ iova, length, rgid: 0xa2n }));
@@ -34,11 +34,14 @@ Deno.test.each([
   { index: 1919, ret: "0000" },
   { index: 1920, ret: "0007" },
   { index: 0xffff_ffff, ret: "0007" },
-])("REG_DMB accepts any index in range: $index answers $ret (ism.dmb.register, ism.cmd.codes)", ({ index, ret }) => {
-  const [station] = stations();
-  station!.map(DMB_AT, 4096);
-  assertEquals(station!.ret(0x0a, regDmb({ index, rgid: 0xa2n })), ret);
-});
+])(
+  "REG_DMB accepts any index in range: $index answers $ret (ism.dmb.register, ism.cmd.codes)",
+  ({ index, ret }) => {
+    const [station] = stations();
+    station!.map(DMB_AT, 4096);
+    assertEquals(station!.ret(0x0a, regDmb({ index, rgid: 0xa2n })), ret);
+  },
+);
 
 Deno.test("REG_DMB refuses an index in use with 0x0007 until it is free again (ism.sba.bits, ism.cmd.codes)", () => {
   const [station, peer] = stations();
@@ -130,7 +133,7 @@ Deno.test("REG_DMB refuses half-mapped and read-only memory with the error state
   }
 });
 
-Deno.test("REG_DMB accepts a DMB whose pages lie in several mappings (10)", () => {
+Deno.test("REG_DMB accepts a DMB whose pages lie in several mappings (ism.dmb.limits)", () => {
   const [station, peer] = stations();
   for (let page = 0; page < 4; page++) station!.map(DMB_AT + page * 4096, 4096);
   assertEquals(station!.ret(0x0a, regDmb({ length: 4 * 4096, rgid: 0xa2n })), "0000");
@@ -152,7 +155,7 @@ Deno.test.each([
   assertEquals(station!.adapter.dmbs.size, 1);
 });
 
-Deno.test("UNREG_DMB takes a token once, and only from its owner (10, ism.cmd.codes)", () => {
+Deno.test("UNREG_DMB takes a token once, and only from its owner (ism.dmb.unregister, ism.cmd.codes)", () => {
   const [station, peer] = stations();
   const token = station!.dmb(0xa2n);
   assertMatch(peer!.ret(0x0b, be(token, 8)), /^000[1-9]$/);

@@ -88,7 +88,7 @@ Deno.test("idx names an element, not a place (ism.data.offset)", () => {
   assertEquals([...memory().slice(0, 17)], [...Array.from({ length: 16 }, (_, idx) => idx + 1), 0]);
 });
 
-Deno.test("a function writes its own DMB when it is the GID given at registration (10, ism.gid.self)", () => {
+Deno.test("a function writes its own DMB when it is the GID given at registration (ism.gid.self)", () => {
   const [station] = stations(1);
   const token = station!.dmb(0xa1n);
   assertEquals(station!.store(0, token + SIGNAL, pattern(8)), "cc 0");
@@ -96,7 +96,7 @@ Deno.test("a function writes its own DMB when it is the GID given at registratio
   assertEquals(station!.interruptions, 1);
 });
 
-Deno.test("a function's stores into its own DMBs are refused by choice (10, ism.gid.self)", () => {
+Deno.test("a function's stores into its own DMBs are refused by choice (ism.gid.self)", () => {
   const [station, peer] = stations(2, { selfCommunication: "refuse" });
   const token = station!.dmb(0xa1n);
   assertEquals(station!.store(0, token + SIGNAL, pattern(8)), REFUSED);
@@ -112,7 +112,7 @@ Deno.test("a writer that comes later may write (ism.dmb.writer)", () => {
   assertEquals(writer!.store(0, token, pattern(8)), "cc 0");
 });
 
-Deno.test("functions of different channels cannot reach each other's DMBs (10)", () => {
+Deno.test("functions of different channels cannot reach each other's DMBs (ism.gid.channel)", () => {
   const [owner] = stations(1, {}, new IsmFabric(0x7e1, 5));
   const [writer] = stations(1, {}, new IsmFabric(0x7e2, 5));
   const token = owner!.dmb(0xa1n);
@@ -140,7 +140,7 @@ Deno.test("loads of BAR 0 are status 20, or zeros by choice; PCISTG to BAR 0 is 
   assertEquals(zeros.writer.load(0, zeros.token, 8), "00".repeat(8));
 });
 
-Deno.test("an owner without bus master gets no data, or gets it by choice (VFIO ism.data.element)", () => {
+Deno.test("an owner without bus master gets no data, or gets it by choice (vfio.dma.busmaster)", () => {
   const store = (busMaster: "enforced" | "ignored") => {
     const { owner, writer, token, memory } = pair(8192, { busMaster });
     owner.busMaster = false;
@@ -152,7 +152,7 @@ Deno.test("an owner without bus master gets no data, or gets it by choice (VFIO 
   assertEquals(store("ignored"), ["cc 0", true, 1]);
 });
 
-Deno.test("a DMB that lost its mapping puts its owner into the error state, not the writer (VFIO 9.2)", () => {
+Deno.test("a DMB that lost its mapping puts its owner into the error state, not the writer (vfio.type1.map)", () => {
   const { owner, writer, token } = pair();
   owner.tables.remove(DMB_AT);
   assertEquals(writer.store(0, token, pattern(8)), REFUSED);

@@ -27,7 +27,7 @@ Deno.test("save() and restore() keep the place in the sequence", () => {
   assertEquals(after.takeToken(), before.takeToken());
 });
 
-Deno.test("byGid() finds the functions of its own channel only (10)", () => {
+Deno.test("byGid() finds the functions of its own channel only (ism.gid.channel)", () => {
   const fabric = new IsmFabric(0x7e1, 1);
   const other = new IsmFabric(0x7e2, 1);
   stations(2, {}, fabric);

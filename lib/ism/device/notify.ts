@@ -1,7 +1,7 @@
 /**
  * How the device tells a function's owner: signal bits in the SBA, entries in the IEQ, then the MSI.
  * Order matters: data, element mask, DMB bit, summary bit, MSI (ism.data.store); entry, idx, event bit, summary bit,
- * MSI (9.2).
+ * MSI (ism.ieq.order).
  */
 import { DMA } from "../../zpci/dma.ts";
 import type { Clock } from "../../zpci/clock.ts";

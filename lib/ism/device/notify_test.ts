@@ -60,7 +60,7 @@ Deno.test.each(
   assertEquals(set.join(" "), masks);
 });
 
-Deno.test("the MSI comes when a signal sets s from 0 to 1, and only then (11, ism.msi.when)", () => {
+Deno.test("the MSI comes when a signal sets s from 0 to 1, and only then (zpci.irq.deliver, ism.msi.when)", () => {
   const [owner, writer] = stations();
   const token = owner!.dmb(0xa2n);
   const store = () => writer!.store(0, token + SIGNAL, Uint8Array.of(1));
@@ -178,7 +178,7 @@ Deno.test("save() and restore() carry unread events and overflows (ism.ieq.overf
   assertEquals(other!.adapter.save(), saved);
 });
 
-Deno.test("SIGNAL_IEQ reaches the own GID, and unknown GIDs are 0x0006 (10, ism.cmd.codes)", () => {
+Deno.test("SIGNAL_IEQ reaches the own GID, and unknown GIDs are 0x0006 (ism.gid.self, ism.cmd.codes)", () => {
   const [from] = stations();
   assertEquals([signal(from!, 0xa1), signal(from!, 0xa9)], ["0000", "0006"]);
   assertEquals(from!.takeEvents(), ["2 0x80 0xa1"]);
@@ -225,7 +225,11 @@ Deno.test("15 events on a new queue are all seen; after a first one, 15 more loo
   fill(15);
   assertEquals(to!.takeEvents(), []);
   fill(1);
-  assertEquals(to!.takeEvents(), ["2 0x1 0xa1"], "the oldest entries are overwritten silently (ism.ieq.overflow)");
+  assertEquals(
+    to!.takeEvents(),
+    ["2 0x1 0xa1"],
+    "the oldest entries are overwritten silently (ism.ieq.overflow)",
+  );
 });
 
 Deno.test("a driver that walks in time sees every event once and in order, whatever the pauses (ism.ieq.order)", () => {

@@ -110,7 +110,7 @@ Deno.test.each(
     { vlanEvents: "send", ownerLeaves: ["0 0x5"], writerLeaves: ["0 0x6"] },
     { vlanEvents: "none", ownerLeaves: [], writerLeaves: [] },
   ] as const,
-)("DEL_VLAN_ID tells the other end of each DMB with that tag: $vlanEvents (9.3 codes 5 and 6)", (row) => {
+)("DEL_VLAN_ID tells the other end of each DMB with that tag: $vlanEvents (ism.vlan.leave)", (row) => {
   const { owner, writer, token } = tagged({ vlanEvents: row.vlanEvents });
   const withToken = (events: readonly string[]) => events.map((event) => `${event} ${hex(token)}`);
   assertEquals(owner.ret(DEL_VLAN, be(7, 8)), "0000");

@@ -1,6 +1,6 @@
 /**
  * An I/O address space of an iommufd: which addresses may be mapped, and where a mapping goes that the caller does not
- * place. Facts: vfio.iommufd.place (drivers/iommu/iommufd/io_pagetable.c, pages.c, ioas.c); what the sheet does not say
+ * place. Facts: docs/reference/vfio/iommufd.md (drivers/iommu/iommufd/io_pagetable.c, pages.c, ioas.c); what that does not say
  * cites the kernel symbol that the rule models.
  */
 import { hex } from "../../base/hex.ts";
