@@ -15,6 +15,7 @@ import { MAX_REPEATS } from "./limits.ts";
 import { filesOf } from "./kinds.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, type Lookup } from "./parse.ts";
 import { checkExpectation } from "./expectation.ts";
+import { loadRule } from "./reference/load.ts";
 import { failureText, type LinePlace } from "./report.ts";
 import type { ProcessTerminal } from "./terminal.ts";
 import type { DataIo } from "./text/data.ts";
@@ -296,6 +297,7 @@ export class Session {
       outcome: failure === undefined ? "done" : "refused",
       error: failure === undefined ? null : failureJson(failure),
       refused_by: failure?.refusedBy ?? null,
+      reference: failure?.ref === undefined ? null : await loadRule(failure.ref),
       hint: failure?.hint ?? this.#driverNote(globals, real) ?? null,
       instructions: trace.count("insn"),
       lines: trace.text().split("\n").filter((line) => line !== ""),

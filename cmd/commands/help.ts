@@ -4,6 +4,7 @@ import { completionScript, SHELLS } from "../completion/scripts.ts";
 import { helpText, isCommandWord, VERSION } from "../help.ts";
 import { choice, text } from "../kinds.ts";
 import { manualPage } from "../manual.ts";
+import { loadRules } from "../reference/load.ts";
 import type { Rule } from "../reference/parse.ts";
 import { renderRule, renderRules } from "../reference/render.ts";
 
@@ -26,8 +27,7 @@ vfio.setirqs or recovery, lists the rules below it; "reference" lists all of the
   examples: ["help", "help stb", "help vfio.write.boundary", "help vfio.setirqs"],
   async run({ terminal }, { command, subcommand }): Promise<Help> {
     if (command !== undefined && subcommand === undefined && !isCommandWord(command)) {
-      const { findRules } = await import("../reference/reference.ts");
-      const rules = findRules(command);
+      const rules = await loadRules(command);
       return rules.length === 1 ? { ...rules[0]! } : { rules };
     }
     const name = subcommand === undefined ? command : `${command} ${subcommand}`;

@@ -3,6 +3,8 @@ import { argument, defineCommand, type Kind } from "../command.ts";
 import { EXPECTATION } from "../expectation.ts";
 import { FILE, number } from "../kinds.ts";
 import { MAX_REPEATS } from "../limits.ts";
+import type { Rule } from "../reference/parse.ts";
+import { renderText } from "../reference/render.ts";
 import { quoteText } from "../text/diagnostic.ts";
 import { UsageError } from "../text/usage_error.ts";
 
@@ -104,6 +106,8 @@ export type Explanation = {
   readonly outcome: "done" | "refused";
   readonly error: Readonly<Record<string, unknown>> | null;
   readonly refused_by: string | null;
+  /** The rule of docs/reference that decides. */
+  readonly reference: Rule | null;
   readonly hint: string | null;
   readonly instructions: number;
   readonly lines: readonly string[];
@@ -119,7 +123,8 @@ export const explain = {
     access: "none",
     examples: ["explain stb bar0 0xff8 seq:0*9", "explain peek bar2 3 16"],
     run: (): Explanation => notDirectly(),
-    text({ outcome, error, refused_by, hint, lines }, { terminal: { style } }) {
+    text({ outcome, error, refused_by, reference, hint, lines }, { terminal }) {
+      const { style } = terminal;
       let text = outcome === "done"
         ? style.green("would be done")
         : style.red(`would be refused with ${error!["code"]}`);
@@ -128,7 +133,8 @@ export const explain = {
       if (error?.["rule"] !== undefined) text += `  rule: ${error["rule"]}\n`;
       if (refused_by !== null) text += `  refused by: ${refused_by}\n`;
       if (hint !== null) text += `  hint: ${hint}\n`;
-      return text + (lines.length === 0 ? "  issued: nothing\n" : `  issued:\n${lines.join("\n")}\n`);
+      text += lines.length === 0 ? "  issued: nothing\n" : `  issued:\n${lines.join("\n")}\n`;
+      return reference === null ? text : `${text}\n${renderText(reference, terminal)}`;
     },
   }),
   prefix: true,

@@ -37,7 +37,9 @@ export function issue(
   } catch (error) {
     if (!(error instanceof ProgramException)) throw error;
     const { exception, message } = error;
-    throw new MachineError(`${message} is a program exception (${exception})`, { exception });
+    throw new MachineError(`${message} is a program exception (${exception})`, "zpci.insn.exceptions", {
+      exception,
+    });
   }
   if (cc === CC.OK) return;
   const { status } = target.guest.processor;
@@ -48,6 +50,7 @@ export function issue(
     : `: the function is ${target.fn.state}, or that is not its handle`;
   throw new MachineError(
     `${op} answered condition code ${cc}${why}`,
+    cc === CC.ERROR ? "zpci.insn.status" : cc === CC.BUSY ? "zpci.insn.busy" : "zpci.handle.stale",
     cc === CC.ERROR ? { cc, status } : { cc },
   );
 }

@@ -68,6 +68,7 @@ export class Binding {
     if (!this.#matches(driver)) {
       throw coreError(
         "ENODEV",
+        "vfio.bind.errno",
         "driver match",
         source,
         `${driver} does not match the function without driver_override`,
@@ -76,7 +77,14 @@ export class Binding {
     }
     this.requirePciDevice();
     if (this.driver !== undefined) {
-      throw coreError("EBUSY", "bound", source, `${this.driver} holds the function`, "unbind it first");
+      throw coreError(
+        "EBUSY",
+        "vfio.bind.errno",
+        "bound",
+        source,
+        `${this.driver} holds the function`,
+        "unbind it first",
+      );
     }
     this.#attach(driver);
   }
@@ -86,6 +94,7 @@ export class Binding {
     if (this.zdev.state === "configured") return;
     throw coreError(
       "ENODEV",
+      "vfio.bind.errno",
       "no PCI device",
       "drivers/base/bus.c: bind_store",
       `The function is in ${this.zdev.state}; there is no PCI device to bind`,
@@ -103,6 +112,7 @@ export class Binding {
     if (this.driver === undefined) {
       throw coreError(
         "ENODEV",
+        "vfio.bind.errno",
         "not bound",
         "drivers/base/bus.c: unbind_store",
         "No driver holds the function",

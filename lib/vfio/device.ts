@@ -144,7 +144,14 @@ export class VfioDevice {
   reset(op: "open" | "reset" = "reset"): void {
     if (!this.tryLock(op)) {
       const source = "drivers/pci/pci.c: pci_try_reset_function";
-      throw coreError("EAGAIN", "device lock", source, "Somebody else holds the device lock", "try again");
+      throw coreError(
+        "EAGAIN",
+        "recovery.lock.calls",
+        "device lock",
+        source,
+        "Somebody else holds the device lock",
+        "try again",
+      );
     }
     this.resetLocked();
   }

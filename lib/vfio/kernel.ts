@@ -234,6 +234,7 @@ export class Kernel implements PartitionKernel {
     if (domain === undefined) {
       throw coreError(
         "ENOMEM",
+        "vfio.container.setiommu",
         "memory",
         "drivers/iommu/s390-iommu.c: s390_domain_alloc_paging",
         "No memory",

@@ -162,6 +162,7 @@ Deno.test.each(EACH_WAY)(
     const hotReset = zdev.hotReset;
     const refusal = {
       layer: "instruction",
+      ref: "vfio.cc.errno",
       rule: "test",
       source: "test: test",
       message: "No reset",

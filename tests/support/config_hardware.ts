@@ -47,6 +47,7 @@ export class FakeHardware implements ConfigHardware {
     if (!this.refuses(access)) return;
     throw new ErrnoError("EIO", {
       layer: "instruction",
+      ref: "zpci.handle.stale",
       rule: "condition code 3",
       source: "arch/s390/pci/pci_insn.c: zpci_load",
       message: "The function handle is not valid",

@@ -45,9 +45,23 @@ export const FEATURES: readonly Feature[] = [
     payload: 8,
     set(device, payload, kernel) {
       const fd = payload.getInt32(0, true);
-      if (fd < 0) throw coreError("EINVAL", "wakeup descriptor", CORE, `Descriptor ${fd} is not valid`);
+      if (fd < 0) {
+        throw coreError(
+          "EINVAL",
+          "vfio.feature.lowpower",
+          "wakeup descriptor",
+          CORE,
+          `Descriptor ${fd} is not valid`,
+        );
+      }
       if (!(kernel.process.file(fd) instanceof EventFdFile)) {
-        throw coreError("EINVAL", "wakeup descriptor", CORE, `Descriptor ${fd} is not an eventfd`);
+        throw coreError(
+          "EINVAL",
+          "vfio.feature.lowpower",
+          "wakeup descriptor",
+          CORE,
+          `Descriptor ${fd} is not an eventfd`,
+        );
       }
       enterLowPower(device);
     },
@@ -77,7 +91,15 @@ export const FEATURES: readonly Feature[] = [
 ];
 
 function enterLowPower(device: VfioDevice): void {
-  if (device.lowPower) throw coreError("EINVAL", "low power", CORE, "The device is in low power already");
+  if (device.lowPower) {
+    throw coreError(
+      "EINVAL",
+      "vfio.feature.lowpower",
+      "low power",
+      CORE,
+      "The device is in low power already",
+    );
+  }
   device.lowPower = true;
 }
 
@@ -90,7 +112,8 @@ export function deviceFeature(device: VfioDevice, arg: Uint8Array, kernel: Kerne
   const argsz = checkArgsz(arg, FEATURE.size, MAIN);
   const { flags } = FEATURE.decode(arg);
   const { INDEX, GET, SET, PROBE } = FEATURE_FLAGS;
-  const invalid = (message: string) => coreError("EINVAL", "feature flags", MAIN, message);
+  const invalid = (message: string) =>
+    coreError("EINVAL", "vfio.feature.order", "feature flags", MAIN, message);
   if ((flags & ~(INDEX | GET | SET | PROBE)) !== 0) throw invalid("Unknown flags");
   const probe = (flags & PROBE) !== 0;
   const wanted = flags & (GET | SET);
@@ -101,7 +124,13 @@ export function deviceFeature(device: VfioDevice, arg: Uint8Array, kernel: Kerne
   if (feature === undefined || refused !== undefined) {
     const name = feature?.name ?? `Feature ${index}`;
     const source = feature?.source ?? CORE;
-    throw coreError(refused ?? "ENOTTY", "feature", source, `${name} is not there on an ISM function`);
+    throw coreError(
+      refused ?? "ENOTTY",
+      "vfio.feature.table",
+      "feature",
+      source,
+      `${name} is not there on an ISM function`,
+    );
   }
   if ((wanted & ~feature.operations!) !== 0) throw invalid(`${feature.name} has no such operation`);
   if (probe) return 0;
@@ -109,7 +138,7 @@ export function deviceFeature(device: VfioDevice, arg: Uint8Array, kernel: Kerne
   const payload = feature.payload ?? 0;
   if (argsz < FEATURE.size + payload) throw invalid(`${feature.name} needs ${payload} bytes of payload`);
   if (arg.length < FEATURE.size + payload) {
-    throw coreError("EFAULT", "user memory", MAIN, "The payload is not accessible");
+    throw coreError("EFAULT", "vfio.feature.order", "user memory", MAIN, "The payload is not accessible");
   }
   if (wanted === GET) feature.get!(device, arg.subarray(FEATURE.size));
   else feature.set!(device, new DataView(arg.buffer, arg.byteOffset + FEATURE.size, payload), kernel);

@@ -27,10 +27,16 @@ export function getIrqInfo(_device: VfioDevice, arg: Uint8Array): number {
   const argsz = checkArgsz(arg, IRQ_INFO.size, source);
   const { index } = IRQ_INFO.decode(arg);
   if (index >= IRQ.COUNT) {
-    throw coreError("EINVAL", "irq index", source, `IRQ index ${index} does not exist`);
+    throw coreError("EINVAL", "vfio.irqinfo.table", "irq index", source, `IRQ index ${index} does not exist`);
   }
   if (index === IRQ.ERR) {
-    throw coreError("EINVAL", "irq index", source, "The ERR interrupt exists on PCIe only");
+    throw coreError(
+      "EINVAL",
+      "vfio.irqinfo.table",
+      "irq index",
+      source,
+      "The ERR interrupt exists on PCIe only",
+    );
   }
   const flags = index === IRQ.INTX
     ? IRQ_FLAGS.EVENTFD | IRQ_FLAGS.MASKABLE | IRQ_FLAGS.AUTOMASKED
@@ -57,6 +63,7 @@ export function setIrqs(device: VfioDevice, arg: Uint8Array, kernel: Kernel): nu
   if (set.action !== IRQ_SET_FLAGS.TRIGGER) {
     throw coreError(
       "ENOTTY",
+      "vfio.setirqs.action",
       "irq action",
       `${INTRS}: vfio_pci_set_irqs_ioctl`,
       `${IRQ_NAMES[index]} takes exactly the TRIGGER action`,
@@ -70,7 +77,7 @@ function parseSet(arg: Uint8Array): { index: number; set: IrqSet } {
   const argsz = checkArgsz(arg, IRQ_SET.size, source);
   const { flags, index, start, count } = IRQ_SET.decode(arg);
   const invalid = (rule: string, message: string, hint?: string) =>
-    coreError("EINVAL", rule, source, message, hint);
+    coreError("EINVAL", "vfio.setirqs.order", rule, source, message, hint);
   if (index >= IRQ.COUNT) throw invalid("irq index", `IRQ index ${index} does not exist`);
   if (count >= 0xffff_ffff - start) throw invalid("irq count", "Start plus count is too large");
   if (flags >= 64) throw invalid("flags", `Unknown flags in ${flags}`);
@@ -96,7 +103,13 @@ function parseSet(arg: Uint8Array): { index: number; set: IrqSet } {
   const size = kind === "none" ? 0 : kind === "bool" ? count : count * 4;
   if (argsz - IRQ_SET.size < size) throw invalid("argsz", `argsz ${argsz} has no room for ${count} entries`);
   if (arg.length < IRQ_SET.size + size) {
-    throw coreError("EFAULT", "user memory", source, "The caller's data is not accessible");
+    throw coreError(
+      "EFAULT",
+      "vfio.setirqs.order",
+      "user memory",
+      source,
+      "The caller's data is not accessible",
+    );
   }
   const view = new DataView(arg.buffer, arg.byteOffset + IRQ_SET.size);
   const each = Array.from({ length: count }, (_, i) => i);
@@ -123,7 +136,13 @@ function triggerMsi(device: VfioDevice, kernel: Kernel, set: IrqSet): number {
   if (kind === "eventfd") {
     if (device.msi !== undefined) return installVectors(device, kernel, set);
     if (start + count === 0) {
-      throw coreError("ERANGE", "no vectors", source, "MSI cannot be switched on with no vectors");
+      throw coreError(
+        "ERANGE",
+        "vfio.setirqs.msi",
+        "no vectors",
+        source,
+        "MSI cannot be switched on with no vectors",
+      );
     }
     device.zdev.setupInterrupts(start + count);
     device.msi = new Array(start + count).fill(undefined);
@@ -137,6 +156,7 @@ function triggerMsi(device: VfioDevice, kernel: Kernel, set: IrqSet): number {
   if (device.msi === undefined) {
     throw coreError(
       "EINVAL",
+      "vfio.setirqs.msi",
       "MSI off",
       source,
       "MSI is not switched on",
@@ -171,7 +191,8 @@ function installVectors(device: VfioDevice, kernel: Kernel, { start, fds }: IrqS
 
 function triggerReq(device: VfioDevice, kernel: Kernel, { kind, count, bools, fds }: IrqSet): number {
   const source = `${INTRS}: vfio_pci_set_ctx_trigger_single`;
-  const invalid = (message: string) => coreError("EINVAL", "REQ trigger", source, message);
+  const invalid = (message: string) =>
+    coreError("EINVAL", "vfio.setirqs.req", "REQ trigger", source, message);
   if (kind === "none") {
     if (device.req === undefined) throw invalid("No eventfd is installed for REQ");
     if (count === 0) device.req = undefined;
@@ -195,6 +216,7 @@ function eventFdOf(kernel: Kernel, fd: number): EventFd {
   if (file instanceof EventFdFile) return file.context;
   throw new ErrnoError("EINVAL", {
     layer: "vfio-core",
+    ref: "vfio.setirqs.fds",
     rule: "eventfd",
     source: "fs/eventfd.c: eventfd_ctx_fdget",
     message: `Descriptor ${fd} is not an eventfd`,

@@ -18,6 +18,7 @@ export function resetDevice(device: VfioDevice): number {
   if (!device.resetWorks) {
     throw coreError(
       "EINVAL",
+      "vfio.reset.result",
       "no reset",
       `${CORE}: vfio_pci_ioctl_reset`,
       "The device does not offer a reset",
@@ -44,6 +45,7 @@ export function hotResetInfo(
     HOT_RESET_INFO.encode({ flags: 0, count: 1 }, arg);
     throw coreError(
       "ENOSPC",
+      "vfio.hotreset.info",
       "room for devices",
       source,
       "There is no room for 1 device",
@@ -70,7 +72,8 @@ export function hotReset(
   devid: number | undefined,
 ): number {
   const source = `${CORE}: vfio_pci_ioctl_pci_hot_reset`;
-  const invalid = (message: string) => coreError("EINVAL", "hot reset", source, message);
+  const invalid = (message: string) =>
+    coreError("EINVAL", "vfio.hotreset.call", "hot reset", source, message);
   checkArgsz(arg, HOT_RESET.size, source);
   const { flags, count } = HOT_RESET.decode(arg);
   if (flags !== 0) throw invalid("Flags must be 0");
@@ -81,7 +84,13 @@ export function hotReset(
   if (count > 1) throw invalid("More descriptors than devices");
   if (count === 1) {
     if (arg.length < HOT_RESET.size + 4) {
-      throw coreError("EFAULT", "user memory", source, "The descriptors are not accessible");
+      throw coreError(
+        "EFAULT",
+        "vfio.hotreset.call",
+        "user memory",
+        source,
+        "The descriptors are not accessible",
+      );
     }
     const fd = new DataView(arg.buffer, arg.byteOffset).getInt32(HOT_RESET.size, true);
     const file = kernel.process.file(fd);
@@ -91,7 +100,14 @@ export function hotReset(
     }
   }
   if (!device.tryLock("hot-reset")) {
-    throw coreError("EBUSY", "device lock", source, "Somebody else holds the device lock", "try again");
+    throw coreError(
+      "EBUSY",
+      "vfio.hotreset.lock",
+      "device lock",
+      source,
+      "Somebody else holds the device lock",
+      "try again",
+    );
   }
   device.resetLocked();
   return 0;
@@ -103,7 +119,8 @@ const NO_IOEVENTFDS =
 /** VFIO_DEVICE_IOEVENTFD: never works for ISM, and decodes offsets with the wrong shift (vfio.ioeventfd.trap). */
 export function ioeventfd(_device: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_ioeventfd`;
-  const invalid = (message: string, hint?: string) => coreError("EINVAL", "ioeventfd", source, message, hint);
+  const invalid = (message: string, hint?: string) =>
+    coreError("EINVAL", "vfio.ioeventfd.trap", "ioeventfd", source, message, hint);
   checkArgsz(arg, IOEVENTFD.size, source);
   const { flags, offset, fd } = IOEVENTFD.decode(arg);
   const size = flags & 0xf;
@@ -117,6 +134,7 @@ export function ioeventfd(_device: VfioDevice, arg: Uint8Array): number {
   if (index !== REGION.BAR0) throw invalid(`BAR ${index} takes no ioeventfds`, NO_IOEVENTFDS);
   throw coreError(
     "ENOMEM",
+    "vfio.ioeventfd.trap",
     "BAR mapping",
     source,
     `BAR ${index} cannot be mapped into the kernel`,

@@ -53,7 +53,13 @@ export class Container {
   addGroup(group: Group): void {
     if (this.withoutAddress.size > 0) {
       const source = "drivers/vfio/vfio_iommu_type1.c: vfio_iommu_type1_attach_group";
-      throw coreError("EBUSY", "VADDR", source, "A mapping of the container waits for a new address");
+      throw coreError(
+        "EBUSY",
+        "vfio.type1.vaddr",
+        "VADDR",
+        source,
+        "A mapping of the container waits for a new address",
+      );
     }
     if (this.domain !== undefined) group.zdev.attach(this.domain);
     this.groups.add(group);
@@ -87,6 +93,7 @@ export class Container {
     if (this.groups.size === 0 || this.type !== undefined) {
       throw coreError(
         "EINVAL",
+        "vfio.container.setiommu",
         "SET_IOMMU order",
         `${CONTAINER_SOURCE}: vfio_ioctl_set_iommu`,
         this.type === undefined
@@ -98,6 +105,7 @@ export class Container {
     if (type !== EXTENSION.TYPE1 && type !== EXTENSION.TYPE1V2) {
       throw coreError(
         "ENODEV",
+        "vfio.container.setiommu",
         "IOMMU type",
         `${CONTAINER_SOURCE}: vfio_ioctl_set_iommu`,
         `No IOMMU backend accepts type ${type}`,
@@ -172,6 +180,7 @@ export class ContainerFile extends OpenFile {
     if (container.domain === undefined) {
       throw coreError(
         "EINVAL",
+        "vfio.container.order",
         "no IOMMU type",
         `${CONTAINER_SOURCE}: vfio_fops_unl_ioctl`,
         "The container has no IOMMU type yet",

@@ -3,6 +3,7 @@
  * place. Facts: docs/reference/vfio/iommufd.md (drivers/iommu/iommufd/io_pagetable.c, pages.c, ioas.c); what that does not say
  * cites the kernel symbol that the rule models.
  */
+import type { RuleName } from "../../base/rule_names.ts";
 import { hex } from "../../base/hex.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import type { Translation } from "../../zpci/translation.ts";
@@ -20,8 +21,14 @@ const SEGMENT = 0x10_0000n;
 const IOPT = "drivers/iommu/iommufd/io_pagetable.c";
 
 /** A refusal by the address space; `symbol` is a function of io_pagetable.c. */
-function refuse(code: ErrnoName, rule: string, symbol: string, message: string): ErrnoError {
-  return coreError(code, rule, `${IOPT}: ${symbol}`, message);
+function refuse(
+  code: ErrnoName,
+  ref: RuleName,
+  rule: string,
+  symbol: string,
+  message: string,
+): ErrnoError {
+  return coreError(code, ref, rule, `${IOPT}: ${symbol}`, message);
 }
 
 /** First and last address of a range, both inclusive. */
@@ -111,6 +118,7 @@ export class Ioas {
     const conflict = (what: string) =>
       refuse(
         "EADDRINUSE",
+        "vfio.iommufd.window",
         "reserved range",
         "iopt_table_enforce_dev_resv_regions",
         `${what} is outside the function's DMA addresses or no whole pages`,
@@ -135,7 +143,13 @@ export class Ioas {
     for (const [first, last] of ranges) {
       if (first >= start && last <= end) continue;
       const what = `The range from ${hex(first)} to ${hex(last)}`;
-      throw refuse("EADDRINUSE", "reserved range", "iopt_set_allow_iova", `${what} is reserved in part`);
+      throw refuse(
+        "EADDRINUSE",
+        "vfio.iommufd.allow",
+        "reserved range",
+        "iopt_set_allow_iova",
+        `${what} is reserved in part`,
+      );
     }
     this.#allowed = [...ranges].sort(([a], [b]) => a < b ? -1 : 1);
   }
@@ -146,13 +160,25 @@ export class Ioas {
     const { zdevs, tables } = this.domain;
     if (!wanted && this.#hugePages) {
       if (zdevs.size > 0 && tables.entries.length > 0) {
-        throw refuse("EINVAL", "large pages", symbol, "A function already uses the mappings of the IOAS");
+        throw refuse(
+          "EINVAL",
+          "vfio.iommufd.option",
+          "large pages",
+          symbol,
+          "A function already uses the mappings of the IOAS",
+        );
       }
       const odd = this.domain.mappings().find((each) =>
         [each.iova, each.size, each.vaddr].some((value) => value % PAGE_SIZE !== 0)
       );
       if (odd !== undefined) {
-        throw refuse("EADDRINUSE", "alignment", symbol, `The mapping at ${hex(odd.iova)} is no whole pages`);
+        throw refuse(
+          "EADDRINUSE",
+          "vfio.iommufd.option",
+          "alignment",
+          symbol,
+          `The mapping at ${hex(odd.iova)} is no whole pages`,
+        );
       }
     }
     this.#hugePages = wanted;
@@ -165,6 +191,7 @@ export class Ioas {
       const message = "Address plus length passes 2^64";
       throw coreError(
         "EOVERFLOW",
+        "vfio.iommufd.map",
         "address wrap",
         "drivers/iommu/iommufd/pages.c: iopt_alloc_user_pages",
         message,
@@ -181,6 +208,7 @@ export class Ioas {
       if (write && !writable) {
         throw refuse(
           "EPERM",
+          "vfio.iommufd.copy",
           "read-only pages",
           "iopt_insert_area",
           "The pages were mapped without WRITEABLE",
@@ -194,7 +222,13 @@ export class Ioas {
       for (const { vaddr, size, writable } of pieces) {
         if (!this.domain.map(Number(iova), Number(vaddr), Number(size), read, write)) {
           const source = "drivers/iommu/iommufd/pages.c: iopt_area_fill_domains";
-          throw coreError("EFAULT", "pinning", source, `${hex(vaddr)} is not memory of the process`);
+          throw coreError(
+            "EFAULT",
+            "vfio.iommufd.pages",
+            "pinning",
+            source,
+            `${hex(vaddr)} is not memory of the process`,
+          );
         }
         done.push(Number(iova));
         if (writable && !write) this.#writablePages.add(Number(iova));
@@ -215,20 +249,34 @@ export class Ioas {
    */
   place({ iova, length }: MapRequest, address: bigint): bigint {
     const symbol = "iopt_alloc_area_pages";
-    if (length === 0n) throw refuse("EINVAL", "length 0", symbol, "A mapping needs a length");
+    if (length === 0n) {
+      throw refuse("EINVAL", "vfio.iommufd.map", "length 0", symbol, "A mapping needs a length");
+    }
     this.#checkAligned(length, symbol);
     if (iova === undefined) return this.#choose(address, length);
     this.#checkAligned(iova, "iopt_check_iova");
     if (iova + length - 1n > MAX_64) {
-      throw refuse("EOVERFLOW", "address wrap", "iopt_check_iova", "Address plus length passes 2^64");
+      throw refuse(
+        "EOVERFLOW",
+        "vfio.iommufd.map",
+        "address wrap",
+        "iopt_check_iova",
+        "Address plus length passes 2^64",
+      );
     }
     const [first, last] = this.range;
     if (iova < first || iova + length - 1n > last) {
       const message = `${hex(iova)} is outside ${hex(first)} to ${hex(last)}`;
-      throw refuse("EINVAL", "reserved range", "iopt_check_iova", message);
+      throw refuse("EINVAL", "vfio.iommufd.map", "reserved range", "iopt_check_iova", message);
     }
     if (this.domain.tables.overlapping(Number(iova), Number(length)).length > 0) {
-      throw refuse("EEXIST", "overlap", "iopt_check_iova", `${hex(iova)} is mapped already`);
+      throw refuse(
+        "EEXIST",
+        "vfio.iommufd.map",
+        "overlap",
+        "iopt_check_iova",
+        `${hex(iova)} is mapped already`,
+      );
     }
     return iova;
   }
@@ -236,20 +284,38 @@ export class Ioas {
   #checkAligned(value: bigint, symbol: string): void {
     const { alignment } = this;
     if (value % BigInt(alignment) === 0n) return;
-    throw refuse("EINVAL", "alignment", symbol, `${hex(value)} is no multiple of ${alignment}`);
+    throw refuse(
+      "EINVAL",
+      "vfio.iommufd.map",
+      "alignment",
+      symbol,
+      `${hex(value)} is no multiple of ${alignment}`,
+    );
   }
 
   /** Lowest place for a length; never 0, and never the last page of all (io_pagetable.c: iopt_alloc_iova). */
   #choose(address: bigint, length: bigint): bigint {
     const symbol = "iopt_alloc_iova";
     if (length >= MAX_64 / 2n) {
-      throw refuse("EOVERFLOW", "length", symbol, `${hex(length)} bytes cannot be placed`);
+      throw refuse(
+        "EOVERFLOW",
+        "vfio.iommufd.place",
+        "length",
+        symbol,
+        `${hex(length)} bytes cannot be placed`,
+      );
     }
     let step = SEGMENT;
     while (step >= 2n && step / 2n >= length) step /= 2n;
     if (address !== 0n && (address & -address) < step) step = address & -address;
     if (step < BigInt(this.alignment)) {
-      throw refuse("EINVAL", "alignment", symbol, `${hex(address)} is less aligned than the address space`);
+      throw refuse(
+        "EINVAL",
+        "vfio.iommufd.place",
+        "alignment",
+        symbol,
+        `${hex(address)} is less aligned than the address space`,
+      );
     }
     const offset = address % PAGE;
     const anywhere: IovaRange = [0n, MAX_64];
@@ -261,7 +327,7 @@ export class Ioas {
         if (at <= hole[1] && hole[1] - at >= length - 1n) return at;
       }
     }
-    throw refuse("ENOSPC", "no free range", symbol, "No address range is large enough");
+    throw refuse("ENOSPC", "vfio.iommufd.place", "no free range", symbol, "No address range is large enough");
   }
 
   /** Ranges between two addresses that are neither mapped nor reserved. */
@@ -285,16 +351,24 @@ export class Ioas {
    */
   pieces(iova: bigint, length: bigint): Piece[] {
     const symbol = "iopt_get_pages";
-    if (length === 0n) throw refuse("EINVAL", "length 0", symbol, "A copy needs a length");
+    if (length === 0n) {
+      throw refuse("EINVAL", "vfio.iommufd.copy", "length 0", symbol, "A copy needs a length");
+    }
     if (iova + length - 1n > MAX_64) {
-      throw refuse("EOVERFLOW", "address wrap", symbol, "Address plus length passes 2^64");
+      throw refuse(
+        "EOVERFLOW",
+        "vfio.iommufd.copy",
+        "address wrap",
+        symbol,
+        "Address plus length passes 2^64",
+      );
     }
     const pieces: Piece[] = [];
     const end = Number(iova) + Number(length);
     for (let at = Number(iova); at < end;) {
       const entry = this.domain.tables.find(at);
       if (entry === undefined) {
-        throw refuse("ENOENT", "not mapped", symbol, `Nothing is mapped at ${hex(at)}`);
+        throw refuse("ENOENT", "vfio.iommufd.copy", "not mapped", symbol, `Nothing is mapped at ${hex(at)}`);
       }
       const size = Math.min(end, entry.iova + entry.size) - at;
       const vaddr = entry.buffer.address + entry.bufferOffset + at - entry.iova;

@@ -3,6 +3,7 @@
  * (drivers/iommu/iommufd/main.c, ioas.c). Other numbers than those of its own commands go to the VFIO compatibility
  * layer, which is in iommufd_compat.ts.
  */
+import type { RuleName } from "../../base/rule_names.ts";
 import type { FieldRow, Struct, StructValue } from "../../base/struct.ts";
 import type { ErrnoError, ErrnoName } from "../errno.ts";
 import { type IoctlArg, notATty, OpenFile } from "../process/file.ts";
@@ -75,7 +76,13 @@ export class Iommufd {
   pageTable(id: number): Ioas {
     if (this.devices.has(id)) {
       const source = `${SOURCE}/device.c: iommufd_device_change_pt`;
-      throw coreError("EINVAL", "object kind", source, `Object ${id} is a device, not an IOAS`);
+      throw coreError(
+        "EINVAL",
+        "vfio.cdev.attach",
+        "object kind",
+        source,
+        `Object ${id} is a device, not an IOAS`,
+      );
     }
     return [...this.ioases.values()].find(({ pageTable }) => pageTable === id) ?? this.ioas(id);
   }
@@ -86,6 +93,7 @@ export class Iommufd {
     if (ioas !== undefined) return ioas;
     throw coreError(
       "ENODEV",
+      "vfio.iommufd.vfioioas",
       "no compatibility IOAS",
       `${SOURCE}/vfio_compat.c: get_compat_ioas`,
       "The iommufd has no IOAS for VFIO container ioctls",
@@ -140,7 +148,13 @@ export class Iommufd {
   /** IOMMU_DESTROY. @throws {ErrnoError} ENOENT, EBUSY */
   destroy(id: number): void {
     const busy = () =>
-      coreError("EBUSY", "object in use", `${SOURCE}/main.c: iommufd_destroy`, `Object ${id} is in use`);
+      coreError(
+        "EBUSY",
+        "vfio.iommufd.destroy",
+        "object in use",
+        `${SOURCE}/main.c: iommufd_destroy`,
+        `Object ${id} is in use`,
+      );
     const isPageTable = [...this.ioases.values()].some(({ pageTable }) => pageTable === id);
     if (this.devices.has(id) || isPageTable) throw busy();
     const ioas = this.ioas(id);
@@ -216,6 +230,7 @@ export class IommufdFile extends OpenFile {
   override mmap(): number {
     throw coreError(
       "ENXIO",
+      "vfio.mmap.others",
       "no mmap",
       `${SOURCE}/main.c: iommufd_fops_mmap`,
       "Nothing of an iommufd can be mapped",
@@ -247,7 +262,7 @@ function destroy(iommufd: Iommufd, arg: Uint8Array): void {
 function alloc(iommufd: Iommufd, arg: Uint8Array): void {
   const symbol = "iommufd_ioas_alloc_ioctl";
   const { flags } = readCommand(arg, IOAS_ALLOC, symbol);
-  if (flags !== 0) throw ioasError("EOPNOTSUPP", "flags", symbol, "Flags must be 0");
+  if (flags !== 0) throw ioasError("EOPNOTSUPP", "vfio.iommufd.alloc", "flags", symbol, "Flags must be 0");
   IOAS_ALLOC.encode({ outIoasId: iommufd.allocate().id }, arg);
 }
 
@@ -267,7 +282,9 @@ function iovaRanges(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): voi
     copyToUser(target, 0, IOVA_RANGE.encode({ start, last }), 0, IOVA_RANGE.size);
   }
   IOAS_IOVA_RANGES.encode({ numIovas: 1, outIovaAlignment: BigInt(ioas.alignment) }, arg);
-  if (count < 1) throw ioasError("EMSGSIZE", "range count", symbol, "There is 1 range");
+  if (count < 1) {
+    throw ioasError("EMSGSIZE", "vfio.iommufd.ranges", "range count", symbol, "There is 1 range");
+  }
 }
 
 /** ALLOW_IOVAS: all ranges are read before any counts; the old ones go. */
@@ -281,7 +298,7 @@ function allowIovas(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): voi
   checkReserved(reserved, symbol);
   const ioas = iommufd.ioas(ioasId);
   const invalid = (rule: string, message: string) =>
-    ioasError("EINVAL", rule, "iommufd_ioas_load_iovas", message);
+    ioasError("EINVAL", "vfio.iommufd.allow", rule, "iommufd_ioas_load_iovas", message);
   const ranges: IovaRange[] = [];
   for (let i = 0; i < count; i++) {
     const bytes = process.memory(Number(pointer) + i * IOVA_RANGE.size, IOVA_RANGE.size, false);
@@ -299,12 +316,16 @@ function allowIovas(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): voi
 function checkMapping(flags: number, sizes: readonly bigint[], symbol: string, reserved = 0) {
   const { FIXED_IOVA, READABLE, WRITEABLE } = IOAS_MAP_FLAGS;
   if ((flags & ~(FIXED_IOVA | READABLE | WRITEABLE)) !== 0 || reserved !== 0) {
-    throw ioasError("EOPNOTSUPP", "flags", symbol, "Unknown flags, or reserved is not 0");
+    throw ioasError("EOPNOTSUPP", "vfio.iommufd.map", "flags", symbol, "Unknown flags, or reserved is not 0");
   }
-  if (sizes.includes(MAX_64)) throw ioasError("EOVERFLOW", "size", symbol, "2^64 - 1 is no size");
+  if (sizes.includes(MAX_64)) {
+    throw ioasError("EOVERFLOW", "vfio.iommufd.map", "size", symbol, "2^64 - 1 is no size");
+  }
   const read = (flags & READABLE) !== 0;
   const write = (flags & WRITEABLE) !== 0;
-  if (!read && !write) throw ioasError("EINVAL", "flags", symbol, "A mapping needs READABLE or WRITEABLE");
+  if (!read && !write) {
+    throw ioasError("EINVAL", "vfio.iommufd.map", "flags", symbol, "A mapping needs READABLE or WRITEABLE");
+  }
   return { read, write, fixed: (flags & FIXED_IOVA) !== 0 };
 }
 
@@ -326,14 +347,23 @@ function mapFile(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): void {
   const { read, write, fixed } = checkMapping(flags, [iova, length], symbol);
   const ioas = iommufd.ioas(ioasId);
   const mapSource = `${SOURCE}/io_pagetable.c: iopt_map_file_pages`;
-  if (length === 0n) throw coreError("EINVAL", "length 0", mapSource, "A mapping needs a length");
+  if (length === 0n) {
+    throw coreError("EINVAL", "vfio.iommufd.file", "length 0", mapSource, "A mapping needs a length");
+  }
   if (start + length - 1n > MAX_64) {
-    throw coreError("EOVERFLOW", "offset wrap", mapSource, "Start plus length passes 2^64");
+    throw coreError(
+      "EOVERFLOW",
+      "vfio.iommufd.file",
+      "offset wrap",
+      mapSource,
+      "Start plus length passes 2^64",
+    );
   }
   process.file(fd);
   ioas.place({ iova: fixed ? iova : undefined, length, read, write }, start);
   throw coreError(
     "EINVAL",
+    "vfio.iommufd.file",
     "kind of file",
     "mm/gup.c: memfd_pin_folios",
     `Descriptor ${fd} is neither a memfd nor a dma-buf`,
@@ -359,18 +389,30 @@ function unmap(iommufd: Iommufd, arg: Uint8Array): void {
   const all = iova === 0n && length === MAX_64;
   if (!all) checkUnmapRange(iova, length, symbol);
   const { bytes, cut } = ioas.unmap(iova, all ? MAX_64 : iova + length - 1n);
-  if (cut) throw ioasError("ENOENT", "partial unmap", symbol, "The range cuts a mapping");
-  if (bytes === 0 && !all) throw ioasError("ENOENT", "nothing mapped", symbol, "Nothing is mapped there");
+  if (cut) {
+    throw ioasError("ENOENT", "vfio.iommufd.unmap", "partial unmap", symbol, "The range cuts a mapping");
+  }
+  if (bytes === 0 && !all) {
+    throw ioasError("ENOENT", "vfio.iommufd.unmap", "nothing mapped", symbol, "Nothing is mapped there");
+  }
   IOAS_UNMAP.encode({ length: BigInt(bytes) }, arg);
 }
 
 function checkUnmapRange(iova: bigint, length: bigint, symbol: string): void {
   if (iova === MAX_64 || length === MAX_64) {
-    throw ioasError("EOVERFLOW", "size", symbol, "2^64 - 1 is no address and no size");
+    throw ioasError("EOVERFLOW", "vfio.iommufd.unmap", "size", symbol, "2^64 - 1 is no address and no size");
   }
-  if (length === 0n) throw ioasError("EINVAL", "length 0", symbol, "An unmap needs a length");
+  if (length === 0n) {
+    throw ioasError("EINVAL", "vfio.iommufd.unmap", "length 0", symbol, "An unmap needs a length");
+  }
   if (iova + length - 1n > MAX_64) {
-    throw ioasError("EOVERFLOW", "address wrap", symbol, "Address plus length passes 2^64");
+    throw ioasError(
+      "EOVERFLOW",
+      "vfio.iommufd.unmap",
+      "address wrap",
+      symbol,
+      "Address plus length passes 2^64",
+    );
   }
 }
 
@@ -378,12 +420,20 @@ function checkUnmapRange(iova: bigint, length: bigint, symbol: string): void {
 function option(iommufd: Iommufd, arg: Uint8Array): void {
   const fields = readCommand(arg, IOMMU_OPTION, "iommufd_option");
   const source = `${SOURCE}/main.c: iommufd_option`;
-  if (fields.reserved !== 0) throw coreError("EOPNOTSUPP", "reserved", source, "Reserved must be 0");
+  if (fields.reserved !== 0) {
+    throw coreError("EOPNOTSUPP", "vfio.iommufd.option", "reserved", source, "Reserved must be 0");
+  }
   if (fields.optionId === IOMMU_OPTION_ID.RLIMIT_MODE) {
     IOMMU_OPTION.encode({ val64: rlimitMode(iommufd, fields) }, arg);
   } else if (fields.optionId === IOMMU_OPTION_ID.HUGE_PAGES) {
     IOMMU_OPTION.encode({ val64: hugePages(iommufd.ioas(fields.objectId), fields) }, arg);
-  } else throw coreError("EOPNOTSUPP", "option", source, `There is no option ${fields.optionId}`);
+  } else {throw coreError(
+      "EOPNOTSUPP",
+      "vfio.iommufd.option",
+      "option",
+      source,
+      `There is no option ${fields.optionId}`,
+    );}
 }
 
 type OptionFields = ReturnType<typeof IOMMU_OPTION.decode>;
@@ -391,13 +441,25 @@ type OptionFields = ReturnType<typeof IOMMU_OPTION.decode>;
 /** RLIMIT_MODE: of the whole context, while it has no object. The process may do that (CAP_SYS_RESOURCE). */
 function rlimitMode(iommufd: Iommufd, { objectId, op, val64 }: OptionFields): bigint {
   const symbol = "iommufd_option_rlimit_mode";
-  if (objectId !== 0) throw ioasError("EOPNOTSUPP", "object", symbol, "The option belongs to no object");
-  if (op === IOMMU_OPTION_OP.GET) return iommufd.rlimitMode ? 1n : 0n;
-  if (op !== IOMMU_OPTION_OP.SET) throw ioasError("EOPNOTSUPP", "operation", symbol, `No operation ${op}`);
-  if (iommufd.ioases.size + iommufd.devices.size > 0) {
-    throw ioasError("EBUSY", "objects", symbol, "The iommufd has an IOAS or a device already");
+  if (objectId !== 0) {
+    throw ioasError("EOPNOTSUPP", "vfio.iommufd.option", "object", symbol, "The option belongs to no object");
   }
-  if (val64 > 1n) throw ioasError("EINVAL", "value", symbol, `${val64} is neither 0 nor 1`);
+  if (op === IOMMU_OPTION_OP.GET) return iommufd.rlimitMode ? 1n : 0n;
+  if (op !== IOMMU_OPTION_OP.SET) {
+    throw ioasError("EOPNOTSUPP", "vfio.iommufd.option", "operation", symbol, `No operation ${op}`);
+  }
+  if (iommufd.ioases.size + iommufd.devices.size > 0) {
+    throw ioasError(
+      "EBUSY",
+      "vfio.iommufd.option",
+      "objects",
+      symbol,
+      "The iommufd has an IOAS or a device already",
+    );
+  }
+  if (val64 > 1n) {
+    throw ioasError("EINVAL", "vfio.iommufd.option", "value", symbol, `${val64} is neither 0 nor 1`);
+  }
   iommufd.rlimitMode = val64 === 1n;
   return val64;
 }
@@ -405,8 +467,12 @@ function rlimitMode(iommufd: Iommufd, { objectId, op, val64 }: OptionFields): bi
 function hugePages(ioas: Ioas, { op, val64 }: OptionFields): bigint {
   const symbol = "iommufd_ioas_option_huge_pages";
   if (op === IOMMU_OPTION_OP.GET) return ioas.hugePages ? 1n : 0n;
-  if (op !== IOMMU_OPTION_OP.SET) throw ioasError("EOPNOTSUPP", "operation", symbol, `No operation ${op}`);
-  if (val64 > 1n) throw ioasError("EINVAL", "value", symbol, `${val64} is neither 0 nor 1`);
+  if (op !== IOMMU_OPTION_OP.SET) {
+    throw ioasError("EOPNOTSUPP", "vfio.iommufd.option", "operation", symbol, `No operation ${op}`);
+  }
+  if (val64 > 1n) {
+    throw ioasError("EINVAL", "vfio.iommufd.option", "value", symbol, `${val64} is neither 0 nor 1`);
+  }
   ioas.setHugePages(val64 === 1n);
   return val64;
 }
@@ -415,7 +481,9 @@ function hugePages(ioas: Ioas, { op, val64 }: OptionFields): bigint {
 function vfioIoas(iommufd: Iommufd, arg: Uint8Array): void {
   const source = `${SOURCE}/vfio_compat.c: iommufd_vfio_ioas`;
   const { ioasId, op, reserved } = readCommand(arg, VFIO_IOAS, "iommufd_vfio_ioas");
-  if (reserved !== 0) throw coreError("EOPNOTSUPP", "reserved", source, "Reserved must be 0");
+  if (reserved !== 0) {
+    throw coreError("EOPNOTSUPP", "vfio.iommufd.vfioioas", "reserved", source, "Reserved must be 0");
+  }
   switch (op) {
     case VFIO_IOAS_OP.GET:
       VFIO_IOAS.encode({ ioasId: iommufd.compatIoas().id }, arg);
@@ -427,20 +495,28 @@ function vfioIoas(iommufd: Iommufd, arg: Uint8Array): void {
       iommufd.vfioIoas = undefined;
       return;
   }
-  throw coreError("EOPNOTSUPP", "operation", source, `There is no operation ${op}`);
+  throw coreError("EOPNOTSUPP", "vfio.iommufd.vfioioas", "operation", source, `There is no operation ${op}`);
 }
 
-function ioasError(code: ErrnoName, rule: string, symbol: string, message: string): ErrnoError {
-  return coreError(code, rule, `${SOURCE}/ioas.c: ${symbol}`, message);
+function ioasError(
+  code: ErrnoName,
+  ref: RuleName,
+  rule: string,
+  symbol: string,
+  message: string,
+): ErrnoError {
+  return coreError(code, ref, rule, `${SOURCE}/ioas.c: ${symbol}`, message);
 }
 
 function noObject(id: number, what: string): ErrnoError {
   const source = `${SOURCE}/main.c: iommufd_get_object`;
-  return coreError("ENOENT", "object id", source, `There is no ${what} with id ${id}`);
+  return coreError("ENOENT", "vfio.iommufd.ids", "object id", source, `There is no ${what} with id ${id}`);
 }
 
 function checkReserved(reserved: number, symbol: string): void {
-  if (reserved !== 0) throw ioasError("EOPNOTSUPP", "reserved", symbol, "Reserved must be 0");
+  if (reserved !== 0) {
+    throw ioasError("EOPNOTSUPP", "vfio.iommufd.general", "reserved", symbol, "Reserved must be 0");
+  }
 }
 
 /** An iommufd struct: all of it is needed, and a larger one must end in zeros (E2BIG). */

@@ -58,6 +58,7 @@ export class EventFdFile extends OpenFile {
     if (count < COUNTER_BYTES) {
       throw vfsError(
         "EINVAL",
+        "vfio.rw.eventfd",
         "eventfd size",
         "fs/eventfd.c: eventfd_read",
         "An eventfd is read 8 bytes at a time",
@@ -66,6 +67,7 @@ export class EventFdFile extends OpenFile {
     if (this.context.count === 0n) {
       throw vfsError(
         "EAGAIN",
+        "vfio.rw.eventfd",
         "eventfd empty",
         "fs/eventfd.c: eventfd_read",
         "No interrupt since the last read",
@@ -85,16 +87,29 @@ export class EventFdFile extends OpenFile {
   override write(buffer: Uint8Array, count: number, _position: number, start: number): number {
     const source = "fs/eventfd.c: eventfd_write";
     if (count !== COUNTER_BYTES) {
-      throw vfsError("EINVAL", "eventfd size", source, "An eventfd is written 8 bytes at a time");
+      throw vfsError(
+        "EINVAL",
+        "vfio.rw.eventfd",
+        "eventfd size",
+        source,
+        "An eventfd is written 8 bytes at a time",
+      );
     }
     copyFromUser(COUNTER, buffer, start, COUNTER_BYTES);
     const value = COUNTER_VIEW.getBigUint64(0, true);
     if (value > COUNTER_MAX) {
-      throw vfsError("EINVAL", "eventfd value", source, "An eventfd cannot count to 2^64 - 1");
+      throw vfsError(
+        "EINVAL",
+        "vfio.rw.eventfd",
+        "eventfd value",
+        source,
+        "An eventfd cannot count to 2^64 - 1",
+      );
     }
     if (value > COUNTER_MAX - this.context.count) {
       throw vfsError(
         "EAGAIN",
+        "vfio.rw.eventfd",
         "eventfd full",
         source,
         "The eventfd's counter cannot hold the sum",

@@ -52,13 +52,20 @@ export abstract class OpenFile {
 
   /** Maps the file: ENODEV for a file that has no such operation, as containers, groups and eventfds have none. */
   mmap(): number {
-    throw vfsError("ENODEV", "no mmap", "mm/mmap.c: do_mmap", "This descriptor cannot be mapped");
+    throw vfsError(
+      "ENODEV",
+      "vfio.mmap.others",
+      "no mmap",
+      "mm/mmap.c: do_mmap",
+      "This descriptor cannot be mapped",
+    );
   }
 
   /** Moves the position: ESPIPE for a file that has no such operation (vfio.rw.lseek). @returns the new position */
   lseek(): number {
     throw vfsError(
       "ESPIPE",
+      "vfio.rw.lseek",
       "not seekable",
       "fs/read_write.c: ksys_lseek",
       "This descriptor cannot seek",
@@ -78,6 +85,7 @@ export abstract class OpenFile {
 function noOperation(op: string): ErrnoError {
   return vfsError(
     "EINVAL",
+    "vfio.rw.others",
     "no such operation",
     `fs/read_write.c: vfs_${op}`,
     `This descriptor cannot ${op}`,
@@ -101,6 +109,7 @@ export function notATty(kind: FileKind, request: number): ErrnoError {
   const isVfio = request >>> 8 === VFIO_TYPE;
   return coreError(
     "ENOTTY",
+    "vfio.ioctl.unknown",
     "unknown ioctl",
     ENOTTY_SOURCES[kind],
     `A descriptor of the kind "${kind}" does not know the ioctl ${hex(request)}`,

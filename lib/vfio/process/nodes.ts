@@ -37,6 +37,7 @@ function openCdev(kernel: Kernel, number: number, path: string): OpenFile {
   if (binding.removing) {
     throw coreError(
       "ENODEV",
+      "vfio.cdev.open",
       "unregistering",
       "drivers/vfio/device_cdev.c: vfio_device_fops_cdev_open",
       `${path} is going away`,
@@ -52,17 +53,30 @@ function openGroup(kernel: Kernel, number: number, path: string): OpenFile {
   if (group === undefined || kernel.device(group.zdev) === undefined) throw noEntry(path, NODES);
   for (const [, file] of kernel.process.files()) {
     if (file instanceof DeviceFile && file.blocksGroup && file.device.zdev === group.zdev) {
-      throw coreError("EBUSY", "cdev open", source, "The device is open through its character device");
+      throw coreError(
+        "EBUSY",
+        "vfio.group.open",
+        "cdev open",
+        source,
+        "The device is open through its character device",
+      );
     }
   }
   if (group.inUse) {
     const hint = "a group has one opener: close its other descriptor first (fd list, fd close)";
-    throw coreError("EBUSY", "single opener", source, `${path} is open already`, hint);
+    throw coreError("EBUSY", "vfio.group.open", "single opener", source, `${path} is open already`, hint);
   }
   return new GroupFile(kernel, group);
 }
 
 /** The refusal of a path that leads nowhere. */
 export function noEntry(path: string, hint?: string) {
-  return vfsError("ENOENT", "no such file", "fs/namei.c: path_openat", `${path} does not exist`, hint);
+  return vfsError(
+    "ENOENT",
+    "vfio.node.missing",
+    "no such file",
+    "fs/namei.c: path_openat",
+    `${path} does not exist`,
+    hint,
+  );
 }

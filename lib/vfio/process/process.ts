@@ -307,7 +307,13 @@ export class Process {
       if (length === 0) throw mmapError("EINVAL", "A length of 0 cannot be mapped");
       const buffer = this.#kernel.partition.storage.allocate(length);
       if (buffer === undefined) {
-        throw vfsError("ENOMEM", "guest memory", "mm/mmap.c: do_mmap", "The guest has no memory left");
+        throw vfsError(
+          "ENOMEM",
+          "vfio.mmap.memory",
+          "guest memory",
+          "mm/mmap.c: do_mmap",
+          "The guest has no memory left",
+        );
       }
       return buffer.address;
     });
@@ -320,6 +326,7 @@ export class Process {
       if (!this.#kernel.partition.storage.free(address)) {
         throw vfsError(
           "EINVAL",
+          "vfio.mmap.memory",
           "no such mapping",
           "mm/mmap.c: vm_munmap",
           "No memory begins at the address",
@@ -333,7 +340,13 @@ export class Process {
   memory(address: number, length: number, write: boolean): Uint8Array {
     const buffer = this.#kernel.partition.storage.find(address, length);
     if (buffer === undefined) {
-      throw vfsError("EFAULT", "user memory", "mm/memory.c: handle_mm_fault", "The address is not mapped");
+      throw vfsError(
+        "EFAULT",
+        "vfio.ioctl.memory",
+        "user memory",
+        "mm/memory.c: handle_mm_fault",
+        "The address is not mapped",
+      );
     }
     const offset = address - buffer.address;
     return buffer.touch(offset, length, write).subarray(offset, offset + length);
@@ -343,7 +356,13 @@ export class Process {
   file(fd: number): OpenFile {
     const file = this.#files[fd];
     if (file === undefined) {
-      throw vfsError("EBADF", "descriptor", "fs/file.c: fdget", `Descriptor ${fd} is not open`);
+      throw vfsError(
+        "EBADF",
+        "vfio.rw.descriptors",
+        "descriptor",
+        "fs/file.c: fdget",
+        `Descriptor ${fd} is not open`,
+      );
     }
     return file;
   }
@@ -383,7 +402,13 @@ export class Process {
     const fd = this.#free();
     if (fd >= MAX_FDS) {
       file.release();
-      throw vfsError("EMFILE", "descriptors", "fs/file.c: alloc_fd", `All ${MAX_FDS} descriptors are in use`);
+      throw vfsError(
+        "EMFILE",
+        "vfio.rw.descriptors",
+        "descriptors",
+        "fs/file.c: alloc_fd",
+        `All ${MAX_FDS} descriptors are in use`,
+      );
     }
     this.#files[fd] = file;
     return fd;

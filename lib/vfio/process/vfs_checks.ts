@@ -13,7 +13,7 @@ export type Offset = number | bigint;
 
 /** A refusal of mmap(2) before any driver is asked (vfio.mmap.never). */
 export function mmapError(code: "EINVAL" | "ENOMEM" | "EOVERFLOW", message: string): ErrnoError {
-  return vfsError(code, "mmap", "mm/mmap.c: do_mmap", message);
+  return vfsError(code, "vfio.mmap.checks", "mmap", "mm/mmap.c: do_mmap", message);
 }
 
 /** Check 1: a negative position, which is what 2^63 and above is to the kernel. Comes before the descriptor. */
@@ -24,6 +24,7 @@ export function checkPosition(position: Offset): void {
   ) {
     throw vfsError(
       "EINVAL",
+      "vfio.rw.vfs",
       "position",
       "fs/read_write.c: ksys_pread64",
       "The position is negative as a signed 64-bit number",
@@ -42,6 +43,7 @@ export function checkRange(position: Offset, count: Offset): number {
   if (count > SSIZE_MAX || BigInt(position) + BigInt(count) > SSIZE_MAX) {
     throw vfsError(
       "EINVAL",
+      "vfio.rw.vfs",
       "position and count",
       "fs/read_write.c: rw_verify_area",
       "Position plus count overflows a signed 64-bit number",
@@ -54,6 +56,7 @@ export function checkRange(position: Offset, count: Offset): number {
 export function notPositioned(op: string): ErrnoError {
   return vfsError(
     "ESPIPE",
+    "vfio.rw.others",
     "not seekable",
     op.endsWith("v") ? `fs/read_write.c: do_${op}` : `fs/read_write.c: ksys_${op}64`,
     "This descriptor has no positions",

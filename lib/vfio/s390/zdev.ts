@@ -277,6 +277,7 @@ export class Zdev {
     if (cc === CC.ERROR && (status === STATUS.NOT_ENABLED || status === STATUS.INSUFFICIENT_RESOURCES)) {
       throw new ErrnoError("ENOMEM", {
         layer: "instruction",
+        ref: "zpci.rpcit.map",
         rule: `status ${status}`,
         source: "arch/s390/pci/pci_insn.c: zpci_refresh_trans",
         message: `RPCIT answered condition code 1, status ${status}: no resources for translations`,
@@ -351,6 +352,7 @@ export class Zdev {
     if (response !== CLP_RESPONSE.OK) {
       throw new ErrnoError("EIO", {
         layer: "instruction",
+        ref: "zpci.clp.responses",
         rule: "set PCI function",
         source: "arch/s390/pci/pci_clp.c: clp_set_pci_fn",
         message: `Set PCI Function answered response code ${hex(response, 4)}`,
@@ -373,6 +375,7 @@ export class Zdev {
     if (!(error instanceof ProgramException)) return error;
     return new ErrnoError("ENXIO", {
       layer: "instruction",
+      ref: "vfio.cc.errno",
       rule: `${error.exception} exception`,
       source: `arch/s390/pci/pci_insn.c: ${symbol}`,
       message: `${error.message} is a program exception (${error.exception})`,
