@@ -294,7 +294,7 @@ Deno.test("UNREG_DMB without an answer counts as done, and frees the memory (ism
   assertEquals([before - storage.allocated, owner.driver.dmbs], [16384, []]);
 });
 
-Deno.test("registerDmb() gives memory of zeros that nobody had, and frees it when refused (ism.dmb.limits)", () => {
+Deno.test("registerDmb() gives memory of zeros that nobody had, and frees it when refused (ism.dmb.limits, ism.dmb.owner)", () => {
   const { owner, writer, token, index } = pair(4096);
   writer.driver.move(token, 0, pattern(4096));
   owner.driver.unregisterDmb(token);

@@ -128,7 +128,7 @@ Deno.test("each segment of a vector is a call of the driver: on a BAR one store 
   ]);
 });
 
-Deno.test("no vfio descriptor can seek, and none can be mapped (vfio.rw.vfs)", async () => {
+Deno.test("no vfio descriptor can seek, and none can be mapped (vfio.rw.vfs, vfio.mmap.others)", async () => {
   await holds([
     ...GROUP_WAY,
     "let e fd eventfd",
@@ -146,7 +146,7 @@ Deno.test("no vfio descriptor can seek, and none can be mapped (vfio.rw.vfs)", a
   ]);
 });
 
-Deno.test("an eventfd counts interrupts until it is read, and is empty then (vfio.setirqs.fds)", async () => {
+Deno.test("an eventfd counts interrupts until it is read, and is empty then (vfio.setirqs.fds, vfio.rw.eventfd)", async () => {
   using program = new Program();
   const setIrqs = (flags: number, count: number, data = "") =>
     `ioctl $d VFIO_DEVICE_SET_IRQS hex:${data === "" ? "14" : "18"}000000${

@@ -31,7 +31,7 @@ onTerminal("ism shell goes on after a failing line, and ends with 0 all the same
   const refused = await run.line("stb bar0 0xff8 seq:0*9");
   assertMatch(
     refused,
-    /^ism: stb: Length 9 at 0xff8 crosses a 4096-byte boundary \(EINVAL\)\n {2}refused by: .*\n {2}hint: /,
+    /^ism: stb: Length 9 at 0xff8 crosses a 4096-byte boundary \(EINVAL\)\n {2}refused by: .*\n {2}rule: vfio\.write\.boundary .*\n {2}hint: /,
   );
   assertMatch(
     await run.line("peeek bar0 0"),

@@ -71,7 +71,7 @@ Deno.test.each([
   { offset: 2 ** 48 - 4096, length: 4096, legal: true },
   { offset: 2 ** 48 - 1, length: 1, legal: true },
 ])(
-  "relaxed PCISTB of $length bytes at $offset: legal=$legal (zpci.pcistb.relaxed)",
+  "relaxed PCISTB of $length bytes at $offset: legal=$legal (zpci.pcistb.relaxed, zpci.pcistb.boundary, zpci.pcistb.zero)",
   ({ offset, length, legal }) => {
     assertEquals(storeBlockFault(RELAXED, offset, length) === undefined, legal);
     const machine = Machine.enabled();
@@ -116,7 +116,7 @@ Deno.test.each([
   { maxstbl: 4095, length: 4095, legal: true },
   { maxstbl: 4095, length: 4096, legal: false },
 ])(
-  "relaxed PCISTB of $length bytes with maxstbl $maxstbl: legal=$legal (zpci.pcistb.relaxed)",
+  "relaxed PCISTB of $length bytes with maxstbl $maxstbl: legal=$legal (zpci.pcistb.relaxed, zpci.pcistb.maxstbl)",
   ({ maxstbl, length, legal }) => {
     assertEquals(storeBlockFault({ ...RELAXED, maxstbl }, 0, length) === undefined, legal);
   },

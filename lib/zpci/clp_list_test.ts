@@ -76,7 +76,7 @@ Deno.test.each([
   { length: 56, cc: 3, code: "0050" },
   { length: 64, cc: 0, code: "0010" },
 ])(
-  "List PCI into $length bytes is cc $cc with response code $code (zpci.list.layout)",
+  "List PCI into $length bytes is cc $cc with response code $code (zpci.list.layout, zpci.clp.cc)",
   ({ length, cc, code }) => {
     const answer = withFunctions(2).clp(LIST, be(0, 8), length);
     assertEquals([answer.cc, answer.response.slice(2, 4).toHex()], [cc, code]);

@@ -66,7 +66,7 @@ Deno.test.each([
   { what: "a request of 40 bytes", fields: { length: 40 }, code: "0050" },
   { what: "a response area that is too small", fields: { response: 40 }, code: "0060" },
   { what: "nothing wrong", fields: {}, code: "0010" },
-])("CLP answers response code $code to $what (zpci.clp.lengths)", ({ fields, code }) => {
+])("CLP answers response code $code to $what (zpci.clp.lengths, zpci.clp.commands)", ({ fields, code }) => {
   const request = block(fields);
   assertEquals(clp(Machine.enabled().partition, request.page), 0);
   assertEquals(request.code(), code);
@@ -88,7 +88,7 @@ const IDENTITY: Partial<FunctionIdentity> = {
   utilityString: bytes("d5c5e3f1" + "40".repeat(12) + "00".repeat(48)),
 };
 
-Deno.test("Query PCI Function answers 384 bytes as zpci.query.layout lays them out", () => {
+Deno.test("Query PCI Function answers 384 bytes as zpci.query.layout lays them out (zpci.query.bars, zpci.function.ids)", () => {
   const machine = Machine.enabled({ pfgid: 0x21 }, IDENTITY);
   const { response, cc } = machine.clp(QUERY_FUNCTION, be(machine.fn.fh, 4), 384);
   assertEquals(cc, 0);
@@ -191,7 +191,7 @@ function set(machine: Machine, fh: number, operation: number, spaces: number) {
   return { code: response.slice(2, 4).toHex(), fh: Number(fromBe(response, 16, 4)) };
 }
 
-Deno.test("Set PCI Function enables and disables, and returns the new handle (zpci.handle.change, zpci.setfn.rules)", () => {
+Deno.test("Set PCI Function enables and disables, and returns the new handle (zpci.handle.change, zpci.setfn.rules, zpci.setfn.layout)", () => {
   const machine = new Machine();
   const { fn } = machine;
   const enabled = set(machine, fn.fh, 0, 1);

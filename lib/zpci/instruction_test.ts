@@ -188,7 +188,7 @@ Deno.test("PCISTG stores the low-order bytes of the register in address order (z
   assertEquals([device.config.read(4), device.config.read(5)], [0x06, 0x01]);
 });
 
-Deno.test("PCISTB hands over the source bytes as they are, as one operation (zpci.pcistb.relaxed, zpci.insn.bytes)", () => {
+Deno.test("PCISTB hands over the source bytes as they are, as one operation (zpci.pcistb.relaxed, zpci.insn.bytes, zpci.pcistb.atomic)", () => {
   const machine = Machine.enabled();
   const source = pattern(4096);
   machine.processor.pcistb(machine.fn.fh, 0, 4096 + 3, 1001, source);

@@ -140,7 +140,7 @@ Deno.test("MPCIFC 10 sets the measurement block, shown by STPCIFC, until address
   assertEquals(fn.measurementBlock, undefined);
 });
 
-Deno.test("MPCIFC with another DMA address space than 0 is status 28 and does nothing (zpci.request.spaces, zpci.insn.status)", () => {
+Deno.test("MPCIFC with another DMA address space than 0 is status 28 and does nothing (zpci.request.spaces, zpci.insn.status, zpci.mpcifc.request)", () => {
   const machine = Machine.enabled();
   const { iota } = machine.tables();
   const fib = { pba: SDMA, pal: EDMA + 4096, iota, interrupts: 0x2001_0000, fmba: 4096 };
@@ -180,7 +180,7 @@ Deno.test("MPCIFC with an unknown operation or another FIB format is an operand 
   assertEquals(modify(machine, RESET_ERROR, { format: 1 }), "operand exception");
 });
 
-Deno.test("STPCIFC stores the function controls of each state (zpci.stpcifc.controls)", () => {
+Deno.test("STPCIFC stores the function controls of each state (zpci.stpcifc.controls, zpci.stpcifc.cc)", () => {
   const answers = FUNCTION_STATES.map((state) => {
     const machine = new Machine();
     if (!["reserved", "standby", "disabled"].includes(state)) machine.fn.enable();
@@ -274,7 +274,7 @@ Deno.test("RPCIT over a range in use is an error also while the range is mapped 
   assertEquals(machine.fn.state, "error");
 });
 
-Deno.test("RPCIT answers each state: recovery in progress is status 40 (zpci.state.table, zpci.insn.status)", () => {
+Deno.test("RPCIT answers each state: recovery in progress is status 40 (zpci.state.table, zpci.insn.status, zpci.rpcit.outside)", () => {
   const answers = FUNCTION_STATES.map((state) => {
     const machine = ["reserved", "standby", "disabled"].includes(state) ? new Machine() : translated();
     machine.fn.state = state;

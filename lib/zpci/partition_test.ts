@@ -126,7 +126,7 @@ Deno.test("SIC is for one interruption subclass (zpci.irq.sic)", () => {
   assertEquals(machine.interruptions, [3, 3]);
 });
 
-Deno.test("SIC takes no mode of CPU-directed delivery (zpci.irq.sic)", () => {
+Deno.test("SIC takes no mode of CPU-directed delivery (zpci.irq.sic, zpci.mpcifc.directed)", () => {
   const { partition } = new Machine();
   for (const mode of [2, 4, 16, 17, 18]) {
     const error = assertThrows(() => partition.setInterruptionControls(mode, 2), ProgramException);

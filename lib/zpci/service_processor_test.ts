@@ -34,7 +34,7 @@ const answers = (command: (typeof SCLP)[keyof typeof SCLP]) =>
     return `${state}: 0x${sclp(partition, command, 0x10).toString(16).padStart(4, "0")}, ${fn.state}`;
   });
 
-Deno.test("SCLP configure answers each state: done from standby, nothing to do when configured (zpci.sclp.responses)", () => {
+Deno.test("SCLP configure answers each state: done from standby, nothing to do when configured (zpci.sclp.responses, zpci.sclp.states)", () => {
   assertEquals(SCLP.CONFIGURE, 0x001a0001);
   assertEquals(answers(SCLP.CONFIGURE), [
     "reserved: 0x05f0, reserved",
@@ -60,7 +60,7 @@ Deno.test("SCLP deconfigure answers each state: the way out of a permanent error
   ]);
 });
 
-Deno.test("SCLP knows PCI adapters and functions of the partition only (zpci.sclp.responses)", () => {
+Deno.test("SCLP knows PCI adapters and functions of the partition only (zpci.sclp.responses, zpci.sclp.block)", () => {
   const { partition, fn } = inState("standby");
   assertEquals(sclp(partition, SCLP.CONFIGURE, 0x11), 0x09f0);
   assertEquals(sclp(partition, SCLP.CONFIGURE, 0x10, 1), 0x06f0);
@@ -92,7 +92,7 @@ const SAME = FUNCTION_STATES.map((state) => `${state}: ${state}`);
 const NONE = FUNCTION_STATES.map((state) => `${state}: none`);
 const CONFIGURED = ["disabled", "enabled", "blocked", "error", "permanent-error"] as const;
 
-Deno.test("availability events change states as recovery.avail.codes says", () => {
+Deno.test("availability events change states as recovery.avail.codes says (zpci.state.reserved)", () => {
   assertEquals(changes(0x0301), ["reserved: disabled", "standby: disabled", ...SAME.slice(2)]);
   assertEquals(changes(0x0302), ["reserved: standby", ...NONE.slice(1)]);
   assertEquals(changes(0x0303), SAME);

@@ -77,7 +77,7 @@ Deno.test("all distances to a 4 KiB boundary with all lengths around them, exhau
   }
 });
 
-Deno.test("the limit and the boundary come before the copy, the copy before the store (vfio.write.order)", () => {
+Deno.test("the limit and the boundary come before the copy, the copy before the store (vfio.write.order, vfio.write.fault)", () => {
   const rig = Rig.opened();
   const none = new Uint8Array(0);
   assertEquals(storesOf(rig, region(2) + 0x1000, 4097, none), ["", "EINVAL"]);

@@ -304,7 +304,7 @@ Deno.test("a saved host goes on asking, by its clock (vfio.unplug.req)", () => {
   assertEquals([read(), read()], [1, "EAGAIN"]);
 });
 
-Deno.test("deconfiguration and recovery of an open function ask in the same way (vfio.unplug.wait, recovery.event.state)", () => {
+Deno.test("deconfiguration and recovery of an open function ask in the same way (vfio.unplug.wait, recovery.event.state, vfio.sysfs.recover)", () => {
   for (const act of [(binding: Binding) => binding.leave(), (binding: Binding) => binding.recover()]) {
     const rig = Rig.opened();
     const req = rig.process.eventfd();

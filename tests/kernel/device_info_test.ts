@@ -114,7 +114,7 @@ Deno.test("a buffer that ends before argsz says is EFAULT (vfio.info.copy)", () 
   assertEquals([call(208, 208), call(16, 16), call(24, 24)], [0, 0, 0]);
 });
 
-Deno.test("BASE and GROUP tell what the topology chose, the limit of stores in imaxstbl only (vfio.info.base)", () => {
+Deno.test("BASE and GROUP tell what the topology chose, the limit of stores in imaxstbl only (vfio.info.base, vfio.info.group, vfio.info.limit)", () => {
   const machine = { startDma: 0x8000_0000, endDma: 0xf_ffff_ffff, maxstbl: 2048 };
   const rig = Rig.opened("group", { machine, vfn: 0x1234 });
   const arg = getInfo(rig, 208);

@@ -110,13 +110,16 @@ Deno.test("without bus master inbound DMA is blocked, and the command channel wo
   assertEquals(rig.process.memory(vaddr, 16, false)[8], 1);
 });
 
-Deno.test.each(EACH_WAY)("an address that is unmapped under the device: error state ($way)", ({ way }) => {
-  const { rig } = mapped(way);
-  assertEquals(command(rig, REG_SBA, be(START_DMA, 8)), 0);
-  assertEquals(unmap(rig, PAGE), 4096n, "unmap does not ask the device");
-  rig.target.fn.dma.write(START_DMA, Uint8Array.of(1));
-  assertEquals([state(rig), rig.pread(region(2), 8)], ["error", "EIO"]);
-});
+Deno.test.each(EACH_WAY)(
+  "an address that is unmapped under the device: error state ($way, vfio.dma.unmap)",
+  ({ way }) => {
+    const { rig } = mapped(way);
+    assertEquals(command(rig, REG_SBA, be(START_DMA, 8)), 0);
+    assertEquals(unmap(rig, PAGE), 4096n, "unmap does not ask the device");
+    rig.target.fn.dma.write(START_DMA, Uint8Array.of(1));
+    assertEquals([state(rig), rig.pread(region(2), 8)], ["error", "EIO"]);
+  },
+);
 
 Deno.test.each(EACH_WAY)("mappings survive DEVICE_RESET and the close of the device ($way)", ({ way }) => {
   const { rig } = mapped(way);

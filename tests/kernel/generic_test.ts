@@ -164,7 +164,7 @@ Deno.test.each([
     generic: "EINVAL",
   },
 ])(
-  "ATTACH with PASID, $what: ism_vfio_pci $ism, vfio-pci $generic (vfio.cdev.attach)",
+  "ATTACH with PASID, $what: ism_vfio_pci $ism, vfio-pci $generic (vfio.cdev.attach, vfio.generic.pasid, vfio.driver.ops)",
   ({ fields, ism, generic }) => {
     for (const [driver, expected] of [["ism_vfio_pci", ism], ["vfio-pci", generic]] as const) {
       const rig = bound(driver);
@@ -222,14 +222,17 @@ Deno.test.each<
   { what: "GET of a misaligned range", flags: GET, payload: oneRange(2, 1n), errno: "EINVAL" },
   { what: "GET of BAR 1, which is empty", flags: GET, payload: oneRange(1), errno: "EINVAL" },
   { what: "GET of BAR 2, which cannot be mapped", flags: GET, payload: oneRange(2), errno: "EINVAL" },
-])("feature DMA_BUF of vfio-pci with $what: $errno; of ism_vfio_pci never (vfio.feature.dmabuf)", (row) => {
-  const { flags, payload = [], argsz, errno } = row;
-  const call = (driver: "ism_vfio_pci" | "vfio-pci") => {
-    const rig = Rig.opened("group", { driver });
-    const bytes = words(...payload);
-    const arg = words(argsz ?? 8 + bytes.length, flags + DMA_BUF, ...payload);
-    return rig.ioctl(rig.device, IOCTL.FEATURE, arg);
-  };
-  assertEquals(call("vfio-pci"), errno);
-  assertEquals(call("ism_vfio_pci"), flags === (GET | SET) ? "EINVAL" : "EOPNOTSUPP");
-});
+])(
+  "feature DMA_BUF of vfio-pci with $what: $errno; of ism_vfio_pci never (vfio.feature.dmabuf, vfio.generic.dmabuf)",
+  (row) => {
+    const { flags, payload = [], argsz, errno } = row;
+    const call = (driver: "ism_vfio_pci" | "vfio-pci") => {
+      const rig = Rig.opened("group", { driver });
+      const bytes = words(...payload);
+      const arg = words(argsz ?? 8 + bytes.length, flags + DMA_BUF, ...payload);
+      return rig.ioctl(rig.device, IOCTL.FEATURE, arg);
+    };
+    assertEquals(call("vfio-pci"), errno);
+    assertEquals(call("ism_vfio_pci"), flags === (GET | SET) ? "EINVAL" : "EOPNOTSUPP");
+  },
+);

@@ -148,7 +148,7 @@ Deno.test.each([
   },
 );
 
-Deno.test("other ioctls of a container: EINVAL before SET_IOMMU, ENOTTY after it if they are unknown (vfio.container.setiommu)", () => {
+Deno.test("other ioctls of a container: EINVAL before SET_IOMMU, ENOTTY after it if they are unknown (vfio.container.setiommu, vfio.container.order)", () => {
   const rig = joined();
   const unmap = () => rig.ioctl(rig.container, IOCTL.UNMAP_DMA, words(24, 2, 0n, 0n));
   const unknown = () => rig.ioctl(rig.container, 0x3bff);

@@ -172,9 +172,12 @@ Deno.test.each<{ what: string; ranges: [bigint, bigint][]; attached: boolean; re
   { what: "a byte that is reserved", ranges: [[IOVA - 1n, IOVA]], attached: true, result: "EADDRINUSE" },
   { what: "all that is not", ranges: [[IOVA, 0x1ff_ffff_ffffn]], attached: true, result: 0 },
   { what: "a byte more", ranges: [[IOVA, 0x200_0000_0000n]], attached: true, result: "EADDRINUSE" },
-])("ALLOW_IOVAS of $what, attached $attached: $result (ioas.c, io_pagetable.c)", (row) => {
-  assertEquals(new Iommufd(row).allow(...row.ranges), row.result);
-});
+])(
+  "ALLOW_IOVAS of $what, attached $attached: $result (ioas.c, io_pagetable.c, vfio.iommufd.allow)",
+  (row) => {
+    assertEquals(new Iommufd(row).allow(...row.ranges), row.result);
+  },
+);
 
 Deno.test("ALLOW_IOVAS: reserved, then the id, then the ranges; a refused call leaves the old ones (ioas.c)", () => {
   const iommufd = new Iommufd();
@@ -191,7 +194,7 @@ Deno.test("ATTACH of an IOAS whose allowed ranges are out of reach: EADDRINUSE (
   assertEquals([iommufd.allow([IOVA, IOVA + P]), iommufd.attach(), iommufd.map()], [0, 0, IOVA]);
 });
 
-Deno.test("IOAS_COPY maps the same memory again, in the same IOAS or another (ioas.c)", () => {
+Deno.test("IOAS_COPY maps the same memory again, in the same IOAS or another (ioas.c, vfio.iommufd.copy)", () => {
   const iommufd = new Iommufd({ attached: true });
   const other = iommufd.rig.newIoas();
   assertEquals(iommufd.map({ iova: IOVA, length: 4n * P }), IOVA);
@@ -349,7 +352,7 @@ Deno.test.each<{ what: string; fields: Parameters<Iommufd["mapFile"]>[0]; result
   }
 });
 
-Deno.test("IOAS_MAP_FILE takes no kind of descriptor that a guest has: EINVAL (memfd_pin_folios)", () => {
+Deno.test("IOAS_MAP_FILE takes no kind of descriptor that a guest has: EINVAL (memfd_pin_folios, vfio.iommufd.file)", () => {
   const iommufd = new Iommufd({ attached: true });
   const { process, device } = iommufd.rig;
   const fds = [

@@ -238,7 +238,7 @@ function argument(rig: Rig, { rest }: StructCall, length: number, argsz: number)
 }
 
 Deno.test.each([...STRUCTS])(
-  "$name takes $minimum bytes: EFAULT first, then EINVAL for argsz (vfio.ioctl.argsz)",
+  "$name takes $minimum bytes: EFAULT first, then EINVAL for argsz (vfio.ioctl.argsz, vfio.ioctl.memory)",
   (row) => {
     const rig = Rig.opened(row.fd === "iommufd" || row.name.endsWith("PT") ? "cdev" : "group");
     const fd = rig[row.fd];

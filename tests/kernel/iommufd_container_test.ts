@@ -130,7 +130,7 @@ Deno.test("the group may be closed and opened again while its device is open (gr
   assertEquals(compat.rig.target.zdev.domain, undefined);
 });
 
-Deno.test("a device descriptor that came from the group has no ATTACH and DETACH, and no devid (vfio.cdev.detach, vfio.hotreset.call)", () => {
+Deno.test("a device descriptor that came from the group has no ATTACH and DETACH, and no devid (vfio.cdev.detach, vfio.hotreset.call, vfio.cdev.group)", () => {
   const compat = new Compat({ open: true });
   const { rig } = compat;
   const id = compat.compatId as number;
@@ -189,7 +189,7 @@ Deno.test("GET_DEVICE_FD while the lock is taken: EAGAIN, and bound to nothing (
   assertEquals(compat.ioctl(IOCTL.DESTROY, words(8, id)), 0, "nothing is attached");
 });
 
-Deno.test("VFIO_IOAS: GET, SET and CLEAR of the IOAS that container ioctls use (vfio_compat.c)", () => {
+Deno.test("VFIO_IOAS: GET, SET and CLEAR of the IOAS that container ioctls use (vfio_compat.c, vfio.iommufd.vfioioas)", () => {
   const compat = new Compat();
   const first = compat.compatId as number;
   const second = compat.rig.newIoas();

@@ -212,7 +212,7 @@ Deno.test.each(EACH_WAY)(
   },
 );
 
-Deno.test("SET_IOMMU and SET_CONTAINER pass an attach error on, and nothing is attached then (vfio.group.setcontainer)", () => {
+Deno.test("SET_IOMMU and SET_CONTAINER pass an attach error on, and nothing is attached then (vfio.group.setcontainer, vfio.type1.attach, zpci.mpcifc.error)", () => {
   const rig = new Rig();
   const { fn, zdev } = rig.target;
   rig.container = rig.process.open("/dev/vfio/vfio");

@@ -88,7 +88,7 @@ Deno.test.each([...SITUATIONS])(
   },
 );
 
-Deno.test("the kernel's own recovery is MPCIFC 9, then 7; a reset if one of them is refused (ism.reset.forgets)", () => {
+Deno.test("the kernel's own recovery is MPCIFC 9, then 7; a reset if one of them is refused (ism.reset.forgets, recovery.kernel.self)", () => {
   const rig = new Rig();
   const { fh } = rig.target.fn;
   assertEquals(controls(rig, () => reactionTo(rig, 0x3a)), ["CLP 2", "MPCIFC 9", "MPCIFC 7"]);
@@ -108,7 +108,7 @@ Deno.test("nothing else is sent to a function that is open: recovery is user spa
   assertEquals(rig.call(() => rig.process.pread(rig.device, new Uint8Array(8), 8, region(2))), "EIO");
 });
 
-Deno.test("4 error events are kept, a fifth is dropped and counted, close and reset clear them (ism.reset.forgets)", () => {
+Deno.test("4 error events are kept, a fifth is dropped and counted, close and reset clear them (ism.reset.forgets, recovery.queue.ring, recovery.queue.life)", () => {
   for (const end of ["reset", "close"] as const) {
     const rig = Rig.opened();
     const binding = bindingOf(rig);
@@ -126,7 +126,7 @@ Deno.test("4 error events are kept, a fifth is dropped and counted, close and re
   }
 });
 
-Deno.test("a permanent error survives reset, close, open and recover; deconfiguring ends it (zpci.state.table, recovery.event.codes)", () => {
+Deno.test("a permanent error survives reset, close, open and recover; deconfiguring ends it (zpci.state.table, recovery.event.codes, zpci.state.permanent)", () => {
   const rig = Rig.opened();
   reactionTo(rig, 0x3b);
   assertEquals(outcome(() => rig.process.ioctl(rig.device, 0x3b6f)), "EIO");
@@ -151,7 +151,7 @@ Deno.test("an event with a handle that List PCI does not report is ignored (zpci
   assertEquals(bindingOf(rig).errors.length, 1);
 });
 
-Deno.test("an event with the current handle brings the kernel's own up to date (recovery.event.stale)", () => {
+Deno.test("an event with the current handle brings the kernel's own up to date (recovery.event.stale, zpci.handle.read)", () => {
   const rig = Rig.opened();
   const { fn, zdev } = rig.target;
   fn.disable();

@@ -8,7 +8,7 @@ const EACH_WAY = WAYS.map((way) => ({ way }));
 const reset = (rig: Rig) => rig.ioctl(rig.device, IOCTL.RESET);
 
 Deno.test.each(EACH_WAY)(
-  "DEVICE_RESET takes what the device registered, and changes the handle (vfio.reset.keeps, $way)",
+  "DEVICE_RESET takes what the device registered, and changes the handle (vfio.reset.keeps, $way, vfio.open.lost)",
   ({ way }) => {
     const rig = Rig.opened(way);
     const { adapter, fn, zdev } = rig.target;

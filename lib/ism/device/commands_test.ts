@@ -134,14 +134,14 @@ Deno.test.each([...FAILURES])(
   },
 );
 
-Deno.test("unknown command codes are 0x0001, answered with a bare header (ism.cmd.codes)", () => {
+Deno.test("unknown command codes are 0x0001, answered with a bare header (ism.cmd.codes, ism.cmd.response)", () => {
   const [station] = stations();
   for (const code of [0x00, 0x0c, 0x0d, 0x0f, 0x10, 0x13, 0x0100_0003]) {
     assertEquals(station!.command(code), be(code, 4) + "0001" + "0008");
   }
 });
 
-Deno.test("READ_GID answers the function's GID (ism.cmd.table)", () => {
+Deno.test("READ_GID answers the function's GID (ism.cmd.table, ism.gid.own)", () => {
   const [, second] = stations();
   second!.command(0x03);
   assertEquals(second!.response(16), "00000003" + "0000" + "0010" + "00000000000000a2");

@@ -86,7 +86,7 @@ Deno.test("SET_VLAN only shows in QUERY_INFO by choice; a foreign VLAN stays ref
   assertEquals(bytes(station!.response(200)).slice(64, 68).toHex(), "00000001");
 });
 
-Deno.test("a tagged DMB is written by members of its VLAN only (ism.data.store, ism.vlan.ids)", () => {
+Deno.test("a tagged DMB is written by members of its VLAN only (ism.data.store, ism.vlan.ids, ism.vlan.tagged)", () => {
   const [owner, writer] = stations();
   owner!.command(ADD, be(7, 8));
   const token = owner!.dmb(0xa2n, { vlan: 7 });

@@ -128,7 +128,7 @@ Deno.test("bar0Status and bar0Failure choose how a refused store ends (ism.data.
   assertEquals([third.fn.state, third.errors], ["error", [0x02]]);
 });
 
-Deno.test("loads of BAR 0 are status 20, or zeros by choice; PCISTG to BAR 0 is status 20 (ism.data.load)", () => {
+Deno.test("loads of BAR 0 are status 20, or zeros by choice; PCISTG to BAR 0 is status 20 (ism.data.load, ism.data.pcistg)", () => {
   const pcistg = ({ processor, fn }: Station, offset: number) =>
     outcome(processor, () => processor.pcistg(fn.fh, 0, offset, 8, pattern(8)));
   const { writer, token, memory } = pair();
@@ -152,7 +152,7 @@ Deno.test("an owner without bus master gets no data, or gets it by choice (vfio.
   assertEquals(store("ignored"), ["cc 0", true, 1]);
 });
 
-Deno.test("a DMB that lost its mapping puts its owner into the error state, not the writer (vfio.type1.map)", () => {
+Deno.test("a DMB that lost its mapping puts its owner into the error state, not the writer (vfio.type1.map, ism.data.owner)", () => {
   const { owner, writer, token } = pair();
   owner.tables.remove(DMB_AT);
   assertEquals(writer.store(0, token, pattern(8)), REFUSED);

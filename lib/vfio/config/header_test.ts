@@ -104,7 +104,7 @@ Deno.test("COMMAND memory cleared by the user: later reads show hardware only (v
   assertEquals(bench.get(0x04, 2), 0x0006);
 });
 
-Deno.test("COMMAND written after a reset behind vfio puts the BARs back first (vfio.config.command)", () => {
+Deno.test("COMMAND written after a reset behind vfio puts the BARs back first (vfio.config.command, vfio.config.restore)", () => {
   const bench = new Bench();
   bench.hardware.bytes[0x18] = 0x00;
   bench.set(0x05, 0x04, 1);
