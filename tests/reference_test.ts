@@ -5,7 +5,7 @@ import { parsePage, ReferenceError } from "../cmd/reference/parse.ts";
 import { RULE_NAMES_FILE, ruleNamesModule } from "../cmd/reference/names.ts";
 import { RULES } from "../cmd/reference/reference.ts";
 import { renderRule } from "../cmd/reference/render.ts";
-import { ProcessTerminal, type Terminal } from "../cmd/terminal.ts";
+import { ProcessTerminal, type Terminal } from "../cmd/output/terminal.ts";
 import { defaultTopology } from "../lib/host/topology.ts";
 import { citations, textFiles } from "./support/citations.ts";
 import { Program } from "./support/program.ts";

@@ -1,9 +1,9 @@
 import { RELEASES } from "../../lib/vfio/release.ts";
-import { argument, defineCommand, optional } from "../command.ts";
+import { argument, defineCommand, optional } from "../language/command.ts";
 import { completionScript, SHELLS } from "../completion/scripts.ts";
-import { helpText, isCommandWord, VERSION } from "../help.ts";
-import { choice, text } from "../kinds.ts";
-import { manualPage } from "../manual.ts";
+import { helpText, isCommandWord, VERSION } from "../help/help.ts";
+import { choice, text } from "../language/kinds.ts";
+import { manualPage } from "../help/manual.ts";
 import { loadRules } from "../reference/load.ts";
 import type { Rule } from "../reference/parse.ts";
 import { renderRule, renderRules } from "../reference/render.ts";
@@ -28,7 +28,7 @@ vfio.setirqs or recovery, lists the rules below it; "reference" lists all of the
   async run({ terminal }, { command, subcommand }): Promise<Help> {
     if (command !== undefined && subcommand === undefined && !isCommandWord(command)) {
       const rules = await loadRules(command);
-      return rules.length === 1 ? { ...rules[0]! } : { rules };
+      if (rules.length > 0) return rules.length === 1 ? { ...rules[0]! } : { rules };
     }
     const name = subcommand === undefined ? command : `${command} ${subcommand}`;
     return { text: helpText(name, terminal) };

@@ -5,13 +5,13 @@ import { FORMAT } from "../../lib/host/state/migrations.ts";
 import { HostStore } from "../../lib/host/file/store.ts";
 import { RELEASES } from "../../lib/vfio/release.ts";
 import { defaultTopology, parseTopology, type Topology, TopologyError } from "../../lib/host/topology.ts";
-import { damagedHost, hostFaults } from "../damage.ts";
-import { argument, defineCommand, flag, optional } from "../command.ts";
-import { checkOutput, createParent, readText, writeText } from "../files.ts";
-import { choice, FILE, number } from "../kinds.ts";
-import { MAX_DOCUMENT_BYTES } from "../limits.ts";
-import { escapeText, quoteText } from "../text/diagnostic.ts";
-import { FileError, UsageError } from "../text/usage_error.ts";
+import { damagedHost, hostFaults } from "../run/damage.ts";
+import { argument, defineCommand, flag, optional } from "../language/command.ts";
+import { checkOutput, createParent, readText, writeText } from "../run/files.ts";
+import { choice, FILE, number } from "../language/kinds.ts";
+import { MAX_DOCUMENT_BYTES } from "../language/limits.ts";
+import { escapeText, quoteText } from "../output/diagnostic.ts";
+import { FileError, UsageError } from "../language/usage_error.ts";
 
 /** Reads a JSON document. @throws {FileError} if it cannot be read or is no JSON */
 function readJson(path: string): unknown {

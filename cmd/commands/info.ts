@@ -4,10 +4,10 @@ import type { HostFunction } from "../../lib/host/host.ts";
 import type { DeviceInfo } from "../../lib/ism/driver/descriptor.ts";
 import { DEVICE_FLAGS, IRQ_FLAGS, REGION_FLAGS } from "../../lib/vfio/uapi.ts";
 import { ErrnoError, type ErrnoName } from "../../lib/vfio/errno.ts";
-import { defineCommand, optional } from "../command.ts";
-import { REGION, regionName } from "../kinds.ts";
-import { renderTable, type Style } from "../terminal.ts";
-import { sizeText, withoutZeros } from "../units.ts";
+import { defineCommand, optional } from "../language/command.ts";
+import { REGION, regionName } from "../language/kinds.ts";
+import { renderTable, type Style } from "../output/terminal.ts";
+import { sizeText, withoutZeros } from "../output/units.ts";
 
 /** A region, or why there is none. */
 type RegionRow =

@@ -7,7 +7,7 @@ export async function loadRule(name: string): Promise<Rule> {
   return findRule(name);
 }
 
-/** The rule of that name, or all whose names begin so; `reference` means all. @throws {UsageError} if there is none */
+/** The rules of a name or of its beginning, as {@linkcode findRules} tells them. @throws {UsageError} */
 export async function loadRules(name: string): Promise<readonly Rule[]> {
   const { findRules } = await import("./reference.ts");
   return findRules(name);

@@ -1,6 +1,6 @@
 /** Rules of the reference for a terminal. */
-import type { Terminal } from "../terminal.ts";
-import { definitions, WIDEST, wrap } from "../text/wrap.ts";
+import type { Terminal } from "../output/terminal.ts";
+import { definitions, WIDEST, wrap } from "../output/wrap.ts";
 import type { Rule } from "./parse.ts";
 
 /** Least width of a column that is wrapped. */

@@ -150,7 +150,7 @@ export class GroupFile extends OpenFile {
       );
     }
     const fd = new DataView(arg.buffer, arg.byteOffset).getInt32(0, true);
-    const file = this.#kernel.process.file(fd);
+    const file = this.#kernel.current.file(fd);
     if (this.#hasIommu) {
       throw coreError(
         "EINVAL",
@@ -247,7 +247,7 @@ export class GroupFile extends OpenFile {
     }
     if (iommufd === undefined) device.open();
     else device.openThrough(iommufd);
-    return this.#kernel.process.install(new DeviceFile(this.#kernel, device));
+    return this.#kernel.current.install(new DeviceFile(this.#kernel, device));
   }
 
   #ownedByIommufd(): boolean {

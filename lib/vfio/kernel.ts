@@ -1,6 +1,6 @@
 /**
- * The Linux of one guest, as far as VFIO goes: functions found at boot, drivers, device nodes, interrupts, and the
- * one driver process. Facts: vfio.bind.ids and vfio.node.names, zpci.irq.deliver.
+ * The Linux of one guest, as far as VFIO goes: functions found at boot, drivers, device nodes, interrupts, and
+ * processes. Facts: vfio.bind.ids and vfio.node.names, zpci.irq.deliver.
  */
 import type { Processor } from "../zpci/instruction.ts";
 import { isEnabledHandle } from "../zpci/handle.ts";
@@ -89,7 +89,12 @@ export class Kernel implements PartitionKernel {
   readonly options: KernelOptions;
   /** What the release does. */
   readonly rules: ReleaseRules;
+  /** The process of ism's own commands, the only one that the host file holds. */
   readonly process: Process;
+  /** All processes. */
+  readonly processes = new Set<Process>();
+  /** The process whose system call is carried out. */
+  current: Process;
   readonly containers = new Map<number, Container>();
   readonly iommufds = new Map<number, Iommufd>();
   /** When somebody else holds device locks; a host gives all its kernels the same. */
@@ -109,6 +114,8 @@ export class Kernel implements PartitionKernel {
     this.options = options;
     this.rules = rulesOf(options.release);
     this.process = new Process(this, partition.tracer);
+    this.processes.add(this.process);
+    this.current = this.process;
     this.#interruptPage = interruptPage;
     partition.kernel = this;
     partition.setInterruptionControls(SIC.SINGLE, PCI_ISC);
@@ -209,6 +216,11 @@ export class Kernel implements PartitionKernel {
     this.iommufds.delete(iommufd.id);
   }
 
+  /** Open files of all processes; one that several descriptors share comes several times. */
+  *files(): Generator<OpenFile> {
+    for (const process of this.processes) for (const [, file] of process.files()) yield file;
+  }
+
   /** A number for a new kernel object. */
   newId(): number {
     return this.#nextId++;
@@ -295,7 +307,11 @@ export class Kernel implements PartitionKernel {
     zdev.state = entry === undefined ? "reserved" : "standby";
   }
 
+  /** State for the host file. Other processes than ism's own must have ended: they live on nowhere. */
   save(): KernelState {
+    if (this.processes.size > 1) {
+      throw new Error("A kernel with other processes than ism's own cannot be saved");
+    }
     this.#dropUnusedEventFds();
     return {
       zdevs: this.#zdevs.map((zdev) => zdev.save()),

@@ -54,7 +54,7 @@ export const FEATURES: readonly Feature[] = [
           `Descriptor ${fd} is not valid`,
         );
       }
-      if (!(kernel.process.file(fd) instanceof EventFdFile)) {
+      if (!(kernel.current.file(fd) instanceof EventFdFile)) {
         throw coreError(
           "EINVAL",
           "vfio.feature.lowpower",

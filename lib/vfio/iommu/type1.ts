@@ -133,7 +133,7 @@ export function mapDma(
       "the range is in the IOVA_RANGE capability of VFIO_IOMMU_GET_INFO",
     );
   }
-  if (!domain.map(at, Number(vaddr), length, read, write)) {
+  if (!domain.map(at, Number(vaddr), length, read, write, kernel.current.space)) {
     throw coreError(
       "EFAULT",
       "vfio.type1.map",
@@ -179,7 +179,7 @@ function giveAddress(
 
 /** UNMAP_DMA; the caller's size becomes the bytes unmapped. Checks in the order of vfio.type1.unmap. */
 export function unmapDma(
-  { process }: Kernel,
+  { current: process }: Kernel,
   container: Container,
   domain: IommuDomain,
   arg: Uint8Array,
