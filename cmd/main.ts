@@ -1,24 +1,24 @@
 /** The program: from arguments to an exit code. */
 import { MEMORY_HOST } from "../lib/host/file/store.ts";
-import { type Result, takesLines } from "./command.ts";
+import { type Result, takesLines } from "./language/command.ts";
 import { externalCompletions } from "./completion/external.ts";
 import { COMPLETE_CALL } from "./completion/scripts.ts";
 import { COMMANDS } from "./table.ts";
-import { EXIT } from "./failure.ts";
-import { isSameFile, readText } from "./files.ts";
-import { filesOf } from "./kinds.ts";
-import { MAX_SCRIPT_BYTES } from "./limits.ts";
-import { literalWord } from "./options.ts";
-import { bindGlobals, bindValues, type Globals, type Invocation, parseLine } from "./parse.ts";
-import { report } from "./report.ts";
-import { Session } from "./session.ts";
+import { EXIT } from "./output/failure.ts";
+import { isSameFile, readText } from "./run/files.ts";
+import { filesOf } from "./language/kinds.ts";
+import { MAX_SCRIPT_BYTES } from "./language/limits.ts";
+import { literalWord } from "./language/options.ts";
+import { bindGlobals, bindValues, type Globals, type Invocation, parseLine } from "./language/parse.ts";
+import { report } from "./output/report.ts";
+import { Session } from "./run/session.ts";
 import { runShell } from "./shell/shell.ts";
-import { parseScript, runScript, type ScriptLine } from "./script.ts";
-import { ProcessTerminal } from "./terminal.ts";
-import { isTraceFile } from "./trace_file.ts";
-import { safeJson } from "./text/diagnostic.ts";
-import { UsageError } from "./text/usage_error.ts";
-import { helpText, VERSION } from "./help.ts";
+import { parseScript, runScript, type ScriptLine } from "./run/script.ts";
+import { ProcessTerminal } from "./output/terminal.ts";
+import { isTraceFile } from "./output/trace/file.ts";
+import { safeJson } from "./output/diagnostic.ts";
+import { UsageError } from "./language/usage_error.ts";
+import { helpText, VERSION } from "./help/help.ts";
 
 /** Runs `ism` with arguments, on the process's own streams by default. @returns the exit code */
 export async function main(args: readonly string[], terminal = new ProcessTerminal()): Promise<number> {

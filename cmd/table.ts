@@ -1,5 +1,5 @@
 /** All commands. The order within a group is the order of help. */
-import type { AnyCommand } from "./command.ts";
+import type { AnyCommand } from "./language/command.ts";
 import { peek, poke, pread, pwrite, stb, write } from "./commands/access.ts";
 import { config, configDump, configGet, configSet } from "./commands/config.ts";
 import { dmbList, dmbRead, dmbRegister, dmbUnregister, move } from "./commands/dmb.ts";

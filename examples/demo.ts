@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto";
 import { main } from "../cmd/main.ts";
-import { randomBytes } from "../cmd/text/data.ts";
+import { randomBytes } from "../cmd/language/data.ts";
 
 const MIB = 1024 * 1024;
 const directory = Deno.makeTempDirSync({ prefix: "ism-demo-" });

@@ -1,7 +1,7 @@
 /** One test for each row of the table of exit codes. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { describeFailure, EXIT, renderFailure } from "../cmd/failure.ts";
-import { ProcessTerminal } from "../cmd/terminal.ts";
+import { describeFailure, EXIT, renderFailure } from "../cmd/output/failure.ts";
+import { ProcessTerminal } from "../cmd/output/terminal.ts";
 import { assertNoStack, documentsOf, Program } from "./support/program.ts";
 
 const LONG_BLOCK = ["stb", "bar0", "0xff8", "seq:0*9"];

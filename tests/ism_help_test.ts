@@ -1,11 +1,11 @@
 /** Help: there for every command, with examples that are understood and that work on a fresh host. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import type { AnyCommand } from "../cmd/command.ts";
-import { literalWord } from "../cmd/options.ts";
-import { parseLine } from "../cmd/parse.ts";
-import { parseScript } from "../cmd/script.ts";
+import type { AnyCommand } from "../cmd/language/command.ts";
+import { literalWord } from "../cmd/language/options.ts";
+import { parseLine } from "../cmd/language/parse.ts";
+import { parseScript } from "../cmd/run/script.ts";
 import { COMMANDS } from "../cmd/table.ts";
-import { splitWords } from "../cmd/text/words.ts";
+import { splitWords } from "../cmd/language/words.ts";
 import { inParallel, Program } from "./support/program.ts";
 import { NO_TERMINAL, plain, TerminalRun } from "./support/terminal.ts";
 

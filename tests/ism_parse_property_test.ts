@@ -1,13 +1,13 @@
 /** No line, however wild, makes the parser throw anything but a usage error. */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { type AnyCommand, isFlag, optionName, type Parameter } from "../cmd/command.ts";
-import { GLOBAL_OPTIONS } from "../cmd/globals.ts";
-import { literalWord } from "../cmd/options.ts";
-import { bindGlobals, bindValues, type Invocation, parseLine } from "../cmd/parse.ts";
-import { parseScript } from "../cmd/script.ts";
+import { type AnyCommand, isFlag, optionName, type Parameter } from "../cmd/language/command.ts";
+import { GLOBAL_OPTIONS } from "../cmd/language/globals.ts";
+import { literalWord } from "../cmd/language/options.ts";
+import { bindGlobals, bindValues, type Invocation, parseLine } from "../cmd/language/parse.ts";
+import { parseScript } from "../cmd/run/script.ts";
 import { COMMANDS } from "../cmd/table.ts";
-import { UsageError } from "../cmd/text/usage_error.ts";
+import { UsageError } from "../cmd/language/usage_error.ts";
 
 const SEED = 20_260_101;
 const ALL: readonly AnyCommand[] = [...COMMANDS.values()];

@@ -1,6 +1,6 @@
 /** `send` and `recv` as two processes on one host file. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { randomBytes } from "../cmd/text/data.ts";
+import { randomBytes } from "../cmd/language/data.ts";
 import { documentsOf, Program, sha256 } from "./support/program.ts";
 
 Deno.test("ism recv gets what ism send sends in another process, whoever starts first", async () => {

@@ -3,7 +3,7 @@
  * `deno task soak`.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import * as LIMITS from "../cmd/limits.ts";
+import * as LIMITS from "../cmd/language/limits.ts";
 import { MAX_EXPORT_PAGES } from "../lib/host/file/export.ts";
 import { HostStore } from "../lib/host/file/store.ts";
 import { assertNoStack, documentsOf, inParallel, type Outcome, Program } from "./support/program.ts";

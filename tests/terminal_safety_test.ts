@@ -3,8 +3,8 @@
  * JSON for any bytes.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { escapeText, safeJson } from "../cmd/text/diagnostic.ts";
-import { ProcessTerminal } from "../cmd/terminal.ts";
+import { escapeText, safeJson } from "../cmd/output/diagnostic.ts";
+import { ProcessTerminal } from "../cmd/output/terminal.ts";
 import { assertNoStack, documentsOf, inParallel, type Outcome, Program } from "./support/program.ts";
 
 /** What a terminal would obey: clearing the screen, a title, a bell, going back, C1, another direction of writing. */

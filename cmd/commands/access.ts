@@ -3,11 +3,11 @@ import { hex } from "../../lib/base/hex.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { PAGE_SIZE } from "../../lib/zpci/storage.ts";
 import { REGION as REGION_INDEX } from "../../lib/vfio/uapi.ts";
-import { argument, defaulted, defineCommand, optional, required } from "../command.ts";
-import { bigNumber, choice, COUNT, DATA, OFFSET, REGION } from "../kinds.ts";
-import { readShown } from "../transfer_buffer.ts";
-import { type ByteOrder, hexdump, wordDump, type WordWidth } from "../text/hexdump.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { argument, defaulted, defineCommand, optional, required } from "../language/command.ts";
+import { bigNumber, choice, COUNT, DATA, OFFSET, REGION } from "../language/kinds.ts";
+import { readShown } from "../run/transfer_buffer.ts";
+import { type ByteOrder, hexdump, wordDump, type WordWidth } from "../output/hexdump.ts";
+import { UsageError } from "../language/usage_error.ts";
 
 const WIDTH = choice("WIDTH", ["1", "2", "4", "8"]);
 const ENDIAN = choice("ENDIAN", ["big", "little"]);

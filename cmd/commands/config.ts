@@ -8,14 +8,14 @@ import {
   listRegisters,
 } from "../../lib/vfio/config/registers.ts";
 import { REGION } from "../../lib/vfio/uapi.ts";
-import { defaulted, defineCommand, rest } from "../command.ts";
-import { choice, text } from "../kinds.ts";
-import { renderTable, type Style } from "../terminal.ts";
-import { hexdump } from "../text/hexdump.ts";
-import { quoteText } from "../text/diagnostic.ts";
-import { nearest } from "../text/nearest.ts";
-import { parseBigNumber } from "../text/number.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { defaulted, defineCommand, rest } from "../language/command.ts";
+import { choice, text } from "../language/kinds.ts";
+import { renderTable, type Style } from "../output/terminal.ts";
+import { hexdump } from "../output/hexdump.ts";
+import { quoteText } from "../output/diagnostic.ts";
+import { nearest } from "../language/nearest.ts";
+import { parseBigNumber } from "../language/number.ts";
+import { UsageError } from "../language/usage_error.ts";
 
 const CAPABILITY_POINTER = 0x34;
 const FIRST_CAPABILITY = 0x40;

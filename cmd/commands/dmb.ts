@@ -3,12 +3,12 @@ import { hex } from "../../lib/base/hex.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { DATA_OFFSET } from "../../lib/ism/protocol.ts";
 import type { DriverDmb } from "../../lib/ism/driver/driver.ts";
-import { argument, defaulted, defineCommand, flag, optional, required } from "../command.ts";
-import { DATA, GID, number, SIZE, TOKEN } from "../kinds.ts";
-import { renderTable } from "../terminal.ts";
-import { hexdump } from "../text/hexdump.ts";
+import { argument, defaulted, defineCommand, flag, optional, required } from "../language/command.ts";
+import { DATA, GID, number, SIZE, TOKEN } from "../language/kinds.ts";
+import { renderTable } from "../output/terminal.ts";
+import { hexdump } from "../output/hexdump.ts";
 import { DriverError } from "../../lib/ism/driver/descriptor.ts";
-import { sizeText } from "../units.ts";
+import { sizeText } from "../output/units.ts";
 
 function describe({ token, index, iova, size, rgid }: DriverDmb) {
   return { token: hex(token), index, iova: hex(iova), size, rgid };

@@ -3,12 +3,20 @@ import { hex } from "../../lib/base/hex.ts";
 import type { InterruptWalk } from "../../lib/ism/driver/driver.ts";
 import type { DriverEvent } from "../../lib/ism/driver/signals.ts";
 import { EVENT_CODE, EVENT_TYPE } from "../../lib/ism/protocol.ts";
-import { argument, type Context, defaulted, defineCommand, flag, optional, required } from "../command.ts";
+import {
+  argument,
+  type Context,
+  defaulted,
+  defineCommand,
+  flag,
+  optional,
+  required,
+} from "../language/command.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
-import { bigNumber, choice, GID, number, SECONDS } from "../kinds.ts";
-import { renderTable, type Style } from "../terminal.ts";
-import { type Timer, waitFor } from "../waiting.ts";
-import { plural } from "../units.ts";
+import { bigNumber, choice, GID, number, SECONDS } from "../language/kinds.ts";
+import { renderTable, type Style } from "../output/terminal.ts";
+import { type Timer, waitFor } from "../run/waiting.ts";
+import { plural } from "../output/units.ts";
 
 /** What the codes of buffer and device events mean (zPCI sheet 9.3). */
 const CODE_NAMES: Readonly<Record<number, string>> = {

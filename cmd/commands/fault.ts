@@ -9,13 +9,13 @@ import {
   type FaultOp,
 } from "../../lib/zpci/faults.ts";
 import type { ProgramExceptionName } from "../../lib/zpci/answer.ts";
-import { argument, defaulted, defineCommand, flag, type Kind, optional } from "../command.ts";
-import { choice, number } from "../kinds.ts";
-import { MAX_FAULTS } from "../limits.ts";
-import { renderTable } from "../terminal.ts";
-import { quoteText } from "../text/diagnostic.ts";
-import { parseNumber } from "../text/number.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { argument, defaulted, defineCommand, flag, type Kind, optional } from "../language/command.ts";
+import { choice, number } from "../language/kinds.ts";
+import { MAX_FAULTS } from "../language/limits.ts";
+import { renderTable } from "../output/terminal.ts";
+import { quoteText } from "../output/diagnostic.ts";
+import { parseNumber } from "../language/number.ts";
+import { UsageError } from "../language/usage_error.ts";
 
 const FORMS = "busy:COUNT, cc1:STATUS, cc3, exception:NAME, event:PEC, flip:BIT or lock:COUNT";
 

@@ -3,14 +3,14 @@ import { hex } from "../../lib/base/hex.ts";
 import { DeviceFile } from "../../lib/vfio/device_file.ts";
 import { EventFdFile } from "../../lib/vfio/process/eventfd.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
-import { argument, defaulted, defineCommand, type Kind, optional, rest } from "../command.ts";
-import { DESCRIPTOR, DESCRIPTOR_KINDS, type DescriptorName, findDescriptor } from "../descriptors.ts";
-import { bigNumber, choice, COUNT, DATA, text } from "../kinds.ts";
-import { renderTable } from "../terminal.ts";
-import { readShown } from "../transfer_buffer.ts";
-import { checkShown } from "../limits.ts";
-import { hexdump } from "../text/hexdump.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { argument, defaulted, defineCommand, type Kind, optional, rest } from "../language/command.ts";
+import { DESCRIPTOR, DESCRIPTOR_KINDS, type DescriptorName, findDescriptor } from "../run/descriptors.ts";
+import { bigNumber, choice, COUNT, DATA, text } from "../language/kinds.ts";
+import { renderTable } from "../output/terminal.ts";
+import { readShown } from "../run/transfer_buffer.ts";
+import { checkShown } from "../language/limits.ts";
+import { hexdump } from "../output/hexdump.ts";
+import { UsageError } from "../language/usage_error.ts";
 
 const FD = argument(DESCRIPTOR, "descriptor: its number, or what it is of, as fd list shows it");
 const AT = optional(

@@ -1,8 +1,10 @@
-import { argument, defineCommand, optional } from "../command.ts";
+import { RELEASES } from "../../lib/vfio/release.ts";
+import { argument, defineCommand, optional } from "../language/command.ts";
 import { completionScript, SHELLS } from "../completion/scripts.ts";
-import { helpText, isCommandWord, VERSION } from "../help.ts";
-import { choice, text } from "../kinds.ts";
-import { manualPage } from "../manual.ts";
+import { helpText, isCommandWord, VERSION } from "../help/help.ts";
+import { choice, text } from "../language/kinds.ts";
+import { manualPage } from "../help/manual.ts";
+import { loadRules } from "../reference/load.ts";
 import type { Rule } from "../reference/parse.ts";
 import { renderRule, renderRules } from "../reference/render.ts";
 
@@ -25,9 +27,8 @@ vfio.setirqs or recovery, lists the rules below it; "reference" lists all of the
   examples: ["help", "help stb", "help vfio.write.boundary", "help vfio.setirqs"],
   async run({ terminal }, { command, subcommand }): Promise<Help> {
     if (command !== undefined && subcommand === undefined && !isCommandWord(command)) {
-      const { findRules } = await import("../reference/reference.ts");
-      const rules = findRules(command);
-      return rules.length === 1 ? { ...rules[0]! } : { rules };
+      const rules = await loadRules(command);
+      if (rules.length > 0) return rules.length === 1 ? { ...rules[0]! } : { rules };
     }
     const name = subcommand === undefined ? command : `${command} ${subcommand}`;
     return { text: helpText(name, terminal) };
@@ -79,6 +80,7 @@ export const version = defineCommand({
     deno: Deno.version.deno,
     v8: Deno.version.v8,
     typescript: Deno.version.typescript,
+    kernel_releases: RELEASES,
   }),
   text: ({ version, deno }) => `ism ${version} (Deno ${deno})`,
 });

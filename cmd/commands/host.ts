@@ -3,14 +3,15 @@ import { type ExportedHost, ExportError, exportHost } from "../../lib/host/file/
 import type { Host } from "../../lib/host/host.ts";
 import { FORMAT } from "../../lib/host/state/migrations.ts";
 import { HostStore } from "../../lib/host/file/store.ts";
+import { RELEASES } from "../../lib/vfio/release.ts";
 import { defaultTopology, parseTopology, type Topology, TopologyError } from "../../lib/host/topology.ts";
-import { damagedHost, hostFaults } from "../damage.ts";
-import { argument, defineCommand, flag, optional } from "../command.ts";
-import { checkOutput, createParent, readText, writeText } from "../files.ts";
-import { FILE, number } from "../kinds.ts";
-import { MAX_DOCUMENT_BYTES } from "../limits.ts";
-import { escapeText, quoteText } from "../text/diagnostic.ts";
-import { FileError, UsageError } from "../text/usage_error.ts";
+import { damagedHost, hostFaults } from "../run/damage.ts";
+import { argument, defineCommand, flag, optional } from "../language/command.ts";
+import { checkOutput, createParent, readText, writeText } from "../run/files.ts";
+import { choice, FILE, number } from "../language/kinds.ts";
+import { MAX_DOCUMENT_BYTES } from "../language/limits.ts";
+import { escapeText, quoteText } from "../output/diagnostic.ts";
+import { FileError, UsageError } from "../language/usage_error.ts";
 
 /** Reads a JSON document. @throws {FileError} if it cannot be read or is no JSON */
 function readJson(path: string): unknown {
@@ -51,17 +52,22 @@ export const hostCreate = defineCommand({
     from: optional(FILE, "topology as JSON; see docs/topology.md"),
     functions: optional(number("N", { min: 1, max: 64 }), "so many functions, dealt out to two guests"),
     seed: optional(number("SEED"), "seed of GIDs and tokens"),
+    release: optional(choice("RELEASE", RELEASES), "release of the guests' kernels"),
     force: flag("replace an existing host file"),
   },
   access: "file",
-  examples: ["host create --force"],
-  run({ hostPath, isDefaultHost, dryRun }, { from, functions, seed, force }) {
+  examples: ["host create --force", "host create --force --release 7.1"],
+  run({ hostPath, isDefaultHost, dryRun }, { from, functions, seed, release, force }) {
     if (from !== undefined && functions !== undefined) {
       throw new UsageError("--from and --functions exclude each other", { token: "--functions" });
     }
     const spread = functions === undefined ? defaultTopology() : spreadFunctions(functions);
     const base = from === undefined ? spread : readTopology(from);
-    const topology = seed === undefined ? base : parseTopology({ ...base, seed });
+    const topology = parseTopology({
+      ...base,
+      ...(seed === undefined ? {} : { seed }),
+      ...(release === undefined ? {} : { kernel: { ...base.kernel, release } }),
+    });
     if (!dryRun && isDefaultHost) createParent(hostPath);
     if (!dryRun) HostStore.create(hostPath, topology, { force }).close();
     return {

@@ -4,10 +4,10 @@ import type { HostFunction } from "../../lib/host/host.ts";
 import type { DeviceInfo } from "../../lib/ism/driver/descriptor.ts";
 import { DEVICE_FLAGS, IRQ_FLAGS, REGION_FLAGS } from "../../lib/vfio/uapi.ts";
 import { ErrnoError, type ErrnoName } from "../../lib/vfio/errno.ts";
-import { defineCommand, optional } from "../command.ts";
-import { REGION, regionName } from "../kinds.ts";
-import { renderTable, type Style } from "../terminal.ts";
-import { sizeText, withoutZeros } from "../units.ts";
+import { defineCommand, optional } from "../language/command.ts";
+import { REGION, regionName } from "../language/kinds.ts";
+import { renderTable, type Style } from "../output/terminal.ts";
+import { sizeText, withoutZeros } from "../output/units.ts";
 
 /** A region, or why there is none. */
 type RegionRow =
@@ -41,10 +41,11 @@ function flagNames(flags: number, names: Readonly<Record<string, number>>): stri
 function capabilities({ base, group, utilityString, pfip }: DeviceInfo) {
   const list: Record<string, unknown>[] = [];
   if (base !== undefined) {
-    const { startDma, endDma, pchid, vfn, fmbLength, pft, gid, fh } = base;
+    const { version, startDma, endDma, pchid, vfn, fmbLength, pft, gid, fh, ccdfErrLength } = base;
     list.push({
       id: 1,
       name: "ZPCI_BASE",
+      version,
       start_dma: hex(startDma),
       end_dma: hex(endDma),
       pchid: hex(pchid),
@@ -53,6 +54,7 @@ function capabilities({ base, group, utilityString, pfip }: DeviceInfo) {
       pft,
       gid: hex(gid),
       fh: hex(fh, 8),
+      ...(version >= 3 ? { ccdf_err_length: ccdfErrLength } : {}),
     });
   }
   if (group !== undefined) {
@@ -102,6 +104,7 @@ function describeDevice(target: HostFunction) {
   });
   return {
     address: target.zdev.name,
+    kernel: target.guest.kernel.rules.release,
     flags: device.flags,
     regions,
     irqs,
@@ -119,10 +122,10 @@ function regionCells(row: RegionRow): string[] {
 }
 
 function deviceText(
-  { address, flags, regions, irqs, capabilities }: ReturnType<typeof describeDevice>,
+  { address, kernel, flags, regions, irqs, capabilities }: ReturnType<typeof describeDevice>,
   style: Style,
 ) {
-  let text = `${style.bold(address)}  flags: ${flagNames(flags, DEVICE_FLAGS)}\n\n`;
+  let text = `${style.bold(address)}  Linux ${kernel}  flags: ${flagNames(flags, DEVICE_FLAGS)}\n\n`;
   text += renderTable([["REGION", "OFFSET", "SIZE", "FLAGS"], ...regions.map(regionCells)], style) + "\n";
   const irqRows = irqs.map(({ name, count, flags, error }) => [
     name,
@@ -134,7 +137,7 @@ function deviceText(
     text += `\n${style.bold(`${name} (${id})`)}\n`;
     for (const [field, value] of Object.entries(fields)) {
       const shown = field === "util_str" ? withoutZeros(String(value)) : String(value);
-      text += `  ${field.padEnd(10)} ${shown}\n`;
+      text += `  ${field.padEnd(15)} ${shown}\n`;
     }
   }
   return text;

@@ -3,17 +3,17 @@ import { snakeCase } from "../../lib/base/names.ts";
 import type { FileKind, IoctlArg } from "../../lib/vfio/process/file.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
 import { type AnyStruct, findIoctl, ioctlNames, type KnownIoctl } from "../../lib/vfio/process/strace.ts";
-import { argument, type Context, defineCommand, optional, rest } from "../command.ts";
-import { DESCRIPTOR, DESCRIPTOR_KINDS, findDescriptor } from "../descriptors.ts";
-import { number, text } from "../kinds.ts";
-import { checkShown } from "../limits.ts";
-import { structFields } from "../struct_fields.ts";
-import { hexdump } from "../text/hexdump.ts";
-import { isData, parseData } from "../text/data.ts";
-import { quoteText } from "../text/diagnostic.ts";
-import { nearest } from "../text/nearest.ts";
-import { parseBigNumber, parseNumber } from "../text/number.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { argument, type Context, defineCommand, optional, rest } from "../language/command.ts";
+import { DESCRIPTOR, DESCRIPTOR_KINDS, findDescriptor } from "../run/descriptors.ts";
+import { number, text } from "../language/kinds.ts";
+import { checkShown } from "../language/limits.ts";
+import { structFields } from "../language/struct_fields.ts";
+import { hexdump } from "../output/hexdump.ts";
+import { isData, parseData } from "../language/data.ts";
+import { quoteText } from "../output/diagnostic.ts";
+import { nearest } from "../language/nearest.ts";
+import { parseBigNumber, parseNumber } from "../language/number.ts";
+import { UsageError } from "../language/usage_error.ts";
 
 /** Names of a struct's fields as the headers spell them, each with the codec's own. */
 function fieldNames(struct: AnyStruct): Map<string, string> {

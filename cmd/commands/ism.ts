@@ -2,12 +2,12 @@
 import { hex } from "../../lib/base/hex.ts";
 import { commandName, COMMANDS as LAYOUTS } from "../../lib/ism/protocol.ts";
 import { CommandError } from "../../lib/ism/driver/command_channel.ts";
-import { argument, defineCommand, optional } from "../command.ts";
-import { DATA, GID, number } from "../kinds.ts";
-import { hexdump } from "../text/hexdump.ts";
-import { quoteText } from "../text/diagnostic.ts";
-import { parseNumber } from "../text/number.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { argument, defineCommand, optional } from "../language/command.ts";
+import { DATA, GID, number } from "../language/kinds.ts";
+import { hexdump } from "../output/hexdump.ts";
+import { quoteText } from "../output/diagnostic.ts";
+import { parseNumber } from "../language/number.ts";
+import { UsageError } from "../language/usage_error.ts";
 
 /** A command by number or by name. */
 const CODE = {

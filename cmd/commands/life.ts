@@ -3,12 +3,12 @@ import { hex } from "../../lib/base/hex.ts";
 import { DRIVERS } from "../../lib/vfio/binding.ts";
 import { DEVICE_IOCTL, FEATURE, FEATURE_FLAGS } from "../../lib/vfio/uapi.ts";
 import { DriverError, WAYS_IN } from "../../lib/ism/driver/descriptor.ts";
-import { argument, defaulted, defineCommand, flag, optional, required } from "../command.ts";
-import { choice, DATA, number, SIZE } from "../kinds.ts";
-import { checkShown } from "../limits.ts";
-import { renderTable } from "../terminal.ts";
-import { hexdump } from "../text/hexdump.ts";
-import { sizeText } from "../units.ts";
+import { argument, defaulted, defineCommand, flag, optional, required } from "../language/command.ts";
+import { choice, DATA, number, SIZE } from "../language/kinds.ts";
+import { checkShown } from "../language/limits.ts";
+import { renderTable } from "../output/terminal.ts";
+import { hexdump } from "../output/hexdump.ts";
+import { sizeText } from "../output/units.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 
 const IOVA = number("IOVA");

@@ -1,6 +1,6 @@
 import { hex } from "../../lib/base/hex.ts";
-import { defineCommand } from "../command.ts";
-import { renderTable } from "../terminal.ts";
+import { defineCommand } from "../language/command.ts";
+import { renderTable } from "../output/terminal.ts";
 
 export const list = defineCommand({
   name: "list",

@@ -1,11 +1,11 @@
 /** The receiving half of a send, as a process of its own. */
 import { DriverError } from "../../lib/ism/driver/descriptor.ts";
 import { StreamReader } from "../../lib/ism/driver/stream.ts";
-import { type Context, defaulted, defineCommand, optional } from "../command.ts";
-import { FILE, SECONDS } from "../kinds.ts";
-import { DMB_SIZE, progressBar, secondsSince, Sink } from "../transfer.ts";
-import { roundSize } from "../units.ts";
-import { waitFor } from "../waiting.ts";
+import { type Context, defaulted, defineCommand, optional } from "../language/command.ts";
+import { FILE, SECONDS } from "../language/kinds.ts";
+import { DMB_SIZE, progressBar, secondsSince, Sink } from "../run/transfer.ts";
+import { roundSize } from "../output/units.ts";
+import { waitFor } from "../run/waiting.ts";
 
 /** Offers the function to a writer; what an earlier recv left behind that was killed is cleared away. */
 function offer(context: Context, size: number): void {

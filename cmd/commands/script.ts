@@ -1,10 +1,10 @@
 /** What makes lines a script. `run` is performed by main.ts, the prefixes by session.ts; here is what they look like. */
-import { argument, defineCommand, type Kind } from "../command.ts";
-import { EXPECTATION } from "../expectation.ts";
-import { FILE, number } from "../kinds.ts";
-import { MAX_REPEATS } from "../limits.ts";
-import { quoteText } from "../text/diagnostic.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { argument, defineCommand, type Kind } from "../language/command.ts";
+import { EXPECTATION } from "../run/expectation.ts";
+import { FILE, number } from "../language/kinds.ts";
+import { MAX_REPEATS } from "../language/limits.ts";
+import { quoteText } from "../output/diagnostic.ts";
+import { UsageError } from "../language/usage_error.ts";
 
 const NAME: Kind<string> = {
   placeholder: "NAME",

@@ -2,15 +2,15 @@
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import { DriverError } from "../../lib/ism/driver/descriptor.ts";
 import { connect, CURSOR_DMB_BYTES, type Stream, StreamWriter } from "../../lib/ism/driver/stream.ts";
-import { findDevice } from "../device.ts";
-import { argument, type Context, defaulted, defineCommand, optional } from "../command.ts";
-import { isSameFile, refuseStdin } from "../files.ts";
-import { DEVICE, FILE, SECONDS } from "../kinds.ts";
-import { quoteText } from "../text/diagnostic.ts";
-import { FileError, UsageError } from "../text/usage_error.ts";
-import { DMB_SIZE, progressBar, secondsSince, Sink, Source } from "../transfer.ts";
-import { plural, roundSize } from "../units.ts";
-import { waitFor } from "../waiting.ts";
+import { findDevice } from "../run/device.ts";
+import { argument, type Context, defaulted, defineCommand, optional } from "../language/command.ts";
+import { isSameFile, refuseStdin } from "../run/files.ts";
+import { DEVICE, FILE, SECONDS } from "../language/kinds.ts";
+import { quoteText } from "../output/diagnostic.ts";
+import { FileError, UsageError } from "../language/usage_error.ts";
+import { DMB_SIZE, progressBar, secondsSince, Sink, Source } from "../run/transfer.ts";
+import { plural, roundSize } from "../output/units.ts";
+import { waitFor } from "../run/waiting.ts";
 
 /** How long a peer in another process may be silent. */
 const PATIENCE_MS = 10_000;

@@ -1,6 +1,6 @@
 /** Simulated time. */
-import { argument, defineCommand } from "../command.ts";
-import { SECONDS } from "../kinds.ts";
+import { argument, defineCommand } from "../language/command.ts";
+import { SECONDS } from "../language/kinds.ts";
 
 const MICROSECONDS = 1_000_000;
 

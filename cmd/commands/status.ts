@@ -1,8 +1,8 @@
 import { hex } from "../../lib/base/hex.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { SBA } from "../../lib/ism/protocol.ts";
-import { defineCommand } from "../command.ts";
-import { sizeText } from "../units.ts";
+import { defineCommand } from "../language/command.ts";
+import { sizeText } from "../output/units.ts";
 
 /** Looks without touching: no system call, no instruction. */
 function describe({ guest, fn, adapter, driver, zdev }: HostFunction) {

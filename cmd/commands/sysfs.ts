@@ -1,11 +1,11 @@
 /** The function's directory in sysfs: where a driver finds its IOMMU group, its character device and its ids. */
 import { noEntry } from "../../lib/vfio/process/nodes.ts";
 import { functionDirectory } from "../../lib/vfio/process/sysfs.ts";
-import { defineCommand, optional } from "../command.ts";
-import { text } from "../kinds.ts";
-import { escapeText } from "../text/diagnostic.ts";
-import { nearest } from "../text/nearest.ts";
-import { withoutZeros } from "../units.ts";
+import { defineCommand, optional } from "../language/command.ts";
+import { text } from "../language/kinds.ts";
+import { escapeText } from "../output/diagnostic.ts";
+import { nearest } from "../language/nearest.ts";
+import { withoutZeros } from "../output/units.ts";
 
 export const sysfs = defineCommand({
   name: "sysfs",

@@ -16,11 +16,11 @@ import {
   sclp,
   SCLP_RESPONSE,
 } from "../../lib/zpci/service_processor.ts";
-import { argument, defineCommand, flag, optional } from "../command.ts";
-import { choice, DATA, number } from "../kinds.ts";
-import { structFields } from "../struct_fields.ts";
-import type { DataSource } from "../text/data.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { argument, defineCommand, flag, optional } from "../language/command.ts";
+import { choice, DATA, number } from "../language/kinds.ts";
+import { structFields } from "../language/struct_fields.ts";
+import type { DataSource } from "../language/data.ts";
+import { UsageError } from "../language/usage_error.ts";
 import { issue } from "./zpci_controls.ts";
 
 type AnyStruct = Struct<Record<string, FieldRow>>;

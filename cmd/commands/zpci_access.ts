@@ -2,9 +2,9 @@
 import { hex } from "../../lib/base/hex.ts";
 import { CC, statusText } from "../../lib/zpci/answer.ts";
 import { PAGE_SIZE } from "../../lib/zpci/storage.ts";
-import { argument, defaulted, defineCommand } from "../command.ts";
-import { DATA, number } from "../kinds.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { argument, defaulted, defineCommand } from "../language/command.ts";
+import { DATA, number } from "../language/kinds.ts";
+import { UsageError } from "../language/usage_error.ts";
 import { HANDLE, issue } from "./zpci_controls.ts";
 
 /** Width of a general register. Bytes. */

@@ -5,12 +5,12 @@ import type { HostFunction } from "../../lib/host/host.ts";
 import { CC, MachineError, mpcifcStatusText, ProgramException, statusText } from "../../lib/zpci/answer.ts";
 import { FIB, FUNCTION_CONTROLS, unpackInterrupts } from "../../lib/zpci/fib.ts";
 import { MPCIFC, mpcifc, rpcit, stpcifc } from "../../lib/zpci/mpcifc.ts";
-import { argument, defaulted, defineCommand, optional } from "../command.ts";
-import { DATA, number } from "../kinds.ts";
-import { structFields } from "../struct_fields.ts";
-import { quoteText } from "../text/diagnostic.ts";
-import { parseNumber } from "../text/number.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { argument, defaulted, defineCommand, optional } from "../language/command.ts";
+import { DATA, number } from "../language/kinds.ts";
+import { structFields } from "../language/struct_fields.ts";
+import { quoteText } from "../output/diagnostic.ts";
+import { parseNumber } from "../language/number.ts";
+import { UsageError } from "../language/usage_error.ts";
 
 /** Names of the bits of the function-controls byte (zPCI sheet 1.5), in the order of the bits. */
 const CONTROL_NAMES = [

@@ -3,10 +3,10 @@
  * Everything comes from the command table.
  */
 import { RULE_NAMES } from "../../lib/base/rule_names.ts";
-import { type AnyCommand, isFlag, type Kind, optionName, type Parameter } from "../command.ts";
-import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "../globals.ts";
-import { isOption, type OptionSpecs } from "../options.ts";
-import { splitWords, type Word } from "../text/words.ts";
+import { type AnyCommand, isFlag, type Kind, optionName, type Parameter } from "../language/command.ts";
+import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "../language/globals.ts";
+import { isOption, type OptionSpecs } from "../language/options.ts";
+import { splitWords, type Word } from "../language/words.ts";
 
 /** A word that can stand at the end of the line. */
 export interface Candidate {

@@ -1,8 +1,7 @@
 /** The rules of the reference by name. Importing this loads all texts. */
-import { nearest } from "../text/nearest.ts";
-import { quoteText } from "../text/diagnostic.ts";
-import { COMMANDS } from "../table.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { nearest } from "../language/nearest.ts";
+import { quoteText } from "../output/diagnostic.ts";
+import { UsageError } from "../language/usage_error.ts";
 import { PAGES } from "./pages.ts";
 import { parsePage, type Rule } from "./parse.ts";
 
@@ -18,22 +17,24 @@ export function findRule(name: string): Rule {
   throw unknown(name);
 }
 
-/** The rule of that name, or all whose names begin so; `reference` means all. @throws {UsageError} if there is none */
+/**
+ * The rule of that name, or all whose names begin so; `reference` means all. None for a word that is no name at all.
+ *
+ * @throws {UsageError} for a name that leads nowhere
+ */
 export function findRules(name: string): readonly Rule[] {
   if (name === "reference") return RULES;
   const rule = BY_NAME.get(name);
   if (rule !== undefined) return [rule];
   const below = RULES.filter((each) => each.rule.startsWith(`${name}.`));
-  const begun = below.length > 0 ? below : RULES.filter((each) => each.rule.startsWith(name));
+  if (below.length > 0 || !name.includes(".")) return below;
+  const begun = RULES.filter((each) => each.rule.startsWith(name));
   if (begun.length > 0) return begun;
   throw unknown(name);
 }
 
 function unknown(name: string): UsageError {
-  const near = nearest(name, [...BY_NAME.keys(), ...COMMANDS.keys()]);
-  const what = name.includes(".") ? "a rule of the reference" : "a command";
-  const hint = near === undefined
-    ? 'see "ism help" and "ism help reference"'
-    : `did you mean "help ${near}"?`;
-  return new UsageError(`${quoteText(name)} is not ${what}`, { token: name, hint });
+  const near = nearest(name, [...BY_NAME.keys()]);
+  const hint = near === undefined ? 'see "ism help reference"' : `did you mean "help ${near}"?`;
+  return new UsageError(`${quoteText(name)} is not a rule of the reference`, { token: name, hint });
 }

@@ -1,6 +1,6 @@
 /** Rules of the reference for a terminal. */
-import type { Terminal } from "../terminal.ts";
-import { definitions, WIDEST, wrap } from "../text/wrap.ts";
+import type { Terminal } from "../output/terminal.ts";
+import { definitions, WIDEST, wrap } from "../output/wrap.ts";
 import type { Rule } from "./parse.ts";
 
 /** Least width of a column that is wrapped. */
@@ -14,7 +14,15 @@ export function renderRule(rule: Rule, { style, columns }: Terminal): string {
     ["release", rule.release ?? "no difference between 7.1 and 7.3"] as const,
     ["assumed", rule.assumed ?? "nothing"] as const,
   ].map(([name, value]) => [`${name}:`, plain(value)] as const);
-  return `${style.bold(rule.rule)}\n\n${renderText(rule.text, columns)}\n${definitions(facts, columns)}`;
+  return `${renderText(rule, { style, columns })}\n${definitions(facts, columns)}`;
+}
+
+/** A rule's name and what it says. */
+export function renderText(
+  { rule, text }: Rule,
+  { style, columns }: Pick<Terminal, "style" | "columns">,
+): string {
+  return `${style.bold(rule)}\n\n${markdownText(text, columns)}`;
 }
 
 /** Rules as a list: names and how their texts begin. */
@@ -47,7 +55,7 @@ function shorten(text: string, width: number): string {
 }
 
 /** Markdown of a rule as text, indented by two. */
-export function renderText(markdown: string, columns: number): string {
+function markdownText(markdown: string, columns: number): string {
   const width = Math.min(columns, WIDEST) - 2;
   const blocks = markdown.split(/\n{2,}/).map((block) => {
     if (block.startsWith("|")) return table(block.split("\n"), width);

@@ -1,6 +1,6 @@
 /** The lines that were typed, kept in a file from one shell to the next. */
-import { createParent } from "../files.ts";
-import { escapeText } from "../text/diagnostic.ts";
+import { createParent } from "../run/files.ts";
+import { escapeText } from "../output/diagnostic.ts";
 
 /** Most lines that are kept. */
 export const HISTORY_LINES = 1000;

@@ -1,7 +1,7 @@
 /** Where the lines of a shell come from, and lines that come through a pipe. */
-import { fileError } from "../files.ts";
-import { MAX_LINE_LENGTH } from "../limits.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { fileError } from "../run/files.ts";
+import { MAX_LINE_LENGTH } from "../language/limits.ts";
+import { UsageError } from "../language/usage_error.ts";
 
 /** What comes instead of a line. */
 export type NoLine = "end" | "dropped";

@@ -1,6 +1,6 @@
 /** Lines of a pipe, however they are cut into pieces. */
 import { assertEquals, assertRejects } from "@std/assert";
-import { UsageError } from "../text/usage_error.ts";
+import { UsageError } from "../language/usage_error.ts";
 import { PipedLines } from "./lines.ts";
 
 /** An input that yields these pieces, one at each read. */

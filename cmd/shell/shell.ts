@@ -1,18 +1,18 @@
 /** `ism shell`: lines one after the other, each a transaction of its own. */
 import { MEMORY_HOST } from "../../lib/host/file/store.ts";
-import { canStandInLine, type Result } from "../command.ts";
+import { canStandInLine, type Result } from "../language/command.ts";
 import { completeLine } from "../completion/engine.ts";
 import { deviceWords, filesIn } from "../completion/world.ts";
-import { EXIT } from "../failure.ts";
-import { literalWord } from "../options.ts";
-import type { Invocation } from "../parse.ts";
-import { report } from "../report.ts";
-import { parseScript } from "../script.ts";
-import type { Session } from "../session.ts";
+import { EXIT } from "../output/failure.ts";
+import { literalWord } from "../language/options.ts";
+import type { Invocation } from "../language/parse.ts";
+import { report } from "../output/report.ts";
+import { parseScript } from "../run/script.ts";
+import type { Session } from "../run/session.ts";
 import { COMMANDS } from "../table.ts";
-import { PlacedError } from "../text/diagnostic.ts";
-import { splitLines, splitWords } from "../text/words.ts";
-import { UsageError } from "../text/usage_error.ts";
+import { PlacedError } from "../output/diagnostic.ts";
+import { splitLines, splitWords } from "../language/words.ts";
+import { UsageError } from "../language/usage_error.ts";
 import { LineEditor } from "./editor.ts";
 import { History } from "./history.ts";
 import { type LineSource, PipedLines } from "./lines.ts";

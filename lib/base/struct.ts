@@ -23,12 +23,22 @@ type FieldValue<Row> = Row extends readonly [number, "bytes", number] ? Uint8Arr
 /** The decoded form of a table. */
 export type StructValue<Fields> = { -readonly [Name in keyof Fields]: FieldValue<Fields[Name]> };
 
+/** One number of a struct, for code that runs too often for objects. */
+export interface NumberField {
+  /** Reads the field of the struct at `at`, all of which must lie in `bytes`. */
+  get(bytes: Uint8Array, at: number): number;
+  /** Writes it. */
+  set(bytes: Uint8Array, at: number, value: number): void;
+}
+
 /** A struct layout that encodes and decodes. */
 export interface Struct<Fields extends Record<string, FieldRow>> {
   /** Total size in bytes. */
   readonly size: number;
   /** Byte offset of a field. */
   offsetOf(name: keyof Fields): number;
+  /** One field by itself. @throws {TypeError} if it is not decoded as a number */
+  field(name: keyof Fields): NumberField;
   /** Reads all fields from `bytes` at `at`; fields beyond the end of `bytes` read as zero. */
   decode(bytes: Uint8Array, at?: number): StructValue<Fields>;
   /** Writes the given fields into `into` at `at` (a new zeroed buffer of `size` bytes by default). */
@@ -43,43 +53,44 @@ function sizeOf(row: FieldRow): number {
   return row[1] === "bytes" ? row[2] : SCALAR_SIZE[row[1]];
 }
 
-function readScalar(view: DataView, at: number, kind: Scalar, little: boolean): number | bigint {
-  switch (kind) {
-    case "u8":
-      return view.getUint8(at);
-    case "u16":
-      return view.getUint16(at, little);
-    case "u32":
-      return view.getUint32(at, little);
-    case "i32":
-      return view.getInt32(at, little);
-    case "u64":
-      return Number(view.getBigUint64(at, little));
-    case "big64":
-      return view.getBigUint64(at, little);
+/** Eight bytes through which values wider than a small integer are read and written, so that no view is made per field. */
+const SCRATCH = new Uint8Array(8);
+const SCRATCH_VIEW = new DataView(SCRATCH.buffer);
+
+/** The unsigned integer of `size` bytes (1 to 4) at `at`. */
+function readSmall(bytes: Uint8Array, at: number, size: number, little: boolean): number {
+  let value = 0;
+  for (let i = 0; i < size; i++) value = value * 256 + bytes[at + (little ? size - 1 - i : i)]!;
+  return value;
+}
+
+function readScalar(bytes: Uint8Array, at: number, kind: Scalar, little: boolean): number | bigint {
+  const size = SCALAR_SIZE[kind];
+  if (size < 8) {
+    const value = readSmall(bytes, at, size, little);
+    return kind === "i32" ? value | 0 : value;
   }
+  if (kind === "u64") {
+    const low = readSmall(bytes, little ? at : at + 4, 4, little);
+    return readSmall(bytes, little ? at + 4 : at, 4, little) * TWO_32 + low;
+  }
+  for (let i = 0; i < 8; i++) SCRATCH[i] = bytes[at + i]!;
+  return SCRATCH_VIEW.getBigUint64(0, little);
 }
 
 function writeScalar(
-  view: DataView,
+  bytes: Uint8Array,
   at: number,
   kind: Scalar,
   value: number | bigint,
   little: boolean,
 ): void {
-  switch (kind) {
-    case "u8":
-      return view.setUint8(at, Number(value));
-    case "u16":
-      return view.setUint16(at, Number(value), little);
-    case "u32":
-      return view.setUint32(at, Number(value) % TWO_32, little);
-    case "i32":
-      return view.setInt32(at, Number(value), little);
-    case "u64":
-    case "big64":
-      return view.setBigUint64(at, BigInt(value), little);
-  }
+  const size = SCALAR_SIZE[kind];
+  if (size < 8) SCRATCH_VIEW.setUint32(0, Number(value) % TWO_32, little);
+  else SCRATCH_VIEW.setBigUint64(0, BigInt(value), little);
+  // The low-order bytes of a big-endian word are its last ones.
+  const from = size < 4 && !little ? 4 - size : 0;
+  for (let i = 0; i < size; i++) bytes[at + i] = SCRATCH[from + i]!;
 }
 
 /**
@@ -104,33 +115,44 @@ export function defineStruct<const Fields extends Record<string, FieldRow>>(
   return {
     size,
     offsetOf: (name) => fields[name]![0],
+    field(name) {
+      const [offset, kind] = fields[name]!;
+      if (kind === "bytes" || kind === "big64") {
+        throw new TypeError(`Struct field ${String(name)} is no number`);
+      }
+      return {
+        get: (bytes, at) => readScalar(bytes, at + offset, kind, little) as number,
+        set: (bytes, at, value) => writeScalar(bytes, at + offset, kind, value, little),
+      };
+    },
     decode(bytes, at = 0) {
       let source = bytes;
       if (bytes.length < at + size) {
         source = new Uint8Array(at + size);
         source.set(bytes.subarray(0, at + size));
       }
-      const view = new DataView(source.buffer, source.byteOffset + at, size);
       const value: Record<string, number | bigint | Uint8Array> = {};
       for (const [name, row] of rows) {
         value[name] = row[1] === "bytes"
           ? source.slice(at + row[0], at + row[0] + row[2])
-          : readScalar(view, row[0], row[1], little);
+          : readScalar(source, at + row[0], row[1], little);
       }
       return value as StructValue<Fields>;
     },
     encode(values, into = new Uint8Array(size), at = 0) {
-      const view = new DataView(into.buffer, into.byteOffset + at, size);
       for (const [name, row] of rows) {
         const value = (values as Record<string, number | bigint | Uint8Array | undefined>)[name];
         if (value === undefined) continue;
+        if (at + row[0] + sizeOf(row) > into.length) {
+          throw new RangeError(`Struct field ${name} does not fit`);
+        }
         if (row[1] === "bytes") {
           if (!(value instanceof Uint8Array) || value.length > row[2]) {
             throw new TypeError(`Struct field ${name} takes at most ${row[2]} bytes`);
           }
           into.set(value, at + row[0]);
         } else {
-          writeScalar(view, row[0], row[1], value as number | bigint, little);
+          writeScalar(into, at + row[0], row[1], value as number | bigint, little);
         }
       }
       return into;

@@ -12,6 +12,7 @@ import { DEFAULT_KERNEL_OPTIONS } from "../vfio/kernel.ts";
 import { issueText } from "./issue.ts";
 import { microsecondsSince1900 } from "../zpci/clock.ts";
 import { REGION_LAYOUTS } from "../vfio/region_layout.ts";
+import { RELEASES } from "../vfio/release.ts";
 import { MACHINE_CHOICES } from "../zpci/options.ts";
 
 /** Version of the topology's format. */
@@ -109,6 +110,7 @@ const TopologySchema = v.strictObject({
   ),
   kernel: v.optional(
     v.strictObject({
+      release: v.optional(v.picklist(RELEASES), DEFAULT_KERNEL_OPTIONS.release),
       busyRetryLimit: v.optional(whole(1, 2 ** 31), DEFAULT_KERNEL_OPTIONS.busyRetryLimit),
       capabilityChain: v.optional(v.boolean(), DEFAULT_KERNEL_OPTIONS.capabilityChain),
       driverRevision: v.optional(v.picklist(["merged", "posted-v4"]), DEFAULT_KERNEL_OPTIONS.driverRevision),

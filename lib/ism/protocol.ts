@@ -22,6 +22,12 @@ export const RESPONSE_HEADER = defineStruct("be", 8, {
   length: [6, "u16"],
 });
 export const HEADER_BYTES = 8;
+/** Fields of both headers one by one: they are read and written with every command. */
+export const REQUEST_CODE = REQUEST_HEADER.field("code");
+export const REQUEST_LENGTH = REQUEST_HEADER.field("length");
+export const RESPONSE_CODE = RESPONSE_HEADER.field("code");
+export const RESPONSE_RET = RESPONSE_HEADER.field("ret");
+export const RESPONSE_LENGTH = RESPONSE_HEADER.field("length");
 
 /** What a driver finds in its own buffer when no answer came; never a return code of the device. */
 export const NO_ANSWER = 0xffff;
@@ -137,9 +143,13 @@ export const COMMANDS = {
 } as const;
 export type CommandName = keyof typeof COMMANDS;
 
+const NAME_BY_CODE: ReadonlyMap<number, CommandName> = new Map(
+  (Object.keys(COMMANDS) as CommandName[]).map((name) => [COMMANDS[name].code, name]),
+);
+
 /** The command name for a code, or undefined. */
 export function commandName(code: number): CommandName | undefined {
-  return (Object.keys(COMMANDS) as CommandName[]).find((name) => COMMANDS[name].code === code);
+  return NAME_BY_CODE.get(code);
 }
 
 /** Fields of a BAR 0 offset: token | idx << 24 | sf << 23 | offset in the DMB (zPCI sheet 8.1). */

@@ -188,10 +188,10 @@ export class DeviceFile extends OpenFile {
     }
     if (this.#bound !== undefined) throw invalid("bound", "This descriptor is bound already");
     if ((flags & BIND_FLAGS.TOKEN) !== 0) {
-      this.#kernel.process.memory(Number(tokenUuidPtr), UUID_BYTES, false);
+      this.#kernel.current.memory(Number(tokenUuidPtr), UUID_BYTES, false);
       throw invalid("token", "A function that is neither PF nor VF takes no token");
     }
-    const file = this.#kernel.process.file(fd);
+    const file = this.#kernel.current.file(fd);
     if (!(file instanceof IommufdFile)) {
       throw coreError("EBADFD", "iommufd", source, `Descriptor ${fd} is not an iommufd`);
     }

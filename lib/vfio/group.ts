@@ -138,7 +138,7 @@ export class GroupFile extends OpenFile {
       throw coreError("EFAULT", "user memory", source, "The argument points to no descriptor");
     }
     const fd = new DataView(arg.buffer, arg.byteOffset).getInt32(0, true);
-    const file = this.#kernel.process.file(fd);
+    const file = this.#kernel.current.file(fd);
     if (this.#hasIommu) {
       throw coreError("EINVAL", "container set", source, "The group has a container already");
     }
@@ -224,7 +224,7 @@ export class GroupFile extends OpenFile {
     }
     if (iommufd === undefined) device.open();
     else device.openThrough(iommufd);
-    return this.#kernel.process.install(new DeviceFile(this.#kernel, device));
+    return this.#kernel.current.install(new DeviceFile(this.#kernel, device));
   }
 
   #ownedByIommufd(): boolean {

@@ -1,6 +1,6 @@
 /**
- * The Linux of one guest, as far as VFIO goes: functions found at boot, drivers, device nodes, interrupts, and the
- * one driver process. Facts: VFIO sheet 1.1 and 1.2, zPCI sheet 11.
+ * The Linux of one guest, as far as VFIO goes: functions found at boot, drivers, device nodes, interrupts, and
+ * processes. Facts: VFIO sheet 1.1 and 1.2, zPCI sheet 11.
  */
 import type { Processor } from "../zpci/instruction.ts";
 import { isEnabledHandle } from "../zpci/handle.ts";
@@ -29,11 +29,14 @@ import { type Reaction, reactToAvailability, reactToError } from "./s390/pci_eve
 import { Process } from "./process/process.ts";
 import { coreError } from "./refusal.ts";
 import type { RegionLayoutName } from "./region_layout.ts";
+import { type Release, type ReleaseRules, rulesOf } from "./release.ts";
 import type { DriverRevision } from "./variant/ism.ts";
 import { type InterruptBits, PCI_ISC, Zdev, type ZdevState } from "./s390/zdev.ts";
 
 /** Choices of the topology that concern the kernel. */
 export interface KernelOptions {
+  /** Release of the kernel. */
+  readonly release: Release;
   /** Busy answers after which a call is reported as one that would hang. */
   readonly busyRetryLimit: number;
   /** GET_INFO carries the zPCI capability chain (CONFIG_VFIO_PCI_ZDEV_KVM). */
@@ -49,6 +52,7 @@ export interface KernelOptions {
 }
 
 export const DEFAULT_KERNEL_OPTIONS: KernelOptions = {
+  release: "7.3",
   busyRetryLimit: 1_000_000,
   capabilityChain: true,
   dmaEntryLimit: 65_535,
@@ -83,7 +87,14 @@ const VECTORS_AT = DOUBLEWORD;
 export class Kernel implements PartitionKernel {
   readonly partition: Partition;
   readonly options: KernelOptions;
+  /** What the release does. */
+  readonly rules: ReleaseRules;
+  /** The process of ism's own commands, the only one that the host file holds. */
   readonly process: Process;
+  /** All processes. */
+  readonly processes = new Set<Process>();
+  /** The process whose system call is carried out. */
+  current: Process;
   readonly containers = new Map<number, Container>();
   readonly iommufds = new Map<number, Iommufd>();
   /** When somebody else holds device locks; a host gives all its kernels the same. */
@@ -101,7 +112,10 @@ export class Kernel implements PartitionKernel {
   private constructor(partition: Partition, options: KernelOptions, interruptPage: number) {
     this.partition = partition;
     this.options = options;
+    this.rules = rulesOf(options.release);
     this.process = new Process(this, partition.tracer);
+    this.processes.add(this.process);
+    this.current = this.process;
     this.#interruptPage = interruptPage;
     partition.kernel = this;
     partition.setInterruptionControls(SIC.SINGLE, PCI_ISC);
@@ -202,6 +216,11 @@ export class Kernel implements PartitionKernel {
     this.iommufds.delete(iommufd.id);
   }
 
+  /** Open files of all processes; one that several descriptors share comes several times. */
+  *files(): Generator<OpenFile> {
+    for (const process of this.processes) for (const [, file] of process.files()) yield file;
+  }
+
   /** A number for a new kernel object. */
   newId(): number {
     return this.#nextId++;
@@ -287,7 +306,11 @@ export class Kernel implements PartitionKernel {
     zdev.state = entry === undefined ? "reserved" : "standby";
   }
 
+  /** State for the host file. Other processes than ism's own must have ended: they live on nowhere. */
   save(): KernelState {
+    if (this.processes.size > 1) {
+      throw new Error("A kernel with other processes than ism's own cannot be saved");
+    }
     this.#dropUnusedEventFds();
     return {
       zdevs: this.#zdevs.map((zdev) => zdev.save()),

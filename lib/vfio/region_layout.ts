@@ -24,7 +24,8 @@ function shifted(shift: number): RegionLayout {
   return {
     positionOf: (index) => index * spacing,
     indexAt: (position) => Math.floor(position / spacing),
-    offsetAt: (position) => position % spacing,
+    // What `%` gives, without its division in software.
+    offsetAt: (position) => position - Math.floor(position / spacing) * spacing,
   };
 }
 

@@ -137,6 +137,8 @@ export const ZPCI_BASE = defineStruct("le", 40, {
   pft: [30, "u8"],
   gid: [31, "u8"],
   fh: [32, "u32"],
+  /** From version 3 on. */
+  ccdfErrLength: [36, "u32"],
 });
 export const ZPCI_GROUP = defineStruct("le", 48, {
   dasm: [8, "big64"],

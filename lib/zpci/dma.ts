@@ -4,7 +4,7 @@
  */
 import { PEC } from "./error_events.ts";
 import type { MachineOptions } from "./options.ts";
-import type { StorageBuffer } from "./storage.ts";
+import type { DmaMemory } from "./storage.ts";
 import { type Translation, type TranslationTables, usableLimit } from "./translation.ts";
 import type { ZpciFunction } from "./function.ts";
 
@@ -39,9 +39,9 @@ export class DmaPort {
   #last: Translation | undefined = undefined;
   #tables: TranslationTables | undefined = undefined;
   #generation = 0;
-  /** Bytes of the buffer that the last successful {@linkcode resolve} found. */
-  bytes: Uint8Array = new Uint8Array(0);
-  /** Offset in {@linkcode bytes} of the resolved address. */
+  /** The memory that the last successful {@linkcode resolve} found. */
+  memory: DmaMemory | undefined = undefined;
+  /** Offset in {@linkcode memory} of the resolved address. Bytes. */
   offset = 0;
   /** Bus mastering is enforced (an assumption that the topology can switch off). */
   enforceBusMaster = true;
@@ -56,7 +56,7 @@ export class DmaPort {
   }
 
   /**
-   * Translates `length` bytes at `iova` for a device write; on {@linkcode DMA}.OK the place is in `bytes` and `offset`.
+   * Translates `length` bytes at `iova` for a device write; on {@linkcode DMA}.OK the place is in `memory` and `offset`.
    * A translation failure ends as {@linkcode fault} says.
    */
   resolve(iova: number, length: number): number {
@@ -64,10 +64,8 @@ export class DmaPort {
     const pec = this.#check(iova, length);
     if (pec !== 0) return this.fault(pec, iova);
     const entry = this.#last!;
-    const offset = iova - entry.iova + entry.bufferOffset;
-    const buffer: StorageBuffer = entry.buffer;
-    this.bytes = buffer.touch(offset, length, true);
-    this.offset = offset;
+    this.memory = entry.buffer;
+    this.offset = iova - entry.iova + entry.bufferOffset;
     return DMA.OK;
   }
 
@@ -78,8 +76,13 @@ export class DmaPort {
 
   /** Writes all of `source` at `iova`. */
   write(iova: number, source: Uint8Array): number {
-    const outcome = this.resolve(iova, source.length);
-    if (outcome === DMA.OK) this.bytes.set(source, this.offset);
+    return this.store(iova, source, source.length);
+  }
+
+  /** Writes the first `length` bytes of `source` at `iova`. */
+  store(iova: number, source: Uint8Array, length: number): number {
+    const outcome = this.resolve(iova, length);
+    if (outcome === DMA.OK) this.memory!.store(this.offset, source, length);
     return outcome;
   }
 

@@ -128,6 +128,7 @@ export class ZpciFunction {
   ioat: IoatRegistration | undefined = undefined;
   /** Storage address of the measurement block; the machine writes nothing there yet. */
   measurementBlock: number | undefined = undefined;
+  readonly #barSizes: readonly number[];
   #model: PciFunctionModel | undefined = undefined;
 
   constructor(partition: Partition, identity: FunctionIdentity, group: FunctionGroup, index: number) {
@@ -136,6 +137,7 @@ export class ZpciFunction {
     this.group = group;
     this.fh = initialHandle(index);
     this.dma = new DmaPort(this);
+    this.#barSizes = identity.barExponents.map((exponent) => exponent === 0 ? 0 : 2 ** exponent);
   }
 
   /** The device behind the function; set once by the host that wires it. */
@@ -150,8 +152,7 @@ export class ZpciFunction {
 
   /** BAR size in bytes, 0 for an absent BAR. */
   barSize(space: number): number {
-    const exponent = this.identity.barExponents[space] ?? 0;
-    return exponent === 0 ? 0 : 2 ** exponent;
+    return this.#barSizes[space] ?? 0;
   }
 
   /** Configured disabled -> enabled: another handle (zPCI sheet 1.3). */

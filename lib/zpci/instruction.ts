@@ -75,16 +75,16 @@ export class Processor {
   }
 
   #load(fh: number, space: number, offset: number, length: number): number {
-    const cc = this.#admit(fh, space, SPACE_CONFIG);
-    if (cc !== CC.OK) return cc;
+    const fn = this.partition.byHandle(fh);
+    const cc = this.#admit(fn, fh, space, SPACE_CONFIG);
+    if (cc !== CC.OK || fn === undefined) return cc;
     const why = loadStoreFault(space, offset, length);
     if (why !== undefined) throw new ProgramException("operand", `PCILG with ${why}`);
-    const fn = this.partition.byHandle(fh)!;
     this.#checkRange(fn, space, offset, length);
     const injected = this.faults?.before("PCILG", fn, space, offset, length);
     if (injected !== undefined) return this.answerInjected(injected);
-    this.register.fill(0);
     const at = REGISTER_BYTES - length;
+    for (let i = 0; i < at; i++) this.register[i] = 0;
     if (space === SPACE_CONFIG) {
       for (let i = 0; i < length; i++) this.register[at + i] = fn.model.config.read(offset + i);
       this.faults?.corrupt(this.register, at, length);
@@ -96,11 +96,11 @@ export class Processor {
   }
 
   #store(fh: number, space: number, offset: number, length: number, value: Uint8Array): number {
-    const cc = this.#admit(fh, space, SPACE_CONFIG);
-    if (cc !== CC.OK) return cc;
+    const fn = this.partition.byHandle(fh);
+    const cc = this.#admit(fn, fh, space, SPACE_CONFIG);
+    if (cc !== CC.OK || fn === undefined) return cc;
     const why = loadStoreFault(space, offset, length);
     if (why !== undefined) throw new ProgramException("operand", `PCISTG with ${why}`);
-    const fn = this.partition.byHandle(fh)!;
     this.#checkRange(fn, space, offset, length);
     const injected = this.faults?.before("PCISTG", fn, space, offset, length);
     if (injected !== undefined) return this.answerInjected(injected);
@@ -121,9 +121,9 @@ export class Processor {
     source: Uint8Array,
     sourceOffset: number,
   ): number {
-    const cc = this.#admit(fh, space, LAST_BAR);
-    if (cc !== CC.OK) return cc;
-    const fn = this.partition.byHandle(fh)!;
+    const fn = this.partition.byHandle(fh);
+    const cc = this.#admit(fn, fh, space, LAST_BAR);
+    if (cc !== CC.OK || fn === undefined) return cc;
     const why = storeBlockFault(fn.group, offset, length);
     if (why !== undefined) throw new ProgramException("specification", `PCISTB with ${why}`);
     if (sourceOffset + length > PAGE_SIZE && this.partition.options.sourceCrossing === "specification") {
@@ -140,13 +140,11 @@ export class Processor {
   }
 
   /** Checks 3 to 6: handle, state, address space. A handle or state problem wins over everything that follows. */
-  #admit(fh: number, space: number, lastSpace: number): number {
+  #admit(fn: ZpciFunction | undefined, fh: number, space: number, lastSpace: number): number {
     this.status = 0;
     this.refusedByDevice = false;
     this.partition.clock.advance(INSTRUCTION_MICROSECONDS);
-    if (!isEnabledHandle(fh)) return CC.INVALID_HANDLE;
-    const fn = this.partition.byHandle(fh);
-    if (fn === undefined) return CC.INVALID_HANDLE;
+    if (fn === undefined || !isEnabledHandle(fh)) return CC.INVALID_HANDLE;
     if (fn.state === "error" || fn.state === "permanent-error") return this.#error(STATUS.BLOCKED);
     if (space > LAST_BAR && space !== lastSpace) return this.#error(STATUS.INVALID_SPACE);
     return CC.OK;

@@ -19,6 +19,19 @@ export interface PageSource {
   load(address: number): Uint8Array | undefined;
 }
 
+/** Contiguous memory that DMA addresses lead to: a buffer of a partition's storage, or memory of a real process. */
+export interface DmaMemory {
+  readonly address: number;
+  /** Size in bytes. */
+  readonly size: number;
+  /** A device's store: the first `length` bytes of `source` at `offset`. The caller has checked the range. */
+  store(offset: number, source: Uint8Array, length: number): void;
+  /** One byte, as a device's load. */
+  byteAt(offset: number): number;
+  /** A device's read-modify-write of one byte. @returns the byte before */
+  setBits(offset: number, mask: number): number;
+}
+
 /** State of a page of a buffer. */
 const ABSENT = 1;
 const DIRTY = 2;
@@ -27,7 +40,7 @@ const DIRTY = 2;
  * One allocation: contiguous bytes with a mark per page. Nothing but address and size exists until it is touched, so
  * that a host with thousands of buffers loads fast.
  */
-export class StorageBuffer {
+export class StorageBuffer implements DmaMemory {
   readonly address: number;
   /** Size in bytes, a multiple of the page size. */
   readonly size: number;
@@ -56,6 +69,26 @@ export class StorageBuffer {
     return bytes;
   }
 
+  store(offset: number, source: Uint8Array, length: number): void {
+    const bytes = this.touch(offset, length, true);
+    if (length > SHORT) {
+      bytes.set(length === source.length ? source : viewOf(source, length), offset);
+      return;
+    }
+    for (let i = 0; i < length; i++) bytes[offset + i] = source[i]!;
+  }
+
+  byteAt(offset: number): number {
+    return this.touch(offset, 1, false)[offset]!;
+  }
+
+  setBits(offset: number, mask: number): number {
+    const bytes = this.touch(offset, 1, true);
+    const before = bytes[offset]!;
+    bytes[offset] = before | mask;
+    return before;
+  }
+
   /** Offsets of the pages written since the last call of {@linkcode clean}. */
   *dirtyPages(): Generator<number> {
     const pages = this.#pages;
@@ -81,6 +114,21 @@ export class StorageBuffer {
     if (stored !== undefined) bytes.set(stored, page * PAGE_SIZE);
     pages[page] = 0;
   }
+}
+
+/** Below this many bytes a loop is faster than a call of the copy routine. */
+const SHORT = 32;
+/** Views of the last source by length, so that a repeated length costs no allocation. */
+let viewedSource: Uint8Array | undefined = undefined;
+let views: (Uint8Array | undefined)[] = [];
+
+/** The first `length` bytes of a buffer. */
+function viewOf(source: Uint8Array, length: number): Uint8Array {
+  if (viewedSource !== source) {
+    viewedSource = source;
+    views = [];
+  }
+  return views[length] ??= source.subarray(0, length);
 }
 
 /** State of a partition's storage without its contents. */

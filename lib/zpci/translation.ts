@@ -4,9 +4,9 @@
  * The tables of the real machine are region, segment and page tables in storage; here they are one sorted list of
  * contiguous mappings, which gives the same answers.
  */
-import { PAGE_SIZE, type StorageBuffer } from "./storage.ts";
+import { type DmaMemory, PAGE_SIZE } from "./storage.ts";
 
-/** A contiguous mapping of DMA addresses to storage. Bytes; all page aligned. */
+/** A contiguous mapping of DMA addresses to memory. Bytes; all page aligned. */
 export interface Translation {
   readonly iova: number;
   readonly size: number;
@@ -14,7 +14,7 @@ export interface Translation {
   readonly read: boolean;
   /** The device may write. */
   readonly write: boolean;
-  readonly buffer: StorageBuffer;
+  readonly buffer: DmaMemory;
   /** Offset of the mapping's first byte in the buffer. */
   readonly bufferOffset: number;
 }

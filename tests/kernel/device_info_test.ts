@@ -11,8 +11,13 @@ function getInfo(rig: Rig, argsz: number, length = argsz): Uint8Array {
   return arg;
 }
 
-/** ZPCI_BASE, 40 bytes, of the default function with handle `fh`; `next` as in the chain. */
+/** ZPCI_BASE, 40 bytes, of the default function with handle `fh`; `next` as in the chain; version 3 with ccdf_err_length. */
 const base = (fh: number, next: number) =>
+  `0100 0300 ${le(next)}
+   0000000001000000 ffffffffff010000
+   e107 0100 8000 05 08 ${le(fh)} 20000000`;
+/** The same in version 2, where reserved bytes stand at the end. */
+const baseOfVersion2 = (fh: number, next: number) =>
   `0100 0200 ${le(next)}
    0000000001000000 ffffffffff010000
    e107 0100 8000 05 08 ${le(fh)} 00000000`;
@@ -38,6 +43,13 @@ Deno.test.each(WAYS.map((way) => ({ way })))(
     assertEquals(getInfo(rig, 208).toHex(), bytes(info + chain).toHex());
   },
 );
+
+Deno.test("release 7.1 has version 2 of BASE, in the same chain", () => {
+  const rig = Rig.opened("group", { kernel: { release: "7.1" } });
+  const info = "d0000000 83000000 09000000 05000000 18000000 00000000";
+  const chain = baseOfVersion2(rig.target.fn.fh, 64) + group(112) + util(192) + PFIP;
+  assertEquals(getInfo(rig, 208).toHex(), bytes(info + chain).toHex());
+});
 
 Deno.test("the chain without a utility string has 128 bytes: BASE 24, GROUP 64, PFIP 112 (2)", () => {
   const rig = Rig.opened("group", WITHOUT_STRING);

@@ -3,11 +3,11 @@
  * mutated rows of host files. Prints what came of them as JSON. Arguments: first number, count, "document" or "file".
  */
 import { main } from "../../cmd/main.ts";
-import { bindGlobals, parseLine } from "../../cmd/parse.ts";
-import { literalWord } from "../../cmd/options.ts";
-import { Session } from "../../cmd/session.ts";
+import { bindGlobals, parseLine } from "../../cmd/language/parse.ts";
+import { literalWord } from "../../cmd/language/options.ts";
+import { Session } from "../../cmd/run/session.ts";
 import { COMMANDS } from "../../cmd/table.ts";
-import { ProcessTerminal } from "../../cmd/terminal.ts";
+import { ProcessTerminal } from "../../cmd/output/terminal.ts";
 import type { Json } from "../../lib/base/json.ts";
 import { exportHost } from "../../lib/host/file/export.ts";
 import type { Host } from "../../lib/host/host.ts";

@@ -3,7 +3,7 @@
  * them as JSON. Arguments: first number, count. Run in an empty directory, with the program's own permissions.
  */
 import { main } from "../../cmd/main.ts";
-import { ProcessTerminal } from "../../cmd/terminal.ts";
+import { ProcessTerminal } from "../../cmd/output/terminal.ts";
 import { checkHost } from "../../lib/host/invariants.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { stateFaults } from "../../lib/host/state/check.ts";

@@ -2,11 +2,11 @@
  * The program's command layer in this process: a session with a host in memory and a terminal that keeps what is
  * printed. For tests that run thousands of lines; those of single commands start the program.
  */
-import { bindGlobals, parseLine } from "../../cmd/parse.ts";
-import { literalWord } from "../../cmd/options.ts";
-import { Session } from "../../cmd/session.ts";
+import { bindGlobals, parseLine } from "../../cmd/language/parse.ts";
+import { literalWord } from "../../cmd/language/options.ts";
+import { Session } from "../../cmd/run/session.ts";
 import { COMMANDS } from "../../cmd/table.ts";
-import { ProcessTerminal } from "../../cmd/terminal.ts";
+import { ProcessTerminal } from "../../cmd/output/terminal.ts";
 import type { Document } from "./program.ts";
 
 /** Keeps what is printed. */

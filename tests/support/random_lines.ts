@@ -2,7 +2,13 @@
  * Random command lines and scripts, made from the commands' own definitions, so that most of them are understood and
  * many reach the simulated kernel; then a part of them is damaged. The same number gives the same lines.
  */
-import { type AnyCommand, canStandInLine, isFlag, optionName, type Parameter } from "../../cmd/command.ts";
+import {
+  type AnyCommand,
+  canStandInLine,
+  isFlag,
+  optionName,
+  type Parameter,
+} from "../../cmd/language/command.ts";
 import { COMMANDS } from "../../cmd/table.ts";
 import { splitMix64 } from "../../lib/base/random.ts";
 

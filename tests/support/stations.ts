@@ -84,7 +84,7 @@ export class Station {
   at(iova: number, length: number): Uint8Array {
     const entry = this.tables.find(iova)!;
     const offset = iova - entry.iova + entry.bufferOffset;
-    return entry.buffer.touch(offset, length, false).subarray(offset, offset + length);
+    return (entry.buffer as StorageBuffer).touch(offset, length, false).subarray(offset, offset + length);
   }
 
   /** One PCISTB; how it ended. */

@@ -2,7 +2,6 @@
  * The host file as a name in a file system: what may be one, and what to say when it cannot be used. Nothing but
  * a regular file is ever opened, and nothing is overwritten that SQLite has not put beside it.
  */
-import { closeSync, lstatSync, openSync, readSync, realpathSync, rmSync, statSync } from "node:fs";
 
 /** How long a command waits for another one that holds the file. Milliseconds. */
 export const LOCK_TIMEOUT_MS = 5000;
@@ -81,11 +80,11 @@ function codeText(error: unknown): string {
  */
 export function findFile(path: string): { readonly path: string; readonly size: number } | undefined {
   try {
-    const link = lstatSync(path).isSymbolicLink();
+    const link = Deno.lstatSync(path).isSymlink;
     const target = link ? realTarget(path) : path;
-    const found = statSync(target);
-    if (!found.isFile()) {
-      const what = found.isDirectory() ? "a directory" : "a device, pipe or socket";
+    const found = Deno.statSync(target);
+    if (!found.isFile) {
+      const what = found.isDirectory ? "a directory" : "a device, pipe or socket";
       throw new HostFileError(`${path} is ${what} and cannot be a host file; name a file`);
     }
     for (const suffix of Object.keys(BESIDE)) checkBeside(target + suffix);
@@ -99,20 +98,38 @@ export function findFile(path: string): { readonly path: string; readonly size: 
 
 function realTarget(path: string): string {
   try {
-    return realpathSync(path);
+    return Deno.realPathSync(path);
   } catch (error) {
     if (errorCode(error) !== "ENOENT") throw error;
     throw new HostFileError(`${path} is a symbolic link that leads nowhere; remove it or name another file`);
   }
 }
 
+/** What lies under a name, symbolic links not followed; undefined if nothing does. */
+function lookAt(path: string): Deno.FileInfo | undefined {
+  try {
+    return Deno.lstatSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+}
+
+function removeIfThere(path: string): void {
+  try {
+    Deno.removeSync(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
 /** Refuses a name beside the host file that leads to somewhere else, where SQLite would write. @throws {HostFileError} */
 function checkBeside(path: string): void {
-  const found = lstatSync(path, { throwIfNoEntry: false });
-  if (found === undefined || (found.isFile() && found.nlink === 1)) return;
+  const found = lookAt(path);
+  if (found === undefined || (found.isFile && found.nlink === 1)) return;
   throw new HostFileError(
     `${path} is in the way: it is ${
-      found.isSymbolicLink() ? "a symbolic link" : found.isFile() ? "a hard link" : "no regular file"
+      found.isSymlink ? "a symbolic link" : found.isFile ? "a hard link" : "no regular file"
     }, and SQLite would write there; remove it`,
   );
 }
@@ -125,7 +142,7 @@ function checkBeside(path: string): void {
 function checkLeftovers(path: string): void {
   for (const [suffix, magics] of Object.entries(BESIDE)) {
     checkBeside(path + suffix);
-    const found = lstatSync(path + suffix, { throwIfNoEntry: false });
+    const found = lookAt(path + suffix);
     if (found === undefined || found.size === 0) continue;
     const first = firstBytes(path + suffix);
     if (magics.includes(first) || /^0*$/.test(first)) continue;
@@ -136,13 +153,9 @@ function checkLeftovers(path: string): void {
 }
 
 function firstBytes(path: string): string {
-  const file = openSync(path, "r");
-  try {
-    const bytes = new Uint8Array(MAGIC_BYTES);
-    return bytes.subarray(0, readSync(file, bytes, 0, MAGIC_BYTES, 0)).toHex();
-  } finally {
-    closeSync(file);
-  }
+  using file = Deno.openSync(path);
+  const bytes = new Uint8Array(MAGIC_BYTES);
+  return bytes.subarray(0, file.readSync(bytes) ?? 0).toHex();
 }
 
 /**
@@ -154,7 +167,8 @@ function firstBytes(path: string): string {
 export function createFile(path: string, flags: "a" | "ax"): void {
   try {
     checkLeftovers(path);
-    closeSync(openSync(path, flags, 0o600));
+    const opening = { write: true, create: true, createNew: flags === "ax", mode: 0o600 };
+    Deno.openSync(path, opening).close();
   } catch (error) {
     if (error instanceof HostFileError) throw error;
     throw new HostFileError(
@@ -168,9 +182,9 @@ export function createFile(path: string, flags: "a" | "ax"): void {
 /** Removes a host file, what SQLite keeps beside it, and the symbolic link that led to it. @throws {HostFileError} */
 export function removeFile(path: string, target: string): void {
   try {
-    rmSync(target);
-    for (const suffix of Object.keys(BESIDE)) rmSync(target + suffix, { force: true });
-    if (path !== target) rmSync(path, { force: true });
+    Deno.removeSync(target);
+    for (const suffix of Object.keys(BESIDE)) removeIfThere(target + suffix);
+    if (path !== target) removeIfThere(path);
   } catch (error) {
     throw new HostFileError(`${path} cannot be deleted: ${codeText(error)}`);
   }
@@ -204,7 +218,7 @@ function explainOther(path: string, message: string): string {
 
 function explainUnopened(path: string): string {
   try {
-    closeSync(openSync(path, "r"));
+    Deno.openSync(path).close();
   } catch (error) {
     return `${path} cannot be opened: ${codeText(error)}`;
   }

@@ -3,7 +3,7 @@
  * This and database.ts are the only places that know SQLite. docs/host-file.md describes the format.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { crc32 } from "node:zlib";
+import { crc32 } from "../../base/crc32.ts";
 import type { Json } from "../../base/json.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { Host, type StateSource } from "../host.ts";

@@ -5,7 +5,7 @@
 import type { Json } from "../../base/json.ts";
 
 /** Format that this program writes. */
-export const FORMAT = 2;
+export const FORMAT = 3;
 /** Oldest format that this program reads. */
 export const OLDEST_FORMAT = 1;
 
@@ -62,6 +62,14 @@ export const STEPS: readonly Step[] = [
       ["driver/*", "registrations.isV2", false],
     ],
     rows: [{ key: "locks", beside: "faults", value: { faults: [] } }],
+  },
+  {
+    // A host of an older format ran what is now release 7.1.
+    to: 3,
+    fields: [
+      ["topology", "kernel.release", "7.1"],
+    ],
+    rows: [],
   },
 ];
 

@@ -8,8 +8,11 @@ import {
   commandName,
   COMMANDS,
   HEADER_BYTES,
-  REQUEST_HEADER,
-  RESPONSE_HEADER,
+  REQUEST_CODE,
+  REQUEST_LENGTH,
+  RESPONSE_CODE,
+  RESPONSE_LENGTH,
+  RESPONSE_RET,
   RET,
 } from "../protocol.ts";
 import type { IsmAdapter } from "./adapter.ts";
@@ -39,7 +42,8 @@ const FAILURE_CODES: Readonly<Record<IsmOptions["returnCodes"], (ret: number) =>
 /** Runs the command whose header and payload lie in the command area; the response takes their place. */
 export function executeCommand(adapter: IsmAdapter): void {
   const { options, commandArea } = adapter;
-  const { code, length } = REQUEST_HEADER.decode(commandArea);
+  const code = REQUEST_CODE.get(commandArea, 0);
+  const length = REQUEST_LENGTH.get(commandArea, 0);
   const name = commandName(code);
   if (name === undefined) return refuse(adapter, code, RET.UNKNOWN_COMMAND);
   const layout: CommandLayout = COMMANDS[name];
@@ -54,15 +58,22 @@ export function executeCommand(adapter: IsmAdapter): void {
   // A function that the command put into the error state answers nothing.
   if (adapter.failed) return;
   if (ret !== RET.OK) return refuse(adapter, code, ret, name);
-  const response = layout.response.encode(fields);
-  RESPONSE_HEADER.encode({ code, ret, length: response.length }, response);
-  commandArea.set(response);
+  const { size } = layout.response;
+  commandArea.fill(0, 0, size);
+  layout.response.encode(fields, commandArea);
+  writeHeader(commandArea, code, ret, size);
   adapter.trace("command", () => ({ command: name, ret }));
 }
 
 /** A failed command answers with a bare header. */
 function refuse(adapter: IsmAdapter, code: number, reason: number, name = "unknown"): void {
   const ret = FAILURE_CODES[adapter.options.returnCodes](reason);
-  RESPONSE_HEADER.encode({ code, ret, length: HEADER_BYTES }, adapter.commandArea);
+  writeHeader(adapter.commandArea, code, ret, HEADER_BYTES);
   adapter.trace("command", () => ({ command: name, code, ret }));
+}
+
+function writeHeader(area: Uint8Array, code: number, ret: number, length: number): void {
+  RESPONSE_CODE.set(area, 0, code);
+  RESPONSE_RET.set(area, 0, ret);
+  RESPONSE_LENGTH.set(area, 0, length);
 }

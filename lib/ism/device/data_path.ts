@@ -1,6 +1,7 @@
 /**
  * BAR 0: one store block is one store into a peer's DMB. Facts: zPCI sheet 8.1 and 8.3.
  */
+import { remainder } from "../../base/bits.ts";
 import { DMA } from "../../zpci/dma.ts";
 import { PEC } from "../../zpci/error_events.ts";
 import { DATA_OFFSET } from "../protocol.ts";
@@ -9,11 +10,11 @@ import { signalDmb } from "./notify.ts";
 
 /** Stores the first `length` bytes of `source`; 0, or the status code of condition code 1. */
 export function storeData(writer: IsmAdapter, offset: number, source: Uint8Array, length: number): number {
-  const inToken = offset % DATA_OFFSET.TOKEN_UNIT;
+  const inToken = remainder(offset, DATA_OFFSET.TOKEN_UNIT);
   const idx = Math.floor(inToken / DATA_OFFSET.IDX_UNIT);
-  const inElement = inToken % DATA_OFFSET.IDX_UNIT;
+  const inElement = remainder(inToken, DATA_OFFSET.IDX_UNIT);
   const signal = inElement >= DATA_OFFSET.SIGNAL_FLAG;
-  const at = inElement % DATA_OFFSET.SIGNAL_FLAG;
+  const at = remainder(inElement, DATA_OFFSET.SIGNAL_FLAG);
 
   const dmb = writer.fabric.dmbAt(offset);
   if (dmb === undefined || dmb.rgid !== writer.gid) return refuse(writer, offset);
@@ -21,10 +22,8 @@ export function storeData(writer: IsmAdapter, offset: number, source: Uint8Array
   if (dmb.vlanId !== undefined && !writer.vlans.has(dmb.vlanId)) return refuse(writer, offset);
   if (at + length > dmb.length) return refuse(writer, offset);
 
-  const { dma } = dmb.owner.fn;
-  const outcome = dma.resolve(dmb.iova + at, length);
-  if (outcome === DMA.OK) copy(source, length, dma.bytes, dma.offset);
-  else if (outcome !== DMA.DISCARDED) return refuse(writer, offset);
+  const outcome = dmb.owner.fn.dma.store(dmb.iova + at, source, length);
+  if (outcome !== DMA.OK && outcome !== DMA.DISCARDED) return refuse(writer, offset);
   if (writer.tracing) {
     writer.trace("dmb-store", () => ({ token: dmb.token, offset: at, length, idx, signal }));
   }
@@ -35,23 +34,4 @@ export function storeData(writer: IsmAdapter, offset: number, source: Uint8Array
 function refuse(writer: IsmAdapter, offset: number): number {
   if (writer.options.bar0Failure === "error-state") writer.fn.fail(PEC.OUT_OF_RANGE, offset, true);
   return writer.options.bar0Status;
-}
-
-/** Below this many bytes a loop is faster than a call of the copy routine. */
-const SHORT = 32;
-/** Views of the last source by length, so that a repeated length costs no allocation. */
-let viewedBuffer: Uint8Array | undefined = undefined;
-let views: (Uint8Array | undefined)[] = [];
-
-function copy(source: Uint8Array, length: number, target: Uint8Array, at: number): void {
-  if (length <= SHORT) {
-    for (let i = 0; i < length; i++) target[at + i] = source[i]!;
-    return;
-  }
-  if (length === source.length) return target.set(source, at);
-  if (viewedBuffer !== source) {
-    viewedBuffer = source;
-    views = [];
-  }
-  target.set(views[length] ??= source.subarray(0, length), at);
 }

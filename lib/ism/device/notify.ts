@@ -4,6 +4,7 @@
  * MSI (9.2).
  */
 import { DMA } from "../../zpci/dma.ts";
+import type { DmaMemory } from "../../zpci/storage.ts";
 import type { Clock } from "../../zpci/clock.ts";
 import { DATA_OFFSET, elementMask, IEQ, IEQ_ENTRY, IEQ_HEADER, SBA } from "../protocol.ts";
 import type { IsmAdapter } from "./adapter.ts";
@@ -23,6 +24,10 @@ const EVENT_TIMES: Readonly<Record<IsmOptions["eventTime"], (clock: Clock) => bi
   zero: () => 0n,
 };
 
+/** Of the queue's header only `idx`, its first doubleword, is written after the registration. */
+const IDX_BYTES = 8;
+const header = new Uint8Array(IEQ_HEADER.size);
+
 /** An entry of the IEQ without its time. */
 export interface IsmEvent {
   readonly type: number;
@@ -35,15 +40,15 @@ export interface IsmEvent {
 export function signalDmb(owner: IsmAdapter, sbaIndex: number, idx: number): void {
   const { dma } = owner.fn;
   if (owner.sba === undefined || dma.resolve(owner.sba, SBA.BYTES) !== DMA.OK) return;
-  const { bytes, offset } = dma;
+  const { offset } = dma;
+  const sba = dma.memory!;
   const mask = owner.elementMasks[idx]!;
   const at = offset + SBA.MASKS + sbaIndex * 2;
-  bytes[at] = bytes[at]! | mask >> 8;
-  bytes[at + 1] = bytes[at + 1]! | mask & 0xff;
-  const bit = offset + SBA.DMB_BITS + (sbaIndex >> 3);
-  bytes[bit] = bytes[bit]! | 0x80 >> (sbaIndex & 7);
-  owner.trace("sba", () => ({ index: sbaIndex, idx, mask }));
-  raiseSummary(owner, bytes, offset);
+  if (mask > 0xff) sba.setBits(at, mask >> 8);
+  if ((mask & 0xff) !== 0) sba.setBits(at + 1, mask & 0xff);
+  sba.setBits(offset + SBA.DMB_BITS + (sbaIndex >> 3), 0x80 >> (sbaIndex & 7));
+  if (owner.tracing) owner.trace("sba", () => ({ index: sbaIndex, idx, mask }));
+  raiseSummary(owner, sba, offset);
 }
 
 /**
@@ -55,10 +60,12 @@ export function postEvent(to: IsmAdapter, event: IsmEvent, trigger: boolean): vo
   if (to.ieq === undefined || to.sba === undefined) return;
   // The entry is what is written first (zPCI sheet 9.2), so it is what a fault is reported of first.
   if (dma.resolve(to.ieq, IEQ.BYTES) !== DMA.OK) return;
-  const { bytes: queue, offset: queueAt } = dma;
+  const { offset: queueAt } = dma;
+  const queue = dma.memory!;
   if (dma.resolve(to.sba, SBA.BYTES) !== DMA.OK) return;
-  const { bytes: sba, offset: sbaAt } = dma;
-  if ((sba[sbaAt]! & SBA.EVENT) === 0) to.ieqUnread = 0;
+  const { offset: sbaAt } = dma;
+  const sba = dma.memory!;
+  if ((sba.byteAt(sbaAt) & SBA.EVENT) === 0) to.ieqUnread = 0;
   if (to.ieqUnread === IEQ.SLOTS) {
     to.statistics.ieqOverflows++;
     to.trace("ieq-overflow", () => ({ type: event.type, code: event.code, token: event.tok }));
@@ -66,17 +73,18 @@ export function postEvent(to: IsmAdapter, event: IsmEvent, trigger: boolean): vo
   } else to.ieqUnread++;
   const slot = to.ieqSlot;
   const time = EVENT_TIMES[to.options.eventTime](to.fn.partition.clock);
-  IEQ_ENTRY.encode({ ...event, time }, queue, queueAt + IEQ.ENTRIES + slot * IEQ.ENTRY_BYTES);
+  const entry = IEQ_ENTRY.encode({ ...event, time });
+  queue.store(queueAt + IEQ.ENTRIES + slot * IEQ.ENTRY_BYTES, entry, entry.length);
   // idx is the slot just written plus one: 1 to 15, never 0 again after the first event (zPCI sheet 9.2).
-  IEQ_HEADER.encode({ idx: slot + 1 }, queue, queueAt);
+  IEQ_HEADER.encode({ idx: slot + 1 }, header);
+  queue.store(queueAt, header, IDX_BYTES);
   to.ieqSlot = (slot + 1) % IEQ.SLOTS;
   to.trace("ieq", () => ({ slot, type: event.type, code: event.code, token: event.tok, info: event.info }));
-  sba[sbaAt] = sba[sbaAt]! | SBA.EVENT;
+  sba.setBits(sbaAt, SBA.EVENT);
   if (trigger) raiseSummary(to, sba, sbaAt);
 }
 
-function raiseSummary(owner: IsmAdapter, bytes: Uint8Array, offset: number): void {
-  const wasSet = (bytes[offset]! & SBA.SUMMARY) !== 0;
-  bytes[offset] = bytes[offset]! | SBA.SUMMARY;
+function raiseSummary(owner: IsmAdapter, sba: DmaMemory, offset: number): void {
+  const wasSet = (sba.setBits(offset, SBA.SUMMARY) & SBA.SUMMARY) !== 0;
   if (!wasSet || owner.options.msiOn === "every-signal") owner.fn.raiseMsi(MSI_VECTOR);
 }

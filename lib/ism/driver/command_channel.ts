@@ -10,8 +10,10 @@ import {
   COMMANDS,
   HEADER_BYTES,
   NO_ANSWER,
-  REQUEST_HEADER,
-  RESPONSE_HEADER,
+  REQUEST_CODE,
+  REQUEST_LENGTH,
+  RESPONSE_LENGTH,
+  RESPONSE_RET,
   retText,
 } from "../protocol.ts";
 import type { VfioDescriptor } from "./descriptor.ts";
@@ -19,6 +21,7 @@ import { ErrnoError } from "../../vfio/errno.ts";
 
 /** Linux reads the response in doublewords without a bounds check; no command answers with more than this. */
 const RESPONSE_LIMIT = 4096;
+const NO_PAYLOAD = new Uint8Array(0);
 
 /** A command that the device refused. */
 export class CommandError extends Error {
@@ -38,6 +41,8 @@ export interface RawResponse {
 /** Sends commands over BAR 2. */
 export class CommandChannel {
   readonly #descriptor: VfioDescriptor;
+  /** Request and response headers, used again by every command. */
+  readonly #header = new Uint8Array(HEADER_BYTES);
 
   constructor(descriptor: VfioDescriptor) {
     this.#descriptor = descriptor;
@@ -50,18 +55,21 @@ export class CommandChannel {
    */
   raw(code: number, payload: Uint8Array): RawResponse {
     if (payload.length > 0) this.#descriptor.write(COMMAND_BAR, HEADER_BYTES, payload);
-    const header = REQUEST_HEADER.encode({ code, length: HEADER_BYTES + payload.length });
+    const header = this.#header;
+    header.fill(0);
+    REQUEST_CODE.set(header, 0, code);
+    REQUEST_LENGTH.set(header, 0, HEADER_BYTES + payload.length);
     this.#descriptor.write(COMMAND_BAR, 0, header);
     // What is still in the buffer when nothing was read: a driver takes it for "no answer" (zPCI sheet 7.1).
-    const head = RESPONSE_HEADER.encode({ ret: NO_ANSWER });
-    this.#descriptor.read(COMMAND_BAR, 0, HEADER_BYTES, head);
-    const { ret, length } = RESPONSE_HEADER.decode(head);
-    if (ret !== 0 || length <= HEADER_BYTES || length > RESPONSE_LIMIT) return { ret, bytes: head };
+    header.fill(0);
+    RESPONSE_RET.set(header, 0, NO_ANSWER);
+    this.#descriptor.read(COMMAND_BAR, 0, HEADER_BYTES, header);
+    const ret = RESPONSE_RET.get(header, 0);
+    const length = RESPONSE_LENGTH.get(header, 0);
+    if (ret !== 0 || length <= HEADER_BYTES || length > RESPONSE_LIMIT) return { ret, bytes: header.slice() };
     const bytes = new Uint8Array(length);
-    bytes.set(head);
-    const rest = new Uint8Array(length - HEADER_BYTES);
-    this.#descriptor.read(COMMAND_BAR, HEADER_BYTES, rest.length, rest);
-    bytes.set(rest, HEADER_BYTES);
+    for (let i = 0; i < HEADER_BYTES; i++) bytes[i] = header[i]!;
+    this.#descriptor.read(COMMAND_BAR, HEADER_BYTES, length - HEADER_BYTES, bytes, HEADER_BYTES);
     return { ret, bytes };
   }
 
@@ -76,8 +84,12 @@ export class CommandChannel {
     fields: RequestFields<(typeof COMMANDS)[Name]>,
   ): ResponseFields<(typeof COMMANDS)[Name]> {
     const layout: CommandLayout = COMMANDS[name];
-    const request = layout.request.encode(fields as Partial<StructValue<Record<string, FieldRow>>>);
-    const { ret, bytes } = this.raw(layout.code, request.subarray(HEADER_BYTES));
+    const payload = layout.request.size === HEADER_BYTES
+      ? NO_PAYLOAD
+      : layout.request.encode(fields as Partial<StructValue<Record<string, FieldRow>>>).subarray(
+        HEADER_BYTES,
+      );
+    const { ret, bytes } = this.raw(layout.code, payload);
     if (ret !== 0) throw new CommandError(name, ret);
     return layout.response.decode(bytes) as ResponseFields<(typeof COMMANDS)[Name]>;
   }

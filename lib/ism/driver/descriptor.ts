@@ -50,7 +50,7 @@ export interface DeviceInfo {
   readonly numRegions: number;
   readonly numIrqs: number;
   /** DMA address range, fh, and the other fields of ZPCI_BASE; undefined without a capability chain. */
-  readonly base: ReturnType<typeof ZPCI_BASE.decode> | undefined;
+  readonly base: (ReturnType<typeof ZPCI_BASE.decode> & { readonly version: number }) | undefined;
   readonly group: ReturnType<typeof ZPCI_GROUP.decode> | undefined;
   readonly utilityString: Uint8Array | undefined;
   readonly pfip: Uint8Array | undefined;
@@ -210,9 +210,9 @@ export class VfioDescriptor {
     return typeof offset === "bigint" ? BigInt(base) + offset : base + offset;
   }
 
-  /** One pread of `count` bytes. @returns bytes read, fewer at the end of a BAR */
-  read(region: number, offset: Offset, count: Offset, into: Uint8Array): number {
-    return this.#sys.pread(this.fd, into, count, this.positionOf(region, offset));
+  /** One pread of `count` bytes to index `start` of `into`. @returns bytes read, fewer at the end of a BAR */
+  read(region: number, offset: Offset, count: Offset, into: Uint8Array, start = 0): number {
+    return this.#sys.pread(this.fd, into, count, this.positionOf(region, offset), start);
   }
 
   /** One pwrite, and so one store block on a BAR, of `count` bytes of `from` at `start`. @returns bytes written */
@@ -386,8 +386,8 @@ function deviceInfo(sys: SystemCalls, fd: number): DeviceInfo {
   };
   let at = (flags & DEVICE_FLAGS.CAPS) === 0 ? 0 : capOffset;
   while (at !== 0) {
-    const { id, next } = CAP_HEADER.decode(arg, at);
-    if (id === CAP_ID.ZPCI_BASE) info = { ...info, base: ZPCI_BASE.decode(arg, at) };
+    const { id, version, next } = CAP_HEADER.decode(arg, at);
+    if (id === CAP_ID.ZPCI_BASE) info = { ...info, base: { ...ZPCI_BASE.decode(arg, at), version } };
     else if (id === CAP_ID.ZPCI_GROUP) info = { ...info, group: ZPCI_GROUP.decode(arg, at) };
     else if (id === CAP_ID.ZPCI_UTIL) {
       info = { ...info, utilityString: ZPCI_UTIL.decode(arg, at).utilityString };

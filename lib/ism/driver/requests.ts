@@ -3,18 +3,19 @@ import { ErrnoError } from "../../vfio/errno.ts";
 import type { SystemCalls } from "../../vfio/process/process.ts";
 import type { VfioDescriptor } from "./descriptor.ts";
 
-const COUNTER_BYTES = 8;
+/** Where a count is read to. */
+const COUNTER = new Uint8Array(8);
+const COUNTER_VIEW = new DataView(COUNTER.buffer);
 
 /** Interrupts that wait in an eventfd, taken out; 0 if there are none. */
 export function takeCount(sys: Pick<SystemCalls, "read">, eventfd: number): number {
-  const counter = new Uint8Array(COUNTER_BYTES);
   try {
-    sys.read(eventfd, counter, counter.length);
+    sys.read(eventfd, COUNTER, COUNTER.length);
   } catch (error) {
     if (error instanceof ErrnoError && error.code === "EAGAIN") return 0;
     throw error;
   }
-  return Number(new DataView(counter.buffer).getBigUint64(0, true));
+  return COUNTER_VIEW.getUint32(4, true) * 2 ** 32 + COUNTER_VIEW.getUint32(0, true);
 }
 
 /** The REQ interrupt of a driver that listens to it. */

@@ -46,7 +46,7 @@ export const FEATURES: readonly Feature[] = [
     set(device, payload, kernel) {
       const fd = payload.getInt32(0, true);
       if (fd < 0) throw coreError("EINVAL", "wakeup descriptor", CORE, `Descriptor ${fd} is not valid`);
-      if (!(kernel.process.file(fd) instanceof EventFdFile)) {
+      if (!(kernel.current.file(fd) instanceof EventFdFile)) {
         throw coreError("EINVAL", "wakeup descriptor", CORE, `Descriptor ${fd} is not an eventfd`);
       }
       enterLowPower(device);

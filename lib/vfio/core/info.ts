@@ -25,6 +25,8 @@ const REPORTED_MAXSTBL = 128;
 const GROUP_REFRESH = 1n;
 const UTILITY_STRING_BYTES = 64;
 const PFIP_BYTES = 4;
+/** Bytes of an error event (CCDF) that feature ZPCI_ERROR hands out. */
+const ERROR_BLOCK_BYTES = 32;
 
 /** VFIO_DEVICE_GET_INFO: a chain that does not fit is no error, argsz then says what it needs. */
 export function getDeviceInfo(device: VfioDevice, arg: Uint8Array): number {
@@ -38,11 +40,11 @@ export function getDeviceInfo(device: VfioDevice, arg: Uint8Array): number {
 }
 
 /** The chain as it lies behind the info struct: BASE, GROUP, UTIL (if firmware gave one), PFIP. */
-export function capabilityChain({ zdev }: VfioDevice): Uint8Array {
+export function capabilityChain({ zdev, kernel: { rules: { baseVersion } } }: VfioDevice): Uint8Array {
   const { facts } = zdev;
   const parts = [
     CAP_HEADER.encode(
-      { id: CAP_ID.ZPCI_BASE, version: 2 },
+      { id: CAP_ID.ZPCI_BASE, version: baseVersion },
       ZPCI_BASE.encode({
         startDma: facts.startDma,
         endDma: facts.endDma,
@@ -52,6 +54,7 @@ export function capabilityChain({ zdev }: VfioDevice): Uint8Array {
         pft: facts.pft,
         gid: facts.pfgid,
         fh: zdev.fh,
+        ccdfErrLength: baseVersion >= 3 ? ERROR_BLOCK_BYTES : 0,
       }),
     ),
     CAP_HEADER.encode(

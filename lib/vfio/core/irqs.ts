@@ -191,7 +191,7 @@ function triggerReq(device: VfioDevice, kernel: Kernel, { kind, count, bools, fd
 
 /** The eventfd behind a descriptor. @throws {ErrnoError} EBADF, EINVAL */
 function eventFdOf(kernel: Kernel, fd: number): EventFd {
-  const file = kernel.process.file(fd);
+  const file = kernel.current.file(fd);
   if (file instanceof EventFdFile) return file.context;
   throw new ErrnoError("EINVAL", {
     layer: "vfio-core",

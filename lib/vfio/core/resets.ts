@@ -84,7 +84,7 @@ export function hotReset(
       throw coreError("EFAULT", "user memory", source, "The descriptors are not accessible");
     }
     const fd = new DataView(arg.buffer, arg.byteOffset).getInt32(HOT_RESET.size, true);
-    const file = kernel.process.file(fd);
+    const file = kernel.current.file(fd);
     if (!(file instanceof GroupFile)) throw invalid(`Descriptor ${fd} is not a group`);
     if (file.dissolved || file.group.zdev !== device.zdev) {
       throw invalid("The device is not in a group that was passed");

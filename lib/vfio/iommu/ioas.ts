@@ -7,6 +7,7 @@ import { hex } from "../../base/hex.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import type { Translation } from "../../zpci/translation.ts";
 import type { ErrnoError, ErrnoName } from "../errno.ts";
+import type { AddressSpace } from "../process/address_space.ts";
 import { type DomainState, IommuDomain } from "./iommu_domain.ts";
 import type { Kernel } from "../kernel.ts";
 import { coreError } from "../refusal.ts";
@@ -27,8 +28,10 @@ function refuse(code: ErrnoName, rule: string, symbol: string, message: string):
 /** First and last address of a range, both inclusive. */
 export type IovaRange = readonly [first: bigint, last: bigint];
 
-/** Memory of the process that one mapping shows: contiguous, with what its first mapping allowed. Bytes. */
+/** Memory of a process that one mapping shows: contiguous, with what its first mapping allowed. Bytes. */
 export interface Piece {
+  /** Where the memory is found: a process, or what another mapping holds already. */
+  readonly space: Pick<AddressSpace, "find">;
   readonly vaddr: bigint;
   readonly size: bigint;
   /** The pages were taken for writing when they were mapped first. */
@@ -159,7 +162,7 @@ export class Ioas {
   }
 
   /** Maps memory of the process. @returns its DMA address @throws {ErrnoError} in the order of iopt_map_user_pages */
-  mapUser(vaddr: bigint, request: MapRequest): bigint {
+  mapUser(vaddr: bigint, request: MapRequest, space: AddressSpace): bigint {
     const { length, write } = request;
     if (vaddr + length > MAX_64) {
       const message = "Address plus length passes 2^64";
@@ -170,7 +173,7 @@ export class Ioas {
         message,
       );
     }
-    return this.mapPieces([{ vaddr, size: length, writable: write }], request);
+    return this.mapPieces([{ space, vaddr, size: length, writable: write }], request);
   }
 
   /** Maps pieces of memory one behind the other. @returns the first DMA address @throws {ErrnoError} */
@@ -191,8 +194,8 @@ export class Ioas {
     const done: number[] = [];
     try {
       let iova = at;
-      for (const { vaddr, size, writable } of pieces) {
-        if (!this.domain.map(Number(iova), Number(vaddr), Number(size), read, write)) {
+      for (const { space, vaddr, size, writable } of pieces) {
+        if (!this.domain.map(Number(iova), Number(vaddr), Number(size), read, write, space)) {
           const source = "drivers/iommu/iommufd/pages.c: iopt_area_fill_domains";
           throw coreError("EFAULT", "pinning", source, `${hex(vaddr)} is not memory of the process`);
         }
@@ -299,7 +302,12 @@ export class Ioas {
       const size = Math.min(end, entry.iova + entry.size) - at;
       const vaddr = entry.buffer.address + entry.bufferOffset + at - entry.iova;
       const writable = entry.write || this.#writablePages.has(entry.iova);
-      pieces.push({ vaddr: BigInt(vaddr), size: BigInt(size), writable });
+      pieces.push({
+        space: { find: () => entry.buffer },
+        vaddr: BigInt(vaddr),
+        size: BigInt(size),
+        writable,
+      });
       at += size;
     }
     return pieces;

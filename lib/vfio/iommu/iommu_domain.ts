@@ -6,6 +6,7 @@ import type { Partition } from "../../zpci/partition.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { type Translation, TranslationTables } from "../../zpci/translation.ts";
 import { ErrnoError } from "../errno.ts";
+import type { AddressSpace } from "../process/address_space.ts";
 import type { Zdev } from "../s390/zdev.ts";
 
 /** A mapping in the host file: DMA address, size, storage address, what the device may do. */
@@ -69,12 +70,19 @@ export class IommuDomain {
   }
 
   /**
-   * Maps `size` bytes of storage at `vaddr`; false if that is no memory of the guest. The range is free.
+   * Maps `size` bytes of memory at `vaddr` of a process; false if that is not all its memory. The range is free.
    *
    * @throws {ErrnoError} EIO, ENOMEM if a function refuses the new translations; nothing is mapped then
    */
-  map(iova: number, vaddr: number, size: number, read: boolean, write: boolean): boolean {
-    const buffer = this.#partition.storage.find(vaddr, size);
+  map(
+    iova: number,
+    vaddr: number,
+    size: number,
+    read: boolean,
+    write: boolean,
+    space: Pick<AddressSpace, "find">,
+  ): boolean {
+    const buffer = space.find(vaddr, size, write);
     if (buffer === undefined) return false;
     this.tables.insert({ iova, size, read, write, buffer, bufferOffset: vaddr - buffer.address });
     try {

@@ -224,7 +224,7 @@ export class IommufdFile extends OpenFile {
 
   override ioctl(request: number, arg: IoctlArg): number {
     if (request < FIRST_COMMAND) {
-      const result = iommufdContainerIoctl(this.iommufd, request, arg);
+      const result = iommufdContainerIoctl(this.iommufd, request, arg, this.#kernel.current.space);
       if (result === undefined) throw notATty(this.kind, request);
       return result;
     }
@@ -252,7 +252,7 @@ function alloc(iommufd: Iommufd, arg: Uint8Array): void {
 }
 
 /** One range; a caller with room for none is told how many it needs. */
-function iovaRanges(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): void {
+function iovaRanges(iommufd: Iommufd, arg: Uint8Array, { current: process }: Kernel): void {
   const symbol = "iommufd_ioas_iova_ranges";
   const { ioasId, numIovas: count, reserved, allowedIovas: pointer } = readCommand(
     arg,
@@ -271,7 +271,7 @@ function iovaRanges(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): voi
 }
 
 /** ALLOW_IOVAS: all ranges are read before any counts; the old ones go. */
-function allowIovas(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): void {
+function allowIovas(iommufd: Iommufd, arg: Uint8Array, { current: process }: Kernel): void {
   const symbol = "iommufd_ioas_allow_iovas";
   const { ioasId, numIovas: count, reserved, allowedIovas: pointer } = readCommand(
     arg,
@@ -308,19 +308,19 @@ function checkMapping(flags: number, sizes: readonly bigint[], symbol: string, r
   return { read, write, fixed: (flags & FIXED_IOVA) !== 0 };
 }
 
-function map(iommufd: Iommufd, arg: Uint8Array): void {
+function map(iommufd: Iommufd, arg: Uint8Array, { current }: Kernel): void {
   const symbol = "iommufd_ioas_map";
   const { flags, ioasId, reserved, userVa, length, iova } = readCommand(arg, IOAS_MAP, symbol);
   const { read, write, fixed } = checkMapping(flags, [iova, length], symbol, reserved);
   const request = { iova: fixed ? iova : undefined, length, read, write };
-  IOAS_MAP.encode({ iova: iommufd.ioas(ioasId).mapUser(userVa, request) }, arg);
+  IOAS_MAP.encode({ iova: iommufd.ioas(ioasId).mapUser(userVa, request, current.space) }, arg);
 }
 
 /**
  * IOAS_MAP_FILE: every check that the kernel makes, up to the kind of file: a guest has neither memfds nor dma-bufs,
  * so no descriptor passes. The kernel looks at the kind when it takes the pages, so as late as ATTACH; here it is now.
  */
-function mapFile(iommufd: Iommufd, arg: Uint8Array, { process }: Kernel): void {
+function mapFile(iommufd: Iommufd, arg: Uint8Array, { current: process }: Kernel): void {
   const symbol = "iommufd_ioas_map_file";
   const { flags, ioasId, fd, start, length, iova } = readCommand(arg, IOAS_MAP_FILE, symbol);
   const { read, write, fixed } = checkMapping(flags, [iova, length], symbol);

@@ -5,6 +5,7 @@
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { hex } from "../../base/hex.ts";
 import type { ErrnoError, ErrnoName } from "../errno.ts";
+import type { AddressSpace } from "../process/address_space.ts";
 import type { IoctlArg } from "../process/file.ts";
 import { type Ioas, MAX_64 } from "./ioas.ts";
 import type { Iommufd } from "./iommufd.ts";
@@ -48,6 +49,7 @@ export function iommufdContainerIoctl(
   iommufd: Iommufd,
   request: number,
   arg: IoctlArg,
+  space: AddressSpace,
 ): number | undefined {
   switch (request) {
     case CONTAINER_IOCTL.VFIO_GET_API_VERSION:
@@ -59,7 +61,7 @@ export function iommufdContainerIoctl(
     case CONTAINER_IOCTL.VFIO_IOMMU_GET_INFO:
       return iommuInfo(iommufd, structArgument(arg));
     case CONTAINER_IOCTL.VFIO_IOMMU_MAP_DMA:
-      return mapDma(iommufd, structArgument(arg));
+      return mapDma(iommufd, structArgument(arg), space);
     case CONTAINER_IOCTL.VFIO_IOMMU_UNMAP_DMA:
       return unmapDma(iommufd, structArgument(arg));
   }
@@ -128,7 +130,7 @@ function iommuInfo(iommufd: Iommufd, arg: Uint8Array): number {
 }
 
 /** MAP_DMA: no VADDR; neither READ nor WRITE is accepted, and gives a mapping that the device may not write. */
-function mapDma(iommufd: Iommufd, arg: Uint8Array): number {
+function mapDma(iommufd: Iommufd, arg: Uint8Array, space: AddressSpace): number {
   const symbol = "iommufd_vfio_map_dma";
   checkArgsz(arg, DMA_MAP.size, `${SOURCE}: ${symbol}`);
   const { flags, vaddr, iova, size } = DMA_MAP.decode(arg);
@@ -137,7 +139,8 @@ function mapDma(iommufd: Iommufd, arg: Uint8Array): number {
     throw refuse("EINVAL", "flags", symbol, `Flags ${hex(flags)} are not supported`);
   }
   const ioas = iommufd.compatIoas();
-  ioas.mapUser(vaddr, { iova, length: size, read: (flags & READ) !== 0, write: (flags & WRITE) !== 0 });
+  const access = { read: (flags & READ) !== 0, write: (flags & WRITE) !== 0 };
+  ioas.mapUser(vaddr, { iova, length: size, ...access }, space);
   return 0;
 }
 

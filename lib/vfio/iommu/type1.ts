@@ -111,7 +111,7 @@ export function mapDma(
       "the range is in the IOVA_RANGE capability of VFIO_IOMMU_GET_INFO",
     );
   }
-  if (!domain.map(at, Number(vaddr), length, read, write)) {
+  if (!domain.map(at, Number(vaddr), length, read, write, kernel.current.space)) {
     throw coreError("EFAULT", "pinning", source, `${hex(vaddr)} is not memory of the process`);
   }
   return 0;
@@ -139,7 +139,7 @@ function giveAddress(
 
 /** UNMAP_DMA; the caller's size becomes the bytes unmapped. Checks in the order of VFIO sheet 9.2. */
 export function unmapDma(
-  { process }: Kernel,
+  { current: process }: Kernel,
   container: Container,
   domain: IommuDomain,
   arg: Uint8Array,

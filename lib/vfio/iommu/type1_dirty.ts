@@ -45,7 +45,7 @@ function fault(symbol: string): ErrnoError {
 
 /** VFIO_IOMMU_DIRTY_PAGES. @throws {ErrnoError} EACCES on version 1, EFAULT, EINVAL */
 export function dirtyPages(
-  { process }: Kernel,
+  { current: process }: Kernel,
   container: Container,
   domain: IommuDomain,
   arg: Uint8Array,

@@ -5,6 +5,9 @@ import { vfsError } from "../refusal.ts";
 import { OpenFile } from "./file.ts";
 
 const COUNTER_BYTES = 8;
+/** The counter on its way from or to a caller's memory. */
+const COUNTER = new Uint8Array(COUNTER_BYTES);
+const COUNTER_VIEW = new DataView(COUNTER.buffer);
 /** The most that the counter holds; a write that would bring it higher blocks (fs/eventfd.c: eventfd_write). */
 const COUNTER_MAX = 2n ** 64n - 2n;
 
@@ -68,9 +71,8 @@ export class EventFdFile extends OpenFile {
         "No interrupt since the last read",
       );
     }
-    const bytes = new Uint8Array(COUNTER_BYTES);
-    new DataView(bytes.buffer).setBigUint64(0, this.context.count, true);
-    copyToUser(buffer, start, bytes, 0, COUNTER_BYTES);
+    COUNTER_VIEW.setBigUint64(0, this.context.count, true);
+    copyToUser(buffer, start, COUNTER, 0, COUNTER_BYTES);
     this.context.count = 0n;
     return COUNTER_BYTES;
   }
@@ -85,9 +87,8 @@ export class EventFdFile extends OpenFile {
     if (count !== COUNTER_BYTES) {
       throw vfsError("EINVAL", "eventfd size", source, "An eventfd is written 8 bytes at a time");
     }
-    const bytes = new Uint8Array(COUNTER_BYTES);
-    copyFromUser(bytes, buffer, start, COUNTER_BYTES);
-    const value = new DataView(bytes.buffer).getBigUint64(0, true);
+    copyFromUser(COUNTER, buffer, start, COUNTER_BYTES);
+    const value = COUNTER_VIEW.getBigUint64(0, true);
     if (value > COUNTER_MAX) {
       throw vfsError("EINVAL", "eventfd value", source, "An eventfd cannot count to 2^64 - 1");
     }

@@ -33,6 +33,7 @@ export abstract class OpenFile {
   abstract readonly path: string;
   /** File position of read() and write(). */
   position = 0;
+  #references = 0;
   /** pread() and pwrite() work (FMODE_PREAD, FMODE_PWRITE). */
   readonly positioned: boolean = false;
 
@@ -64,6 +65,21 @@ export abstract class OpenFile {
       "This descriptor cannot seek",
       this.positioned ? "pread and pwrite take a position" : undefined,
     );
+  }
+
+  /** One more descriptor refers to the file. */
+  hold(): void {
+    this.#references++;
+  }
+
+  /** One descriptor less; the last one releases the file. */
+  drop(): void {
+    if (--this.#references === 0) this.release();
+  }
+
+  /** More than one descriptor refers to the file. */
+  get shared(): boolean {
+    return this.#references > 1;
   }
 
   /** The last descriptor is closed. */

@@ -50,7 +50,7 @@ function openGroup(kernel: Kernel, number: number, path: string): OpenFile {
   const source = "drivers/vfio/group.c: vfio_group_fops_open";
   const group = kernel.groups[number];
   if (group === undefined || kernel.device(group.zdev) === undefined) throw noEntry(path, NODES);
-  for (const [, file] of kernel.process.files()) {
+  for (const file of kernel.files()) {
     if (file instanceof DeviceFile && file.blocksGroup && file.device.zdev === group.zdev) {
       throw coreError("EBUSY", "cdev open", source, "The device is open through its character device");
     }

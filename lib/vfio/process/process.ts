@@ -4,6 +4,8 @@
  */
 import { SHOWN_BYTES, type SyscallEvent, type Tracer, type TraceValue } from "../../base/trace.ts";
 import { ErrnoError } from "../errno.ts";
+import { type AddressSpace, GuestMemory } from "./address_space.ts";
+import { DescriptorTable, FIRST_FD, MAX_FDS } from "./descriptors.ts";
 import { EventFdFile } from "./eventfd.ts";
 import type { FileState, IoctlArg, OpenFile } from "./file.ts";
 import { vfsError } from "../refusal.ts";
@@ -13,10 +15,6 @@ import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { readDirectory, readLink } from "./sysfs.ts";
 import { ioctlInput, ioctlName, ioctlOutput } from "./strace.ts";
 import { checkPosition, checkRange, mmapError, notPositioned, type Offset } from "./vfs_checks.ts";
-
-/** Descriptors below this are stdin, stdout and stderr. */
-const FIRST_FD = 3;
-const MAX_FDS = 1024;
 
 /** What a user-space driver needs of its operating system; the simulated process is one implementation. */
 export type SystemCalls = Pick<
@@ -40,28 +38,33 @@ export interface ProcessState {
   readonly files: readonly FileState[];
 }
 
-/** One driver process. */
+/** One process that a guest's kernel runs; while a call of it is carried out it is the kernel's `current`. */
 export class Process {
   readonly #kernel: Kernel;
   readonly #tracer: Tracer;
-  readonly #files: (OpenFile | undefined)[] = [];
+  readonly descriptors: DescriptorTable;
+  readonly space: AddressSpace;
 
-  constructor(kernel: Kernel, tracer: Tracer) {
+  constructor(
+    kernel: Kernel,
+    tracer: Tracer,
+    descriptors: DescriptorTable = new DescriptorTable(),
+    space: AddressSpace = new GuestMemory(kernel.partition.storage),
+  ) {
     this.#kernel = kernel;
     this.#tracer = tracer;
+    this.descriptors = descriptors;
+    this.space = space;
   }
 
   /** Open descriptors with what they refer to. */
-  *files(): Generator<readonly [fd: number, file: OpenFile]> {
-    for (let fd = FIRST_FD; fd < this.#files.length; fd++) {
-      const file = this.#files[fd];
-      if (file !== undefined) yield [fd, file];
-    }
+  files(): Generator<readonly [fd: number, file: OpenFile]> {
+    return this.descriptors.entries();
   }
 
   /** openat(2) of a device node, read and write. @returns the descriptor */
   open(path: string): number {
-    return this.#call("openat", () => ({ path }), () => this.#install(openNode(this.#kernel, path)));
+    return this.#call("openat", () => ({ path }), () => this.install(openNode(this.#kernel, path)));
   }
 
   /** readlink(2), for the links of sysfs. @returns the link's target; ENOENT */
@@ -82,7 +85,7 @@ export class Process {
     const flags = "O_RDONLY|O_NONBLOCK|O_CLOEXEC|O_DIRECTORY";
     const fd = this.#call("openat", () => ({ path, flags }), () => {
       names = readDirectory(this.#kernel, path);
-      return this.#free();
+      return this.descriptors.free();
     });
     const bytes = names.reduce((sum, name) => sum + direntBytes(name), direntBytes(".") + direntBytes(".."));
     for (const result of [bytes, 0]) {
@@ -98,7 +101,7 @@ export class Process {
     return this.#call(
       "eventfd2",
       () => ({ count: 0 }),
-      () => this.#install(new EventFdFile(this.#kernel.newEventFd())),
+      () => this.install(new EventFdFile(this.#kernel.newEventFd())),
     );
   }
 
@@ -106,19 +109,47 @@ export class Process {
   close(fd: number): number {
     this.#kernel.tick();
     return this.#call("close", () => ({ fd }), () => {
-      const file = this.file(fd);
-      this.#files[fd] = undefined;
-      file.release();
+      this.descriptors.close(fd);
       return 0;
     });
+  }
+
+  /** dup(2): another descriptor of the same open file, with the same position. @throws {ErrnoError} EBADF, EMFILE */
+  dup(fd: number): number {
+    return this.#call("dup", () => ({ fd }), () => this.install(this.file(fd)));
+  }
+
+  /** dup2(2): what `to` referred to before is closed. @throws {ErrnoError} EBADF */
+  dup2(fd: number, to: number): number {
+    return this.#call("dup2", () => ({ fd, to }), () => {
+      const file = this.file(fd);
+      if (fd !== to) this.descriptors.put(to, file);
+      return to;
+    });
+  }
+
+  /** fork(2): a process with the same open files, and with `space` for its copy of the memory. */
+  fork(space: AddressSpace = this.space): Process {
+    const child = new Process(this.#kernel, this.#tracer, this.descriptors.copy(), space);
+    this.#kernel.processes.add(child);
+    return child;
+  }
+
+  /** exit(2): closes what is open. */
+  exit(): void {
+    this.#kernel.current = this;
+    this.descriptors.closeAll();
+    this.#kernel.processes.delete(this);
+    this.#kernel.current = this.#kernel.process;
   }
 
   /** ioctl(2). @throws {ErrnoError} EBADF, ENOTTY, and what the ioctl refuses with */
   ioctl(fd: number, request: number, arg: IoctlArg = 0): number {
     this.#kernel.tick();
+    this.#kernel.current = this;
     const { sink } = this.#tracer;
     if (sink === undefined) return this.file(fd).ioctl(request, arg);
-    const kind = this.#files[fd]?.kind;
+    const kind = this.descriptors.find(fd)?.kind;
     const event: SyscallEvent = {
       layer: "syscall",
       op: "ioctl",
@@ -158,15 +189,26 @@ export class Process {
   /** read(2) at the descriptor's own position, which advances by the result. */
   read(fd: number, buffer: Uint8Array, count: Offset): number {
     this.#kernel.tick();
+    return this.#tracer.sink === undefined
+      ? this.#read(fd, buffer, count)
+      : this.#tracedRead(fd, buffer, count);
+  }
+
+  #tracedRead(fd: number, buffer: Uint8Array, count: Offset): number {
     const event: SyscallEvent = { layer: "syscall", op: "read", args: { fd, count } };
     return this.#record(event, () => {
-      const file = this.file(fd);
-      const clamped = checkRange(file.position, count);
-      const result = file.read(buffer, clamped, file.position, 0);
-      file.position += result;
+      const result = this.#read(fd, buffer, count);
       event.data = shown(buffer, 0, result);
       return result;
     });
+  }
+
+  #read(fd: number, buffer: Uint8Array, count: Offset): number {
+    const file = this.file(fd);
+    const clamped = checkRange(file.position, count);
+    const result = file.read(buffer, clamped, file.position, 0);
+    file.position += result;
+    return result;
   }
 
   /** write(2) at the descriptor's own position, which advances by the result. */
@@ -320,24 +362,21 @@ export class Process {
 
   /** The process's own loads and stores: `length` bytes of its memory at `address`, marked dirty if `write`. */
   memory(address: number, length: number, write: boolean): Uint8Array {
-    const buffer = this.#kernel.partition.storage.find(address, length);
-    if (buffer === undefined) {
-      throw vfsError("EFAULT", "user memory", "mm/memory.c: handle_mm_fault", "The address is not mapped");
-    }
-    const offset = address - buffer.address;
-    return buffer.touch(offset, length, write).subarray(offset, offset + length);
+    return this.space.bytes(address, length, write);
   }
 
   /** The open file of a descriptor. @throws {ErrnoError} EBADF */
   file(fd: number): OpenFile {
-    const file = this.#files[fd];
-    if (file === undefined) {
-      throw vfsError("EBADF", "descriptor", "fs/file.c: fdget", `Descriptor ${fd} is not open`);
-    }
-    return file;
+    return this.descriptors.get(fd);
   }
 
+  /**
+   * State for the host file. Which descriptors share an open file is not part of it: no command of ism makes two that do.
+   */
   save(): ProcessState {
+    for (const [fd, { shared }] of this.files()) {
+      if (shared) throw new Error(`Descriptor ${fd} shares its open file, which cannot be saved`);
+    }
     return {
       files: [...this.files()].map(([fd, file]) => ({
         fd,
@@ -353,29 +392,12 @@ export class Process {
   restoreFile(fd: number, file: OpenFile, position: number): void {
     if (fd < FIRST_FD || fd >= MAX_FDS) throw new Error(`Descriptor ${fd} is outside of the process's table`);
     file.position = position;
-    this.#files[fd] = file;
+    this.descriptors.put(fd, file);
   }
 
   /** Gives a file the lowest free descriptor. @throws {ErrnoError} EMFILE */
   install(file: OpenFile): number {
-    return this.#install(file);
-  }
-
-  /** The lowest descriptor that is free. */
-  #free(): number {
-    let fd = FIRST_FD;
-    while (this.#files[fd] !== undefined) fd++;
-    return fd;
-  }
-
-  #install(file: OpenFile): number {
-    const fd = this.#free();
-    if (fd >= MAX_FDS) {
-      file.release();
-      throw vfsError("EMFILE", "descriptors", "fs/file.c: alloc_fd", `All ${MAX_FDS} descriptors are in use`);
-    }
-    this.#files[fd] = file;
-    return fd;
+    return this.descriptors.install(file);
   }
 
   // Apart from the calls themselves: a closure over their parameters would cost an allocation with every call.
@@ -403,12 +425,14 @@ export class Process {
   }
 
   #pread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
+    this.#kernel.current = this;
     const file = this.#positioned(fd, position, "pread");
     const clamped = checkRange(position, count);
     return file.read(buffer, clamped, typeof position === "number" ? position : Number(position), start);
   }
 
   #pwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
+    this.#kernel.current = this;
     const file = this.#positioned(fd, position, "pwrite");
     const clamped = checkRange(position, count);
     return file.write(buffer, clamped, typeof position === "number" ? position : Number(position), start);
@@ -416,11 +440,13 @@ export class Process {
 
   /** Runs a call, recorded if a trace is taken. */
   #call(op: string, args: () => Record<string, TraceValue>, run: () => number): number {
+    this.#kernel.current = this;
     if (this.#tracer.sink === undefined) return run();
     return this.#record({ layer: "syscall", op, args: args() }, run);
   }
 
   #record(event: SyscallEvent, run: () => number): number {
+    this.#kernel.current = this;
     const { sink } = this.#tracer;
     if (sink === undefined) return run();
     sink.enter(event);

@@ -2,6 +2,7 @@
  * The ism_vfio_pci variant driver: region offsets shifted by 48, reads cut into loads, each write one store block.
  * Facts: VFIO sheet 3.1, 4.2 to 4.4 (drivers/vfio/pci/ism/main.c).
  */
+import { remainder } from "../../base/bits.ts";
 import { hex } from "../../base/hex.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import type { VfioDevice } from "../device.ts";
@@ -160,7 +161,7 @@ export function checkStoreBlock(maxstbl: number, offset: number, count: number):
       "split the write; the limit is imaxstbl of the ZPCI_GROUP capability",
     );
   }
-  if (offset % PAGE_SIZE + count > PAGE_SIZE) {
+  if (remainder(offset, PAGE_SIZE) + count > PAGE_SIZE) {
     const boundary = Math.floor(offset / PAGE_SIZE) * PAGE_SIZE + PAGE_SIZE;
     throw refuse(
       "ism_vfio_pci_do_io_w",

@@ -1,0 +1,189 @@
+/** Many lines: scripts, repeats, dialogues, on hosts of different sizes. */
+import { DatabaseSync } from "node:sqlite";
+import { atLeast, atMost, type Effort, type Figure, median, readable, scaled, timed } from "../figure.ts";
+import { Dialogue, peakMemory, run, Scratch } from "../program.ts";
+
+const ECHO = new URL("echo.ts", import.meta.url).pathname;
+const SPLIT = new URL("split.ts", import.meta.url).pathname;
+const MIB = 2 ** 20;
+
+/** A script that registers a DMB and stores into it `count` times. */
+function storing(count: number): string {
+  const set = "let gid gid\nlet tok dmb register --size 64k --rgid $gid -d 1\n";
+  return set + `stb bar0 $tok seq:0*64\n`.repeat(count);
+}
+
+/** Scripts of many lines and a command that is repeated. */
+export async function scriptFigures(effort: Effort): Promise<Figure[]> {
+  using scratch = new Scratch();
+  const runs = Math.min(effort.runs, 5);
+  const count = scaled(100_000, effort, 10);
+  const script = scratch.file("stores.ism", storing(count));
+  const nothing = scratch.file("nothing.ism", storing(0));
+  const repeats = scaled(1_000_000, effort, 10);
+  const repeat = scratch.file(
+    "repeat.ism",
+    storing(0) + `repeat ${repeats} stb bar0 $tok seq:0*64\n`,
+  );
+  const split = median(await several(runs, () => timed(() => run([script], SPLIT))));
+  const figures: Figure[] = [];
+  const add = async (name: string, lines: number, least: number, args: readonly string[]) => {
+    const base = median(await several(runs, () => timed(() => run([...args.slice(0, -1), nothing]))));
+    const time = median(await several(runs, () => timed(() => run(args)))) - base;
+    const value = lines / time * 1000;
+    const floor = `${readable(count / split * 1000)}/s read and split`;
+    figures.push({ name, shown: `${readable(value)}/s`, floor, value, goal: atLeast(least, "/s") });
+  };
+  const memory = ["--host", ":memory:"];
+  await add(`run: ${count} stb lines`, count, 200_000, [...memory, "run", script]);
+  await add(`run --json: ${count} stb lines`, count, 120_000, [...memory, "--json", "run", script]);
+  await add(`repeat ${repeats} stb`, repeats, 1_500_000, [...memory, "run", repeat]);
+  const base = await peakMemory([...memory, "run", nothing]);
+  const most = await peakMemory([...memory, "run", script]);
+  figures.push({
+    name: `run: memory for ${count} lines above an empty script`,
+    shown: `${readable((most - base) / MIB)} MiB`,
+    floor: `${readable(base / MIB)} MiB`,
+    value: (most - base) / MIB,
+    goal: atMost(120, " MiB"),
+  });
+  return figures;
+}
+
+async function several(runs: number, work: () => Promise<number>): Promise<number[]> {
+  const times: number[] = [];
+  for (let i = 0; i < runs; i++) times.push(await work());
+  return times;
+}
+
+/** Lines per second of a dialogue, one after the other. */
+async function rate(dialogue: Dialogue, line: string, count: number): Promise<number> {
+  for (let i = 0; i < count / 10; i++) await dialogue.ask(line);
+  const time = await timed(async () => {
+    for (let i = 0; i < count; i++) await dialogue.ask(line);
+  });
+  return count / time * 1000;
+}
+
+/** Opens the functions, and registers `dmbs` DMBs with the second one. @returns a store into the last one */
+async function prepare(shell: Dialogue, dmbs: number): Promise<string> {
+  const { gid } = await shell.result("gid");
+  let token: unknown;
+  for (let i = 0; i < dmbs; i++) {
+    ({ token } = await shell.result(`dmb register --size 4k --rgid ${gid} -d 1`));
+  }
+  return `stb bar0 ${token} seq:0*64`;
+}
+
+/** A dialogue with the shell, in memory and on a host file, and DMBs registered one by one. */
+export async function dialogueFigures(effort: Effort): Promise<Figure[]> {
+  using scratch = new Scratch();
+  const figures: Figure[] = [];
+  const lines = scaled(20_000, effort, 10);
+  const many = scaled(1800, effort, 4);
+  const echo = await (async () => {
+    await using floor = new Dialogue([], ECHO);
+    return await rate(floor, "stb bar0 0x1000000000 seq:0*64", lines);
+  })();
+  const floor = `${readable(echo)}/s echoed`;
+
+  const inMemory = async (dmbs: number) => {
+    await using shell = new Dialogue(["--host", ":memory:", "--json", "shell"]);
+    const line = await prepare(shell, dmbs);
+    return await rate(shell, line, lines);
+  };
+  const few = await inMemory(1);
+  figures.push({
+    name: "shell: a line in memory",
+    shown: `${readable(few)}/s`,
+    floor,
+    value: few,
+    goal: atLeast(12_000, "/s"),
+  });
+  const full = await inMemory(many);
+  figures.push({
+    name: `shell: the same with ${many} DMBs, against one`,
+    shown: `${readable(full)}/s`,
+    floor: `${readable(few)}/s`,
+    value: full / few,
+    goal: atLeast(0.9),
+  });
+
+  const registering = async (dmbs: number) => {
+    await using shell = new Dialogue(["--host", ":memory:", "--json", "shell"]);
+    const { gid } = await shell.result("gid");
+    return await timed(async () => {
+      for (let i = 0; i < dmbs; i++) await shell.result(`dmb register --size 4k --rgid ${gid} -d 1`);
+    });
+  };
+  const half = await registering(many >> 1);
+  const whole = await registering(many);
+  figures.push({
+    name: `shell: ${many} DMBs registered`,
+    shown: `${readable(whole)} ms`,
+    floor: `${readable(many / echo * 1000)} ms echoed`,
+    value: whole,
+    goal: atMost(400, " ms"),
+  }, {
+    name: "shell: the same, against half as many",
+    shown: `${readable(whole)} ms`,
+    floor: `${readable(half)} ms`,
+    value: whole / half,
+    goal: atMost(2.4),
+  });
+
+  const durable = scaled(2000, effort, 5);
+  const onFile = async (name: string, dmbs: number) => {
+    const host = `${scratch.path}/${name}.db`;
+    await run(["--host", host, "host", "create"]);
+    await using shell = new Dialogue(["--host", host, "--json", "shell"]);
+    const line = await prepare(shell, dmbs);
+    const times: number[] = [];
+    const floors: number[] = [];
+    using db = new OneRow(`${scratch.path}/${name}-floor.db`);
+    // In turn, because disks have moods.
+    for (let i = 0; i < 10; i++) {
+      times.push(1000 / await rate(shell, line, Math.ceil(durable / 10)));
+      floors.push(db.commits(Math.ceil(durable / 10)));
+    }
+    return [median(times), median(floors), median(times.map((time, i) => time / floors[i]!))] as const;
+  };
+  for (const [name, dmbs] of [["one DMB", 1], [`${many} DMBs`, many]] as const) {
+    const [time, base, ratio] = await onFile(name.replace(" ", "-"), dmbs);
+    figures.push({
+      name: `shell: a durable line on a host file, ${name}`,
+      shown: `${readable(time)} ms`,
+      floor: `${readable(base)} ms for a commit of one row`,
+      value: ratio,
+      goal: atMost(1.5),
+    });
+  }
+  return figures;
+}
+
+/** The floor of a durable line: one row of one table, committed as the host file is. */
+class OneRow implements Disposable {
+  readonly #db: DatabaseSync;
+
+  constructor(path: string) {
+    this.#db = new DatabaseSync(path);
+    this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+    this.#db.exec("CREATE TABLE row (key INTEGER PRIMARY KEY, value TEXT)");
+  }
+
+  /** @returns milliseconds for one commit */
+  commits(count: number): number {
+    const put = this.#db.prepare("INSERT OR REPLACE INTO row VALUES (1, ?)");
+    const started = performance.now();
+    for (let i = 0; i < count; i++) {
+      this.#db.exec("BEGIN IMMEDIATE");
+      put.run(String(i));
+      this.#db.exec("COMMIT");
+    }
+    return (performance.now() - started) / count;
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
+  }
+}

@@ -1,0 +1,138 @@
+/** The program and its floors as processes. */
+
+const ROOT = new URL("../", import.meta.url).pathname;
+
+/** The command that `deno task ism` runs, without `deno`: flags, permissions, main module. */
+function ismArguments(): string[] {
+  const { tasks } = JSON.parse(Deno.readTextFileSync(`${ROOT}deno.json`)) as {
+    tasks: { ism: { command: string } };
+  };
+  const [deno, ...rest] = tasks.ism.command.split(" ");
+  if (deno !== "deno" || rest.at(-1) !== "main.ts") {
+    throw new Error("deno.json: the task ism is not as expected");
+  }
+  return [...rest.slice(0, -1), `${ROOT}main.ts`];
+}
+
+const ISM = ismArguments();
+
+/** A process of the program, or of another module with the same permissions. */
+export function command(
+  args: readonly string[],
+  { module, stdin = "null", stdout = "null" }: {
+    readonly module?: string;
+    readonly stdin?: "null" | "piped";
+    readonly stdout?: "null" | "piped";
+  } = {},
+): Deno.Command {
+  const head = module === undefined ? ISM : [...ISM.slice(0, -1), module];
+  return new Deno.Command(Deno.execPath(), {
+    args: [...head, ...args],
+    stdin,
+    stdout,
+    stderr: "inherit",
+    env: { NO_COLOR: "1" },
+  });
+}
+
+/** Runs the program to its end. @throws {Error} if it does not end well */
+export async function run(args: readonly string[], module?: string): Promise<void> {
+  const { success } = await command(args, module === undefined ? {} : { module }).output();
+  if (!success) throw new Error(`ism ${args.join(" ")} failed`);
+}
+
+/**
+ * A file of a process under /proc, read by `cat`: Deno keeps programs away from there. Linux only.
+ *
+ * @returns its text, "" if the process has ended
+ */
+export async function ofProcess(pid: number, name: string): Promise<string> {
+  const { stdout } = await new Deno.Command("cat", { args: [`/proc/${pid}/${name}`], stderr: "null" })
+    .output();
+  return new TextDecoder().decode(stdout);
+}
+
+/** Runs the program to its end, and tells the most memory that it had. Linux only. @returns bytes */
+export async function peakMemory(args: readonly string[]): Promise<number> {
+  const child = command(args).spawn();
+  let peak = 0;
+  for (;;) {
+    const status = await ofProcess(child.pid, "status");
+    const most = /VmHWM:\s*(\d+)/.exec(status)?.[1];
+    // One that has ended has no memory any more.
+    if (most === undefined) break;
+    peak = Number(most) * 1024;
+  }
+  await child.status;
+  return peak;
+}
+
+/** A process that answers each line with one line. */
+export class Dialogue implements AsyncDisposable {
+  readonly #child: Deno.ChildProcess;
+  readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
+  #rest = new Uint8Array(0);
+
+  /** `module` answers instead of the program. */
+  constructor(args: readonly string[], module?: string) {
+    const options = { stdin: "piped", stdout: "piped" } as const;
+    this.#child = command(args, module === undefined ? options : { ...options, module }).spawn();
+    this.#writer = this.#child.stdin.getWriter();
+    this.#reader = this.#child.stdout.getReader();
+  }
+
+  get pid(): number {
+    return this.#child.pid;
+  }
+
+  /** Sends a line and waits for the answer. @throws {Error} if there is none */
+  async ask(line: string): Promise<string> {
+    await this.#writer.write(new TextEncoder().encode(`${line}\n`));
+    for (;;) {
+      const end = this.#rest.indexOf(10);
+      if (end >= 0) {
+        const answer = new TextDecoder().decode(this.#rest.subarray(0, end));
+        this.#rest = this.#rest.slice(end + 1);
+        return answer;
+      }
+      const { value } = await this.#reader.read();
+      if (value === undefined) throw new Error(`No answer to ${line}`);
+      const joined = new Uint8Array(this.#rest.length + value.length);
+      joined.set(this.#rest);
+      joined.set(value, this.#rest.length);
+      this.#rest = joined;
+    }
+  }
+
+  /** Asks for a result. @throws {Error} if it is a refusal */
+  async result(line: string): Promise<Record<string, unknown>> {
+    const { ok, result } = JSON.parse(await this.ask(line)) as {
+      ok: boolean;
+      result: Record<string, unknown>;
+    };
+    if (!ok) throw new Error(`Refused: ${line}`);
+    return result;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writer.close();
+    await this.#reader.cancel();
+    await this.#child.status;
+  }
+}
+
+/** A folder that is there while it is used. */
+export class Scratch implements Disposable {
+  readonly path = Deno.makeTempDirSync({ prefix: "ism-bench-" });
+
+  file(name: string, text = ""): string {
+    const path = `${this.path}/${name}`;
+    Deno.writeTextFileSync(path, text);
+    return path;
+  }
+
+  [Symbol.dispose](): void {
+    Deno.removeSync(this.path, { recursive: true });
+  }
+}

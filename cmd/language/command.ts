@@ -1,0 +1,203 @@
+/**
+ * What a command is: one definition feeds the parser, help, and whatever else needs to know the commands.
+ */
+import type { Host, HostFunction } from "../../lib/host/host.ts";
+import type { HostStore } from "../../lib/host/file/store.ts";
+import type { DataSource } from "./data.ts";
+import type { Terminal } from "../output/terminal.ts";
+
+/** What can stand in a place where a list of words would not do. */
+export type Source = "file" | "command" | "subcommand" | "topic" | "device" | "variable";
+
+/** How the text of an argument becomes a value. */
+export interface Kind<Value> {
+  /** Placeholder in usage lines: `OFFSET`. */
+  readonly placeholder: string;
+  /** @throws {UsageError} */
+  parse(text: string, what: string): Value;
+  /** What can stand here, for completions. */
+  readonly choices?: readonly string[] | Source;
+  /** Several of the choices may stand in one word, with this between them. */
+  readonly separator?: string;
+}
+
+/** A positional argument or an option with a value. */
+export interface Parameter<Value> {
+  readonly kind: Kind<Value>;
+  readonly help: string;
+  /** May be left out; `value` stands for it then. */
+  readonly optional: boolean;
+  readonly value: Value | undefined;
+  /** One-letter form of an option. */
+  readonly short?: string;
+  /** The last argument takes all words that are left; its value is a list. */
+  readonly rest?: boolean;
+}
+
+/** An option without a value. */
+export interface Flag {
+  readonly flag: true;
+  readonly help: string;
+  readonly short?: string;
+}
+
+// deno-lint-ignore ban-types -- `{}` is "no arguments" here, and any command's parameters extend it
+type Parameters = {} | Record<string, Parameter<unknown> | Flag>;
+/** The values that a set of parameters yields. */
+export type Values<Of> = {
+  readonly [Name in keyof Of]: Of[Name] extends Flag ? boolean
+    : Of[Name] extends Parameter<infer Value> ? Value
+    : never;
+};
+
+/** A positional argument that must be there. */
+export function argument<Value>(kind: Kind<Value>, help: string): Parameter<Value> {
+  return { kind, help, optional: false, value: undefined };
+}
+
+/** An argument or option that may be left out. */
+export function optional<Value>(
+  kind: Kind<Value>,
+  help: string,
+  short?: string,
+): Parameter<Value | undefined> {
+  return { kind, help, optional: true, value: undefined, ...(short === undefined ? {} : { short }) };
+}
+
+/** An argument or option with a default. */
+export function defaulted<Value>(kind: Kind<Value>, value: Value, help: string): Parameter<Value> {
+  return { kind, help, optional: true, value };
+}
+
+/** All words that are left, at least one unless `optional`. */
+export function rest<Value>(
+  kind: Kind<Value>,
+  help: string,
+  { optional = false } = {},
+): Parameter<readonly Value[]> {
+  // A list stands where its elements are parsed one by one; parse.ts knows by `rest`.
+  return { kind: kind as unknown as Kind<readonly Value[]>, help, optional, value: [], rest: true };
+}
+
+/** An option that must be given. */
+export function required<Value>(kind: Kind<Value>, help: string): Parameter<Value> {
+  return argument(kind, help);
+}
+
+export function flag(help: string, short?: string): Flag {
+  return { flag: true, help, ...(short === undefined ? {} : { short }) };
+}
+
+/** Groups of the command list, in the order of help. */
+export const GROUPS = ["look", "access", "ism", "host", "sys", "script", "help"] as const;
+export type Group = (typeof GROUPS)[number];
+
+/**
+ * What a command needs of the host: nothing, to look at it, to act on it in one transaction, to act on it in
+ * transactions of its own, or to handle the file by itself.
+ */
+export type Access = "none" | "read" | "write" | "wait" | "file";
+
+/** Surroundings of a running command. */
+export interface Context {
+  readonly terminal: Terminal;
+  readonly verbose: boolean;
+  /** `--dry-run`: nothing outside the host may be changed; the host itself is rolled back. */
+  readonly dryRun: boolean;
+  /** Standard input holds the lines that are run. */
+  readonly stdinIsLines: boolean;
+  /** `--json`: nothing but the document may be written to stdout. */
+  readonly json: boolean;
+  /** The loaded host. Not for `access: "none"` and `"file"`. */
+  readonly host: Host;
+  /** The function that `--device` names. */
+  readonly target: HostFunction;
+  /** Path of the host file. */
+  readonly hostPath: string;
+  /** The host file is the one that is used where none is named; its directory may be created. */
+  readonly isDefaultHost: boolean;
+  /** The open host file, for commands that wait. */
+  readonly store: HostStore;
+  /** Others can act on the host between two transactions of this command. */
+  readonly shared: boolean;
+  /** One transaction of a command with `access: "wait"`. */
+  transact<Of>(work: (target: HostFunction, host: Host) => Of): Of;
+  /** The function that a word names. @throws {UsageError} */
+  device(which: string): HostFunction;
+  /** Bytes of a data argument. @throws {FileError} */
+  load(data: DataSource): Uint8Array;
+}
+
+/** A result is what `--json` prints under `result`. */
+export type Result = Readonly<Record<string, unknown>>;
+
+/** A command's definition. */
+export interface Command<Args, Options, Of extends Result> {
+  /** One word, or two: `dmb register`. */
+  readonly name: string;
+  readonly group: Group;
+  readonly summary: string;
+  /** More help, as paragraphs. */
+  readonly details?: string;
+  readonly args: Args;
+  readonly options: Options;
+  readonly access: Access;
+  /** Lines that work as they are on a fresh host, without `ism`. */
+  readonly examples: readonly string[];
+  run(context: Context, values: Values<Args & Options>): Of | Promise<Of>;
+  /** The result for people; nothing is printed without it. */
+  text?(result: Of, context: Pick<Context, "terminal" | "verbose">): string;
+  /** The result as bytes, for `--raw`. */
+  raw?(result: Of): Uint8Array;
+  /** The value that `let` keeps. */
+  value?(result: Of): string;
+}
+
+/** A command with its types forgotten, as the table holds it. */
+export interface AnyCommand {
+  readonly name: string;
+  readonly group: Group;
+  readonly summary: string;
+  readonly details?: string;
+  readonly args: Readonly<Record<string, Parameter<unknown>>>;
+  readonly options: Readonly<Record<string, Parameter<unknown> | Flag>>;
+  readonly access: Access;
+  readonly examples: readonly string[];
+  run(context: Context, values: Readonly<Record<string, unknown>>): Result | Promise<Result>;
+  text?(result: Result, context: Pick<Context, "terminal" | "verbose">): string;
+  raw?(result: Result): Uint8Array;
+  value?(result: Result): string;
+  /** What follows the command's own arguments is another command line: `expect`, `let`, `repeat`. */
+  readonly prefix?: boolean;
+}
+
+/** Defines a command; the types of its values follow from its parameters. */
+export function defineCommand<
+  const Args extends Parameters,
+  const Options extends Parameters,
+  Of extends Result,
+>(
+  command: Command<Args, Options, Of>,
+): AnyCommand {
+  return command as unknown as AnyCommand;
+}
+
+/** True for a command that can stand in a script or shell, or behind `expect`, `let` and `repeat`. */
+export function canStandInLine({ name, access }: Pick<AnyCommand, "name" | "access">): boolean {
+  return access !== "file" && !takesLines({ name });
+}
+
+/** True for a command that runs lines itself. */
+export function takesLines({ name }: Pick<AnyCommand, "name">): boolean {
+  return name === "run" || name === "shell";
+}
+
+/** Option names are kebab-case on the line: `commitEach` is `--commit-each`. */
+export function optionName(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** True for an option without a value. */
+export function isFlag(parameter: Parameter<unknown> | Flag): parameter is Flag {
+  return "flag" in parameter;
+}

@@ -1,0 +1,227 @@
+/** What a failure looks like: its exit code, its line for people, its JSON. One place for all commands. */
+import { HostFileError } from "../../lib/host/file/store.ts";
+import { MissingStateError } from "../../lib/host/host.ts";
+import { TopologyError } from "../../lib/host/topology.ts";
+import { CommandError } from "../../lib/ism/driver/command_channel.ts";
+import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { ErrnoError } from "../../lib/vfio/errno.ts";
+import { WouldHangError } from "../../lib/vfio/s390/zdev.ts";
+import { CC, type MachineAnswer, MachineError } from "../../lib/zpci/answer.ts";
+import { hex } from "../../lib/base/hex.ts";
+import type { Style } from "./terminal.ts";
+import { escapeText } from "./diagnostic.ts";
+import { FileError, UsageError } from "../language/usage_error.ts";
+
+/** Exit codes of the contract. */
+export const EXIT = {
+  OK: 0,
+  REFUSED: 1,
+  USAGE: 2,
+  EXPECT: 3,
+  FILE: 4,
+  BUG: 5,
+  INTERRUPTED: 130,
+  TERMINATED: 143,
+} as const;
+
+/** What the simulated world refused has happened and is kept; what ism itself could not do has not. */
+export function isKept(exit: number): boolean {
+  return exit === EXIT.OK || exit === EXIT.REFUSED || exit === EXIT.EXPECT;
+}
+
+/** Ctrl-C while a command waited; elsewhere the signal ends the process at once, which shells report as 130 too. */
+export class InterruptedError extends Error {
+  override readonly name = "InterruptedError";
+
+  constructor() {
+    super("Interrupted");
+  }
+}
+
+/** An `expect` that did not hold. */
+export class ExpectError extends Error {
+  override readonly name = "ExpectError";
+
+  constructor(message: string, readonly expected: string, readonly got: string) {
+    super(message);
+  }
+}
+
+/** A failure, ready to be shown. */
+export interface Failure {
+  readonly exit: number;
+  /** Errno name, or a word of our own where no errno was returned. */
+  readonly code: string;
+  readonly message: string;
+  /** What `expect CODE:RULE` compares with; undefined where the code says it all. */
+  readonly expectable: string | undefined;
+  /** Everything of the JSON `error` object but code and message. */
+  readonly fields: Readonly<Record<string, unknown>>;
+  readonly refusedBy: string | undefined;
+  readonly hint: string | undefined;
+  /** The word to blame, for the caret. */
+  readonly token: string | undefined;
+  /** Stack of a bug. */
+  readonly stack: string | undefined;
+}
+
+const LAYER_NAMES: Readonly<Record<string, string>> = {
+  vfs: "file system layer",
+  "vfio-core": "vfio core",
+  variant: "variant driver",
+  instruction: "machine",
+  device: "adapter",
+};
+
+/** Says what an error means to the user. */
+export function describeFailure(error: unknown): Failure {
+  const base = {
+    expectable: undefined,
+    fields: {},
+    refusedBy: undefined,
+    hint: undefined,
+    token: undefined,
+    stack: undefined,
+  };
+  if (error instanceof ErrnoError) {
+    const { code, errno, layer, rule, source, message, hint } = error;
+    return {
+      ...base,
+      exit: EXIT.REFUSED,
+      code,
+      message,
+      hint,
+      expectable: rule,
+      fields: { errno, layer, rule, source },
+      refusedBy: `${LAYER_NAMES[layer]} (${source})`,
+    };
+  }
+  if (error instanceof CommandError) {
+    return {
+      ...base,
+      exit: EXIT.REFUSED,
+      code: "RET",
+      message: error.message,
+      expectable: returnCodeRule(error.ret),
+      fields: {
+        ret: error.ret,
+        layer: "device",
+        rule: "return code",
+        source: "drivers/s390/net/ism.h: ism_resp_hdr",
+      },
+      refusedBy: "adapter (return code of the command)",
+    };
+  }
+  if (error instanceof MachineError) {
+    const { response, ...answer } = error.answer;
+    return {
+      ...base,
+      exit: EXIT.REFUSED,
+      code: "MACHINE",
+      message: error.message,
+      expectable: machineRule(error.answer),
+      fields: {
+        ...answer,
+        ...(response === undefined ? {} : { response: hex(response, 4) }),
+        layer: "instruction",
+      },
+      refusedBy: LAYER_NAMES["instruction"],
+    };
+  }
+  if (error instanceof DriverError) {
+    return { ...base, exit: EXIT.REFUSED, code: "DRIVER", message: error.message };
+  }
+  if (error instanceof WouldHangError) {
+    return { ...base, exit: EXIT.REFUSED, code: "HANG", message: error.message };
+  }
+  if (error instanceof ExpectError) {
+    const { message, expected, got } = error;
+    return { ...base, exit: EXIT.EXPECT, code: "EXPECT", message, fields: { expected, got } };
+  }
+  if (error instanceof InterruptedError) {
+    return { ...base, exit: EXIT.INTERRUPTED, code: "INTERRUPTED", message: error.message };
+  }
+  if (error instanceof UsageError) {
+    return {
+      ...base,
+      exit: EXIT.USAGE,
+      code: "USAGE",
+      message: error.message,
+      hint: error.hint,
+      token: error.token,
+    };
+  }
+  if (
+    error instanceof FileError || error instanceof HostFileError || error instanceof MissingStateError ||
+    error instanceof TopologyError
+  ) {
+    return { ...base, exit: EXIT.FILE, code: "FILE", message: error.message };
+  }
+  if (isOutOfMemory(error)) {
+    const message = "This takes more memory than ism can get; ask for less at a time";
+    return { ...base, exit: EXIT.USAGE, code: "USAGE", message };
+  }
+  const stack = error instanceof Error ? error.stack ?? error.message : String(error);
+  return { ...base, exit: EXIT.BUG, code: "BUG", message: "This is a bug in ism", stack };
+}
+
+/** How `expect RET:CODE` names a return code. */
+export function returnCodeRule(ret: number): string {
+  return hex(ret, 4);
+}
+
+/** What the machine answered, in the words that the errno rules of the kernel have for it. */
+function machineRule({ cc, status, response, exception }: MachineAnswer): string | undefined {
+  if (exception !== undefined) return `${exception} exception`;
+  if (response !== undefined) return `response ${hex(response, 4)}`;
+  if (cc === CC.ERROR) return `status ${status}`;
+  return cc === CC.INVALID_HANDLE ? "function handle" : cc === CC.BUSY ? "busy" : undefined;
+}
+
+/** True where the engine could not make a buffer or a text; what it says otherwise is a bug of ours. */
+function isOutOfMemory(error: unknown): boolean {
+  return error instanceof Error &&
+    ["Array buffer allocation failed", "Invalid string length"].includes(error.message);
+}
+
+/** Codes of our own that say nothing which the sentence does not say. */
+const SILENT_CODES: ReadonlySet<string> = new Set(
+  ["USAGE", "FILE", "EXPECT", "DRIVER", "MACHINE", "RET", "BUG", "INTERRUPTED"],
+);
+
+/** The failure for people, without the place. */
+export function renderFailure(
+  failure: Failure,
+  { style, verbose }: { style: Style; verbose: boolean },
+): string {
+  const shown = SILENT_CODES.has(failure.code) ? "" : style.bold(` (${failure.code})`);
+  return escapeText(failure.message) + shown + "\n" + renderReasons(failure, { style, verbose });
+}
+
+/** Who refused and what to do: shown with --verbose or on a terminal; a bug always shows its stack. */
+function renderReasons(
+  failure: Failure,
+  { style, verbose }: { style: Style; verbose: boolean },
+): string {
+  let text = "";
+  if (verbose && failure.refusedBy !== undefined) {
+    text += style.dim(`  refused by: ${failure.refusedBy}`) + "\n";
+  }
+  if (verbose && failure.hint !== undefined) text += style.dim(`  hint: ${escapeText(failure.hint)}`) + "\n";
+  if (failure.stack !== undefined) {
+    text += escapeText(failure.stack, { keepNewline: true }) +
+      "\nPlease report it with the command line and the host file (CONTRIBUTING.md says what to add).\n";
+  }
+  return text;
+}
+
+/** The JSON `error` object. */
+export function failureJson({ code, message, fields, hint, stack }: Failure): Record<string, unknown> {
+  return {
+    code,
+    ...fields,
+    message,
+    ...(hint === undefined ? {} : { hint }),
+    ...(stack === undefined ? {} : { stack }),
+  };
+}

@@ -1,0 +1,71 @@
+/** How failures are told. */
+import { describeFailure, EXIT, type Failure, failureJson, renderFailure } from "./failure.ts";
+import type { ProcessTerminal } from "./terminal.ts";
+import { formatDiagnostic, type Place, PlacedError, safeJson } from "./diagnostic.ts";
+
+/** Where a script line stands. */
+export interface LinePlace {
+  readonly file: string;
+  readonly line: number;
+  /** Column of the command's first word, and the source line, for the diagnostic. */
+  locate(token: string | undefined): { readonly place: Place; readonly source: string };
+}
+
+/** The failure as it goes to stderr: `ism: COMMAND: sentence (ERRNO)`, or with the place of a script line. */
+export function failureText(
+  terminal: ProcessTerminal,
+  name: string | undefined,
+  failure: Failure,
+  verboseWanted: boolean,
+  place: LinePlace | undefined,
+): string {
+  // What to do about a mistake in the line is worth its line even without -v.
+  const verbose = verboseWanted || terminal.errIsTerminal || failure.exit === EXIT.USAGE;
+  const body = renderFailure(failure, { style: terminal.errStyle, verbose });
+  if (place === undefined) return `ism: ${name === undefined ? "" : `${name}: `}${body}`;
+  const { place: at, source } = place.locate(failure.token);
+  const [first = "", ...more] = body.split("\n");
+  const [head = "", ...caret] = formatDiagnostic(at, source, "").split("\n");
+  return [head + first, ...caret, ...more].join("\n");
+}
+
+/**
+ * Reports a failure outside of any line: bad usage, a line that is not understood, a file, a bug. All that there is to
+ * say about these is said without -v.
+ *
+ * @param showPlace tell people where in the text; `--json` always tells
+ * @returns the exit code
+ */
+export function report(
+  terminal: ProcessTerminal,
+  error: unknown,
+  { json, name, showPlace = true }: {
+    readonly json: boolean;
+    readonly name: string | undefined;
+    readonly showPlace?: boolean;
+  },
+): number {
+  const failure: Failure = describeFailure(error);
+  const command = error instanceof PlacedError ? error.cause.command ?? name : name;
+  const place: LinePlace | undefined = error instanceof PlacedError
+    ? { file: error.place.file, line: error.place.line, locate: () => error }
+    : undefined;
+  if (json) {
+    const where = place === undefined ? {} : { file: place.file, line: place.line };
+    const document = {
+      schema: 1,
+      command: command ?? null,
+      ok: false,
+      error: failureJson(failure),
+      ...where,
+    };
+    try {
+      terminal.out(safeJson(document) + "\n");
+    } catch (cause) {
+      // Nothing more goes to standard output from here on, so that this ends.
+      return report(terminal, cause, { json, name, showPlace });
+    }
+  }
+  terminal.err(failureText(terminal, name, failure, false, showPlace ? place : undefined));
+  return failure.exit;
+}

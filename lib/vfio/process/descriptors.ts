@@ -1,0 +1,85 @@
+/** The descriptor table of a process. Open files are shared: by dup, by fork, by tables of several threads. */
+import { vfsError } from "../refusal.ts";
+import type { OpenFile } from "./file.ts";
+
+/** Descriptors below this are stdin, stdout and stderr, which the simulation has nothing to do with. */
+export const FIRST_FD = 3;
+/** Descriptors of a process: the soft limit of RLIMIT_NOFILE that systems start with. */
+export const MAX_FDS = 1024;
+
+/** Descriptors by number. A file is released with the last descriptor that refers to it, in whatever table. */
+export class DescriptorTable {
+  readonly #files: (OpenFile | undefined)[] = [];
+
+  /** Open descriptors with what they refer to, by rising number. */
+  *entries(): Generator<readonly [fd: number, file: OpenFile]> {
+    for (let fd = 0; fd < this.#files.length; fd++) {
+      const file = this.#files[fd];
+      if (file !== undefined) yield [fd, file];
+    }
+  }
+
+  /** The open file of a descriptor, undefined if there is none. */
+  find(fd: number): OpenFile | undefined {
+    return this.#files[fd];
+  }
+
+  /** The open file of a descriptor. @throws {ErrnoError} EBADF */
+  get(fd: number): OpenFile {
+    const file = this.#files[fd];
+    if (file === undefined) throw badDescriptor(fd);
+    return file;
+  }
+
+  /** The lowest number that is free. */
+  free(): number {
+    let fd = FIRST_FD;
+    while (this.#files[fd] !== undefined) fd++;
+    return fd;
+  }
+
+  /** Gives a file the lowest free descriptor. @throws {ErrnoError} EMFILE, and the file is released if it is new */
+  install(file: OpenFile): number {
+    const fd = this.free();
+    if (fd >= MAX_FDS) {
+      file.hold();
+      file.drop();
+      throw vfsError("EMFILE", "descriptors", "fs/file.c: alloc_fd", `All ${MAX_FDS} descriptors are in use`);
+    }
+    this.put(fd, file);
+    return fd;
+  }
+
+  /** Lets a descriptor refer to a file; what it referred to before is closed. @throws {ErrnoError} EBADF */
+  put(fd: number, file: OpenFile): void {
+    if (fd < 0 || fd >= MAX_FDS) throw badDescriptor(fd);
+    const before = this.#files[fd];
+    file.hold();
+    this.#files[fd] = file;
+    before?.drop();
+  }
+
+  /** Takes a descriptor away. @throws {ErrnoError} EBADF */
+  close(fd: number): void {
+    const file = this.get(fd);
+    this.#files[fd] = undefined;
+    file.drop();
+  }
+
+  /** Another table with the same descriptors, as fork makes it. */
+  copy(): DescriptorTable {
+    const table = new DescriptorTable();
+    for (const [fd, file] of this.entries()) table.put(fd, file);
+    return table;
+  }
+
+  /** Closes everything, as the kernel does when the last thread of a process has gone. */
+  closeAll(): void {
+    for (const [fd] of [...this.entries()]) this.close(fd);
+  }
+}
+
+/** The refusal of a descriptor that is not open. */
+export function badDescriptor(fd: number) {
+  return vfsError("EBADF", "descriptor", "fs/file.c: fdget", `Descriptor ${fd} is not open`);
+}
