@@ -84,7 +84,7 @@ const ROWS: readonly Row[] = [
     data: "77",
   },
   {
-    name: "the data arrives and the signal cannot be written",
+    name: "the data arrives and the signal cannot be written (ism.data.owner)",
     before: translate("0000000100002000", "0000020000000fff"),
     act: SIGNALLED_STORE,
     error: ["0x2", "0x100000000"],
@@ -104,7 +104,7 @@ const ROWS: readonly Row[] = [
     data: "00",
   },
   {
-    name: "the IEQ alone is out of reach of an event",
+    name: "the IEQ alone is out of reach of an event (ism.ieq.unreachable)",
     before: translate("0000000100000000", "0000000100001fff"),
     act: EVENT,
     error: ["0x2", "0x100001000"],

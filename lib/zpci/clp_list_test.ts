@@ -63,7 +63,7 @@ Deno.test("List PCI resumes one by one, and the last answer has token 0 (zpci.li
   assertEquals([fromBe(second, 16, 8), fromBe(second, 40, 4)], [0n, 0x11n]);
 });
 
-Deno.test("List PCI answers 0x010a to a token that names no function (zpci.clp.lengths, zpci.list.rules)", () => {
+Deno.test("List PCI answers 0x010a to a token that names no function (zpci.clp.responses, zpci.list.rules)", () => {
   const machine = withFunctions(2);
   for (const token of [2, 3, 2 ** 40]) {
     assertEquals(machine.clp(LIST, be(token, 8), 48).response.slice(2, 4).toHex(), "010a");

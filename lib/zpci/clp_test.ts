@@ -66,7 +66,7 @@ Deno.test.each([
   { what: "a request of 40 bytes", fields: { length: 40 }, code: "0050" },
   { what: "a response area that is too small", fields: { response: 40 }, code: "0060" },
   { what: "nothing wrong", fields: {}, code: "0010" },
-])("CLP answers response code $code to $what (zpci.clp.lengths, zpci.clp.commands)", ({ fields, code }) => {
+])("CLP answers response code $code to $what (zpci.clp.responses, zpci.clp.commands)", ({ fields, code }) => {
   const request = block(fields);
   assertEquals(clp(Machine.enabled().partition, request.page), 0);
   assertEquals(request.code(), code);
@@ -128,7 +128,7 @@ Deno.test("Query PCI Function works with 192 bytes, with an enabled and with a d
   assertEquals(answered(query(184)).slice(0, 17), "cc 0, code 0x0060");
 });
 
-Deno.test("Query PCI Function answers 0x0101 to a stale handle (zpci.clp.lengths)", () => {
+Deno.test("Query PCI Function answers 0x0101 to a stale handle (zpci.clp.responses)", () => {
   const machine = Machine.enabled();
   const before = machine.fn.fh;
   machine.fn.disable();
@@ -170,7 +170,7 @@ Deno.test.each([
   },
 );
 
-Deno.test("Query PCI Function Group answers 0x010b to an unknown group (zpci.clp.lengths)", () => {
+Deno.test("Query PCI Function Group answers 0x010b to an unknown group (zpci.clp.responses)", () => {
   const { response } = Machine.enabled().clp(QUERY_GROUP, be(0x22, 4), 64);
   assertEquals(response.slice(2, 4).toHex(), "010b");
 });

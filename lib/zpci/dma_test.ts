@@ -74,7 +74,7 @@ Deno.test.each([
   assertEquals(dma.reaches(iova, 4096), reached);
 });
 
-Deno.test("write() to a mapping that the device may only read is a fault (recovery.event.codes, zpci.dma.fault)", () => {
+Deno.test("write() to a mapping that the device may only read is a fault (recovery.event.codes, zpci.dma.fault, vfio.dma.direction)", () => {
   const { dma, fn, bytes, machine } = wired({ write: false });
   assertEquals(dma.write(SDMA, pattern(8)), DMA.FAULT);
   assertEquals([fn.state, machine.errors.length], ["error", 1]);

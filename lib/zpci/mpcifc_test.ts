@@ -221,7 +221,7 @@ Deno.test.each(
     { what: "the first byte in use", inUse: [[SDMA, 4097]], state: "error" },
     { what: "the last byte in use", inUse: [[SDMA + 0x2fff, 4096]], state: "error" },
   ] as const,
-)("RPCIT over a range with $what leaves state $state (zpci.rpcit.inuse)", ({ inUse, state }) => {
+)("RPCIT over a range with $what leaves state $state (zpci.rpcit.inuse, zpci.rpcit.refresh)", ({ inUse, state }) => {
   const machine = translated();
   machine.device.inUse = inUse;
   const { processor, fn } = machine;

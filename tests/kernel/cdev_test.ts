@@ -39,7 +39,7 @@ Deno.test("the order of the table works, step by step (vfio.cdev.bind)", () => {
   rig.close();
 });
 
-Deno.test("every call on an unbound descriptor is EINVAL, BIND and what the VFS answers aside (vfio.cdev.bind)", () => {
+Deno.test("every call on an unbound descriptor is EINVAL, BIND and what the VFS answers aside (vfio.cdev.bind, vfio.cdev.before)", () => {
   const rig = unbound();
   const { process, device } = rig;
   const bytes = new Uint8Array(8);

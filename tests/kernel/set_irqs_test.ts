@@ -199,7 +199,7 @@ Deno.test.each([
   assertEquals(rig.signals(eventfd), 0, "the vectors of the call are removed");
 });
 
-Deno.test("MSI on and off writes the message and the enable bit of the capability (zPCI 11, zpci.irq.linux, zpci.irq.enable)", () => {
+Deno.test("MSI on and off writes the message and the enable bit of the capability (vfio.setirqs.msi, zpci.irq.linux, zpci.irq.enable)", () => {
   const { rig, eventfd } = wired({ msi: false, req: false });
   const capability = () => rig.target.fn.model.config.snapshot().slice(0x42, 0x4e).toHex();
   assertEquals(capability(), "8000" + "00000000" + "00000000" + "0000");

@@ -19,7 +19,7 @@ Deno.test.each([
   { what: "the DMB's first page", iova: DMB_AT, state: "error" },
   { what: "the DMB's last page", iova: DMB_AT + 4096, state: "error" },
   { what: "the page behind the DMB", iova: DMB_AT + 8192, state: "enabled" },
-])("RPCIT over $what leaves state $state (11: addresses in use)", ({ iova, state }) => {
+])("RPCIT over $what leaves state $state (zpci.rpcit.inuse)", ({ iova, state }) => {
   const [station] = stations(1);
   station!.dmb(0xa1n, { length: 8192 });
   const { processor, fn } = station!;

@@ -152,7 +152,7 @@ Deno.test("an owner without bus master gets no data, or gets it by choice (vfio.
   assertEquals(store("ignored"), ["cc 0", true, 1]);
 });
 
-Deno.test("a DMB that lost its mapping puts its owner into the error state, not the writer (vfio.type1.map, ism.data.owner)", () => {
+Deno.test("a DMB that lost its mapping puts its owner into the error state, not the writer (vfio.dma.unmap, ism.data.owner)", () => {
   const { owner, writer, token } = pair();
   owner.tables.remove(DMB_AT);
   assertEquals(writer.store(0, token, pattern(8)), REFUSED);
