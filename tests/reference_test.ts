@@ -88,6 +88,7 @@ Deno.test("a page with a rule that lacks text, source or a proper name is refuse
   const page = (text: string) => () => parsePage("x.md", text);
   assertThrows(page("### a.b\n\ntext\n\n- Source: x\n"), ReferenceError, "a.b: a name");
   assertThrows(page("### a.b.c\n\n- Source: x\n"), ReferenceError, "no text");
+  assertThrows(page("### a.b.c\n\n| a |\n\n- Source: x\n"), ReferenceError, "begins with no sentence");
   assertThrows(page("### a.b.c\n\ntext\n"), ReferenceError, "no source");
   assertThrows(page("### a.b.c\n\ntext\n\n- Source: x\n\nmore\n"), ReferenceError, "stands behind");
   assertEquals(parsePage("x.md", "## S\n\n### a.b.c\n\ntext\n\n- Source: x\n- Assumed: y\n"), [

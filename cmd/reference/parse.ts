@@ -56,6 +56,7 @@ function parseRule(page: string, section: string, rule: string, lines: readonly 
   if (facts.source === undefined) throw wrong("there is no source");
   const body = text.join("\n").trim();
   if (body === "") throw wrong("there is no text");
+  if (!/^[\w`]/.test(body)) throw wrong("the text begins with no sentence");
   return {
     rule,
     page,

@@ -40,12 +40,9 @@ export function renderRules(rules: readonly Rule[], { style, columns }: Terminal
   return `${text}\n"ism help RULE" prints one of them.\n`;
 }
 
-/** The first sentence of a rule, or the heading of its table. */
+/** The first sentence of a rule. */
 export function summary({ text }: Rule): string {
   const [first = ""] = text.split("\n\n");
-  if (first.startsWith("|")) {
-    return plain(cells(first.split("\n")[0]!).filter((each) => each !== "").join(", "));
-  }
   const sentence = /^(.*?[.:])(\s|$)/s.exec(first)?.[1] ?? first;
   return plain(sentence.replaceAll(/\s+/g, " ")).replace(/[.:]$/, "");
 }

@@ -221,14 +221,17 @@ Deno.test.each(
     { what: "the first byte in use", inUse: [[SDMA, 4097]], state: "error" },
     { what: "the last byte in use", inUse: [[SDMA + 0x2fff, 4096]], state: "error" },
   ] as const,
-)("RPCIT over a range with $what leaves state $state (zpci.rpcit.inuse, zpci.rpcit.refresh)", ({ inUse, state }) => {
-  const machine = translated();
-  machine.device.inUse = inUse;
-  const { processor, fn } = machine;
-  const answer = outcome(processor, () => rpcit(processor, fn.fh, SDMA + 0x1000, 0x2000));
-  assertEquals([fn.state, answer], [state, state === "error" ? "cc 1 status 8" : "cc 0"]);
-  assertEquals(machine.errors.map(({ pec }) => pec), state === "error" ? [0x02] : []);
-});
+)(
+  "RPCIT over a range with $what leaves state $state (zpci.rpcit.inuse, zpci.rpcit.refresh)",
+  ({ inUse, state }) => {
+    const machine = translated();
+    machine.device.inUse = inUse;
+    const { processor, fn } = machine;
+    const answer = outcome(processor, () => rpcit(processor, fn.fh, SDMA + 0x1000, 0x2000));
+    assertEquals([fn.state, answer], [state, state === "error" ? "cc 1 status 8" : "cc 0"]);
+    assertEquals(machine.errors.map(({ pec }) => pec), state === "error" ? [0x02] : []);
+  },
+);
 
 Deno.test.each([
   { what: "its first page", iova: SDMA, length: 4096, pec: undefined },
