@@ -1,6 +1,6 @@
 /**
- * What public sources leave open: its options in the topology, and what a whole host does with the default
- * and with the alternative. The rules themselves have their tests beside their sources, under the same rule of docs/reference.
+ * What public sources leave open: its options in the topology, and what a whole host does with the default and with the
+ * alternative. The rules themselves have their tests beside their sources, under the same rule of docs/reference.
  */
 import { assert, assertEquals } from "@std/assert";
 import { findRule } from "../cmd/reference/reference.ts";

@@ -1,4 +1,7 @@
-/** Facts, docs/reference/ism/commands.md, ism/drivers.md, ism/data.md, ism/signals.md and ism/adapter.md: the user-space driver, through the whole stack. */
+/**
+ * Facts, docs/reference/ism/commands.md, ism/drivers.md, ism/data.md, ism/signals.md and ism/adapter.md: the user-space
+ * driver, through the whole stack.
+ */
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import type { TraceEvent } from "../lib/base/trace.ts";
 import type { Host, HostFunction } from "../lib/host/host.ts";

@@ -122,9 +122,9 @@ const KINDS: readonly Kind[] = [
 const isBarAccess = ({ op, space }: InstructionEvent) => op.startsWith("PCI") && space <= 5;
 
 /**
- * A failure that an error event follows: without registered translation the next RPCIT is one (recovery.event.codes: 0x01);
- * a driver that gets no answer to a registration, or to its end, frees the page, as the kernel's does, and the device
- * still uses it (ism.cmd.header, ism.driver.start, zpci.irq.deliver).
+ * A failure that an error event follows: without registered translation the next RPCIT is one (recovery.event.codes:
+ * 0x01); a driver that gets no answer to a registration, or to its end, frees the page, as the kernel's does, and the
+ * device still uses it (ism.cmd.header, ism.driver.start, zpci.irq.deliver).
  */
 const isFollowed = ({ op, space }: InstructionEvent) =>
   (op === "MPCIFC" && space === 4) || (op.startsWith("PCI") && space === 2);

@@ -1,7 +1,7 @@
 /**
  * Two to four guests register, move, signal, join VLANs, fail and reset at random; a small model, written from the
- * facts alone, says what everybody's memory, bits, queue and interrupts must be (docs/reference/ism/data.md, ism/signals.md, ism/adapter.md and recovery.md,
- * ism.ieq.overflow, ism.reset.events).
+ * facts alone, says what everybody's memory, bits, queue and interrupts must be (docs/reference/ism/data.md,
+ * ism/signals.md, ism/adapter.md and recovery.md, ism.ieq.overflow, ism.reset.events).
  */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
@@ -303,7 +303,9 @@ class Run {
     this.#guests[guest] = new ModelGuest();
   }
 
-  /** Everything that the function had registered is gone, and its peers hear of it (ism.reset.events, ism.error.events). */
+  /**
+   * Everything that the function had registered is gone, and its peers hear of it (ism.reset.events, ism.error.events).
+   */
   #lose(guest: number, codes: { toWriter: number; toOwner: number; toPeer: number }): void {
     const peers = new Set<number>();
     for (const { owner, writer, token } of [...this.#dmbs.values()]) {

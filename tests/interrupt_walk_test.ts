@@ -1,7 +1,7 @@
 /**
- * SBA and IEQ from the driver's side. The interrupt handler of ism.ieq.layout and ism.sba.walk is written here once more, step by
- * step on the bytes of the two pages, and peers go on signalling between any two of its steps: nothing may be lost, and
- * the driver's own handler must find the same.
+ * SBA and IEQ from the driver's side. The interrupt handler of ism.ieq.layout and ism.sba.walk is written here once
+ * more, step by step on the bytes of the two pages, and peers go on signalling between any two of its steps: nothing
+ * may be lost, and the driver's own handler must find the same.
  */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";

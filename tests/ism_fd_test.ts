@@ -1,4 +1,7 @@
-/** `fd`, `ioctl` and `sysfs`: a driver's system calls one by one, on any descriptor (docs/reference/vfio/open.md, vfio/access.md and vfio/interrupts.md). */
+/**
+ * `fd`, `ioctl` and `sysfs`: a driver's system calls one by one, on any descriptor (docs/reference/vfio/open.md,
+ * vfio/access.md and vfio/interrupts.md).
+ */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { documentsOf, Program } from "./support/program.ts";
 

@@ -1,4 +1,7 @@
-/** Facts, docs/reference/zpci/instructions.md, zpci/clp.md and ism/adapter.md: how an ISM function of a host looks to CLP and to its guest's kernel. */
+/**
+ * Facts, docs/reference/zpci/instructions.md, zpci/clp.md and ism/adapter.md: how an ISM function of a host looks to
+ * CLP and to its guest's kernel.
+ */
 import { assertEquals } from "@std/assert";
 import { clp } from "../lib/zpci/clp.ts";
 import { be, bytes, fromBe } from "./support/bytes.ts";

@@ -1,6 +1,6 @@
 /**
- * Random moves between random DMBs, compared with a plain map from token to bytes. What is accepted reads back from
- * the owner's DMB, what is refused changes nothing. Facts: docs/reference/ism/data.md; vfio.read.loads and vfio.write.once.
+ * Random moves between random DMBs, compared with a plain map from token to bytes. What is accepted reads back from the
+ * owner's DMB, what is refused changes nothing. Facts: docs/reference/ism/data.md; vfio.read.loads and vfio.write.once.
  */
 import { Buffer } from "node:buffer";
 import { assertEquals } from "@std/assert";
@@ -129,7 +129,10 @@ function perform(model: Model, step: Step): void {
   }
 }
 
-/** A move is one store a target page; sf goes with the last, and what was stored before a refusal stays (ism.data.chunks). */
+/**
+ * A move is one store a target page; sf goes with the last, and what was stored before a refusal stays
+ * (ism.data.chunks).
+ */
 function modelMove(
   model: Model,
   writer: HostFunction,

@@ -61,6 +61,20 @@ Deno.test("every rule is named by a test, but for those that are outside of the 
   assertEquals(NAMES.filter((name) => !named.has(name)).toSorted(), [...OUTSIDE].toSorted());
 });
 
+Deno.test("each row of docs/fidelity.md says what settles it, and names a rule or nothing to settle", () => {
+  const text = Deno.readTextFileSync(new URL("docs/fidelity.md", ROOT));
+  const rows = [...text.matchAll(/^\| (?!question)([^|-][^|]*) \|(.*)\|$/gm)];
+  assert(rows.length > 50);
+  for (const [, question, rest = ""] of rows) {
+    const [, settled = "", option, ...more] = rest.split(" | ");
+    assert(option !== undefined && more.length === 0, `${question}: four columns`);
+    assert(
+      /`(zpci|ism|vfio|recovery)\.\w+\.\w+`$/.test(settled) || settled === "nothing to settle",
+      question,
+    );
+  }
+});
+
 Deno.test("options that the reference names are options of the topology", () => {
   const topology = defaultTopology() as Readonly<Record<string, unknown>>;
   const isOption = (path: string) => {

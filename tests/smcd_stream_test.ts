@@ -1,6 +1,7 @@
 /**
- * The stream of `send` and `recv` on the wire, read by a parser written from the facts alone (docs/reference/ism/data.md and ism/drivers.md;
- * net/smc/smc_cdc.h: smcd_cdc_msg): what each store block carries, and what the two sides may do when.
+ * The stream of `send` and `recv` on the wire, read by a parser written from the facts alone
+ * (docs/reference/ism/data.md and ism/drivers.md; net/smc/smc_cdc.h: smcd_cdc_msg): what each store block carries, and
+ * what the two sides may do when.
  */
 import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";

@@ -65,7 +65,7 @@ export const expect = {
     summary: "Check a command's outcome: an errno, fail, ok, =VALUE, or DATA",
     details:
       `EINVAL and its like: the command is refused with that errno; EINVAL:RULE also names the rule that "explain" and
---json show, where several have the same errno. RET: the adapter answers a return code; RET:6 this one. MACHINE: the
+--json show, or its name in the reference, where several have the same errno. RET: the adapter answers a return code; RET:6 this one. MACHINE: the
 machine refuses an instruction outside of the kernel; "MACHINE:status 24", "MACHINE:function handle",
 "MACHINE:response 0x0102" or "MACHINE:operand exception" in this way. DRIVER: the driver process itself; HANG: the
 kernel would not return. hex:… and the other forms of DATA: the bytes that the command yields. Exit code 3 if it does

@@ -1,6 +1,7 @@
 /**
- * What both ends of an ISM function agree on: command codes and layouts, BAR 0 offsets, SBA and IEQ.
- * Everything is big-endian. Facts: docs/reference/ism/commands.md, ism/data.md, ism/signals.md and ism/adapter.md (drivers/s390/net/ism.h).
+ * What both ends of an ISM function agree on: command codes and layouts, BAR 0 offsets, SBA and IEQ. Everything is
+ * big-endian. Facts: docs/reference/ism/commands.md, ism/data.md, ism/signals.md and ism/adapter.md
+ * (drivers/s390/net/ism.h).
  */
 import { defineStruct, type FieldRow, type Struct } from "../base/struct.ts";
 

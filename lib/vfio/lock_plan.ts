@@ -1,6 +1,7 @@
 /**
  * Times at which somebody else holds a function's device lock, as a scenario asks for: sysfs, hotplug or another
- * process may hold it on a real machine. Whatever only tries the lock is refused then (docs/reference/vfio/open.md and vfio/reset.md).
+ * process may hold it on a real machine. Whatever only tries the lock is refused then (docs/reference/vfio/open.md and
+ * vfio/reset.md).
  */
 
 /** Calls that try the device lock. */

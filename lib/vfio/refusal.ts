@@ -1,6 +1,6 @@
 /**
- * Shorthands for refusals of one layer: what differs is the rule of docs/reference, the check in a few words, its source
- * (a kernel symbol) and the sentence.
+ * Shorthands for refusals of one layer: what differs is the rule of docs/reference, the check in a few words, its
+ * source (a kernel symbol) and the sentence.
  */
 import type { RuleName } from "../base/rule_names.ts";
 import { ErrnoError, type ErrnoName, type RefusalLayer } from "./errno.ts";

@@ -1,7 +1,8 @@
 /**
  * Where regions lie in a device descriptor's file: the position of a region, and the region at a position. The ABI
  * calls offsets opaque, so that a kernel may choose any layout; a driver that takes them from GET_REGION_INFO works
- * with each of these. Facts: docs/reference/vfio/info.md and vfio/generic.md (drivers/vfio/pci/ism/main.c: ISM_VFIO_PCI_OFFSET_SHIFT).
+ * with each of these. Facts: docs/reference/vfio/info.md and vfio/generic.md (drivers/vfio/pci/ism/main.c:
+ * ISM_VFIO_PCI_OFFSET_SHIFT).
  */
 import { splitMix64 } from "../base/random.ts";
 import { hex } from "../base/hex.ts";

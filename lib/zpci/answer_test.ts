@@ -1,4 +1,6 @@
-/** Facts, docs/reference/zpci/instructions.md: the numbers of condition codes, status codes and program interruptions. */
+/**
+ * Facts, docs/reference/zpci/instructions.md: the numbers of condition codes, status codes and program interruptions.
+ */
 import { assertEquals } from "@std/assert";
 import { CC, MPCIFC_STATUS, PROGRAM_EXCEPTION, ProgramException, STATUS, statusText } from "./answer.ts";
 

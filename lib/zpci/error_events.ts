@@ -1,6 +1,6 @@
 /**
- * Error events: what each event code does to the function. Facts: zpci.state.table and recovery.event.codes (names as in QEMU
- * include/hw/s390x/s390-pci-bus.h: ERR_EVENT_*).
+ * Error events: what each event code does to the function. Facts: zpci.state.table and recovery.event.codes (names as
+ * in QEMU include/hw/s390x/s390-pci-bus.h: ERR_EVENT_*).
  */
 import { defineStruct } from "../base/struct.ts";
 import type { ZpciFunction } from "./function.ts";

@@ -44,7 +44,10 @@ export interface FunctionGroup {
   readonly dtsm: number;
 }
 
-/** What never changes about a function: its entry in the machine's I/O configuration (zpci.function.ids and zpci.query.layout). */
+/**
+ * What never changes about a function: its entry in the machine's I/O configuration (zpci.function.ids and
+ * zpci.query.layout).
+ */
 export interface FunctionIdentity {
   readonly fid: number;
   readonly uid: number;

@@ -1,6 +1,6 @@
 /**
- * Function handles. Facts: zpci.handle.format and zpci.handle.change. Only the enable bit has public meaning; the split of the other
- * bits is QEMU's (include/hw/s390x/s390-pci-bus.h) and the instance bump is this project's assumption.
+ * Function handles. Facts: zpci.handle.format and zpci.handle.change. Only the enable bit has public meaning; the split
+ * of the other bits is QEMU's (include/hw/s390x/s390-pci-bus.h) and the instance bump is this project's assumption.
  */
 import type { MachineOptions } from "./options.ts";
 

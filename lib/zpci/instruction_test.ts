@@ -1,4 +1,7 @@
-/** Facts, docs/reference/zpci/instructions.md and zpci/functions.md: PCILG, PCISTG and PCISTB. Lengths are in access_rules_test.ts. */
+/**
+ * Facts, docs/reference/zpci/instructions.md and zpci/functions.md: PCILG, PCISTG and PCISTB. Lengths are in
+ * access_rules_test.ts.
+ */
 import { FaultPlan } from "./faults.ts";
 import { assertEquals } from "@std/assert";
 import { Machine, outcome } from "../../tests/support/machine.ts";

@@ -157,7 +157,10 @@ function modify(
   return processor.status === 0 ? CC.OK : CC.ERROR;
 }
 
-/** STPCIFC: stores the function's controls and what is registered for it into a FIB (zpci.stpcifc.controls and zpci.mpcifc.fib). */
+/**
+ * STPCIFC: stores the function's controls and what is registered for it into a FIB (zpci.stpcifc.controls and
+ * zpci.mpcifc.fib).
+ */
 export function stpcifc(processor: Processor, fh: number, fib: Uint8Array): number {
   const event = { layer: "insn", op: "STPCIFC", fh, space: 0, length: fib.length, offset: 0 } as const;
   return traced(processor, event, () => storeControls(processor, fh, fib));

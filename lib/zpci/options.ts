@@ -6,11 +6,19 @@ import { type Chosen, defaultsOf } from "../base/choices.ts";
 
 /** Choices between named behaviours, the default first. */
 export const MACHINE_CHOICES = {
-  /** zpci.handle.format: the instance field of a handle goes up at every enable, or stays 0, so that an old handle is good again. */
+  /**
+   * zpci.handle.format: the instance field of a handle goes up at every enable, or stays 0, so that an old handle is
+   * good again.
+   */
   handleInstance: ["bump", "keep"],
-  /** zpci.dma.fault: a device write that no translation leads to storage is an error event, or is lost without a trace. */
+  /**
+   * zpci.dma.fault: a device write that no translation leads to storage is an error event, or is lost without a trace.
+   */
   unmappedDma: ["error-state", "discard"],
-  /** zpci.pcistb.source: the block of a PCISTB may lie across a 4 KiB line of storage, or that is a specification exception. */
+  /**
+   * zpci.pcistb.source: the block of a PCISTB may lie across a 4 KiB line of storage, or that is a specification
+   * exception.
+   */
   sourceCrossing: ["allowed", "specification"],
 } as const;
 

@@ -1,4 +1,7 @@
-/** vfio.write.once: a write of a BAR is one store block or none; vfio.cc.errno: how answers of the machine become errnos. */
+/**
+ * vfio.write.once: a write of a BAR is one store block or none; vfio.cc.errno: how answers of the machine become
+ * errnos.
+ */
 import { assertEquals, assertThrows } from "@std/assert";
 import { WouldHangError } from "../../lib/vfio/s390/zdev.ts";
 import type { FaultKind, FaultOp } from "../../lib/zpci/faults.ts";

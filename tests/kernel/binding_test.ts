@@ -1,4 +1,7 @@
-/** vfio.bind.ids and vfio.node.names: who may hold a function, and which nodes exist then; vfio.unplug.wait: taking it away while it is open. */
+/**
+ * vfio.bind.ids and vfio.node.names: who may hold a function, and which nodes exist then; vfio.unplug.wait: taking it
+ * away while it is open.
+ */
 import { assertEquals } from "@std/assert";
 import type { Binding, DriverName } from "../../lib/vfio/binding.ts";
 import { cString, IOCTL, outcome, region, Rig, type Way, WAYS, words } from "../support/kernel.ts";

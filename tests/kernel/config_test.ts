@@ -10,7 +10,10 @@ const SPACE_CONFIG = [15];
 const accesses = (rig: Rig, act: () => Outcome) =>
   rig.instructions(act, SPACE_CONFIG).map((line) => line.replace(/^(PCI\w+) 15 0x(\w+) (\d)$/, "$1 $3@$2"));
 
-/** The config space of a freshly opened ISM function, as the descriptor shows it (vfio.config.map, vfio.config.caps, ism.config.msi). */
+/**
+ * The config space of a freshly opened ISM function, as the descriptor shows it (vfio.config.map, vfio.config.caps,
+ * ism.config.msi).
+ */
 const FRESH = `1410 ed04 0200 1000 00 000000 00 00 00 00
   04000000 00000000 04000000 00000000 00000000 00000000
   00000000 00000000 00000000 40 000000 00000000 00 00 00 00

@@ -1,6 +1,6 @@
 /**
- * vfio.iommufd.option and vfio.iommufd.place: ALLOW_IOVAS, IOAS_COPY, OPTION and IOAS_MAP_FILE of an iommufd, and where the kernel places a
- * mapping. What these do not tell follows drivers/iommu/iommufd/ioas.c and io_pagetable.c.
+ * vfio.iommufd.option and vfio.iommufd.place: ALLOW_IOVAS, IOAS_COPY, OPTION and IOAS_MAP_FILE of an iommufd, and where
+ * the kernel places a mapping. What these do not tell follows drivers/iommu/iommufd/ioas.c and io_pagetable.c.
  */
 import { assertEquals } from "@std/assert";
 import { IOCTL, type Outcome, PAGE, Rig, START_DMA, u32, u64, words } from "../support/kernel.ts";

@@ -1,4 +1,6 @@
-/** vfio.ioctl.numbers: ioctl numbers by name, dispatch by kind of descriptor first, and the rule for struct arguments. */
+/**
+ * vfio.ioctl.numbers: ioctl numbers by name, dispatch by kind of descriptor first, and the rule for struct arguments.
+ */
 import { assertEquals } from "@std/assert";
 import * as uapi from "../../lib/vfio/uapi.ts";
 import { CONTAINER_IOCTL, DEVICE_IOCTL, GROUP_IOCTL, IOMMUFD_IOCTL } from "../../lib/vfio/uapi.ts";

@@ -1,6 +1,6 @@
 /**
- * What the kernel makes of the machine's events (docs/reference/zpci/functions.md and recovery.md, vfio.unplug.wait and recovery.event.state): every error
- * event in every situation, every availability event in every state.
+ * What the kernel makes of the machine's events (docs/reference/zpci/functions.md and recovery.md, vfio.unplug.wait and
+ * recovery.event.state): every error event in every situation, every availability event in every state.
  */
 import { assertEquals, assertNotEquals } from "@std/assert";
 import type { TraceEvent } from "../../lib/base/trace.ts";

@@ -1,4 +1,7 @@
-/** vfio.rw.vectored and vfio.rw.index: what the VFS and vfio check before the driver, file positions, vectors; the dispatch. */
+/**
+ * vfio.rw.vectored and vfio.rw.index: what the VFS and vfio check before the driver, file positions, vectors; the
+ * dispatch.
+ */
 import { assertEquals } from "@std/assert";
 import { pattern } from "../support/bytes.ts";
 import { BAR2_SIZE, type Outcome, region, Rig, u64, words } from "../support/kernel.ts";

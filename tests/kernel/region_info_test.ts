@@ -1,4 +1,7 @@
-/** vfio.region.struct: VFIO_DEVICE_GET_REGION_INFO of ism_vfio_pci (vfio.region.table) and of the generic driver (vfio.generic.regions). */
+/**
+ * vfio.region.struct: VFIO_DEVICE_GET_REGION_INFO of ism_vfio_pci (vfio.region.table) and of the generic driver
+ * (vfio.generic.regions).
+ */
 import { assertEquals } from "@std/assert";
 import { bytes } from "../support/bytes.ts";
 import { IOCTL, type Outcome, Rig, u32, u64, words } from "../support/kernel.ts";

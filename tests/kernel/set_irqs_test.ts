@@ -63,7 +63,10 @@ function wired({ msi, req }: Wiring): { rig: Rig; eventfd: number } {
   return { rig, eventfd };
 }
 
-/** The tables of vfio.setirqs.*, in the order of validation and dispatch, for data that is one valid eventfd or a true bool. */
+/**
+ * The tables of vfio.setirqs.*, in the order of validation and dispatch, for data that is one valid eventfd or a true
+ * bool.
+ */
 function rule(flags: number, index: number, start: number, count: number, { msi, req }: Wiring): Outcome {
   const irqs = [0, 1, 0, 0, 1][index];
   if (irqs === undefined || count >= 2 ** 32 - 1 - start || flags > 63) return "EINVAL";

@@ -1,4 +1,7 @@
-/** vfio.dma.window and vfio.type1.unmap: mapping and unmapping through a type1 container, both versions; limits and order of errors. */
+/**
+ * vfio.dma.window and vfio.type1.unmap: mapping and unmapping through a type1 container, both versions; limits and
+ * order of errors.
+ */
 import { assertEquals } from "@std/assert";
 import { bytes } from "../support/bytes.ts";
 import { type Choices, IOCTL, type Outcome, PAGE, Rig, START_DMA, u64, words } from "../support/kernel.ts";

@@ -1,6 +1,7 @@
 /**
  * A guest's process before its kernel, for the tests of tests/kernel: numbers and structs are written by hand from the
- * reference (docs/reference/vfio), never by the codecs under test, and each refused call must leave host and arguments as they were.
+ * reference (docs/reference/vfio), never by the codecs under test, and each refused call must leave host and arguments
+ * as they were.
  */
 import { assertEquals } from "@std/assert";
 import type { TraceEvent } from "../../lib/base/trace.ts";

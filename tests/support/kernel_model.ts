@@ -1,6 +1,6 @@
 /**
- * A second opinion on what the kernel answers: tables of docs/reference/vfio, for a guest with one ISM function whose BAR 0
- * loads give zeros and for which nobody has a DMB. Written from those alone; it imports nothing from lib.
+ * A second opinion on what the kernel answers: tables of docs/reference/vfio, for a guest with one ISM function whose
+ * BAR 0 loads give zeros and for which nobody has a DMB. Written from those alone; it imports nothing from lib.
  */
 import { type File, IOCTLS, type Result } from "./ioctl_model.ts";
 import { DEVICE_SLOT, type Node, type Operation, type Prediction } from "./kernel_operations.ts";

@@ -1,4 +1,7 @@
-/** What mapping and unmapping give, type1 v2 and iommufd, from vfio.type1.unmap and vfio.iommufd.compat alone. Imports nothing from lib. */
+/**
+ * What mapping and unmapping give, type1 v2 and iommufd, from vfio.type1.unmap and vfio.iommufd.compat alone. Imports
+ * nothing from lib.
+ */
 
 import type { MapModel } from "./mappings.ts";
 

@@ -27,7 +27,9 @@ export function transfer(
   return { result: index === 0 ? "EIO" : Number(length), instructions };
 }
 
-/** vfio.read.loads: the widest aligned load that is left; a load whose bytes cannot be copied has happened all the same. */
+/**
+ * vfio.read.loads: the widest aligned load that is left; a load whose bytes cannot be copied has happened all the same.
+ */
 function load(index: number, offset: bigint, length: bigint, accessible: number): Prediction {
   const instructions: string[] = [];
   for (let done = 0n; done < length;) {

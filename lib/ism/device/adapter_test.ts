@@ -1,4 +1,7 @@
-/** Facts, docs/reference/zpci/controls.md and ism/adapter.md: what the device holds on to, what a reset takes along, saved state. */
+/**
+ * Facts, docs/reference/zpci/controls.md and ism/adapter.md: what the device holds on to, what a reset takes along,
+ * saved state.
+ */
 import { assertEquals } from "@std/assert";
 import { be, pattern } from "../../../tests/support/bytes.ts";
 import {

@@ -1,4 +1,7 @@
-/** Facts, docs/reference/ism/commands.md, ism/drivers.md and ism/data.md, ism.cmd.area: BAR 2 as memory, and what starts a command. */
+/**
+ * Facts, docs/reference/ism/commands.md, ism/drivers.md and ism/data.md, ism.cmd.area: BAR 2 as memory, and what starts
+ * a command.
+ */
 import { assertEquals } from "@std/assert";
 import { be, bytes, pattern } from "../../../tests/support/bytes.ts";
 import { outcome } from "../../../tests/support/machine.ts";

@@ -1,4 +1,7 @@
-/** Facts, docs/reference/ism/commands.md, ism/signals.md, ism/adapter.md and docs/fidelity.md: REG_DMB and UNREG_DMB, a row on each side of each limit. */
+/**
+ * Facts, docs/reference/ism/commands.md, ism/signals.md, ism/adapter.md and docs/fidelity.md: REG_DMB and UNREG_DMB, a
+ * row on each side of each limit.
+ */
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { be, bytes, fromBe } from "../../../tests/support/bytes.ts";
 import { DMB_AT, regDmb, SBA_AT, stations } from "../../../tests/support/stations.ts";

@@ -1,6 +1,6 @@
 /**
- * Facts, ism.cmd.sequence and ism.cmd.header: whatever is stored, and whatever a topology chooses, the answer keeps the rules that
- * Linux relies on.
+ * Facts, ism.cmd.sequence and ism.cmd.header: whatever is stored, and whatever a topology chooses, the answer keeps the
+ * rules that Linux relies on.
  */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";

@@ -1,4 +1,7 @@
-/** Facts, docs/reference/ism/commands.md, ism/adapter.md and docs/fidelity.md: the command engine. DMB and VLAN commands have files of their own. */
+/**
+ * Facts, docs/reference/ism/commands.md, ism/adapter.md and docs/fidelity.md: the command engine. DMB and VLAN commands
+ * have files of their own.
+ */
 import { assertEquals, assertMatch } from "@std/assert";
 import { be, bytes } from "../../../tests/support/bytes.ts";
 import { DMB_AT, IEQ_AT, regDmb, SBA_AT, type Station, stations } from "../../../tests/support/stations.ts";

@@ -1,4 +1,7 @@
-/** Facts, docs/reference/ism/data.md, ism/drivers.md and ism/commands.md: stores to BAR 0. Signals are in notify_test.ts. */
+/**
+ * Facts, docs/reference/ism/data.md, ism/drivers.md and ism/commands.md: stores to BAR 0. Signals are in
+ * notify_test.ts.
+ */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { pattern } from "../../../tests/support/bytes.ts";

@@ -1,4 +1,7 @@
-/** Facts, docs/reference/ism/data.md, ism/signals.md, zpci/controls.md and ism/commands.md: SBA bits, IEQ entries, when the MSI comes. */
+/**
+ * Facts, docs/reference/ism/data.md, ism/signals.md, zpci/controls.md and ism/commands.md: SBA bits, IEQ entries, when
+ * the MSI comes.
+ */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { be, fromBe, pattern } from "../../../tests/support/bytes.ts";

@@ -26,7 +26,10 @@ export const ISM_CHOICES = {
   concurrency: ["mix", "fail"],
   /** ism.data.load: loads of BAR 0 are refused, or give zeros. */
   bar0Loads: ["refuse", "zeros"],
-  /** ism.data.refused: a refused store to BAR 0 is a status code, or also puts the writer into the error state (PEC 0x02). */
+  /**
+   * ism.data.refused: a refused store to BAR 0 is a status code, or also puts the writer into the error state (PEC
+   * 0x02).
+   */
   bar0Failure: ["status", "error-state"],
   /** ism.data.element: the element mask of idx is 0x1000 rotated right, or 0x8000 shifted right. */
   elementMask: ["rotate", "msb-first"],

@@ -1,4 +1,7 @@
-/** Facts, docs/reference/ism/signals.md, ism/adapter.md and ism/commands.md: what the other end of a shared DMB is told, and who is told nothing. */
+/**
+ * Facts, docs/reference/ism/signals.md, ism/adapter.md and ism/commands.md: what the other end of a shared DMB is told,
+ * and who is told nothing.
+ */
 import { assertEquals } from "@std/assert";
 import { be } from "../../../tests/support/bytes.ts";
 import { DMB_AT, sharingStations, type Station, stations } from "../../../tests/support/stations.ts";

@@ -315,8 +315,8 @@ interface Opened {
 const CONTAINERS = { group: "/dev/vfio/vfio", compat: "/dev/iommu" } as const;
 
 /**
- * Group and container (vfio.group.compat). An iommufd has no container ioctls before it has a group, but for the version
- * and the extensions.
+ * Group and container (vfio.group.compat). An iommufd has no container ioctls before it has a group, but for the
+ * version and the extensions.
  */
 function openByGroup(
   sys: SystemCalls,

@@ -1,4 +1,7 @@
-/** Eventfds of a driver: their counts, and the one by which the kernel asks for the device (vfio.setirqs.fds and vfio.unplug.wait). */
+/**
+ * Eventfds of a driver: their counts, and the one by which the kernel asks for the device (vfio.setirqs.fds and
+ * vfio.unplug.wait).
+ */
 import { ErrnoError } from "../../vfio/errno.ts";
 import type { SystemCalls } from "../../vfio/process/process.ts";
 import type { VfioDescriptor } from "./descriptor.ts";

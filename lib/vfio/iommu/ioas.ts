@@ -1,7 +1,7 @@
 /**
  * An I/O address space of an iommufd: which addresses may be mapped, and where a mapping goes that the caller does not
- * place. Facts: docs/reference/vfio/iommufd.md (drivers/iommu/iommufd/io_pagetable.c, pages.c, ioas.c); what that does not say
- * cites the kernel symbol that the rule models.
+ * place. Facts: docs/reference/vfio/iommufd.md (drivers/iommu/iommufd/io_pagetable.c, pages.c, ioas.c); what that does
+ * not say cites the kernel symbol that the rule models.
  */
 import type { RuleName } from "../../base/rule_names.ts";
 import { hex } from "../../base/hex.ts";

@@ -1,6 +1,6 @@
 /**
- * An iommufd used as a container: the type1 ioctls on its compatibility IOAS. Facts: vfio.group.compat and vfio.iommufd.compat
- * (drivers/iommu/iommufd/vfio_compat.c); order and corners that these do not tell follow that file.
+ * An iommufd used as a container: the type1 ioctls on its compatibility IOAS. Facts: vfio.group.compat and
+ * vfio.iommufd.compat (drivers/iommu/iommufd/vfio_compat.c); order and corners that these do not tell follow that file.
  */
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { hex } from "../../base/hex.ts";

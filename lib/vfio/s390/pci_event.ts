@@ -1,6 +1,6 @@
 /**
- * What the kernel makes of error and availability events. Facts: docs/reference/zpci/functions.md and recovery.md, recovery.event.state
- * (arch/s390/pci/pci_event.c).
+ * What the kernel makes of error and availability events. Facts: docs/reference/zpci/functions.md and recovery.md,
+ * recovery.event.state (arch/s390/pci/pci_event.c).
  */
 import { isMeasurementEvent, isPermanentEvent } from "../../zpci/error_events.ts";
 import type { AvailabilityEvent, ErrorEvent } from "../../zpci/partition.ts";
@@ -66,7 +66,9 @@ function succeeds(step: () => void): boolean {
   }
 }
 
-/** An availability event (recovery.avail.codes). An event that comes late, for a function in another state, is ignored. */
+/**
+ * An availability event (recovery.avail.codes). An event that comes late, for a function in another state, is ignored.
+ */
 export function reactToAvailability(kernel: Kernel, { fid, fh, pec }: AvailabilityEvent): void {
   if (pec === AVAILABILITY.RESCAN) return rescan(kernel);
   const zdev = kernel.zdevs.find(({ facts }) => facts.fid === fid);

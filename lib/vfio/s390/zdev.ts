@@ -335,7 +335,9 @@ export class Zdev {
     if (cc !== CC.OK) throw this.#refused(cc, "MPCIFC", "zpci_mod_fc");
   }
 
-  /** Takes a registration back. What the machine does not have any more need not be taken back (zpci.mpcifc.sequence). */
+  /**
+   * Takes a registration back. What the machine does not have any more need not be taken back (zpci.mpcifc.sequence).
+   */
   #takeBack(operation: number): void {
     try {
       this.#modify(operation, {});

@@ -1,7 +1,8 @@
 /**
- * DMA faults from the outside (docs/reference/ism/data.md, ism/signals.md, zpci/controls.md and ism/adapter.md): what each does to the writer, to the
- * owner, to the peer's events and to somebody who has nothing to do with it. Translation is taken away or narrowed by
- * MPCIFC, as an unmap would refresh the translation first (RPCIT), which is a fault of its own.
+ * DMA faults from the outside (docs/reference/ism/data.md, ism/signals.md, zpci/controls.md and ism/adapter.md): what
+ * each does to the writer, to the owner, to the peer's events and to somebody who has nothing to do with it.
+ * Translation is taken away or narrowed by MPCIFC, as an unmap would refresh the translation first (RPCIT), which is a
+ * fault of its own.
  */
 import { assertEquals } from "@std/assert";
 import { Program } from "./support/program.ts";
