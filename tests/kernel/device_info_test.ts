@@ -35,7 +35,7 @@ const WITHOUT_STRING: Choices = { machine: { utilityString: false } };
 const WITHOUT_CHAIN: Choices = { kernel: { capabilityChain: false } };
 
 Deno.test.each(WAYS.map((way) => ({ way })))(
-  "the chain with a utility string has 208 bytes: BASE 24, GROUP 64, UTIL 112, PFIP 192 (vfio.info.chain; by $way)",
+  "the chain with a utility string has 208 bytes: BASE 24, GROUP 64, UTIL 112, PFIP 192 (vfio.info.chain; by $way, vfio.ioctl.byteorder)",
   ({ way }) => {
     const rig = Rig.opened(way);
     const info = "d0000000 83000000 09000000 05000000 18000000 00000000";

@@ -8,7 +8,7 @@ import { cString, IOCTL, Rig, words } from "../support/kernel.ts";
 
 const { entries, fromEntries } = Object;
 
-Deno.test("the numbers of all ioctls, by name (vfio.ioctl.numbers)", () => {
+Deno.test("the numbers of all ioctls, by name (vfio.ioctl.numbers, vfio.iommufd.commands)", () => {
   assertEquals<unknown>({ ...CONTAINER_IOCTL }, {
     VFIO_GET_API_VERSION: 0x3b64,
     VFIO_CHECK_EXTENSION: 0x3b65,
