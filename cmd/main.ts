@@ -1,9 +1,9 @@
 /** The program: from arguments to an exit code. */
-import { MEMORY_HOST } from "../lib/host/file/store.ts";
 import { type Result, takesLines } from "./language/command.ts";
 import { externalCompletions } from "./completion/external.ts";
 import { COMPLETE_CALL } from "./completion/scripts.ts";
 import { COMMANDS } from "./table.ts";
+import { defaultHostPath, environment, historyPath } from "./run/environment.ts";
 import { EXIT } from "./output/failure.ts";
 import { isSameFile, readText } from "./run/files.ts";
 import { filesOf } from "./language/kinds.ts";
@@ -25,17 +25,22 @@ export async function main(args: readonly string[], terminal = new ProcessTermin
   if (args[0] === COMPLETE_CALL) return answerCall(terminal, args);
   const json = args.includes("--json");
   let invocation: Invocation | undefined;
+  let globals: Globals | undefined;
   try {
     invocation = parseLine(args.map((text, i) => literalWord(text, i + 1)), COMMANDS, { inScript: false });
-    return await runInvocation(terminal, invocation);
+    globals = bindGlobals(invocation, () => undefined);
+    return await runInvocation(terminal, invocation, globals);
   } catch (error) {
     const name = invocation?.command?.name ?? (error instanceof UsageError ? error.command : undefined);
-    return report(terminal, error, { json, name });
+    return report(terminal, error, { json, name, ...(globals === undefined ? {} : { named: globals }) });
   }
 }
 
-async function runInvocation(terminal: ProcessTerminal, invocation: Invocation): Promise<number> {
-  const globals = bindGlobals(invocation, () => undefined);
+async function runInvocation(
+  terminal: ProcessTerminal,
+  invocation: Invocation,
+  globals: Globals,
+): Promise<number> {
   terminal.setColor(globals.color ?? "auto", environment("NO_COLOR") !== undefined);
   const { command } = invocation;
   if (globals.version) {
@@ -65,7 +70,7 @@ async function runInvocation(terminal: ProcessTerminal, invocation: Invocation):
 /** Answers the completion script of a shell. */
 function answerCall(terminal: ProcessTerminal, [, shell = "", line = ""]: readonly string[]): number {
   const home = environment("HOME");
-  terminal.out(externalCompletions(shell, line, { hostPath: defaultHostPath(), home }));
+  terminal.out(externalCompletions(shell, line, { hostPath: defaultHostPath() ?? "", home }));
   return EXIT.OK;
 }
 
@@ -90,9 +95,23 @@ function scriptOf(invocation: Invocation, globals: Globals): ScriptLine[] | unde
   return parseScript(readText(file, MAX_SCRIPT_BYTES), file === "-" ? "stdin" : file, COMMANDS);
 }
 
-function checkCombination({ c, json, raw, keepGoing, commitEach }: Globals, { command }: Invocation): void {
+function checkCombination(
+  { c, json, raw, keepGoing, commitEach, traceFile }: Globals,
+  { command }: Invocation,
+): void {
   if (c.length > 0 && command !== undefined) {
     throw new UsageError(`-c and the command "${command.name}" exclude each other`, { token: "-c" });
+  }
+  if (command?.name === "let") {
+    throw new UsageError(
+      '"let" keeps a value for the lines behind it; use it in a script, in the shell, or with -c',
+      { token: "let" },
+    );
+  }
+  if (json && traceFile === "-") {
+    throw new UsageError("--json and --trace-file on standard output exclude each other", {
+      token: "--trace-file",
+    });
   }
   if (json && raw) throw new UsageError("--json and --raw exclude each other", { token: "--raw" });
   if (
@@ -113,39 +132,4 @@ function checkTraceFile({ traceFile }: Globals, invocation: Invocation): void {
   for (const path of filesOf(command, bindValues(invocation, () => undefined))) {
     if (isSameFile(path, traceFile)) throw isTraceFile(path);
   }
-}
-
-/** A variable of the environment that is set and not empty. @throws {UsageError} if it is no text */
-function environment(name: string): string | undefined {
-  try {
-    const text = Deno.env.get(name);
-    return text === "" ? undefined : text;
-  } catch (error) {
-    if (!(error instanceof Deno.errors.InvalidData)) throw error;
-    throw new UsageError(
-      `The environment variable ${name} is not text in UTF-8; set it to another value or unset it`,
-    );
-  }
-}
-
-/** Where the shell keeps its lines; undefined if there is no place for it. */
-function historyPath(): string | undefined {
-  const state = stateDirectory();
-  return state === undefined ? undefined : `${state}/history`;
-}
-
-/** `$XDG_STATE_HOME/ism`, else `~/.local/state/ism`; undefined without a home. */
-function stateDirectory(): string | undefined {
-  const state = environment("XDG_STATE_HOME");
-  if (state !== undefined) return `${state}/ism`;
-  const home = environment("HOME");
-  return home === undefined ? undefined : `${home}/.local/state/ism`;
-}
-
-/** `$ISM_HOST`, else `$XDG_STATE_HOME/ism/host.db`, else `~/.local/state/ism/host.db`. */
-function defaultHostPath(): string {
-  const named = environment("ISM_HOST");
-  if (named !== undefined) return named;
-  const state = stateDirectory();
-  return state === undefined ? MEMORY_HOST : `${state}/host.db`;
 }

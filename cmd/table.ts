@@ -5,7 +5,9 @@ import { config, configDump, configGet, configSet } from "./commands/config.ts";
 import { dmbList, dmbRead, dmbRegister, dmbUnregister, move } from "./commands/dmb.ts";
 import { events, irq, irqWait, signal } from "./commands/events.ts";
 import { faultAdd, faultClear, faultList } from "./commands/fault.ts";
-import { fdClose, fdEventfd, fdList, fdLseek, fdMmap, fdOpen, fdRead, fdWrite } from "./commands/fd.ts";
+import { fdClose, fdEventfd, fdList, fdLseek, fdMmap, fdOpen, fdWrite } from "./commands/fd.ts";
+import { fdRead } from "./commands/fd_read.ts";
+import { fdFlags, fdFsync, fdFtruncate } from "./commands/fd_calls.ts";
 import { completions, help, man, version } from "./commands/help.ts";
 import {
   hostCheck,
@@ -18,26 +20,17 @@ import {
 } from "./commands/host.ts";
 import { info } from "./commands/info.ts";
 import { cmd, gid, query, rgid, vlanAdd, vlanDel, vlanList, vlanRequire } from "./commands/ism.ts";
-import {
-  bind,
-  close,
-  dmaList,
-  dmaMap,
-  dmaRead,
-  dmaUnmap,
-  dmaWrite,
-  feature,
-  open,
-  reset,
-  unbind,
-} from "./commands/life.ts";
+import { dmaList, dmaMap, dmaRead, dmaUnmap, dmaWrite } from "./commands/dma.ts";
+import { dmaAnd, dmaOr, dmaSwap } from "./commands/dma_atomic.ts";
+import { bind, close, feature, open, reset, unbind } from "./commands/life.ts";
 import { ioctl } from "./commands/ioctl.ts";
 import { list } from "./commands/list.ts";
 import { expect, explain, let_, repeat, run, shell } from "./commands/script.ts";
+import { poll } from "./commands/poll.ts";
 import { recv } from "./commands/recv.ts";
 import { send } from "./commands/send.ts";
 import { sleep } from "./commands/sleep.ts";
-import { sysfs } from "./commands/sysfs.ts";
+import { sysfs, sysfsWrite } from "./commands/sysfs.ts";
 import { status } from "./commands/status.ts";
 
 import {
@@ -95,6 +88,7 @@ const ALL: readonly AnyCommand[] = [
   hostDelete,
   bind,
   unbind,
+  sysfsWrite,
   open,
   close,
   reset,
@@ -104,6 +98,9 @@ const ALL: readonly AnyCommand[] = [
   dmaList,
   dmaRead,
   dmaWrite,
+  dmaAnd,
+  dmaOr,
+  dmaSwap,
   fdList,
   fdOpen,
   fdEventfd,
@@ -112,6 +109,10 @@ const ALL: readonly AnyCommand[] = [
   fdWrite,
   fdLseek,
   fdMmap,
+  poll,
+  fdFlags,
+  fdFsync,
+  fdFtruncate,
   fdClose,
   zpciClp,
   zpciConfigure,

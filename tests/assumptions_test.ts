@@ -425,7 +425,15 @@ Deno.test.each(ALTERNATIVES)("$rule, $chosen: $what", ({ probe, usual, answer, o
 
 /** Options that come that have their tests elsewhere. */
 const ELSEWHERE = {
-  machine: ["storeBlock", "maxstbl", "bar0Prefetch", "startDma", "endDma", "utilityString"],
+  machine: [
+    "storeBlock",
+    "maxstbl",
+    "bar0Prefetch",
+    "startDma",
+    "endDma",
+    "utilityString",
+    "storeCharacteristics",
+  ],
   ism: ["bar2Outside", "vlanEvents", "busMaster"],
 } as const;
 

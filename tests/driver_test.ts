@@ -5,6 +5,7 @@
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import type { TraceEvent } from "../lib/base/trace.ts";
 import type { Host, HostFunction } from "../lib/host/host.ts";
+import { ErrnoError } from "../lib/vfio/errno.ts";
 import { CommandError } from "../lib/ism/driver/command_channel.ts";
 import { DriverError } from "../lib/ism/driver/descriptor.ts";
 import type { FaultKind } from "../lib/zpci/faults.ts";
@@ -46,8 +47,9 @@ const stores = (lines: string[]) => lines.filter((line) => line.startsWith("PCIS
 /** Two started guests; the first owns a DMB that the second may write. */
 function pair(
   size = 16384,
+  more: Record<string, unknown> = {},
 ): { host: Host; owner: HostFunction; writer: HostFunction; token: number; index: number } {
-  const host = startedHost(2);
+  const host = startedHost(2, more);
   const [owner, writer] = host.functions as [HostFunction, HostFunction];
   const { token, index } = owner.driver.registerDmb({ size, rgid: 0xa2n });
   return { host, owner, writer, token, index };
@@ -275,17 +277,26 @@ Deno.test("UNREG_DMB with another return code keeps the DMB and its memory (ism.
   assertEquals(owner.driver.dmbs, []);
 });
 
-Deno.test("a command's answer is 0xFFFF when nothing comes back, the driver's own value (ism.cmd.sequence, ism.cmd.preset)", () => {
-  const { owner, token } = pair();
-  const { guest, zdev, driver } = owner;
-  driver.close();
-  const binding = guest.kernel.binding(zdev);
-  binding.override = "vfio-pci";
-  binding.unbind();
-  binding.probe();
-  // The generic driver reaches an ISM BAR with MIO instructions only: loads give all ones.
-  const error = assertThrows(() => driver.channel.send("READ_GID", {}), CommandError);
-  assertEquals([error.ret, driver.channel.unregister("UNREG_DMB", { token })], [0xffff, 0xffff]);
+Deno.test("a command's answer is 0xFFFF when nothing comes back, the driver's own value (7.1, 7.2)", () => {
+  const answers = (release: string) => {
+    const { owner, token } = pair(16384, { kernel: { release } });
+    const { guest, zdev, driver } = owner;
+    driver.close();
+    const binding = guest.kernel.binding(zdev);
+    binding.override = "vfio-pci";
+    binding.unbind();
+    binding.probe();
+    let refused: unknown;
+    try {
+      driver.channel.send("READ_GID", {});
+    } catch (error) {
+      refused = error instanceof CommandError ? error.ret : error instanceof ErrnoError ? error.code : error;
+    }
+    return [refused, driver.channel.unregister("UNREG_DMB", { token })];
+  };
+  // The generic driver of 7.1 reaches an ISM BAR with MIO instructions only: loads give all ones.
+  assertEquals(answers("7.1"), [0xffff, 0xffff]);
+  assertEquals(answers("7.3"), ["ENODEV", 0xffff]);
 });
 
 Deno.test("UNREG_DMB without an answer counts as done, and frees the memory (ism.cmd.preset, ism.dmb.unregister)", () => {
@@ -310,7 +321,18 @@ Deno.test("registerDmb() gives memory of zeros that nobody had, and frees it whe
   assertEquals(owner.guest.partition.storage.allocated, allocated);
 });
 
-Deno.test("reset() drops everything; the peer hears of it and the driver starts again (ism.reset.forgets, ism.reset.events)", () => {
+Deno.test("mapMemory() needs memory first, then DMA addresses, and frees the memory without them", () => {
+  const [{ driver, guest }] = hostOf(1, { machine: { endDma: 0x1_0000_ffff } }).functions as [HostFunction];
+  const { storage } = guest.partition;
+  driver.mapMemory(15 * 4096);
+  const { allocated } = storage;
+  assertThrows(() => driver.mapMemory(2 * 4096), DriverError, "No DMA addresses are left");
+  assertEquals(errnoOf(() => driver.mapMemory(2 ** 33)), "ENOMEM");
+  assertEquals(storage.allocated, allocated);
+  driver.mapMemory(4096);
+});
+
+Deno.test("reset() drops everything; the peer hears of it and the driver starts again (12.4, 13 #17)", () => {
   const { owner, writer, token } = pair();
   const before = owner.fn.fh;
   owner.driver.reset();

@@ -55,6 +55,8 @@ interface Kind {
   readonly other?: readonly string[];
   /** States that the function may be in after it, besides enabled. */
   readonly states?: readonly FunctionState[];
+  /** The kernel repeats an RPCIT over all addresses, those in use among them. */
+  readonly retried?: boolean;
   /** Data may be wrong afterwards, and return codes with it. */
   readonly corrupts?: boolean;
 }
@@ -73,6 +75,7 @@ const KINDS: readonly Kind[] = [
     fault: { kind: "status", status: 4 },
     bar: "EIO",
     other: ["EIO", "ENODEV", "ENOMEM"],
+    retried: true,
   },
   { name: "cc 3", fault: { kind: "invalid-handle" }, bar: "EIO", other: ["EIO", "ENODEV"] },
   {
@@ -163,7 +166,8 @@ for (const kind of KINDS) {
         const end = endOf(host, life);
         ends.set(end, (ends.get(end) ?? 0) + 1);
         check(kind, end, instruction);
-        const allowed = ["enabled", ...(kind.states ?? []), ...(isFollowed(instruction) ? ["error"] : [])];
+        const followed = isFollowed(instruction) || kind.retried === true && instruction.op === "RPCIT";
+        const allowed = ["enabled", ...(kind.states ?? []), ...(followed ? ["error"] : [])];
         for (const { fn } of host.functions) assert(allowed.includes(fn.state), fn.state);
         teardown(host);
       } catch (error) {

@@ -5,37 +5,16 @@
 import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { splitMix64 } from "../lib/base/random.ts";
+import {
+  BOUND_BY_MODES,
+  NO_MODES,
+  NO_MOUNTS,
+  OWN_MOUNTS,
+  title,
+  TMPFS,
+  transcript,
+} from "./support/disks.ts";
 import { assertNoStack, inParallel, type Outcome, Program } from "./support/program.ts";
-
-/** A namespace of its own, in which this user may mount. */
-const OWN_MOUNTS = ["unshare", "-Urm"];
-/** The superuser without the power to ignore permissions; other users have no such power. */
-const BOUND_BY_MODES = isSuperuser() ? ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] : [];
-
-/** What keeps these tests from running on this machine; undefined if nothing does. */
-function missing(command: readonly string[], line: string): string | undefined {
-  if (command.length === 0) return undefined;
-  const [program, ...args] = command;
-  try {
-    const { success } = new Deno.Command(program!, { args: [...args, "/bin/sh", "-c", line], stderr: "null" })
-      .outputSync();
-    return success ? undefined : `${command.join(" ")} is not allowed here`;
-  } catch {
-    return `there is no ${program}`;
-  }
-}
-
-function isSuperuser(): boolean {
-  const { stdout } = new Deno.Command("id", { args: ["-u"] }).outputSync();
-  return new TextDecoder().decode(stdout).trim() === "0";
-}
-
-const NO_MOUNTS = missing(OWN_MOUNTS, "mount -t tmpfs tmpfs /mnt");
-const NO_MODES = missing(BOUND_BY_MODES, "true");
-
-function title(name: string, reason: string | undefined): { name: string; ignore: boolean } {
-  return { name: reason === undefined ? name : `${name} [skipped: ${reason}]`, ignore: reason !== undefined };
-}
 
 /** Every file of the program's directory with its contents, links with what they lead to. */
 function files(program: Program): Record<string, string> {
@@ -212,27 +191,6 @@ Deno.test("a host file that is cut off or has other bytes than it should is an e
   assert(codes.filter((code) => code === 4).length > 10, `${codes}`);
 });
 
-/** Runs lines of `ism` in a shell behind `setup`; what each came to. */
-async function transcript(
-  program: Program,
-  through: readonly string[],
-  setup: string,
-  lines: readonly string[],
-): Promise<{ code: number; out: string; err: string }[]> {
-  const runs = lines.map((line, i) => `ism ${line} >out${i} 2>err${i}; echo $? >code${i}`);
-  const { code, stderr } = await program.shell(
-    ["set -e", setup, "set +e", ...runs, "true"].join("\n"),
-    through,
-  );
-  assertEquals([code, stderr], [0, ""]);
-  const text = (name: string) => new TextDecoder().decode(program.read(name));
-  return lines.map((_, i) => ({
-    code: Number(text(`code${i}`)),
-    out: text(`out${i}`),
-    err: text(`err${i}`),
-  }));
-}
-
 function assertAllRefused(
   lines: readonly string[],
   outcomes: readonly { code: number; out: string; err: string }[],
@@ -242,8 +200,6 @@ function assertAllRefused(
     assertEnding({ code, stdout: out, stderr: err, bytes: new Uint8Array() }, message, lines[i]!);
   }
 }
-
-const TMPFS = (size: string) => `mkdir disk; mount -t tmpfs -o size=${size} tmpfs disk`;
 
 Deno.test(title("a read-only file system is told from a damaged file", NO_MOUNTS), async () => {
   using program = new Program();

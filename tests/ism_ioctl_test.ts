@@ -137,3 +137,34 @@ Deno.test("ism ioctl shows what the kernel wrote back under the names of the fie
   const option = await program.result("ioctl", "iommufd", "IOMMU_OPTION", ...get.split(" "));
   assertEquals(option.fields.val64, "0x1", "HUGE_PAGES");
 });
+
+// Linux 7.3, section 11, row 13.
+Deno.test.each([
+  {
+    via: "group",
+    line: "ioctl device VFIO_DEVICE_GET_PCI_HOT_RESET_INFO argsz=12",
+    error: "ENOSPC",
+    field: "count",
+    data: "0c0000000000000001000000",
+  },
+  {
+    via: "cdev",
+    line: "ioctl iommufd IOMMU_IOAS_IOVA_RANGES size=32 ioas_id=2",
+    error: "EMSGSIZE",
+    field: "num_iovas",
+    data: "2000000002000000010000000000000000000000000000000010000000000000",
+  },
+])(
+  "ism --json ioctl shows what a refusal with $error wrote back",
+  async ({ via, line, error, field, data }) => {
+    using program = new Program();
+    const [, refused, silent] = await program.documents([
+      `open --via ${via}`,
+      line,
+      "ioctl device VFIO_DEVICE_GET_REGION_INFO argsz=32 index=6",
+    ]);
+    assertEquals([refused!.ok, refused!.error!.code, refused!.error!["data"]], [false, error, data]);
+    assertEquals((refused!.error!["fields"] as Record<string, string>)[field], "0x1");
+    assertEquals([silent!.error!.code, "data" in silent!.error!], ["EINVAL", false], "nothing was written");
+  },
+);

@@ -33,6 +33,11 @@ const ROWS: Readonly<Record<string, Row>> = {
   "info": { done: "info", refused: "info 6", fields: ["flags", "regions", "irqs", "capabilities"] },
   "status": { done: "status", refused: `status ${NOBODY}`, fields: ["dmbs", "mappings", "sba", "ieq"] },
   "sysfs": { done: "sysfs uid", refused: "sysfs nothing", fields: ["path", "entries"] },
+  "sysfs write": {
+    done: "sysfs write reset 1",
+    refused: "sysfs write reset 2",
+    fields: ["path", "ret", "waits"],
+  },
   "fd list": { done: "fd list", refused: `fd list ${NOBODY}`, fields: ["descriptors"] },
   "fd open": { done: "fd open /dev/iommu", refused: "fd open /dev/null", fields: ["fd"] },
   "fd eventfd": { done: "fd eventfd", refused: `fd eventfd ${NOBODY}`, fields: ["fd"] },
@@ -48,6 +53,10 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
   "fd lseek": { done: "fd lseek $e 0", refused: "fd lseek $d 0", fields: ["fd", "position"] },
   "fd mmap": { done: "fd mmap anon 4k", refused: "fd mmap $d 4k", fields: ["fd", "address"] },
+  "poll": { done: "poll $d $e --timeout 0", refused: `poll 3 --timeout 0 ${NOBODY}`, fields: ["ret", "fds"] },
+  "fd flags": { done: "fd flags $d", refused: "fd flags 99", fields: ["fd", "flags"] },
+  "fd fsync": { done: "", refused: "fd fsync $d", fields: [] },
+  "fd ftruncate": { done: "", refused: "fd ftruncate $d 0", fields: [] },
   "fd close": { done: "fd close $e", refused: "fd close 99", fields: ["fd"] },
   "config": { done: "config", refused: `config ${NOBODY}`, fields: ["registers"] },
   "config get": { done: "config get COMMAND", refused: "config get X", fields: ["registers"] },
@@ -122,6 +131,9 @@ const ROWS: Readonly<Record<string, Row>> = {
   "dma list": { done: "dma list", refused: `dma list ${NOBODY}`, fields: ["mappings"] },
   "dma read": { done: "dma read $j 16", refused: "dma read 0 16", fields: ["length", "data"] },
   "dma write": { done: "dma write $j text:x", refused: "dma write 0 text:x", fields: ["length"] },
+  "dma and": { done: "dma and $j 0xff --width 1", refused: "dma and 0 0", fields: ["iova", "width", "old"] },
+  "dma or": { done: "dma or $j 1", refused: "dma or 0 0", fields: ["iova", "width", "old"] },
+  "dma swap": { done: "dma swap $j 1 --width 3", refused: "dma swap 0 0", fields: ["iova", "width", "old"] },
   "zpci clp": { done: "zpci clp list", refused: `zpci clp list ${NOBODY}`, fields: [] },
   // What is done with these is a matter of the state that the function is in; their examples are run elsewhere.
   "zpci enable": { done: "", refused: `zpci enable ${NOBODY}`, fields: [] },
@@ -140,8 +152,8 @@ const ROWS: Readonly<Record<string, Row>> = {
     fields: ["operation", "cc", "state"],
   },
   "zpci rpcit": {
-    done: "zpci rpcit 0x1ff00000000 4096",
-    refused: "zpci rpcit 0x1ff00000000 4096 --fh 1",
+    done: "zpci rpcit 0x1f0000000 4096",
+    refused: "zpci rpcit 0x1f0000000 4096 --fh 1",
     fields: ["cc"],
   },
   "zpci pcilg": {

@@ -77,6 +77,9 @@ Deno.test("ism recv takes its offer back on Ctrl-C and ends with exit code 130",
   child.kill("SIGINT");
   await child.stdin.close();
   const { code, stderr } = await child.output();
-  assertEquals([code, new TextDecoder().decode(stderr)], [130, "ism: recv: Interrupted\n"]);
+  assertEquals([code, new TextDecoder().decode(stderr)], [
+    130,
+    "ism: recv: Interrupted: A sender did not come; the offer is taken back, and nothing is written\n",
+  ]);
   assert(!program.state().includes('\\"reader\\":17'), "the offer is gone");
 });

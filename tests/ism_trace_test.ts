@@ -189,7 +189,7 @@ Deno.test("ism traces and dry-runs any kind of command, those without a transact
   program.write("file", "some bytes");
   const lines = [
     ...["version", "help stb", "list", "gid", "send file", "host reset", "host create --force", "host show"],
-    ...["irq wait --timeout 1", "recv --timeout 1", "expect ok send file", "repeat 2 gid", "explain gid"],
+    ...["irq wait --timeout 1", "expect ok send file", "repeat 2 gid", "explain gid"],
   ];
   for (const line of lines) {
     for (const option of ["--trace", "-n"]) {

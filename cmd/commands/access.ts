@@ -7,7 +7,7 @@ import { argument, defaulted, defineCommand, optional, required } from "../langu
 import { bigNumber, choice, COUNT, DATA, OFFSET, REGION } from "../language/kinds.ts";
 import { readShown } from "../run/transfer_buffer.ts";
 import { type ByteOrder, hexdump, wordDump, type WordWidth } from "../output/hexdump.ts";
-import { UsageError } from "../language/usage_error.ts";
+import { valueBytes } from "../output/value_bytes.ts";
 
 const WIDTH = choice("WIDTH", ["1", "2", "4", "8"]);
 const ENDIAN = choice("ENDIAN", ["big", "little"]);
@@ -87,15 +87,6 @@ export const peek = defineCommand({
   raw: ({ data }) => Uint8Array.fromHex(data),
   value: ({ data }) => `hex:${data}`,
 });
-
-/** The `width` low-order bytes of a value. @throws {UsageError} if it does not fit */
-function valueBytes(value: bigint, width: number, endian: ByteOrder): Uint8Array {
-  if (value >= 1n << BigInt(width * 8)) {
-    throw new UsageError(`${hex(value)} does not fit ${width} byte${width === 1 ? "" : "s"}`);
-  }
-  const bytes = Uint8Array.fromHex(value.toString(16).padStart(width * 2, "0"));
-  return endian === "big" ? bytes : bytes.reverse();
-}
 
 export const poke = defineCommand({
   name: "poke",

@@ -13,9 +13,11 @@ import {
   required,
 } from "../language/command.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
-import { bigNumber, choice, GID, number, SECONDS } from "../language/kinds.ts";
+import { KernelTicks } from "../run/kernel_ticks.ts";
+import { bigNumber, choice, DURATION, GID, number } from "../language/kinds.ts";
 import { renderTable, type Style } from "../output/terminal.ts";
-import { type Timer, waitFor } from "../run/waiting.ts";
+import { HIDDEN_EVENTS, hiddenEvents } from "../run/unread_events.ts";
+import { waitFor } from "../run/waiting.ts";
 import { plural } from "../output/units.ts";
 
 /** What the codes of buffer and device events mean (ism.event.codes). */
@@ -64,16 +66,22 @@ export const events = defineCommand({
   name: "events",
   group: "ism",
   summary: "Take the events out of the IEQ",
-  details: `Starts the driver (SBA, IEQ, MSI) if it has not started: events are queued from then on.`,
+  details:
+    `Starts the driver (SBA, IEQ, MSI) if it has not started: events are queued from then on. A driver can leave
+14 events unread; with 15 its place in the queue is the adapter's again, and it sees none of them.`,
   args: {},
   options: {},
   access: "write",
   examples: ["events", "events -d 1"],
   run({ target }) {
     target.driver.start();
-    return { events: target.driver.takeEvents() };
+    const hidden_events = hiddenEvents(target);
+    return { events: target.driver.takeEvents(), hidden_events };
   },
-  text: ({ events }, { terminal }) => events.length === 0 ? "" : eventsText(events, terminal.style),
+  text({ events, hidden_events }, { terminal }) {
+    if (hidden_events > 0) return HIDDEN_EVENTS;
+    return events.length === 0 ? "" : eventsText(events, terminal.style);
+  },
 });
 
 /** Interrupts that a driver can listen to: MSI for DMBs and events, REQ by which the kernel asks for the device. */
@@ -85,36 +93,45 @@ function takeRequests({ driver }: HostFunction): InterruptWalk {
   return { interrupts: driver.takeRequests(), dmbs: [], events: [] };
 }
 
-function walkText({ interrupts, dmbs, events }: InterruptWalk, style: Style): string {
+/** An interrupt walk as the result has it. */
+type WalkResult = {
+  readonly interrupts: number;
+  readonly dmbs: readonly {
+    readonly index: number;
+    readonly token: string | null;
+    readonly mask: string;
+    /** The idx of the signalling stores, which the mask has a bit of each for. */
+    readonly idx: readonly number[];
+  }[];
+  readonly events: readonly DriverEvent[];
+  readonly hidden_events: number;
+};
+
+function walkText({ interrupts, dmbs, events, hidden_events }: WalkResult, style: Style): string {
   const lines = [plural(interrupts, "interrupt")];
-  for (const { index, token, mask } of dmbs) {
-    lines.push(
-      `dmb index ${index}, token ${token === undefined ? "none" : hex(token)}, elements ${hex(mask, 4)}`,
-    );
+  for (const { index, token, mask, idx } of dmbs) {
+    lines.push(`dmb index ${index}, token ${token ?? "none"}, elements ${mask} (idx ${idx.join(", ")})`);
   }
+  if (hidden_events > 0) lines.push(HIDDEN_EVENTS);
   return lines.join("\n") + "\n" + (events.length === 0 ? "" : eventsText(events, style));
 }
 
-function walkJson({ interrupts, dmbs, events }: InterruptWalk) {
+/** @param hidden_events events that the walk could not see */
+function walkJson(
+  { interrupts, dmbs, events }: InterruptWalk,
+  { adapter }: HostFunction,
+  hidden = 0,
+): WalkResult {
   return {
     interrupts,
     dmbs: dmbs.map(({ index, token, mask }) => ({
       index,
       token: token === undefined ? null : hex(token),
       mask: hex(mask, 4),
+      idx: adapter.elementMasks.flatMap((bit, idx) => (mask & bit) === 0 ? [] : [idx]),
     })),
     events,
-  };
-}
-
-function fromJson(result: ReturnType<typeof walkJson>): InterruptWalk {
-  return {
-    ...result,
-    dmbs: result.dmbs.map(({ index, token, mask }) => ({
-      index,
-      token: token === null ? undefined : Number(token),
-      mask: Number(mask),
-    })),
+    hidden_events: hidden,
   };
 }
 
@@ -130,52 +147,22 @@ kernel signals it when it wants the device back, at once and then every 10 secon
   access: "write",
   examples: ["irq", "irq -d 1 --json", "irq --index REQ"],
   run({ target }, { index }) {
-    if (index === "REQ") return walkJson(takeRequests(target));
+    if (index === "REQ") return walkJson(takeRequests(target), target);
     target.driver.start();
-    return walkJson(target.driver.handleInterrupt());
+    const hidden = hiddenEvents(target);
+    return walkJson(target.driver.handleInterrupt(), target, hidden);
   },
-  text: (result, { terminal }) => walkText(fromJson(result), terminal.style),
+  text: (result, { terminal }) => walkText(result, terminal.style),
 });
 
 /** One look at the interrupts, in a transaction of its own. */
-function takeInterrupts(context: Context): InterruptWalk | undefined {
-  return context.transact(({ driver }) => {
-    driver.start();
-    return driver.handleNextInterrupt();
+function takeInterrupts(context: Context): WalkResult | undefined {
+  return context.transact((target) => {
+    target.driver.start();
+    const hidden = hiddenEvents(target);
+    const walk = target.driver.handleNextInterrupt();
+    return walk === undefined ? undefined : walkJson(walk, target, hidden);
   });
-}
-
-/** Looks for requests, and for when the kernel will make the next one. */
-class RequestWatch implements Timer {
-  readonly #context: Context;
-  #dueMs: number | undefined = undefined;
-  #fired = false;
-
-  constructor(context: Context) {
-    this.#context = context;
-  }
-
-  /** One look, in a transaction of its own; the machine's clock goes on to the time that was waited for. */
-  look(): InterruptWalk | undefined {
-    return this.#context.transact((target, { clock }) => {
-      const { kernel } = target.guest;
-      const due = kernel.nextTick;
-      if (this.#fired && due !== undefined && due > clock.microseconds) clock.microseconds = due;
-      this.#fired = false;
-      const walk = takeRequests(target);
-      const next = kernel.nextTick;
-      this.#dueMs = next === undefined ? undefined : (next - clock.microseconds) / 1000;
-      return walk.interrupts > 0 ? walk : undefined;
-    });
-  }
-
-  dueMs(): number | undefined {
-    return this.#dueMs;
-  }
-
-  fire(): void {
-    this.#fired = true;
-  }
 }
 
 export const irqWait = defineCommand({
@@ -189,17 +176,20 @@ pass at once where nobody else can act.`,
   args: {},
   options: {
     index: defaulted(INDEX, "MSI", INDEX_HELP),
-    timeout: optional(SECONDS, "give up after this many seconds"),
+    timeout: optional(DURATION, "give up after this time: seconds, or 500ms, 3m, 1h"),
   },
   access: "wait",
   examples: ["expect DRIVER irq wait --timeout 0.5", "expect DRIVER irq wait --index REQ --timeout 1"],
   run: async (context, { index, timeout }) => {
     const timeoutMs = timeout === undefined ? Infinity : timeout * 1000;
     if (index === "REQ") {
-      const watch = new RequestWatch(context);
-      return walkJson(await waitFor(context, "A request", timeoutMs, () => watch.look(), watch));
+      const watch = new KernelTicks(context, (target) => {
+        const walk = takeRequests(target);
+        return walk.interrupts > 0 ? walkJson(walk, target) : undefined;
+      });
+      return await waitFor(context, "A request", timeoutMs, () => watch.look(), watch);
     }
-    return walkJson(await waitFor(context, "An interrupt", timeoutMs, () => takeInterrupts(context)));
+    return await waitFor(context, "An interrupt", timeoutMs, () => takeInterrupts(context));
   },
-  text: (result, { terminal }) => walkText(fromJson(result), terminal.style),
+  text: (result, { terminal }) => walkText(result, terminal.style),
 });

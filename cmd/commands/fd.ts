@@ -2,29 +2,26 @@
 import { hex } from "../../lib/base/hex.ts";
 import { DeviceFile } from "../../lib/vfio/device_file.ts";
 import { EventFdFile } from "../../lib/vfio/process/eventfd.ts";
+import { OPEN_FLAGS } from "../../lib/vfio/process/file.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
-import { argument, defaulted, defineCommand, type Kind, optional, rest } from "../language/command.ts";
+import { argument, defaulted, defineCommand, flag, type Kind, optional, rest } from "../language/command.ts";
 import { DESCRIPTOR, DESCRIPTOR_KINDS, type DescriptorName, findDescriptor } from "../run/descriptors.ts";
 import { bigNumber, choice, COUNT, DATA, text } from "../language/kinds.ts";
 import { renderTable } from "../output/terminal.ts";
-import { readShown } from "../run/transfer_buffer.ts";
-import { checkShown } from "../language/limits.ts";
-import { hexdump } from "../output/hexdump.ts";
 import { UsageError } from "../language/usage_error.ts";
 
-const FD = argument(DESCRIPTOR, "descriptor: its number, or what it is of, as fd list shows it");
-const AT = optional(
+export const FD = argument(DESCRIPTOR, "descriptor: its number, or what it is of, as fd list shows it");
+export const AT = optional(
   bigNumber("POSITION"),
   "at this position, as pread and pwrite do, and not at the descriptor's own",
 );
-const ACCESSIBLE = optional(COUNT, "let the caller's buffer fault behind this many bytes");
-const NODES = ["/dev/vfio/vfio", "/dev/vfio/0", "/dev/vfio/devices/vfio0", "/dev/iommu"];
+const NODES = ["/dev/vfio/vfio", "/dev/vfio/0", "/dev/vfio/devices/vfio0", "/dev/iommu", "/dev/clp"];
 
 /** The line `vfio-device-syspath` of a device descriptor's fdinfo (vfio.node.names). */
 const sysPath = (name: string) => `/sys/devices/pci${name.slice(0, "0001:00".length)}/${name}`;
 
 /** The driver process of the guest that --device chooses. */
-const processOf = ({ guest }: HostFunction) => guest.kernel.process;
+export const processOf = ({ guest }: HostFunction) => guest.kernel.process;
 
 export const fdList = defineCommand({
   name: "fd list",
@@ -65,11 +62,18 @@ export const fdOpen = defineCommand({
   } and the like; the numbers are in "ism sysfs iommu_group" and under vfio-dev. With
 "ism ioctl FD …" this is the whole way in, step by step.`,
   args: { path: argument(text("PATH", NODES), "node of the guest") },
-  options: {},
+  options: {
+    mode: defaulted(choice("MODE", ["ro", "wo", "rw"]), "rw", "O_RDONLY, O_WRONLY or O_RDWR: ro, wo or rw"),
+  },
   access: "write",
-  examples: ["fd open /dev/vfio/vfio", "expect ENOENT fd open /dev/vfio/99"],
-  run({ target }, { path }) {
-    return { fd: processOf(target).open(path) };
+  examples: [
+    "fd open /dev/vfio/vfio",
+    "fd open /dev/vfio/vfio --mode ro",
+    "expect ENOENT fd open /dev/vfio/99",
+  ],
+  run({ target }, { path, mode }) {
+    const modes = { ro: OPEN_FLAGS.RDONLY, wo: OPEN_FLAGS.WRONLY, rw: OPEN_FLAGS.RDWR };
+    return { fd: processOf(target).open(path, modes[mode]) };
   },
   text: ({ fd }) => String(fd),
   value: ({ fd }) => String(fd),
@@ -102,41 +106,6 @@ export const fdClose = defineCommand({
     processOf(target).close(fd);
     return { fd };
   },
-});
-
-export const fdRead = defineCommand({
-  name: "fd read",
-  group: "sys",
-  summary: "Read from a descriptor: read, readv, pread or preadv",
-  details: `One COUNT is one buffer; several are a vector, one call of the driver each.`,
-  args: { fd: FD, count: rest(COUNT, "bytes of each buffer") },
-  options: { at: AT, accessible: ACCESSIBLE },
-  access: "write",
-  examples: ["expect EBADF fd read 99 8"],
-  run({ target }, { fd: which, count: counts, at, accessible }) {
-    const fd = findDescriptor(target, which);
-    const process = processOf(target);
-    const [count = 0n, ...more] = counts;
-    if (more.length === 0) {
-      const { ret, data } = readShown(
-        count,
-        accessible ?? count,
-        (buffer) => at === undefined ? process.read(fd, buffer, count) : process.pread(fd, buffer, count, at),
-      );
-      return { fd, ret, position: positionAfter(target, fd, at, ret), data: data.toHex() };
-    }
-    if (accessible !== undefined) throw new UsageError("--accessible goes with one buffer");
-    checkShown(counts.reduce((sum, each) => sum + each, 0n), "counts");
-    const segments = counts.map((each) => new Uint8Array(Number(each)));
-    const ret = at === undefined ? process.readv(fd, segments) : process.preadv(fd, segments, at);
-    const data = segments.map((each) => each.toHex()).join("").slice(0, ret * 2);
-    return { fd, ret, position: positionAfter(target, fd, at, ret), data };
-  },
-  text: ({ data, position, ret }) =>
-    hexdump(Uint8Array.fromHex(data), BigInt(position) < BigInt(ret) ? 0 : BigInt(position) - BigInt(ret))
-      .join("\n"),
-  raw: ({ data }) => Uint8Array.fromHex(data),
-  value: ({ data }) => `hex:${data}`,
 });
 
 export const fdWrite = defineCommand({
@@ -203,22 +172,26 @@ export const fdMmap = defineCommand({
     `With "anon" in place of a descriptor the process gets memory of its own, whose address IOMMU_IOAS_MAP and
 VFIO_IOMMU_MAP_DMA take; "dma map" does both at once.`,
   args: { fd: argument(FD_OR_ANON, "descriptor, or anon"), length: argument(bigNumber("LENGTH"), "bytes") },
-  options: { offset: defaulted(bigNumber("OFFSET"), 0n, "position in the file") },
+  options: {
+    offset: defaulted(bigNumber("OFFSET"), 0n, "position in the file"),
+    prot: defaulted(choice("PROT", ["r", "rw"]), "rw", "PROT_READ, or PROT_READ|PROT_WRITE: r or rw"),
+    private: flag("MAP_PRIVATE, and not MAP_SHARED"),
+  },
   access: "write",
   examples: ["expect EBADF fd mmap 99 4k", "fd mmap anon 64k"],
-  run({ target }, { fd: which, length, offset }) {
+  run({ target }, { fd: which, length, offset, prot, private: isPrivate }) {
     const fd = findDescriptor(target, which);
     const process = processOf(target);
     if (fd < 0 && length > Number.MAX_SAFE_INTEGER) throw new UsageError("LENGTH is too large");
-    return {
-      fd,
-      address: hex(fd < 0 ? process.mmapAnonymous(Number(length)) : process.mmap(fd, length, offset)),
-    };
+    const how = { write: prot === "rw", shared: !isPrivate };
+    const address = fd < 0 ? process.mmapAnonymous(Number(length)) : process.mmap(fd, length, offset, how);
+    return { fd, address: hex(address) };
   },
   text: ({ address }) => address,
   value: ({ address }) => address,
 });
 
-function positionAfter(target: HostFunction, fd: number, at: bigint | undefined, ret: number): string {
+/** Where the descriptor stands, or a positioned call ended. */
+export function positionAfter(target: HostFunction, fd: number, at: bigint | undefined, ret: number): string {
   return hex(at === undefined ? processOf(target).file(fd).position : at + BigInt(ret));
 }

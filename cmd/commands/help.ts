@@ -14,10 +14,9 @@ type Help = { readonly text: string } | Rule | { readonly rules: readonly Rule[]
 export const help = defineCommand({
   name: "help",
   group: "help",
-  summary: "Tell what there is, all about one command, or a rule of the reference",
+  summary: "Tell what there is, or all about one command",
   details:
-    `A rule of the reference is named by three words: vfio.setirqs.err. The beginning of a name, such as
-vfio.setirqs or recovery, lists the rules below it; "reference" lists all of them. Refusals name their rule with -v.`,
+    `One word may name a family, as dmb does, or what words of a kind look like: numbers, times, data, region.`,
   args: {
     command: optional(text("COMMAND", "topic"), "the command, or the rule"),
     subcommand: optional(text("SUBCOMMAND", "subcommand"), "its second word"),

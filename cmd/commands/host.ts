@@ -6,12 +6,13 @@ import { HostStore } from "../../lib/host/file/store.ts";
 import { RELEASES } from "../../lib/vfio/release.ts";
 import { defaultTopology, parseTopology, type Topology, TopologyError } from "../../lib/host/topology.ts";
 import { damagedHost, hostFaults } from "../run/damage.ts";
-import { argument, defineCommand, flag, optional } from "../language/command.ts";
+import { argument, type Context, defineCommand, flag, optional } from "../language/command.ts";
 import { checkOutput, createParent, readText, writeText } from "../run/files.ts";
-import { choice, FILE, number } from "../language/kinds.ts";
+import { choice, FILE, number, OUTPUT } from "../language/kinds.ts";
 import { MAX_DOCUMENT_BYTES } from "../language/limits.ts";
 import { escapeText, quoteText } from "../output/diagnostic.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
+import { plural } from "../output/units.ts";
 
 /** Reads a JSON document. @throws {FileError} if it cannot be read or is no JSON */
 function readJson(path: string): unknown {
@@ -68,17 +69,33 @@ export const hostCreate = defineCommand({
       ...(seed === undefined ? {} : { seed }),
       ...(release === undefined ? {} : { kernel: { ...base.kernel, release } }),
     });
-    if (!dryRun && isDefaultHost) createParent(hostPath);
-    if (!dryRun) HostStore.create(hostPath, topology, { force }).close();
+    create(topology, { hostPath, isDefaultHost, dryRun, force });
     return {
       host: hostPath,
       functions: topology.guests.flatMap(({ functions }) => functions).length,
       done: !dryRun,
     };
   },
-  text: ({ host, functions, done }) =>
-    done ? "" : `would create ${escapeText(host)} with ${functions} functions`,
+  text: creationText,
 });
+
+/** Creates a host file; a dry run is refused where that would be. @throws {HostFileError} */
+function create(
+  source: Topology | Host,
+  { hostPath, isDefaultHost, dryRun, force }:
+    & Pick<Context, "hostPath" | "isDefaultHost" | "dryRun">
+    & { readonly force: boolean },
+): void {
+  if (dryRun) return HostStore.checkCreate(hostPath, { force });
+  if (isDefaultHost) createParent(hostPath);
+  HostStore.create(hostPath, source, { force }).close();
+}
+
+function creationText(
+  { host, functions, done }: { readonly host: string; readonly functions: number; readonly done: boolean },
+): string {
+  return done ? "" : `dry run: would create ${escapeText(host)} with ${plural(functions, "function")}`;
+}
 
 export const hostShow = defineCommand({
   name: "host show",
@@ -101,28 +118,34 @@ export const hostReset = defineCommand({
   access: "file",
   examples: ["host reset"],
   run({ hostPath, dryRun, store }) {
-    if (!dryRun) store.reset();
+    // Opening it says what is wrong with it.
+    if (dryRun) void store;
+    else store.reset();
     return { host: hostPath, done: !dryRun };
   },
-  text: ({ host, done }) => done ? "" : `would reset ${escapeText(host)}`,
+  text: ({ host, done }) => done ? "" : `dry run: would reset ${escapeText(host)}`,
 });
 
 export const hostExport = defineCommand({
   name: "host export",
   group: "host",
   summary: "Write the whole host down as one JSON document: topology, state, memory",
-  args: { file: optional(FILE, "where to; standard output by default") },
+  args: { file: optional(OUTPUT, "where to; standard output by default") },
   options: {},
   access: "read",
   examples: ["host export"],
   run({ host, hostPath, store, dryRun }, { file }) {
     if (file !== undefined && file !== "-") checkOutput(file, hostPath);
     const document = readable(hostPath, () => exportHost(host, store.pagePlaces()));
-    const written = file !== undefined && file !== "-" && !dryRun;
-    if (written) writeText(file, JSON.stringify(document, null, 1) + "\n");
-    return written ? { file, pages: document.pages.length } : { document };
+    if (file === undefined || file === "-") return { document };
+    if (!dryRun) writeText(file, JSON.stringify(document, null, 1) + "\n");
+    return { file, pages: document.pages.length, done: !dryRun };
   },
-  text: (result) => "document" in result ? JSON.stringify(result.document, null, 1) : "",
+  text(result) {
+    if ("document" in result) return JSON.stringify(result.document, null, 1);
+    const { file, pages, done } = result;
+    return done ? "" : `dry run: would write ${escapeText(file)} with ${plural(pages, "memory page")}`;
+  },
 });
 
 /** Turns what cannot be written down into an error of the host file. @throws {FileError} */
@@ -145,12 +168,10 @@ export const hostImport = defineCommand({
   examples: ["host import saved.json --force"],
   async run({ hostPath, isDefaultHost, dryRun }, { file, force }) {
     const host = await readHost(file);
-    if (!dryRun) {
-      if (isDefaultHost) createParent(hostPath);
-      HostStore.create(hostPath, host, { force }).close();
-    }
-    return { host: hostPath, functions: host.functions.length };
+    create(host, { hostPath, isDefaultHost, dryRun, force });
+    return { host: hostPath, functions: host.functions.length, done: !dryRun };
   },
+  text: creationText,
 });
 
 /** Reads an exported host, whose invariants must hold. @throws {FileError} */
@@ -198,5 +219,5 @@ export const hostDelete = defineCommand({
     else HostStore.open(hostPath).close();
     return { host: hostPath, done: !dryRun };
   },
-  text: ({ host, done }) => done ? "" : `would delete ${escapeText(host)}`,
+  text: ({ host, done }) => done ? "" : `dry run: would delete ${escapeText(host)}`,
 });

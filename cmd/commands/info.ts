@@ -148,7 +148,8 @@ export const info = defineCommand({
   group: "look",
   summary: "Show what the descriptor says: regions, interrupts, zPCI capabilities",
   details: `Opens the function if it is not open. The store-block limit is imaxstbl of ZPCI_GROUP; the
-maxstbl field beside it is a constant of the kernel.`,
+maxstbl field beside it is a constant of the kernel. The gid of ZPCI_BASE is the PCI function group (pfgid); the GID by
+which ISM functions know each other is another number, which "ism gid" reads.`,
   args: { region: optional(REGION, "one region only; a refusal is then the command's error") },
   options: {},
   access: "write",

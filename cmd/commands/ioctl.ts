@@ -14,6 +14,7 @@ import { quoteText } from "../output/diagnostic.ts";
 import { nearest } from "../language/nearest.ts";
 import { parseBigNumber, parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";
+import { WrittenBackError } from "../output/written_back.ts";
 
 /** Names of a struct's fields as the headers spell them, each with the codec's own. */
 function fieldNames(struct: AnyStruct): Map<string, string> {
@@ -168,10 +169,19 @@ kernel wrote back is shown; --field chooses one field of it, which is then also 
       sized.set(arg.subarray(0, size));
       arg = sized;
     }
-    const ret = helped(found, words, () => target.guest.kernel.process.ioctl(fd, request, arg));
-    const data = typeof arg === "number" ? "" : arg.toHex();
-    const fields = struct === undefined || typeof arg === "number" ? {} : structFields(struct, arg);
-    return { fd, ret, fields, data, ...(field === undefined ? {} : { field }) };
+    const data = () => typeof arg === "number" ? "" : arg.toHex();
+    const shown = () => struct === undefined || typeof arg === "number" ? {} : structFields(struct, arg);
+    const given = data();
+    let ret: number;
+    try {
+      ret = helped(found, words, () => target.guest.kernel.process.ioctl(fd, request, arg));
+    } catch (error) {
+      throw error instanceof ErrnoError && data() !== given
+        ? new WrittenBackError(error, { fields: shown(), data: data() })
+        : error;
+    }
+    const fields = shown();
+    return { fd, ret, fields, data: data(), ...(field === undefined ? {} : { field }) };
   },
   text({ ret, fields, data, field }) {
     if (field !== undefined) return fields[field] ?? "";

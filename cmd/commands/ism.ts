@@ -53,6 +53,9 @@ export const gid = defineCommand({
   name: "gid",
   group: "ism",
   summary: "Read the function's own GID (READ_GID)",
+  details:
+    `The 64-bit address by which other ISM functions name this one. The gid field that info shows in ZPCI_BASE is
+another thing: the PCI function group.`,
   args: {},
   options: {},
   access: "write",

@@ -1,17 +1,12 @@
-/** The VFIO life of a function: open, close, reset; DMA memory of the guest. */
+/** The VFIO life of a function: bind, open, reset, close. */
 import { hex } from "../../lib/base/hex.ts";
 import { DRIVERS } from "../../lib/vfio/binding.ts";
 import { DEVICE_IOCTL, FEATURE, FEATURE_FLAGS } from "../../lib/vfio/uapi.ts";
-import { DriverError, WAYS_IN } from "../../lib/ism/driver/descriptor.ts";
-import { argument, defaulted, defineCommand, flag, optional, required } from "../language/command.ts";
-import { choice, DATA, number, SIZE } from "../language/kinds.ts";
+import { WAYS_IN } from "../../lib/ism/driver/descriptor.ts";
+import { argument, defaulted, defineCommand, flag, optional } from "../language/command.ts";
+import { choice, DATA, number } from "../language/kinds.ts";
 import { checkShown } from "../language/limits.ts";
-import { renderTable } from "../output/terminal.ts";
-import { hexdump } from "../output/hexdump.ts";
-import { sizeText } from "../output/units.ts";
-import type { HostFunction } from "../../lib/host/host.ts";
-
-const IOVA = number("IOVA");
+import { UsageError } from "../language/usage_error.ts";
 
 export const open = defineCommand({
   name: "open",
@@ -77,14 +72,20 @@ export const bind = defineCommand({
   details:
     `Writes driver_override, unbinds the old driver and probes, as driverctl does. With --no-override only the
 driver's bind file is written: vfio drivers refuse that with ENODEV.`,
-  args: {},
+  args: {
+    which: optional(DRIVER, "ism_vfio_pci (the default), vfio-pci, or ism (the kernel's own driver)"),
+  },
   options: {
-    driver: defaulted(DRIVER, "ism_vfio_pci", "ism_vfio_pci, vfio-pci, or ism (the kernel's own driver)"),
+    driver: optional(DRIVER, "the driver, as an option"),
     noOverride: flag("write the driver's bind file only"),
   },
   access: "write",
-  examples: ["bind --driver vfio-pci", "bind"],
-  run({ target }, { driver, noOverride }) {
+  examples: ["bind vfio-pci", "bind --driver vfio-pci", "bind"],
+  run({ target }, { which, driver: option, noOverride }) {
+    if (which !== undefined && option !== undefined && which !== option) {
+      throw new UsageError(`${which} and --driver ${option} are two drivers; name one`, { token: which });
+    }
+    const driver = which ?? option ?? "ism_vfio_pci";
     const binding = target.guest.kernel.binding(target.zdev);
     binding.requirePciDevice();
     if (noOverride) binding.bind(driver);
@@ -100,8 +101,8 @@ driver's bind file is written: vfio drivers refuse that with ENODEV.`,
       waiting: binding.removing,
     };
   },
-  text: ({ address, next, waiting }) =>
-    waiting ? `${address} is open: ${next} takes it over after "ism close"` : "",
+  text: ({ address, next, waiting }, { propose }) =>
+    waiting ? propose(`${address} is open: ${next} takes it over after "ism close"`) : "",
 });
 
 export const unbind = defineCommand({
@@ -121,7 +122,8 @@ when the last descriptor is closed. --clear-override also clears driver_override
     const done = binding.unbind();
     return { address: target.zdev.name, waiting: !done };
   },
-  text: ({ address, waiting }) => waiting ? `${address} is open: it is unbound after "ism close"` : "",
+  text: ({ address, waiting }, { propose }) =>
+    waiting ? propose(`${address} is open: it is unbound after "ism close"`) : "",
 });
 
 export const feature = defineCommand({
@@ -150,107 +152,5 @@ export const feature = defineCommand({
     const { driver, guest } = context.target;
     guest.kernel.process.ioctl(driver.descriptor.fd, DEVICE_IOCTL.VFIO_DEVICE_FEATURE, arg);
     return { number, data: arg.subarray(FEATURE.size).toHex() };
-  },
-});
-
-export const dmaMap = defineCommand({
-  name: "dma map",
-  group: "host",
-  summary: "Allocate guest memory and map it for DMA",
-  args: {},
-  options: {
-    size: required(SIZE, "bytes; rounded up to whole pages"),
-    iova: optional(IOVA, "DMA address; the lowest free one by default"),
-  },
-  access: "write",
-  examples: ["dma map --size 64k"],
-  run({ target }, { size, iova }) {
-    const memory = target.driver.mapMemory(size, iova);
-    return { iova: hex(memory.iova), size: memory.size, vaddr: hex(memory.vaddr) };
-  },
-  text: ({ iova }) => iova,
-  value: ({ iova }) => iova,
-});
-
-export const dmaUnmap = defineCommand({
-  name: "dma unmap",
-  group: "host",
-  summary: "Unmap DMA memory and free it",
-  args: { iova: argument(IOVA, "DMA address"), size: optional(SIZE, "bytes; the whole mapping by default") },
-  options: {},
-  access: "write",
-  examples: ["dma unmap 0x100000000 4k"],
-  run({ target }, { iova, size }) {
-    const length = size ?? target.driver.memory.find((memory) => memory.iova === iova)?.size ?? 4096;
-    return { iova: hex(iova), unmapped: target.driver.unmapMemory(iova, length) };
-  },
-  value: ({ unmapped }) => String(unmapped),
-});
-
-export const dmaList = defineCommand({
-  name: "dma list",
-  group: "host",
-  summary: "List the DMA mappings of the function",
-  args: {},
-  options: {},
-  access: "read",
-  examples: ["dma list"],
-  run({ target }) {
-    const mappings = target.zdev.domain?.mappings() ?? [];
-    return {
-      mappings: mappings.map(({ iova, size, vaddr, read, write }) => ({
-        iova: hex(iova),
-        size,
-        vaddr: hex(vaddr),
-        read,
-        write,
-      })),
-    };
-  },
-  text({ mappings }, { terminal }) {
-    const rows = mappings.map(({ iova, size, vaddr }) => [iova, sizeText(size), vaddr]);
-    return renderTable([["IOVA", "SIZE", "ADDRESS"], ...rows], terminal.style);
-  },
-});
-
-/** The process's own view of mapped memory. @throws {DriverError} if the range is not all mapped */
-function mapped({ zdev, guest }: HostFunction, iova: number, length: number, write: boolean): Uint8Array {
-  const mapping = zdev.domain?.tables.find(iova);
-  if (mapping === undefined || iova + length > mapping.iova + mapping.size) {
-    throw new DriverError(`${hex(iova)} to ${hex(iova + length)} is not all mapped; see "dma list"`);
-  }
-  const address = mapping.buffer.address + mapping.bufferOffset + iova - mapping.iova;
-  return guest.kernel.process.memory(address, length, write);
-}
-
-export const dmaRead = defineCommand({
-  name: "dma read",
-  group: "host",
-  summary: "Read the guest's own memory behind a DMA address",
-  args: { iova: argument(IOVA, "DMA address"), count: argument(number("COUNT"), "bytes") },
-  options: {},
-  access: "read",
-  examples: ["expect DRIVER dma read 0x100000000 16"],
-  run({ target }, { iova, count }) {
-    checkShown(count, "count");
-    return { iova: hex(iova), length: count, data: mapped(target, iova, count, false).toHex() };
-  },
-  text: ({ data, iova }) => hexdump(Uint8Array.fromHex(data), BigInt(iova)).join("\n"),
-  raw: ({ data }) => Uint8Array.fromHex(data),
-  value: ({ data }) => `hex:${data}`,
-});
-
-export const dmaWrite = defineCommand({
-  name: "dma write",
-  group: "host",
-  summary: "Write the guest's own memory behind a DMA address",
-  args: { iova: argument(IOVA, "DMA address"), data: argument(DATA, "the bytes") },
-  options: {},
-  access: "write",
-  examples: ["expect DRIVER dma write 0x100000000 text:nobody-home"],
-  run(context, { iova, data }) {
-    const bytes = context.load(data);
-    mapped(context.target, iova, bytes.length, true).set(bytes);
-    return { iova: hex(iova), length: bytes.length };
   },
 });

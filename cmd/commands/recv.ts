@@ -2,8 +2,10 @@
 import { DriverError } from "../../lib/ism/driver/descriptor.ts";
 import { StreamReader } from "../../lib/ism/driver/stream.ts";
 import { type Context, defaulted, defineCommand, optional } from "../language/command.ts";
-import { FILE, SECONDS } from "../language/kinds.ts";
-import { DMB_SIZE, progressBar, secondsSince, Sink } from "../run/transfer.ts";
+import { DURATION, OUTPUT } from "../language/kinds.ts";
+import { Sink } from "../run/sink.ts";
+import { UsageError } from "../language/usage_error.ts";
+import { DMB_SIZE, progressBar, releaseDmb, secondsSince, takenBack } from "../run/transfer.ts";
 import { roundSize } from "../output/units.ts";
 import { waitFor } from "../run/waiting.ts";
 
@@ -13,9 +15,7 @@ function offer(context: Context, size: number): void {
     driver.start();
     const { fid } = zdev.facts;
     const left = rendezvous.of(fid)?.accepted ?? undefined;
-    if (left !== undefined && driver.dmbs.some(({ token }) => token === left.token)) {
-      driver.unregisterDmb(left.token);
-    }
+    if (left !== undefined) releaseDmb(driver, left.token);
     rendezvous.set({ reader: fid, size, request: null, accepted: null, result: null });
   });
 }
@@ -41,22 +41,26 @@ export const recv = defineCommand({
 processes find each other through the host file; the data goes through DMBs, signals and interrupts.`,
   args: {},
   options: {
-    out: optional(FILE, "where to write what arrived; - for standard output", "o"),
+    out: optional(OUTPUT, "where to write what arrived; - for standard output", "o"),
     dmb: defaulted(DMB_SIZE, 1024 * 1024, "size of the DMB, 4k to 1M"),
-    timeout: optional(SECONDS, "give up when nothing happens for so long"),
+    timeout: optional(DURATION, "give up when nothing happens for so long"),
   },
   access: "wait",
   examples: ["expect DRIVER recv -d 1 --timeout 1"],
   async run(context, { out, dmb, timeout }) {
+    if (context.json && out === "-") throw new UsageError("-o - and --json exclude each other");
+    if (context.dryRun) {
+      throw new UsageError("recv cannot be tried with --dry-run: no sender finds an offer that is not made");
+    }
     const patienceMs = timeout === undefined ? Infinity : timeout * 1000;
-    const sink = new Sink(context, out);
+    using sink = new Sink(context, out);
+    sink.open();
     offer(context, dmb);
     let reader: StreamReader | undefined;
     try {
       reader = await waitFor(context, "A sender", patienceMs, () => accept(context));
       const stream = reader;
       const started = performance.now();
-      sink.open();
       const progress = progressBar(context, 0, () => sink.bytes);
       const own = new Set([stream.dmb.index]);
       await waitFor(context, "Data", patienceMs, () => {
@@ -66,6 +70,7 @@ processes find each other through the host file; the data goes through DMBs, sig
         progress();
         return stream.complete ? true : undefined;
       });
+      // Before the sender is told that it has arrived.
       sink.finish();
       const result = { bytes: sink.bytes, sha256: sink.digest() };
       const to = context.transact(({ driver, zdev }, { rendezvous }) => {
@@ -76,11 +81,13 @@ processes find each other through the host file; the data goes through DMBs, sig
       });
       return { to, ...result, seconds: secondsSince(started), out: out ?? null };
     } catch (error) {
-      withdraw(context, reader);
-      throw error;
+      throw takenBack(
+        error,
+        "the offer is taken back, and nothing is written",
+        () => withdraw(context, reader),
+      );
     } finally {
       context.terminal.progress("");
-      sink.close();
     }
   },
   text({ to, bytes, sha256, seconds, out }) {
@@ -94,8 +101,6 @@ processes find each other through the host file; the data goes through DMBs, sig
 function withdraw(context: Context, reader: StreamReader | undefined): void {
   context.transact(({ driver, zdev }, { rendezvous }) => {
     rendezvous.remove(zdev.facts.fid);
-    if (reader !== undefined && driver.dmbs.some(({ token }) => token === reader.dmb.token)) {
-      driver.unregisterDmb(reader.dmb.token);
-    }
+    if (reader !== undefined) releaseDmb(driver, reader.dmb.token);
   });
 }

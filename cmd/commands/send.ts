@@ -1,19 +1,18 @@
 /** A whole file from one guest to another, through DMBs, signals and interrupts. */
+import { STDERR } from "../language/streams.ts";
 import type { Host, HostFunction } from "../../lib/host/host.ts";
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
-import { connect, CURSOR_DMB_BYTES, type Stream, StreamWriter } from "../../lib/ism/driver/stream.ts";
+import { connect, type Stream } from "../../lib/ism/driver/stream.ts";
 import { findDevice } from "../run/device.ts";
 import { argument, type Context, defaulted, defineCommand, optional } from "../language/command.ts";
 import { isSameFile, refuseStdin } from "../run/files.ts";
-import { DEVICE, FILE, SECONDS } from "../language/kinds.ts";
+import { Yielding } from "../run/interrupt.ts";
+import { DEVICE, DURATION, FILE, OUTPUT } from "../language/kinds.ts";
+import { sendToPeer } from "../run/peer_transfer.ts";
+import { Sink } from "../run/sink.ts";
 import { quoteText } from "../output/diagnostic.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
-import { DMB_SIZE, progressBar, secondsSince, Sink, Source } from "../run/transfer.ts";
+import { DMB_SIZE, progressBar, releaseDmb, secondsSince, Source } from "../run/transfer.ts";
 import { plural, roundSize } from "../output/units.ts";
-import { waitFor } from "../run/waiting.ts";
-
-/** How long a peer in another process may be silent. */
-const PATIENCE_MS = 10_000;
 
 /** What a send came to. */
 type SendResult = {
@@ -28,17 +27,25 @@ type SendResult = {
   readonly back?: ReturnType<typeof report>;
 };
 
-/** One direction of a send. */
-interface Direction {
+/** What goes where, before anything is registered. */
+interface Route {
   readonly from: HostFunction;
   readonly to: HostFunction;
   readonly source: Source;
   readonly sink: Sink;
+}
+
+/** One direction of a send. */
+interface Direction extends Route {
   readonly stream: Stream;
 }
 
-/** Carries all directions to their end, driven by the interrupts of both drivers. */
-function carry(directions: readonly Direction[], progress: () => void): void {
+/** Carries all directions to their end, driven by the interrupts of both drivers. @throws {InterruptedError} */
+async function carry(
+  directions: readonly Direction[],
+  done: () => number,
+  progress: () => void,
+): Promise<void> {
   const functions = new Set(directions.flatMap(({ from, to }) => [from, to]));
   const indices = new Map([...functions].map((fn) => {
     const own = directions.flatMap(({ from, to, stream: { writer, reader } }) => [
@@ -47,12 +54,14 @@ function carry(directions: readonly Direction[], progress: () => void): void {
     ]);
     return [fn, new Set(own)] as const;
   }));
+  using yielding = new Yielding();
   for (const { from, source, stream } of directions) source.push(from.driver, stream.writer);
   while (directions.some(({ stream }) => !stream.reader.complete)) {
     for (const fn of functions) {
       const { dmbs } = fn.driver.handleInterrupt(indices.get(fn)!);
       for (const { index } of dmbs) for (const direction of directions) handle(direction, fn, index);
     }
+    await yielding.now(() => ` after ${plural(done(), "byte")}; nothing of the transfer is left`);
     progress();
   }
 }
@@ -77,114 +86,10 @@ function defaultPeer(host: Host, from: HostFunction): HostFunction {
   return peer;
 }
 
-function direct(
-  context: Context,
-  from: HostFunction,
-  to: HostFunction,
-  size: number,
-  path: string,
-  out?: string,
-): Direction {
-  const source = new Source(path);
-  try {
-    const stream = connect(from.driver, to.driver, size);
-    return { from, to, source, sink: new Sink(context, out), stream };
-  } catch (error) {
-    source.close();
-    throw error;
-  }
-}
-
 /** Who sends to whom. @throws {UsageError} */
 function parties(host: Host, target: HostFunction, from: string | undefined, to: string | undefined) {
   const sender = from === undefined ? target : findDevice(host, from);
   return { sender, receiver: to === undefined ? defaultPeer(host, sender) : findDevice(host, to) };
-}
-
-/** Sends to an `ism recv` in another process: each step is a transaction of its own. */
-async function sendToPeer(
-  context: Context,
-  indices: { readonly sender: number; readonly receiver: number },
-  path: string,
-  patienceMs: number,
-) {
-  const ends = (host: Host) => {
-    const [from, to] = [host.functions[indices.sender]!, host.functions[indices.receiver]!];
-    return { from, to, fid: to.zdev.facts.fid, meeting: host.rendezvous.of(to.zdev.facts.fid) };
-  };
-  const source = new Source(path);
-  try {
-    const dmb = await waitFor(context, "ism recv", patienceMs, () =>
-      context.transact((_, host) => {
-        const { from, fid, meeting } = ends(host);
-        if (meeting === undefined || meeting.request !== null) return undefined;
-        from.driver.start();
-        const gid = host.functions[indices.receiver]!.adapter.gid;
-        const cursors = from.driver.registerDmb({ size: CURSOR_DMB_BYTES, rgid: gid });
-        const request = {
-          fid: from.zdev.facts.fid,
-          gid: from.driver.registrations!.gid,
-          token: cursors.token,
-        };
-        host.rendezvous.set({ ...meeting, reader: fid, request });
-        return cursors;
-      }));
-    const writer = await waitFor(
-      context,
-      "The answer of ism recv",
-      patienceMs,
-      () =>
-        context.transact((_, host) => {
-          const { meeting } = ends(host);
-          if (meeting === undefined || meeting.accepted === null) return undefined;
-          return new StreamWriter(dmb, meeting.accepted.token, meeting.size);
-        }),
-    );
-    const progress = progressBar(context, source.size ?? 0, () => writer.produced);
-    const own = new Set([dmb.index]);
-    context.transact((_, host) => source.push(ends(host).from.driver, writer));
-    await waitFor(context, "A signal of ism recv", patienceMs, () => {
-      const drained = context.transact((_, host) => {
-        const { driver } = ends(host).from;
-        if (driver.handleInterrupt(own).dmbs.length === 0) return false;
-        writer.acknowledge(driver);
-        if (!writer.drained) source.push(driver, writer);
-        return writer.drained;
-      });
-      progress();
-      return drained ? true : undefined;
-    });
-    const sha256 = source.digest();
-    const result = await waitFor(
-      context,
-      "The result of ism recv",
-      patienceMs,
-      () =>
-        context.transact((_, host) => {
-          const { from, to, fid, meeting } = ends(host);
-          if (meeting === undefined) throw new DriverError("ism recv has gone without a result");
-          if (meeting.result === null) return undefined;
-          from.driver.unregisterDmb(dmb.token);
-          host.rendezvous.remove(fid);
-          return { from: from.zdev.name, to: to.zdev.name, ...meeting.result };
-        }),
-    );
-    if (result.sha256 !== sha256) throw new DriverError("What arrived is not what was sent");
-    return { ...result, stores: writer.stores, signals: writer.signals };
-  } catch (error) {
-    // Whoever offered to receive does not answer, or this end failed: nothing of the meeting is left.
-    context.transact((_, host) => {
-      const { from: { driver, zdev }, fid, meeting } = ends(host);
-      if (meeting?.request?.fid !== zdev.facts.fid) return;
-      const { token } = meeting.request;
-      host.rendezvous.remove(fid);
-      if (driver.dmbs.some((each) => each.token === token)) driver.unregisterDmb(token);
-    });
-    throw error;
-  } finally {
-    context.terminal.progress("");
-    source.close();
-  }
 }
 
 /** Refuses to write over what is read, over the host, or twice over one file. */
@@ -192,7 +97,7 @@ function checkFiles(inputs: readonly string[], outputs: readonly string[], hostP
   const streams = (paths: readonly string[]) => paths.filter((path) => path === "-").length;
   if (streams(inputs) > 1) throw new UsageError("Standard input can be sent one way only");
   if (streams(outputs) > 1) throw new UsageError("Only one file can go to standard output");
-  const files = outputs.filter((path) => path !== "-");
+  const files = outputs.filter((path) => path !== "-" && path !== STDERR);
   for (const path of files) {
     const name = quoteText(path, 200);
     if (inputs.some((input) => input !== "-" && isSameFile(input, path))) {
@@ -208,7 +113,6 @@ function checkFiles(inputs: readonly string[], outputs: readonly string[], hostP
 function report({ from, to, source, sink, stream }: Direction) {
   const sha256 = sink.digest();
   if (source.digest() !== sha256) throw new Error("What arrived is not what was sent");
-  sink.finish();
   return {
     from: from.zdev.name,
     to: to.zdev.name,
@@ -217,6 +121,33 @@ function report({ from, to, source, sink, stream }: Direction) {
     stores: stream.writer.stores,
     signals: stream.writer.signals,
   };
+}
+
+/** Registers DMBs on both sides, carries everything, and unregisters them again, whatever it ends with. */
+async function exchange(context: Context, routes: readonly Route[], dmb: number) {
+  const directions: Direction[] = [];
+  try {
+    for (const route of routes) {
+      directions.push({ ...route, stream: connect(route.from.driver, route.to.driver, dmb) });
+    }
+    const total = directions.reduce((sum, { source }) => sum + (source.size ?? 0), 0);
+    const done = () => directions.reduce((sum, { sink }) => sum + sink.bytes, 0);
+    await carry(directions, done, progressBar(context, total, done));
+    const reports = directions.map(report);
+    for (const { to, from, stream } of directions) {
+      to.driver.unregisterDmb(stream.reader.dmb.token);
+      from.driver.unregisterDmb(stream.writer.dmb.token);
+    }
+    return reports;
+  } catch (error) {
+    for (const { to, from, stream } of directions) {
+      releaseDmb(to.driver, stream.reader.dmb.token);
+      releaseDmb(from.driver, stream.writer.dmb.token);
+    }
+    throw error;
+  } finally {
+    context.terminal.progress("");
+  }
 }
 
 export const send = defineCommand({
@@ -233,13 +164,10 @@ If "ism recv" waits on the receiving function in another process, it receives; -
     from: optional(DEVICE, "sending function; the one that --device names by default"),
     to: optional(DEVICE, "receiving function; the next one on the same channel by default"),
     dmb: defaulted(DMB_SIZE, 64 * 1024, "size of the DMB, 4k to 1M"),
-    out: optional(FILE, "where to write what arrived; - for standard output", "o"),
+    out: optional(OUTPUT, "where to write what arrived; - for standard output", "o"),
     back: optional(FILE, "file to send the other way at the same time"),
-    backOut: optional(FILE, "where to write what arrived of --back"),
-    wait: optional(
-      SECONDS,
-      "let ism recv in another process receive; wait for it",
-    ),
+    backOut: optional(OUTPUT, "where to write what arrived of --back"),
+    wait: optional(DURATION, "let ism recv in another process receive; wait for it"),
   },
   access: "wait",
   examples: ["send README.md", "send README.md --dmb 4k --from 1 --to 0"],
@@ -266,40 +194,40 @@ If "ism recv" waits on the receiving function in another process, it receives; -
       const unused = { "-o": out, "--back": back, "--back-out": backOut };
       const [surplus] = Object.entries(unused).filter(([, value]) => value !== undefined);
       if (surplus !== undefined) {
-        throw new UsageError(`${surplus[0]} is for a send that also receives; here "ism recv" does`, {
+        throw new UsageError(`${surplus[0]} is for a send that also receives; here ism recv does`, {
           token: surplus[0],
         });
       }
-      const result = await sendToPeer(context, remote, file, waitMs ?? PATIENCE_MS);
+      if (context.dryRun) {
+        throw new UsageError(
+          "A send to another process cannot be tried with --dry-run: ism recv does not see what is not done",
+        );
+      }
+      const result = await sendToPeer(context, remote, file, waitMs);
       return { ...result, seconds: secondsSince(started), out: null };
     }
-    return context.transact((target, host) => {
-      const { sender, receiver } = parties(host, target, from, to);
-      const directions: Direction[] = [];
-      try {
-        directions.push(direct(context, sender, receiver, dmb, file, out));
-        if (back !== undefined) directions.push(direct(context, receiver, sender, dmb, back, backOut));
-        for (const { sink } of directions) sink.open();
-        const total = directions.reduce((sum, { source }) => sum + (source.size ?? 0), 0);
-        const done = () => directions.reduce((sum, { sink }) => sum + sink.bytes, 0);
-        carry(directions, progressBar(context, total, done));
-        const [there, otherWay] = directions.map(report);
-        return {
-          ...there!,
-          seconds: secondsSince(started),
-          ...(otherWay === undefined ? {} : { back: otherWay }),
-          out: out ?? null,
-        };
-      } finally {
-        context.terminal.progress("");
-        for (const { source, sink, stream, from, to } of directions) {
-          source.close();
-          sink.close();
-          to.driver.unregisterDmb(stream.reader.dmb.token);
-          from.driver.unregisterDmb(stream.writer.dmb.token);
-        }
-      }
-    });
+    const routes = [{ path: file, out }, ...(back === undefined ? [] : [{ path: back, out: backOut }])];
+    const sinks = routes.map(({ out }) => new Sink(context, out));
+    const sources: Source[] = [];
+    try {
+      for (const { path } of routes) sources.push(new Source(path));
+      for (const sink of sinks) sink.open();
+      const [there, otherWay] = await context.transactLong((target, host) => {
+        const { sender, receiver } = parties(host, target, from, to);
+        const ways = [{ from: sender, to: receiver }, { from: receiver, to: sender }];
+        return exchange(context, sources.map((source, i) => ({ ...ways[i]!, source, sink: sinks[i]! })), dmb);
+      });
+      for (const sink of sinks) sink.finish();
+      return {
+        ...there!,
+        seconds: secondsSince(started),
+        ...(otherWay === undefined ? {} : { back: otherWay }),
+        out: out ?? null,
+      };
+    } finally {
+      for (const source of sources) source.close();
+      for (const sink of sinks) sink[Symbol.dispose]();
+    }
   },
   text({ from, to, bytes, sha256, stores, signals, seconds, out, back }) {
     if (out === "-") return "";

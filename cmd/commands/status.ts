@@ -2,10 +2,12 @@ import { hex } from "../../lib/base/hex.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { SBA } from "../../lib/ism/protocol.ts";
 import { defineCommand } from "../language/command.ts";
-import { sizeText } from "../output/units.ts";
+import { HIDDEN_EVENTS, hiddenEvents, unreadEvents } from "../run/unread_events.ts";
+import { plural, sizeText } from "../output/units.ts";
 
 /** Looks without touching: no system call, no instruction. */
-function describe({ guest, fn, adapter, driver, zdev }: HostFunction) {
+function describe(target: HostFunction) {
+  const { guest, fn, adapter, driver, zdev } = target;
   const { process } = guest.kernel;
   const descriptors = [...process.files()].map(([fd, file]) => ({ fd, kind: file.kind, id: file.id }));
   const registrations = driver.registrations;
@@ -32,7 +34,13 @@ function describe({ guest, fn, adapter, driver, zdev }: HostFunction) {
       write,
     })),
     sba: adapter.sba === undefined ? null : { iova: hex(adapter.sba) },
-    ieq: adapter.ieq === undefined ? null : { iova: hex(adapter.ieq), slot: adapter.ieqSlot },
+    ieq: adapter.ieq === undefined ? null : {
+      iova: hex(adapter.ieq),
+      slot: adapter.ieqSlot,
+      unread: unreadEvents(target),
+      hidden: hiddenEvents(target),
+    },
+    ieq_full: adapter.statistics.ieqFull,
     ieq_overflows: adapter.statistics.ieqOverflows,
     dmbs: [...adapter.dmbs.values()].map(({ token, sbaIndex, iova, length, rgid }) => ({
       token: hex(token),
@@ -82,7 +90,12 @@ export const status = defineCommand({
       `${style.bold(address)}  guest ${guest}, ${state}, handle ${fh}`,
       `descriptors  ${descriptors.map(({ fd, kind }) => `${fd} ${kind}`).join(", ") || "none"}`,
       `sba          ${sba === null ? "not registered" : sba.iova}`,
-      `ieq          ${ieq === null ? "not registered" : `${ieq.iova}, next slot ${ieq.slot}`}`,
+      `ieq          ${
+        ieq === null
+          ? "not registered"
+          : `${ieq.iova}, next slot ${ieq.slot}, ${plural(ieq.unread, "unread event")}`
+      }`,
+      ...(ieq !== null && ieq.hidden > 0 ? [HIDDEN_EVENTS] : []),
       `interrupts   ${interrupts.pending} pending, summary ${interrupts.summary ? 1 : 0}, event ${
         interrupts.event ? 1 : 0
       }`,

@@ -74,6 +74,7 @@ export const zpciControls = defineCommand({
     issue("STPCIFC", target, () => stpcifc(target.guest.processor, fh, fib));
     const { controls, interrupts } = FIB.decode(fib);
     return {
+      fh: hex(target.guest.processor.handle, 8),
       controls: hex(controls, 2),
       bits: CONTROL_NAMES.filter(([bit]) => (controls & bit) !== 0).map(([, name]) => name),
       fields: structFields(FIB as unknown as Struct<Record<string, FieldRow>>, fib),
@@ -81,12 +82,12 @@ export const zpciControls = defineCommand({
       data: fib.toHex(),
     };
   },
-  text({ controls, bits, fields, interrupts }) {
+  text({ fh, controls, bits, fields, interrupts }) {
     const rows: (readonly [string, string])[] = [
       ...Object.entries(fields).filter(([name]) => name !== "controls"),
       ...Object.entries(interrupts).map(([name, value]) => [`  ${name}`, String(value)] as const),
     ];
-    return [["controls", `${controls} ${bits.join(", ")}`.trim()] as const, ...rows]
+    return [["fh", fh] as const, ["controls", `${controls} ${bits.join(", ")}`.trim()] as const, ...rows]
       .map(([name, value]) => `${name.padEnd(12)}${value}`).join("\n");
   },
   raw: ({ data }) => Uint8Array.fromHex(data),

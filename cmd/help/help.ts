@@ -13,6 +13,7 @@ import { usage } from "../language/parse.ts";
 import type { Terminal } from "../output/terminal.ts";
 import { definitions, paragraph, WIDEST, wrap } from "../output/wrap.ts";
 import { quoteText } from "../output/diagnostic.ts";
+import { nearest } from "../language/nearest.ts";
 import { UsageError } from "../language/usage_error.ts";
 
 /** The program's version; deno.json has the same. */
@@ -37,7 +38,8 @@ export const PROGRAM = {
 
 /** How words are written that many commands take. */
 export const WORD_FORMS: readonly (readonly [name: string, forms: string])[] = [
-  ["Numbers", "4096, 0x1000, 0b101, 4k, 4M, 4G, 256T, 1_000_000"],
+  ["Numbers", "4096, 0x1000, 0b101, 4k, 4KiB, 4M, 4G, 256T (powers of 1024), 1_000_000"],
+  ["Times", "seconds: 10, 0.5; or 500us, 500ms, 2s, 3m, 1h"],
   ["DATA", "hex:00ff, text:hello, fill:0xa5*4096, seq:0*256, rand:1*4096, file:PATH[@OFFSET[+LENGTH]], -"],
   ["REGION", "bar0 to bar5, config, or an index"],
 ];
@@ -48,14 +50,46 @@ function introduction(columns: number): string {
   return `${about.join("\n")}\n\nUsage: ism [OPTIONS] COMMAND [ARGS]\n`;
 }
 
-/** Help on a command (one word may name a family: `dmb`), or on the program. @throws {UsageError} */
+/** Help on a command, a family of commands (`dmb`), words of a kind (`numbers`), or the program. @throws {UsageError} */
 export function helpText(name: string | undefined, terminal: Terminal): string {
-  if (name === undefined) return programHelp(terminal);
+  if (name === undefined || name === "ism") return programHelp(terminal);
   const command = COMMANDS.get(name);
-  if (command !== undefined) return commandHelp(command, terminal);
   const family = [...COMMANDS.values()].filter((each) => each.name.startsWith(`${name} `));
+  if (command !== undefined) return commandHelp(command, terminal, family);
   if (family.length > 0) return family.map((each) => commandHelp(each, terminal)).join("\n");
-  throw new UsageError(`${quoteText(name)} is not a command`, { token: name, hint: 'see "ism help"' });
+  const forms = WORD_FORMS.find(([title]) => title.toLowerCase() === name.toLowerCase());
+  if (forms !== undefined) return definitions([[`${forms[0]}:`, forms[1]]], terminal.columns);
+  throw unknownTopic(name);
+}
+
+/** Most commands that are named in place of one that is not there. */
+const MOST_NAMED = 8;
+
+/** Says what there is in place of what was asked for. */
+function unknownTopic(name: string): UsageError {
+  const [first = "", second] = name.split(" ");
+  const family = [...COMMANDS.keys()].filter((each) => each.startsWith(`${first} `));
+  if (second !== undefined && (family.length > 0 || COMMANDS.has(first))) {
+    const has = family.map((each) => each.slice(first.length + 1)).join(", ");
+    return new UsageError(
+      `${first} has no subcommand ${quoteText(second)}${has === "" ? "" : `; it has ${has}`}`,
+      { token: second, hint: `see "ism help ${first}"` },
+    );
+  }
+  const near = [...COMMANDS.keys()].find((each) => each.split(" ").includes(name)) ??
+    nearest(name, [...COMMANDS.keys()]);
+  const about = [...COMMANDS.values()].filter(({ name: each, summary, details = "" }) =>
+    `${each} ${summary} ${details}`.toLowerCase().includes(name.toLowerCase())
+  ).slice(0, MOST_NAMED).map((each) => each.name);
+  const hint = near !== undefined
+    ? `did you mean "ism help ${near}"? `
+    : about.length > 0
+    ? `commands whose help has the word: ${about.join(", ")}. `
+    : "";
+  return new UsageError(`${quoteText(name)} is not a command`, {
+    token: name,
+    hint: `${hint}See "ism help"`,
+  });
 }
 
 /** True for a command, or the first word of some. */
@@ -78,7 +112,12 @@ function programHelp({ style, columns }: Terminal): string {
     `\n"ism help COMMAND" tells more.\n"ism help reference" lists the rules.\n`;
 }
 
-function commandHelp(command: AnyCommand, { style, columns }: Terminal): string {
+/** @param family commands that are the next to look at */
+function commandHelp(
+  command: AnyCommand,
+  { style, columns }: Terminal,
+  family: readonly AnyCommand[] = [],
+): string {
   const [first = "", ...more] = wrap(`ism ${usage(command)}`, columns - 4);
   let text = [style.bold(first), ...more.map((line) => `    ${line}`)].join("\n") + "\n";
   text += paragraph(`${command.summary}.`, columns);
@@ -92,6 +131,9 @@ function commandHelp(command: AnyCommand, { style, columns }: Terminal): string 
   }
   if (Object.keys(command.options).length > 0) {
     text += `\n${style.bold("Options")}\n${optionLines(command.options, columns)}`;
+  }
+  if (family.length > 0) {
+    text += `\n${style.bold("See also")}\n${family.map(({ name }) => `  ism help ${name}\n`).join("")}`;
   }
   if (command.examples.length > 0) {
     text += `\n${style.bold("Examples")}\n${command.examples.map((line) => `  ism ${line}\n`).join("")}`;

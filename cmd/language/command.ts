@@ -120,12 +120,26 @@ export interface Context {
   readonly store: HostStore;
   /** Others can act on the host between two transactions of this command. */
   readonly shared: boolean;
-  /** One transaction of a command with `access: "wait"`. */
-  transact<Of>(work: (target: HostFunction, host: Host) => Of): Of;
+  /**
+   * One transaction of a command with `access: "wait"`. With `keepRefused` a refusal by the simulated world does not
+   * undo what came before it, as in commands that do not wait.
+   */
+  transact<Of>(
+    work: (target: HostFunction, host: Host) => Of,
+    options?: { readonly keepRefused?: boolean },
+  ): Of;
+  /** One transaction of work that takes its time and lets Ctrl-C in. */
+  transactLong<Of>(work: (target: HostFunction, host: Host) => Promise<Of>): Promise<Of>;
   /** The function that a word names. @throws {UsageError} */
   device(which: string): HostFunction;
   /** Bytes of a data argument. @throws {FileError} */
   load(data: DataSource): Uint8Array;
+}
+
+/** What a result becomes text with. */
+export interface TextContext extends Pick<Context, "terminal" | "verbose"> {
+  /** A sentence whose commands (`"ism close"`) are to be typed as they stand in it. */
+  propose(sentence: string): string;
 }
 
 /** A result is what `--json` prints under `result`. */
@@ -146,7 +160,7 @@ export interface Command<Args, Options, Of extends Result> {
   readonly examples: readonly string[];
   run(context: Context, values: Values<Args & Options>): Of | Promise<Of>;
   /** The result for people; nothing is printed without it. */
-  text?(result: Of, context: Pick<Context, "terminal" | "verbose">): string;
+  text?(result: Of, context: TextContext): string;
   /** The result as bytes, for `--raw`. */
   raw?(result: Of): Uint8Array;
   /** The value that `let` keeps. */
@@ -164,7 +178,7 @@ export interface AnyCommand {
   readonly access: Access;
   readonly examples: readonly string[];
   run(context: Context, values: Readonly<Record<string, unknown>>): Result | Promise<Result>;
-  text?(result: Result, context: Pick<Context, "terminal" | "verbose">): string;
+  text?(result: Result, context: TextContext): string;
   raw?(result: Result): Uint8Array;
   value?(result: Result): string;
   /** What follows the command's own arguments is another command line: `expect`, `let`, `repeat`. */

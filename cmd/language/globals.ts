@@ -1,6 +1,6 @@
 /** The options that go with any command. */
 import { type Flag, flag, optional, type Parameter } from "./command.ts";
-import { choice, DEVICE, FILE, text } from "./kinds.ts";
+import { choice, DEVICE, FILE, OUTPUT, text } from "./kinds.ts";
 import { TRACE_LAYERS, type TraceLayer } from "../../lib/base/trace.ts";
 import type { Kind } from "./command.ts";
 import { quoteText } from "../output/diagnostic.ts";
@@ -29,7 +29,7 @@ export const GLOBAL_OPTIONS = {
   json: flag("one JSON document per command on stdout, also on failure"),
   raw: flag("bytes only, where a command yields bytes"),
   trace: optional(LEVELS, "show system calls, instructions, device events and interrupts"),
-  traceFile: optional(FILE, "write the trace as Chrome Trace Event JSON"),
+  traceFile: optional(OUTPUT, "write the trace as Chrome Trace Event JSON"),
   dryRun: flag("show what would be issued, down to the instructions; change nothing", "n"),
   c: optional(text("LINE"), "run LINE as a script line; repeatable", "c"),
   keepGoing: flag("in scripts: go on after a failure"),

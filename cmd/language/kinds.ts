@@ -1,8 +1,10 @@
 /** The kinds of arguments that commands share. */
+import { inputName, outputName, STDERR } from "./streams.ts";
 import { type AnyCommand, isFlag, type Kind } from "./command.ts";
 import { DATA_FORM_NAMES, type DataSource, parseData } from "./data.ts";
 import { quoteText } from "../output/diagnostic.ts";
-import { parseBigNumber, parseNumber, parseSeconds } from "./number.ts";
+import { parseDuration } from "./duration.ts";
+import { parseBigNumber, parseNumber } from "./number.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** A whole number that fits a double exactly. */
@@ -15,10 +17,10 @@ export function bigNumber(placeholder: string): Kind<bigint> {
   return { placeholder, parse: parseBigNumber };
 }
 
-/** Seconds, up to a day; fractions to the microsecond. */
-export const SECONDS: Kind<number> = {
-  placeholder: "SECONDS",
-  parse: (text, what) => parseSeconds(text, what, 86_400),
+/** A time of up to a day, in seconds: 10, 0.5, 500ms, 3m. */
+export const DURATION: Kind<number> = {
+  placeholder: "TIME",
+  parse: (text, what) => parseDuration(text, what, 86_400),
 };
 
 /** Any text. */
@@ -41,14 +43,26 @@ export function choice<const Word extends string>(placeholder: string, words: re
   };
 }
 
-export const FILE: Kind<string> = { placeholder: "FILE", parse: parsePath, choices: "file" };
+/** A file that is read; `-` is standard input. */
+export const FILE: Kind<string> = {
+  placeholder: "FILE",
+  parse: (value, what) => inputName(parsePath(value, what)),
+  choices: "file",
+};
+
+/** A file that is written; `-` is standard output. */
+export const OUTPUT: Kind<string> = {
+  placeholder: "FILE",
+  parse: (value, what) => outputName(parsePath(value, what)),
+  choices: "file",
+};
 
 /** The files that a command is given by name, `-` left out. */
 export function filesOf(command: AnyCommand, values: Readonly<Record<string, unknown>>): string[] {
   return Object.entries({ ...command.args, ...command.options })
-    .filter(([, spec]) => !isFlag(spec) && spec.kind === FILE)
+    .filter(([, spec]) => !isFlag(spec) && (spec.kind === FILE || spec.kind === OUTPUT))
     .map(([key]) => values[key])
-    .filter((value): value is string => typeof value === "string" && value !== "-");
+    .filter((value): value is string => typeof value === "string" && value !== "-" && value !== STDERR);
 }
 
 function parsePath(value: string, what: string): string {

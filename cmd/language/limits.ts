@@ -24,8 +24,6 @@ export const MAX_SCRIPT_WORDS = 2_000_000;
 export const MAX_PREFIXES = 16;
 /** Runs of a command behind `repeat`, all that stand before it multiplied. */
 export const MAX_REPEATS = 1_000_000;
-/** Bytes of results that are held back until a script is committed. */
-export const MAX_HELD_BYTES = 256 * MIB;
 /** Events of one trace. */
 export const MAX_TRACE_EVENTS = 1_000_000;
 /** Faults of a host. */

@@ -9,17 +9,17 @@ export interface NumberLimits {
   readonly max?: number | undefined;
 }
 
-/** Powers of two behind a decimal number. */
-const UNIT_SHIFT: Readonly<Record<string, bigint>> = { k: 10n, M: 20n, G: 30n, T: 40n };
+/** Powers of two behind a decimal number; `iB` may follow. */
+const UNIT_SHIFT: Readonly<Record<string, bigint>> = { k: 10n, K: 10n, M: 20n, G: 30n, T: 40n };
 const MAX_64 = (1n << 64n) - 1n;
 /** Longer than any sensible spelling of 64 bits, short enough for every regular expression here. */
-const MAX_CHARS = 256;
+export const MAX_CHARS = 256;
 
 const BASED = /^0(?:x[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*|b[01]+(?:_[01]+)*)$/;
-const DECIMAL = /^(0|[1-9][0-9]*(?:_[0-9]+)*)([kMGT]?)$/;
+const DECIMAL = /^(0|[1-9][0-9]*(?:_[0-9]+)*)(?:([kKMGT])(?:iB)?)?$/;
 
 /**
- * Parses 4096, 4k, 0x1000, 0b101 or 1_000_000, up to 64 bits; never octal, never a sign.
+ * Parses 4096, 4k, 4KiB, 0x1000, 0b101 or 1_000_000, up to 64 bits; never octal, never a sign.
  *
  * @param what names the value in the error: `offset`.
  */
@@ -50,30 +50,6 @@ export function parseNumber(text: string, what: string, { min = 0, max }: Number
   return Number(value);
 }
 
-/** The machine's clock counts microseconds; nothing is shorter. */
-const SECOND = /^(0|[1-9][0-9]*)\.([0-9]+)$/;
-
-/** Parses seconds, 10 or 0.5, up to `max`, to the microsecond. @throws {UsageError} */
-export function parseSeconds(text: string, what: string, max: number): number {
-  const [, , fraction] = (text.length > MAX_CHARS ? null : SECOND.exec(text)) ?? [];
-  if (fraction === undefined) {
-    if (/^[0-9]*\.[0-9]*$/.test(text) && text.length <= MAX_CHARS) {
-      throw new UsageError(`${what}: ${quoteText(text)} is not a number; try 10 or 0.5`, { token: text });
-    }
-    return parseNumber(text, what, { max });
-  }
-  if (fraction.length > 6) {
-    throw new UsageError(`${what}: ${quoteText(text)} is finer than a microsecond; try 0.000001`, {
-      token: text,
-    });
-  }
-  const seconds = Number(text);
-  if (seconds > max) {
-    throw new UsageError(`${what}: ${quoteText(text)} is too large; the most is ${max}`, { token: text });
-  }
-  return seconds;
-}
-
 /** The value of a well-formed number, however large. */
 function readNumber(text: string): bigint | undefined {
   if (BASED.test(text)) return BigInt(text.replaceAll("_", ""));
@@ -84,7 +60,7 @@ function readNumber(text: string): bigint | undefined {
 
 /** Says why `text` is not a number, with the likeliest correct spelling. */
 function advise(text: string): string {
-  const octal = /^0+([0-9_]*)([kMGT]?)$/.exec(text);
+  const octal = /^0+([0-9_]*)((?:[kKMGT](?:iB)?)?)$/.exec(text);
   if (octal !== null) {
     const digits = (octal[1] ?? "").replaceAll("_", "").replace(/^0+/, "") || "0";
     const unit = octal[2] ?? "";
@@ -95,15 +71,19 @@ function advise(text: string): string {
   if (/^0[XB]/.test(text)) {
     return suggest("the prefix is lower-case", text.slice(0, 2).toLowerCase() + text.slice(2));
   }
-  if (/^(?:0[xb])?[0-9a-fA-F_]*[kMGT]?$/.test(text) && /^_|__|_$|[xb]_|_[kMGT]/.test(text)) {
+  if (/^(?:0[xb])?[0-9a-fA-F_]*[kKMGT]?$/.test(text) && /^_|__|_$|[xb]_|_[kKMGT]/.test(text)) {
     return `"_" stands between two digits only`;
   }
-  if (/^0x[0-9a-fA-F_]*[kMGT]$/.test(text)) return "a unit follows decimal digits only";
+  if (/^0x[0-9a-fA-F_]*[kKMGT](?:iB)?$/.test(text)) return "a unit follows decimal digits only";
 
-  const unit = /^([0-9_]+)([kmgt])(?:i?b)?$/i.exec(text);
-  if (unit !== null) {
-    const letter = (unit[2] ?? "").toUpperCase();
-    return suggest("the units are k, M, G and T", (unit[1] ?? "") + (letter === "K" ? "k" : letter));
+  const [, count = "", letter = "", rest = ""] = /^([0-9_]+)([kmgt])(i|i?b)?$/i.exec(text) ?? [];
+  if (letter !== "") {
+    const unit = letter.toUpperCase();
+    if (/^b$/i.test(rest)) {
+      return suggest(`units are powers of 1024, and ${unit}B is taken for 1000s`, `${count}${unit}iB`);
+    }
+    const spelling = rest === "" ? (unit === "K" ? "k" : unit) : `${unit}iB`;
+    return suggest("the units are k, M, G and T, or KiB, MiB, GiB and TiB", count + spelling);
   }
   const bare = /^([0-9a-f_]+)h?$/i.exec(text);
   if (bare !== null) return suggest("hexadecimal starts with 0x", `0x${bare[1]}`);

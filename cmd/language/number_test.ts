@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { parseBigNumber, parseNumber, parseSeconds } from "./number.ts";
+import { parseBigNumber, parseNumber } from "./number.ts";
 import { UsageError } from "./usage_error.ts";
 
 const GOOD: readonly (readonly [string, bigint])[] = [
@@ -15,7 +15,14 @@ const GOOD: readonly (readonly [string, bigint])[] = [
   ["0b0000_0001", 1n],
   ["0k", 0n],
   ["4k", 4096n],
+  ["4K", 4096n],
+  ["64K", 65536n],
+  ["4KiB", 4096n],
+  ["4kiB", 4096n],
   ["4M", 4n << 20n],
+  ["4MiB", 4n << 20n],
+  ["1_0GiB", 10n << 30n],
+  ["1TiB", 1n << 40n],
   ["4G", 4n << 30n],
   ["256T", 1n << 48n],
   ["1_0k", 10240n],
@@ -52,9 +59,14 @@ const BAD: readonly (readonly [string, string])[] = [
   ["0X10", `offset: "0X10" is not a number; the prefix is lower-case, try 0x10`],
   ["0Xzz", `offset: "0Xzz" is not a number; the prefix is lower-case`],
   ["0x10k", `offset: "0x10k" is not a number; a unit follows decimal digits only`],
-  ["4K", `offset: "4K" is not a number; the units are k, M, G and T, try 4k`],
-  ["4m", `offset: "4m" is not a number; the units are k, M, G and T, try 4M`],
-  ["4MiB", `offset: "4MiB" is not a number; the units are k, M, G and T, try 4M`],
+  ["0x10KiB", `offset: "0x10KiB" is not a number; a unit follows decimal digits only`],
+  ["04KiB", `offset: "04KiB" is not a number; a leading zero is not octal here, try 4KiB`],
+  ["4m", `offset: "4m" is not a number; the units are k, M, G and T, or KiB, MiB, GiB and TiB, try 4M`],
+  ["4mib", `offset: "4mib" is not a number; the units are k, M, G and T, or KiB, MiB, GiB and TiB, try 4MiB`],
+  ["4Ki", `offset: "4Ki" is not a number; the units are k, M, G and T, or KiB, MiB, GiB and TiB, try 4KiB`],
+  ["4KB", `offset: "4KB" is not a number; units are powers of 1024, and KB is taken for 1000s, try 4KiB`],
+  ["4kb", `offset: "4kb" is not a number; units are powers of 1024, and KB is taken for 1000s, try 4KiB`],
+  ["1GB", `offset: "1GB" is not a number; units are powers of 1024, and GB is taken for 1000s, try 1GiB`],
   ["ff", `offset: "ff" is not a number; hexadecimal starts with 0x, try 0xff`],
   ["10h", `offset: "10h" is not a number; hexadecimal starts with 0x, try 0x10`],
   ["0b12", `offset: "0b12" is not a number; hexadecimal starts with 0x, try 0x0b12`],
@@ -146,38 +158,3 @@ Deno.test("parseNumber() reads back every safe integer", () => {
     assertEquals(parseNumber(`0x${value.toString(16)}`, "value"), value);
   }));
 });
-
-const SECONDS: readonly (readonly [text: string, seconds: number])[] = [
-  ["0", 0],
-  ["10", 10],
-  ["0x10", 16],
-  ["0.5", 0.5],
-  ["0.000001", 0.000001],
-  ["10.250000", 10.25],
-  ["99.999999", 99.999999],
-  ["100", 100],
-  ["100.0", 100],
-];
-for (const [text, seconds] of SECONDS) {
-  Deno.test(`parseSeconds() reads ${text}`, () => assertEquals(parseSeconds(text, "timeout", 100), seconds));
-}
-
-const NO_SECONDS: readonly (readonly [text: string, message: RegExp])[] = [
-  ["100.000001", /is too large; the most is 100$/],
-  ["101", /is too large; the most is 100$/],
-  ["0.0000001", /is finer than a microsecond/],
-  ["0." + "1".repeat(300), /is too long for a number$/],
-  [".", /try 10 or 0\.5$/],
-  [".5", /try 10 or 0\.5$/],
-  ["5.", /try 10 or 0\.5$/],
-  ["01.5", /is not a number/],
-  ["1.5k", /is not a number/],
-  ["-0.5", /a number has no sign here$/],
-  ["1.5.2", /is not a number/],
-  ["", /is not a number/],
-];
-for (const [text, message] of NO_SECONDS) {
-  Deno.test(`parseSeconds() refuses "${text.slice(0, 12)}"`, () => {
-    assertMatch(assertThrows(() => parseSeconds(text, "timeout", 100), UsageError).message, message);
-  });
-}

@@ -90,7 +90,7 @@ function parseWords(
     return invocation;
   }
   const second = words[head.next];
-  const wantsHelp = words.slice(head.next).some(isHelp);
+  const wantsHelp = head.options.has("help") || words.slice(head.next).some(isHelp);
   if (wantsHelp && isFamily(first.text, table) && !table.has(`${first.text} ${second?.text}`)) {
     const globals = new Map([...head.options, ["help", []]]);
     return { command: undefined, family: first.text, words: new Map(), globals, inner: undefined };
@@ -331,4 +331,9 @@ export function bindGlobals({ globals }: Invocation, lookup: Lookup): Globals {
     }
   }
   return values as unknown as Globals;
+}
+
+/** The command line behind all prefixes. */
+export function innermost(invocation: Invocation): Invocation {
+  return invocation.inner === undefined ? invocation : innermost(invocation.inner);
 }

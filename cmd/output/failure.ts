@@ -12,6 +12,7 @@ import { hex } from "../../lib/base/hex.ts";
 import type { Style } from "./terminal.ts";
 import { escapeText } from "./diagnostic.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
+import { WrittenBackError } from "./written_back.ts";
 
 const RETURN_CODE_RULE: RuleName = "ism.cmd.codes";
 
@@ -32,12 +33,29 @@ export function isKept(exit: number): boolean {
   return exit === EXIT.OK || exit === EXIT.REFUSED || exit === EXIT.EXPECT;
 }
 
-/** Ctrl-C while a command waited; elsewhere the signal ends the process at once, which shells report as 130 too. */
+/** The user has ended it. */
+export function isInterrupted(exit: number): boolean {
+  return exit === EXIT.INTERRUPTED || exit === EXIT.TERMINATED;
+}
+
+/** Signals that end what waits or takes long in an orderly way. */
+export type EndingSignal = "SIGINT" | "SIGTERM";
+
+/**
+ * Ctrl-C, or a request to end, while a command waited or worked for long; elsewhere the signal ends the process at
+ * once, which shells report in the same way.
+ */
 export class InterruptedError extends Error {
   override readonly name = "InterruptedError";
 
-  constructor() {
-    super("Interrupted");
+  /** @param what what was interrupted and what is left of it: `: a sender did not come`, `; nothing is kept` */
+  constructor(readonly signal: EndingSignal, readonly what: string) {
+    super((signal === "SIGINT" ? "Interrupted" : "Terminated") + what);
+  }
+
+  /** The same, with more to say of it. */
+  and(more: string): InterruptedError {
+    return new InterruptedError(this.signal, `${this.what}; ${more}`);
   }
 }
 
@@ -99,7 +117,7 @@ export function describeFailure(error: unknown): Failure {
       ref,
       hint,
       expectable: rule,
-      fields: { errno, layer, rule, ref, source },
+      fields: { errno, layer, rule, source, ...(error instanceof WrittenBackError ? error.written : {}) },
       refusedBy: `${LAYER_NAMES[layer]} (${source})`,
     };
   }
@@ -151,7 +169,10 @@ export function describeFailure(error: unknown): Failure {
     return { ...base, exit: EXIT.EXPECT, code: "EXPECT", message, fields: { expected, got } };
   }
   if (error instanceof InterruptedError) {
-    return { ...base, exit: EXIT.INTERRUPTED, code: "INTERRUPTED", message: error.message };
+    const { message, signal } = error;
+    return signal === "SIGINT"
+      ? { ...base, exit: EXIT.INTERRUPTED, code: "INTERRUPTED", message }
+      : { ...base, exit: EXIT.TERMINATED, code: "TERMINATED", message };
   }
   if (error instanceof UsageError) {
     return {
@@ -198,7 +219,7 @@ function isOutOfMemory(error: unknown): boolean {
 
 /** Codes of our own that say nothing which the sentence does not say. */
 const SILENT_CODES: ReadonlySet<string> = new Set(
-  ["USAGE", "FILE", "EXPECT", "DRIVER", "MACHINE", "RET", "BUG", "INTERRUPTED"],
+  ["USAGE", "FILE", "EXPECT", "DRIVER", "MACHINE", "RET", "BUG", "INTERRUPTED", "TERMINATED"],
 );
 
 /** The failure for people, without the place. */
@@ -210,7 +231,7 @@ export function renderFailure(
   return escapeText(failure.message) + shown + "\n" + renderReasons(failure, { style, verbose });
 }
 
-/** Who refused and what to do: shown with --verbose or on a terminal; a bug always shows its stack. */
+/** What to do; with --verbose or on a terminal also who refused; a bug always shows its stack. */
 function renderReasons(
   failure: Failure,
   { style, verbose }: { style: Style; verbose: boolean },
@@ -219,10 +240,7 @@ function renderReasons(
   if (verbose && failure.refusedBy !== undefined) {
     text += style.dim(`  refused by: ${failure.refusedBy}`) + "\n";
   }
-  if (verbose && failure.ref !== undefined) {
-    text += style.dim(`  rule: ${failure.ref}  (ism help ${failure.ref})`) + "\n";
-  }
-  if (verbose && failure.hint !== undefined) text += style.dim(`  hint: ${escapeText(failure.hint)}`) + "\n";
+  if (failure.hint !== undefined) text += style.dim(`  hint: ${escapeText(failure.hint)}`) + "\n";
   if (failure.stack !== undefined) {
     text += escapeText(failure.stack, { keepNewline: true }) +
       "\nPlease report it with the command line and the host file (CONTRIBUTING.md says what to add).\n";

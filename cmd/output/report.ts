@@ -1,7 +1,10 @@
 /** How failures are told. */
 import { describeFailure, EXIT, type Failure, failureJson, renderFailure } from "./failure.ts";
+import { type Named, proposeIn } from "./proposal.ts";
 import type { ProcessTerminal } from "./terminal.ts";
 import { formatDiagnostic, type Place, PlacedError, safeJson } from "./diagnostic.ts";
+
+const NOTHING: Named = { host: undefined, device: undefined };
 
 /** Where a script line stands. */
 export interface LinePlace {
@@ -39,13 +42,15 @@ export function failureText(
 export function report(
   terminal: ProcessTerminal,
   error: unknown,
-  { json, name, showPlace = true }: {
+  { json, name, named = NOTHING, showPlace = true }: {
     readonly json: boolean;
     readonly name: string | undefined;
+    /** Host and function that the command line named, for what the message proposes. */
+    readonly named?: Named;
     readonly showPlace?: boolean;
   },
 ): number {
-  const failure: Failure = describeFailure(error);
+  const failure: Failure = proposeIn(describeFailure(error), named);
   const command = error instanceof PlacedError ? error.cause.command ?? name : name;
   const place: LinePlace | undefined = error instanceof PlacedError
     ? { file: error.place.file, line: error.place.line, locate: () => error }
@@ -63,7 +68,7 @@ export function report(
       terminal.out(safeJson(document) + "\n");
     } catch (cause) {
       // Nothing more goes to standard output from here on, so that this ends.
-      return report(terminal, cause, { json, name, showPlace });
+      return report(terminal, cause, { json, name, named, showPlace });
     }
   }
   terminal.err(failureText(terminal, name, failure, false, showPlace ? place : undefined));

@@ -3,8 +3,8 @@
  * not the program, and so that tests can look at it.
  */
 import { escapeText } from "./diagnostic.ts";
-import { MAX_HELD_BYTES, mebibytes } from "../language/limits.ts";
-import { FileError, UsageError } from "../language/usage_error.ts";
+import { HeldOutput } from "./held.ts";
+import { FileError } from "../language/usage_error.ts";
 
 /** What a command may print with. */
 export interface Terminal {
@@ -14,6 +14,8 @@ export interface Terminal {
   outBytes(bytes: Uint8Array): void;
   /** Messages; control characters in them become visible. */
   err(text: string): void;
+  /** Bytes for standard error as they are. */
+  errBytes(bytes: Uint8Array): void;
   /** A line that the next one replaces; nothing unless stderr is a terminal. */
   progress(text: string): void;
   readonly outIsTerminal: boolean;
@@ -48,8 +50,6 @@ const FULL_STYLE: Style = {
 };
 
 const ENCODER = new TextEncoder();
-/** Bytes that are held back in one piece. */
-const CHUNK_BYTES = 64 * 1024;
 const CLEAR_LINE = "\r\x1b[K";
 
 /** The process's own streams. */
@@ -60,7 +60,7 @@ export class ProcessTerminal implements Terminal {
   #outClosed = false;
   #errClosed = false;
   #progressShown = false;
-  #held: HeldBytes | undefined = undefined;
+  #held: HeldOutput | undefined = undefined;
 
   get outIsTerminal(): boolean {
     return Deno.stdout.isTerminal();
@@ -97,41 +97,50 @@ export class ProcessTerminal implements Terminal {
     this.outBytes(ENCODER.encode(escapeText(text, { keepNewline: true, keepStyle })));
   }
 
-  /**
-   * @throws {FileError} if standard output cannot take them; nothing more is written to it then
-   * @throws {UsageError} if more is held back than there is room for
-   */
+  /** @throws {FileError} if standard output cannot take them; nothing more is written to it then */
   outBytes(bytes: Uint8Array): void {
-    if (this.#held !== undefined) this.#held.add(bytes);
-    else if (!this.#outClosed) {
-      this.#outClosed = true;
-      this.#outClosed = !writeAll(Deno.stdout, bytes);
-    }
+    if (this.#held !== undefined) this.#held.add("out", bytes);
+    else this.#writeOut(bytes);
   }
 
-  /** What the line editor draws, on stdout or stderr: its own control sequences, and text that it has made safe. */
+  #writeOut(bytes: Uint8Array): void {
+    if (this.#outClosed) return;
+    this.#outClosed = true;
+    this.#outClosed = !writeAll(Deno.stdout, bytes);
+  }
+
+  /**
+   * What the line editor draws, on stdout or stderr: its own control sequences, and text that it has made safe. It
+   * belongs to no transaction.
+   */
   draw(text: string, onOut: boolean): void {
-    if (onOut) this.outBytes(ENCODER.encode(text));
-    else this.#writeErr(text);
+    if (onOut) this.#writeOut(ENCODER.encode(text));
+    else this.#writeErr(ENCODER.encode(text));
   }
 
   err(text: string): void {
     const clear = this.#progressShown ? CLEAR_LINE : "";
     this.#progressShown = false;
     const keepStyle = this.errStyle !== NO_STYLE;
-    this.#writeErr(clear + escapeText(text, { keepNewline: true, keepStyle }));
+    this.errBytes(ENCODER.encode(clear + escapeText(text, { keepNewline: true, keepStyle })));
+  }
+
+  /** Bytes for standard error. */
+  errBytes(bytes: Uint8Array): void {
+    if (this.#held !== undefined) this.#held.add("err", bytes);
+    else this.#writeErr(bytes);
   }
 
   progress(text: string): void {
     if (!this.errIsTerminal || this.#errClosed) return;
-    this.#writeErr(CLEAR_LINE + escapeText(text, { keepStyle: true }));
+    this.#writeErr(ENCODER.encode(CLEAR_LINE + escapeText(text, { keepStyle: true })));
     this.#progressShown = text !== "";
   }
 
-  #writeErr(text: string): void {
+  #writeErr(bytes: Uint8Array): void {
     if (this.#errClosed) return;
     try {
-      this.#errClosed = !writeAll(Deno.stderr, ENCODER.encode(text));
+      this.#errClosed = !writeAll(Deno.stderr, bytes);
     } catch (error) {
       // There is no place left to say that messages cannot be written.
       if (!(error instanceof FileError)) throw error;
@@ -139,55 +148,32 @@ export class ProcessTerminal implements Terminal {
     }
   }
 
-  /** Keeps results back until {@linkcode release}: a script's results count once its transaction is committed. */
+  /**
+   * From here on what is printed belongs to a transaction, and is kept until {@linkcode release}: nothing is printed
+   * before it is durable.
+   */
   hold(): void {
-    this.#held ??= new HeldBytes();
+    this.#held ??= new HeldOutput();
   }
 
-  /** Forgets what was held back: it tells of things that are undone. */
+  /** The transaction is undone, and so is what it would have printed. */
   discard(): void {
-    if (this.#held !== undefined) this.#held = new HeldBytes();
+    this.#held?.close();
+    this.#held = undefined;
   }
 
-  /** Prints what was held back. */
+  /** The transaction is committed: prints what was kept. @throws {FileError} */
   release(): void {
     const held = this.#held;
     this.#held = undefined;
-    for (const bytes of held?.chunks() ?? []) this.outBytes(bytes);
-  }
-}
-
-/** Bytes in the order in which they came; many small pieces take no more room than a few large ones. */
-class HeldBytes {
-  readonly #full: Uint8Array[] = [];
-  #chunk = new Uint8Array(CHUNK_BYTES);
-  #used = 0;
-  #total = 0;
-
-  /** @throws {UsageError} over {@linkcode MAX_HELD_BYTES} */
-  add(bytes: Uint8Array): void {
-    if (this.#total + bytes.length > MAX_HELD_BYTES) {
-      throw new UsageError(
-        `The results of a script are held back until it is committed, and these are over ${
-          mebibytes(MAX_HELD_BYTES)
-        }; use --commit-each or --quiet`,
-      );
+    try {
+      for (const [stream, bytes] of held?.pieces() ?? []) {
+        if (stream === "out") this.outBytes(bytes);
+        else this.#writeErr(bytes);
+      }
+    } finally {
+      held?.close();
     }
-    this.#total += bytes.length;
-    if (bytes.length > this.#chunk.length - this.#used) this.#startChunk(bytes.length);
-    this.#chunk.set(bytes, this.#used);
-    this.#used += bytes.length;
-  }
-
-  #startChunk(least: number): void {
-    this.#full.push(this.#chunk.subarray(0, this.#used));
-    this.#chunk = new Uint8Array(Math.max(CHUNK_BYTES, least));
-    this.#used = 0;
-  }
-
-  *chunks(): Generator<Uint8Array> {
-    yield* this.#full;
-    yield this.#chunk.subarray(0, this.#used);
   }
 }
 

@@ -7,7 +7,15 @@ import { parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";
 
 /** What a descriptor can be of. */
-export const DESCRIPTOR_KINDS: readonly FileKind[] = ["device", "container", "group", "iommufd", "eventfd"];
+export const DESCRIPTOR_KINDS: readonly FileKind[] = [
+  "device",
+  "container",
+  "group",
+  "iommufd",
+  "eventfd",
+  "fault-queue",
+  "clp",
+];
 
 /** A number, or a kind: the first such descriptor then, the driver's own before others. */
 export type DescriptorName = number | FileKind;

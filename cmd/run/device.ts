@@ -24,10 +24,18 @@ export function findDevice(host: Host, which: string): HostFunction {
   );
 }
 
+/** A PCI address with all its digits; undefined for a word of another form. `1:0:0.0` is `0001:00:00.0`. */
+function addressOf(which: string): string | undefined {
+  const [, domain, bus, device, fn] =
+    /^([0-9a-f]{1,4}):([0-9a-f]{1,2}):([0-9a-f]{1,2})\.([0-7])$/i.exec(which) ?? [];
+  if (domain === undefined) return undefined;
+  const digits = (text: string, count: number) => text.toLowerCase().padStart(count, "0");
+  return `${digits(domain, 4)}:${digits(bus!, 2)}:${digits(device!, 2)}.${fn}`;
+}
+
 function matcher(which: string): (fn: HostFunction) => boolean {
-  if (/^[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]$/i.test(which)) {
-    return ({ zdev }) => zdev.name === which.toLowerCase();
-  }
+  const address = addressOf(which);
+  if (address !== undefined) return ({ zdev }) => zdev.name === address;
   const [prefix = "", value = ""] = which.split(":", 2);
   if (prefix === "fid" || prefix === "uid") {
     const id = parseNumber(value, prefix);

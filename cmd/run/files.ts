@@ -1,5 +1,6 @@
 /** Files that the user names: reading data, writing results, and what to say when that fails. */
 import { dirname, resolve } from "node:path";
+import { inputName } from "../language/streams.ts";
 import { MAX_DATA_BYTES, mebibytes } from "../language/limits.ts";
 import type { DataIo } from "../language/data.ts";
 import { quoteText } from "../output/diagnostic.ts";
@@ -27,7 +28,13 @@ function nameOf(path: string): string {
 export function fileError(path: string, error: unknown): FileError {
   const name = nameOf(path);
   if (error instanceof Deno.errors.NotFound) return new FileError(path, `${name} does not exist`);
-  if (error instanceof Deno.errors.PermissionDenied || error instanceof Deno.errors.NotCapable) {
+  if (error instanceof Deno.errors.NotCapable) {
+    return new FileError(
+      path,
+      `${name} may not be opened: Deno, which runs ism, keeps it to programs with every permission; use a pipe`,
+    );
+  }
+  if (error instanceof Deno.errors.PermissionDenied) {
     return new FileError(path, `${name} may not be opened: permission denied`);
   }
   if (error instanceof Deno.errors.IsADirectory) return new FileError(path, `${name} is a directory`);
@@ -159,10 +166,17 @@ function readStdin(limit: number): Uint8Array {
 }
 
 /** The files and the standard input of this process. */
-export const PROCESS_FILES: DataIo = {
-  readFile: (path, offset, length) => readFile(path, MAX_DATA_BYTES, offset, length),
-  readStdin: () => readStdin(MAX_DATA_BYTES),
-};
+export const PROCESS_FILES: DataIo = filesWith(() => readStdin(MAX_DATA_BYTES));
+
+function filesWith(stdin: () => Uint8Array): DataIo {
+  return {
+    readFile(path, offset, length) {
+      if (inputName(path) !== "-") return readFile(path, MAX_DATA_BYTES, offset, length);
+      return stdin().subarray(offset, length === undefined ? undefined : offset + length);
+    },
+    readStdin: stdin,
+  };
+}
 
 /** Refuses standard input where the lines of the shell come from it. @throws {FileError} */
 export function refuseStdin(): never {
@@ -170,7 +184,7 @@ export function refuseStdin(): never {
 }
 
 /** The files of this process, where standard input holds the lines that are run. */
-export const FILES_WITHOUT_STDIN: DataIo = { readFile: PROCESS_FILES.readFile, readStdin: refuseStdin };
+export const FILES_WITHOUT_STDIN: DataIo = filesWith(refuseStdin);
 
 /** A text of at most `limit` bytes. @throws {FileError} if it is longer, cannot be read or is not UTF-8 */
 export function readText(path: string, limit: number): string {

@@ -1,25 +1,35 @@
 /** Ctrl-C while something goes on that can be given up in an orderly way. */
-import { InterruptedError } from "../output/failure.ts";
+import { type EndingSignal, InterruptedError } from "../output/failure.ts";
+
+const SIGNALS: readonly EndingSignal[] = ["SIGINT", "SIGTERM"];
 
 /**
- * Listens for Ctrl-C (SIGINT) from its creation to the end of its `using` block. One listener for all pauses: to add
+ * Listens for Ctrl-C (SIGINT) and SIGTERM from its creation to the end of its `using` block. One listener for all pauses: to add
  * and remove one each time would cost more than the looks between the pauses.
  */
 export class InterruptWatch implements Disposable {
-  #interrupted = false;
+  #signal: EndingSignal | undefined = undefined;
   #wake: (() => void) | undefined = undefined;
-  readonly #listener = () => {
-    this.#interrupted = true;
-    this.#wake?.();
-  };
+  readonly #listeners = SIGNALS.map((signal) => {
+    const listener = () => {
+      this.#signal ??= signal;
+      this.#wake?.();
+    };
+    return [signal, listener] as const;
+  });
 
   constructor() {
-    Deno.addSignalListener("SIGINT", this.#listener);
+    for (const [signal, listener] of this.#listeners) Deno.addSignalListener(signal, listener);
   }
 
-  /** Sleeps. @throws {InterruptedError} as soon as Ctrl-C was pressed since the watch began */
-  async sleep(milliseconds: number): Promise<void> {
-    if (!this.#interrupted) {
+  /**
+   * Sleeps.
+   *
+   * @param what what to say of the interrupted work, as {@linkcode InterruptedError} takes it
+   * @throws {InterruptedError} as soon as a signal has come since the watch began
+   */
+  async sleep(milliseconds: number, what: () => string): Promise<void> {
+    if (this.#signal === undefined) {
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, milliseconds);
         this.#wake = () => {
@@ -29,11 +39,11 @@ export class InterruptWatch implements Disposable {
       });
       this.#wake = undefined;
     }
-    if (this.#interrupted) throw new InterruptedError();
+    if (this.#signal !== undefined) throw new InterruptedError(this.#signal, what());
   }
 
   [Symbol.dispose](): void {
-    Deno.removeSignalListener("SIGINT", this.#listener);
+    for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
   }
 }
 
@@ -42,17 +52,24 @@ const TURN_MS = 50;
 
 /** Lets Ctrl-C in between the pieces of long work. */
 export class Yielding implements Disposable {
-  readonly #watch = new InterruptWatch();
+  /** Made when the first turn is over: short work does without. */
+  #watch: InterruptWatch | undefined = undefined;
   #next = performance.now() + TURN_MS;
 
-  /** Looks for Ctrl-C now and then. @throws {InterruptedError} */
-  async now(): Promise<void> {
+  /**
+   * Looks for Ctrl-C now and then.
+   *
+   * @param what as {@linkcode InterruptWatch.sleep} takes it
+   * @throws {InterruptedError}
+   */
+  async now(what: () => string): Promise<void> {
     if (performance.now() < this.#next) return;
-    await this.#watch.sleep(0);
+    this.#watch ??= new InterruptWatch();
+    await this.#watch.sleep(0, what);
     this.#next = performance.now() + TURN_MS;
   }
 
   [Symbol.dispose](): void {
-    this.#watch[Symbol.dispose]();
+    this.#watch?.[Symbol.dispose]();
   }
 }

@@ -1,10 +1,11 @@
 /** Scripts: lines understood all at once, then run one after the other. */
 import { type AnyCommand, canStandInLine } from "../language/command.ts";
-import { EXIT, isKept } from "../output/failure.ts";
+import { EXIT, isInterrupted, isKept } from "../output/failure.ts";
+import { Yielding } from "./interrupt.ts";
 import { MAX_SCRIPT_LINES, MAX_SCRIPT_WORDS, MAX_TEXT_LINES } from "../language/limits.ts";
 import type { LinePlace } from "../output/report.ts";
-import { innermost, type Session } from "./session.ts";
-import { type Invocation, parseLine } from "../language/parse.ts";
+import type { Session } from "./session.ts";
+import { innermost, type Invocation, parseLine } from "../language/parse.ts";
 import { PlacedError } from "../output/diagnostic.ts";
 import { UsageError } from "../language/usage_error.ts";
 import {
@@ -16,6 +17,8 @@ import {
   splitWords,
   type Word,
 } from "../language/words.ts";
+
+const NOTHING_KEPT = "nothing of the script is kept";
 
 /** A line that is ready to run. */
 export interface ScriptLine {
@@ -145,23 +148,23 @@ export async function runScript(session: Session, lines: readonly ScriptLine[]):
   const whole = !commitEach &&
     lines.some(({ invocation }) => innermost(invocation).command!.access !== "none");
   let first: number = EXIT.OK;
-  if (whole) {
-    session.begin("write");
-    if (!dryRun) session.terminal.hold();
-  }
-  let finished = false;
+  if (whole) session.transactions.begin("write");
+  let keep = false;
+  using yielding = new Yielding();
   try {
+    let code: number = EXIT.OK;
     for (const { invocation, place } of lines) {
-      const code = await session.runLine(invocation, place);
+      await yielding.now(() =>
+        ` at ${place.file}:${place.line}; ${whole ? NOTHING_KEPT : "lines before it are kept"}`
+      );
+      code = await session.runLine(invocation, place);
       if (code === EXIT.OK) continue;
       if (first === EXIT.OK) first = code;
-      if (!keepGoing) break;
+      if (!keepGoing || isInterrupted(code)) break;
     }
-    finished = true;
+    keep = !isInterrupted(code) && (isKept(first) || keepGoing);
   } finally {
-    const keep = isKept(first) || keepGoing;
-    if (whole) session.end({ commit: finished && keep && !dryRun });
-    session.terminal.release();
+    if (whole) session.transactions.end({ commit: keep && !dryRun });
   }
   return first;
 }

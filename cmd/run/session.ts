@@ -1,25 +1,33 @@
-/**
- * A run of the program: the host file, transactions around commands, variables, and what is printed.
- */
+/** A run of the program: the host file, transactions around commands, variables, and what is printed. */
 import type { Host, HostFunction } from "../../lib/host/host.ts";
-import { HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
-import { defaultTopology } from "../../lib/host/topology.ts";
+import { type HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
 import { TRACE_LAYERS } from "../../lib/base/trace.ts";
-import type { AnyCommand, Context, Result } from "../language/command.ts";
+import type { Context, Result } from "../language/command.ts";
 import { blame } from "./damage.ts";
 import { findDevice } from "./device.ts";
-import { describeFailure, EXIT, type Failure, failureJson, isKept } from "../output/failure.ts";
-import { createParent, FILES_WITHOUT_STDIN, identityOf, PROCESS_FILES } from "./files.ts";
+import { describeFailure, EXIT, type Failure, isInterrupted, isKept } from "../output/failure.ts";
+import { FILES_WITHOUT_STDIN, PROCESS_FILES } from "./files.ts";
+import { openFirst, opensFunction } from "./opening.ts";
+import { driverNote, explanation } from "./explanation.ts";
+import { HostPlace } from "./host_place.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_REPEATS } from "../language/limits.ts";
 import { filesOf } from "../language/kinds.ts";
-import { bindGlobals, bindValues, type Globals, type Invocation, type Lookup } from "../language/parse.ts";
+import { LineOutput } from "./line_output.ts";
+import { proposeIn } from "../output/proposal.ts";
+import {
+  bindGlobals,
+  bindValues,
+  type Globals,
+  innermost,
+  type Invocation,
+  type Lookup,
+} from "../language/parse.ts";
+import { Transactions } from "./transactions.ts";
 import { checkExpectation } from "./expectation.ts";
-import { loadRule } from "../reference/load.ts";
-import { failureText, type LinePlace } from "../output/report.ts";
+import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
 import type { DataIo } from "../language/data.ts";
-import { safeJson } from "../output/diagnostic.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { TraceFile } from "../output/trace/file.ts";
 import { TraceCollector } from "../output/trace/view.ts";
@@ -35,34 +43,35 @@ interface Outcome {
 export class Session {
   readonly terminal: ProcessTerminal;
   readonly globals: Globals;
-  readonly hostPath: string;
+  /** The host file. */
+  readonly place: HostPlace;
+  readonly transactions: Transactions;
   readonly #defaultDevice: string | undefined;
   readonly #variables = new Map<string, string>();
+  readonly #output: LineOutput;
   readonly #trace: TraceFile | undefined = undefined;
-  #store: HostStore | undefined = undefined;
-  /** Device and inode of the host file when it was opened. */
-  #opened: string | undefined = undefined;
   /** Product of the counts of all `repeat` around what is running. */
   #repeats = 1;
-  /** The host of the transaction that is open. */
-  #host: Host | undefined = undefined;
   /** Standard input holds the lines, so that no command may read it: set by the shell. */
   stdinIsLines = false;
-  /** Ctrl-C ends a `repeat`, and not the process: set by the shell on a terminal. */
-  survivesInterrupts = false;
   /** What the last line came to; undefined if it failed. */
   lastResult: Result | undefined = undefined;
 
   constructor(
     terminal: ProcessTerminal,
     globals: Globals,
-    environment: { readonly hostPath: string; readonly device: string | undefined },
+    environment: { readonly hostPath: string | undefined; readonly device: string | undefined },
+    place = new HostPlace(globals.host, environment.hostPath, globals.dryRun),
   ) {
     this.terminal = terminal;
     this.globals = globals;
-    this.hostPath = globals.host ?? environment.hostPath;
+    this.place = place;
+    this.transactions = new Transactions(this.place, terminal, globals.dryRun);
+    this.#output = new LineOutput(terminal);
     this.#defaultDevice = globals.device ?? environment.device;
-    if (globals.traceFile !== undefined) this.#trace = new TraceFile(globals.traceFile, this.hostPath);
+    if (globals.traceFile !== undefined) {
+      this.#trace = new TraceFile(globals.traceFile, globals.host ?? environment.hostPath ?? "", terminal);
+    }
   }
 
   /** Values of `$name`. */
@@ -75,7 +84,6 @@ export class Session {
 
   /** Runs one line, prints its outcome. @returns the exit code */
   async runLine(invocation: Invocation, place?: LinePlace): Promise<number> {
-    const name = invocation.command!.name;
     const globals = this.#lineGlobals(invocation, this.globals);
     const flush = globals.json || globals.traceFile !== undefined
       ? undefined
@@ -84,16 +92,18 @@ export class Session {
       (globals.dryRun || globals.traceFile !== undefined ? TRACE_LAYERS : undefined);
     const trace = layers === undefined ? undefined : new TraceCollector(layers, flush);
     this.lastResult = undefined;
+    this.#output.markDryRun(innermost(invocation).command!, globals);
     try {
       const { result } = await this.#inTransaction(invocation, globals, trace);
       this.lastResult = result;
-      this.#printResult(invocation.command!, result, globals, trace, place);
+      this.#output.result(invocation.command!, result, globals, trace, place);
       return EXIT.OK;
     } catch (thrown) {
-      const failure = describeFailure(await this.blame(thrown));
+      const failure = proposeIn(describeFailure(await this.blame(thrown)), globals);
       // What lines before this one printed is undone with them.
-      if (!isKept(failure.exit) && !globals.keepGoing) this.terminal.discard();
-      this.#printFailure(name, failure, globals, trace, place);
+      const goesOn = globals.keepGoing && !isInterrupted(failure.exit);
+      if (!isKept(failure.exit) && !goesOn) this.terminal.discard();
+      this.#output.failure(invocation.command!.name, failure, globals, trace, place);
       return failure.exit;
     } finally {
       if (trace !== undefined) this.#trace?.add(trace);
@@ -124,8 +134,8 @@ export class Session {
     if (access === "none" || access === "file" || access === "wait") {
       return await this.#perform(invocation, globals, trace);
     }
-    if (this.#host !== undefined) return await this.#perform(invocation, globals, trace);
-    this.begin(access === "read" ? "read" : "write");
+    if (this.transactions.host !== undefined) return await this.#perform(invocation, globals, trace);
+    this.transactions.begin(access === "read" ? "read" : "write");
     let keep = false;
     try {
       const result = await this.#perform(invocation, globals, trace);
@@ -135,27 +145,16 @@ export class Session {
       keep = isKept(describeFailure(error).exit);
       throw error;
     } finally {
-      this.end({ commit: keep && access === "write" && !globals.dryRun, unchanged: access === "read" });
+      this.transactions.end({
+        commit: keep && access === "write" && !globals.dryRun,
+        unchanged: access === "read",
+      });
     }
   }
 
   /** The error, or what is wrong with the host file if that explains it. */
   async blame(error: unknown): Promise<unknown> {
-    return await blame(error, this.#store);
-  }
-
-  /** Begins a transaction that covers the lines until {@linkcode end}. @throws {HostFileError} */
-  begin(mode: "read" | "write"): void {
-    this.#host = this.store.begin(mode);
-  }
-
-  /** Ends the transaction. @throws {HostFileError} if it cannot be committed */
-  end({ commit, unchanged = false }: { readonly commit: boolean; readonly unchanged?: boolean }): void {
-    const host = this.#host;
-    this.#host = undefined;
-    if (host === undefined) return;
-    if (commit) this.store.commit(host);
-    else this.store.rollback({ unchanged });
+    return await blame(error, this.place.opened);
   }
 
   async #perform(
@@ -177,38 +176,17 @@ export class Session {
     if (this.#trace !== undefined) { for (const path of filesOf(command!, values)) this.#trace.refuse(path); }
     const context = this.#context(globals, trace);
     // A command that looks at no function still says when there is none of that name.
-    if (this.#host !== undefined && globals.device !== undefined) void context.target;
-    const tracer = this.#host?.tracer;
-    if (trace !== undefined && !globals.json && globals.traceFile === undefined) {
-      this.#openFirst(command!, context, trace);
-    }
+    if (this.transactions.host !== undefined && globals.device !== undefined) void context.target;
+    const tracer = this.transactions.host?.tracer;
+    const isRead = trace !== undefined && !globals.json && globals.traceFile === undefined;
+    // The context knows a function only where the command has a transaction.
+    if (isRead && tracer !== undefined && opensFunction(command!)) openFirst(context.target, tracer, trace);
     if (tracer !== undefined) tracer.sink = trace;
     try {
       const result = await command!.run(context, values);
       return { result, innermost: result };
     } finally {
       if (tracer !== undefined) tracer.sink = undefined;
-    }
-  }
-
-  /**
-   * Opens the function before a command whose trace people read: what opening it takes is one line then, and not a
-   * hundred. `open --trace` shows it all.
-   */
-  #openFirst(command: AnyCommand, context: Context, trace: TraceCollector): void {
-    // The context knows a function only where the command has a transaction.
-    if (this.#host === undefined || !opensFunction(command)) return;
-    const { target } = context;
-    if (target.driver.isOpen) return;
-    const opening = new TraceCollector(TRACE_LAYERS);
-    this.#host.tracer.sink = opening;
-    try {
-      void target.driver.descriptor;
-      trace.note(
-        `opens the function: ${opening.count("syscall")} system calls, ${opening.count("insn")} instructions`,
-      );
-    } finally {
-      this.#host.tracer.sink = undefined;
     }
   }
 
@@ -259,13 +237,18 @@ export class Session {
       throw new UsageError(`${around} times ${count} runs are too many; the most is ${MAX_REPEATS}`);
     }
     let last: Outcome | undefined;
-    using yielding = this.survivesInterrupts ? new Yielding() : undefined;
+    let done = 0;
+    const what = () =>
+      ` after ${done} of ${count} runs; ${
+        this.transactions.host === undefined ? "they are kept" : "nothing of them is kept"
+      }`;
+    using yielding = new Yielding();
     try {
       this.#repeats *= count;
-      for (let i = 0; i < count; i++) {
-        await yielding?.now();
+      for (; done < count; done++) {
+        await yielding.now(what);
         last = await this.#perform(inner, globals, trace);
-        if (!globals.json) this.#printText(inner.command!, last.result, globals);
+        if (!globals.json) this.#output.text(inner.command!, last.result, globals);
       }
     } finally {
       this.#repeats = around;
@@ -275,60 +258,26 @@ export class Session {
 
   /** Runs a command on a copy of the host and tells what came of it. */
   async #explain(inner: Invocation, globals: Globals): Promise<Outcome> {
-    const real = this.#host;
+    const real = this.transactions.host;
     const trace = new TraceCollector(TRACE_LAYERS);
     const explained = innermost(inner).command!.name;
     let failure: Failure | undefined;
     try {
-      this.#host = real?.fork();
+      this.transactions.host = real?.fork();
       // Opening is a matter of its own; what the command does with an open function is what is asked.
       if (opensFunction(innermost(inner).command!)) {
         void this.#context(globals, undefined).target.driver.descriptor;
       }
       await this.#perform(inner, { ...globals, dryRun: true, quiet: true, json: false }, trace);
     } catch (error) {
-      failure = describeFailure(error);
+      failure = proposeIn(describeFailure(error), globals);
       if (failure.exit !== EXIT.REFUSED && failure.exit !== EXIT.EXPECT) throw error;
     } finally {
-      this.#host = real;
+      this.transactions.host = real;
     }
-    const result = {
-      explained,
-      outcome: failure === undefined ? "done" : "refused",
-      error: failure === undefined ? null : failureJson(failure),
-      refused_by: failure?.refusedBy ?? null,
-      reference: failure?.ref === undefined ? null : await loadRule(failure.ref),
-      hint: failure?.hint ?? this.#driverNote(globals, real) ?? null,
-      instructions: trace.count("insn"),
-      lines: trace.text().split("\n").filter((line) => line !== ""),
-    };
-    return { result, innermost: undefined };
-  }
-
-  /** Why a function in the hands of the generic driver behaves as it does. */
-  #driverNote({ device }: Globals, host: Host | undefined): string | undefined {
-    if (host === undefined) return undefined;
-    const { guest, zdev } = findDevice(host, device ?? this.#defaultDevice ?? "0");
-    if (guest.kernel.binding(zdev).driver !== "vfio-pci") return undefined;
-    return "vfio-pci holds the function: regions are 2^40 apart, BAR 0 cannot be mapped, and other BARs go through " +
-      'MIO instructions, which ISM does not have (loads give all ones, stores are lost); "ism bind" gives the ' +
-      "function to ism_vfio_pci";
-  }
-
-  /** The open host file; created with the default topology if it is the default one and missing. */
-  get store(): HostStore {
-    if (this.#store !== undefined) return this.#store;
-    this.#store = this.#open();
-    this.#opened = identityOf(this.hostPath);
-    return this.#store;
-  }
-
-  #open(): HostStore {
-    const { hostPath } = this;
-    if (hostPath === MEMORY_HOST) return HostStore.create(hostPath, defaultTopology());
-    if (this.globals.host !== undefined) return HostStore.open(hostPath);
-    if (identityOf(hostPath) === undefined) createParent(hostPath);
-    return HostStore.openOrCreate(hostPath, defaultTopology());
+    const which = globals.device ?? this.#defaultDevice ?? "0";
+    const note = () => real === undefined ? undefined : driverNote(findDevice(real, which), globals);
+    return { result: explanation(explained, failure, trace, note), innermost: undefined };
   }
 
   get #files(): DataIo {
@@ -336,46 +285,29 @@ export class Session {
     return this.#trace?.guard(files) ?? files;
   }
 
-  /** Looks at the host as it is now, without creating one; undefined if there is none. @throws {HostFileError} */
-  look<Of>(work: (host: Host) => Of): Of | undefined {
-    this.refresh();
-    if (this.hostPath !== MEMORY_HOST && identityOf(this.hostPath) === undefined) return undefined;
-    const host = this.store.begin("read");
-    try {
-      return work(host);
-    } finally {
-      this.store.rollback({ unchanged: true });
-    }
-  }
-
-  /** Lets go of the host file if another process has put another one in its place, or deleted it. */
-  refresh(): void {
-    if (this.#store === undefined || this.hostPath === MEMORY_HOST) return;
-    if (identityOf(this.hostPath) === this.#opened) return;
-    this.#store.close();
-    this.#store = undefined;
-  }
-
   /** Closes the host file and writes the trace file. @throws {FileError} */
   close(): void {
-    this.#store?.close();
-    this.#store = undefined;
+    this.place.close();
     this.#trace?.close();
   }
 
   #context(globals: Globals, trace: TraceCollector | undefined): Context {
     const which = globals.device ?? this.#defaultDevice ?? "0";
     const current = () => {
-      if (this.#host === undefined) throw new Error("The command declares no access to the host");
-      return this.#host;
+      if (this.transactions.host === undefined) throw new Error("The command declares no access to the host");
+      return this.transactions.host;
     };
-    const store = () => this.store;
+    const store = () => this.place.store;
+    const path = () => this.place.path;
+    const shared = () => this.transactions.host === undefined && this.place.path !== MEMORY_HOST;
     return {
       terminal: this.terminal,
       verbose: globals.verbose,
       dryRun: globals.dryRun,
       json: globals.json,
-      hostPath: this.hostPath,
+      get hostPath(): string {
+        return path();
+      },
       isDefaultHost: this.globals.host === undefined,
       get host(): Host {
         return current();
@@ -389,100 +321,30 @@ export class Session {
       device: (word) => findDevice(current(), word),
       load: (data) => data.load(this.#files),
       stdinIsLines: this.stdinIsLines,
-      shared: this.#host === undefined && this.hostPath !== MEMORY_HOST,
-      transact: (work) => this.#transact(work, which, trace),
+      get shared(): boolean {
+        return shared();
+      },
+      transact: (work, { keepRefused = false } = {}) =>
+        this.transactions.run(
+          (host) => {
+            host.tracer.sink = trace;
+            try {
+              return work(findDevice(host, which), host);
+            } finally {
+              host.tracer.sink = undefined;
+            }
+          },
+          keepRefused,
+        ),
+      transactLong: (work) =>
+        this.transactions.runLong(async (host) => {
+          host.tracer.sink = trace;
+          try {
+            return await work(findDevice(host, which), host);
+          } finally {
+            host.tracer.sink = undefined;
+          }
+        }),
     };
   }
-
-  /** One transaction of a command that waits; part of the script's if one is open. */
-  #transact<Of>(
-    work: (target: HostFunction, host: Host) => Of,
-    which: string,
-    trace: TraceCollector | undefined,
-  ): Of {
-    const host = this.#host ?? this.store.begin("write");
-    host.tracer.sink = trace;
-    let done = false;
-    try {
-      const result = work(findDevice(host, which), host);
-      done = true;
-      return result;
-    } finally {
-      host.tracer.sink = undefined;
-      if (this.#host === undefined) {
-        if (done && !this.globals.dryRun) this.store.commit(host);
-        else this.store.rollback();
-      }
-    }
-  }
-
-  #printResult(
-    command: AnyCommand,
-    result: Result,
-    globals: Globals,
-    trace: TraceCollector | undefined,
-    place: LinePlace | undefined,
-  ): void {
-    if (!globals.json) return this.#printText(command, result, globals);
-    const document = {
-      schema: 1,
-      command: command.name,
-      ok: true,
-      result,
-      ...traced(trace, globals),
-    };
-    this.#printDocument(document, place);
-  }
-
-  #printText(command: AnyCommand, result: Result, { quiet, raw, verbose }: Globals): void {
-    if (quiet) return;
-    if (raw && command.raw !== undefined) return this.terminal.outBytes(command.raw(result));
-    const text = command.text?.(result, { terminal: this.terminal, verbose }) ?? "";
-    if (text !== "") this.terminal.out(text.endsWith("\n") ? text : `${text}\n`);
-  }
-
-  #printFailure(
-    name: string,
-    failure: Failure,
-    globals: Globals,
-    trace: TraceCollector | undefined,
-    place: LinePlace | undefined,
-  ): void {
-    if (globals.json) {
-      const document = {
-        schema: 1,
-        command: name,
-        ok: false,
-        error: failureJson(failure),
-        ...traced(trace, globals),
-      };
-      this.#printDocument(document, place);
-    }
-    this.terminal.err(failureText(this.terminal, name, failure, globals.verbose, place));
-  }
-
-  #printDocument(document: Record<string, unknown>, place: LinePlace | undefined): void {
-    const where = place === undefined ? {} : { file: place.file, line: place.line };
-    this.terminal.out(safeJson({ ...document, ...where }) + "\n");
-  }
-}
-
-/** The command acts on an open function, which is opened for it. */
-function opensFunction({ access, group }: AnyCommand): boolean {
-  return access === "write" && (group === "access" || group === "ism");
-}
-
-/** The command line behind all prefixes. */
-export function innermost(invocation: Invocation): Invocation {
-  return invocation.inner === undefined ? invocation : innermost(invocation.inner);
-}
-
-function traced(
-  trace: TraceCollector | undefined,
-  { trace: wanted, dryRun }: Globals,
-): Record<string, unknown> {
-  return {
-    ...(dryRun ? { dryRun: true } : {}),
-    ...(trace === undefined || (wanted === undefined && !dryRun) ? {} : { trace: trace.json() }),
-  };
 }

@@ -1,10 +1,14 @@
-/** Files on their way through a stream: where bytes come from, where they go, and how far they are. */
+/** Files on their way through a stream: where bytes come from, and how far they are. */
 import { createHash, type Hash } from "node:crypto";
 import { DMB } from "../../lib/ism/protocol.ts";
 import type { IsmDriver } from "../../lib/ism/driver/driver.ts";
 import type { StreamWriter } from "../../lib/ism/driver/stream.ts";
 import type { Context, Kind } from "../language/command.ts";
-import { checkOutput, fileError, openInput, outputError } from "./files.ts";
+import { ErrnoError } from "../../lib/vfio/errno.ts";
+import { HostFileError } from "../../lib/host/file/store.ts";
+import { CommandError } from "../../lib/ism/driver/command_channel.ts";
+import { InterruptedError } from "../output/failure.ts";
+import { fileError, openInput } from "./files.ts";
 import { number } from "../language/kinds.ts";
 import { quoteText } from "../output/diagnostic.ts";
 import { UsageError } from "../language/usage_error.ts";
@@ -79,77 +83,31 @@ export class Source {
   }
 }
 
-/** What a sink keeps in memory before it writes; beyond that, an interrupted transfer leaves a part of the file. */
-const KEPT_BYTES = 256 * 1024 * 1024;
+/** Unregisters a DMB after a failure; a device that does not answer any more keeps it, and says so by itself. */
+export function releaseDmb(driver: IsmDriver, token: number): void {
+  if (!driver.dmbs.some((each) => each.token === token)) return;
+  try {
+    driver.unregisterDmb(token);
+  } catch (error) {
+    if (!(error instanceof ErrnoError || error instanceof CommandError)) throw error;
+  }
+}
 
 /**
- * Where bytes go: a file, standard output, or nowhere; the hash is taken of what arrived. A file is written when
- * everything has arrived, so that an interrupted transfer leaves an old one alone.
+ * Takes back what a transfer has set up that failed.
+ *
+ * @param left what to say of an interrupted one
+ * @returns the error to throw: the failure, whatever taking back ends with
  */
-export class Sink {
-  readonly #hash: Hash = createHash("sha256");
-  readonly #path: string | undefined;
-  readonly #context: Context;
-  #file: Deno.FsFile | undefined = undefined;
-  #kept: Uint8Array[] = [];
-  #keptBytes = 0;
-  bytes = 0;
-
-  constructor(context: Context, path: string | undefined) {
-    this.#context = context;
-    this.#path = context.dryRun ? undefined : path;
+export function takenBack(failure: unknown, left: string, takeBack: () => void): unknown {
+  try {
+    takeBack();
+  } catch (error) {
+    // A disk that is full, or a lock that is not released, is what the first error tells of, too.
+    if (!(error instanceof HostFileError)) throw error;
+    return failure;
   }
-
-  /** Makes sure that the file can be written, without touching what is in it. @throws {FileError} */
-  open(): void {
-    if (this.#path === undefined || this.#path === "-") return;
-    checkOutput(this.#path, this.#context.hostPath);
-    try {
-      this.#file = Deno.openSync(this.#path, { write: true, create: true });
-    } catch (error) {
-      throw outputError(this.#path, error);
-    }
-  }
-
-  /** Takes a piece of what arrived. @throws {FileError} */
-  readonly take = (piece: Uint8Array): void => {
-    this.bytes += piece.length;
-    this.#hash.update(piece);
-    if (this.#path === "-") return this.#context.terminal.outBytes(piece);
-    if (this.#file === undefined) return;
-    this.#kept.push(piece.slice());
-    this.#keptBytes += piece.length;
-    if (this.#keptBytes > KEPT_BYTES) this.#write(this.#path!, this.#file);
-  };
-
-  /** Writes what is still kept; the file has exactly what arrived then. @throws {FileError} */
-  finish(): void {
-    if (this.#file === undefined) return;
-    this.#write(this.#path!, this.#file);
-    // A pipe or a device has no length.
-    if (this.#file.statSync().isFile) this.#file.truncateSync(this.bytes);
-  }
-
-  /** SHA-256 of everything that arrived, in hexadecimal. Once. */
-  digest(): string {
-    return this.#hash.digest("hex");
-  }
-
-  close(): void {
-    this.#file?.close();
-  }
-
-  #write(path: string, file: Deno.FsFile): void {
-    try {
-      for (const piece of this.#kept) {
-        for (let at = 0; at < piece.length;) at += file.writeSync(piece.subarray(at));
-      }
-    } catch (error) {
-      throw fileError(path, error);
-    }
-    this.#kept = [];
-    this.#keptBytes = 0;
-  }
+  return failure instanceof InterruptedError ? failure.and(left) : failure;
 }
 
 /** A progress bar on a terminal, at most ten times a second. `total` is 0 if nobody knows. */

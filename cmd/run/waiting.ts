@@ -36,8 +36,29 @@ export async function waitFor<Of>(
   look: () => Of | undefined,
   timer?: Timer,
 ): Promise<Of> {
+  const found = await waitUntil(context, what, timeoutMs, look, timer);
+  if (found !== undefined) return found;
+  throw new DriverError(`${what} did not come within ${plural(timeoutMs / 1000, "second")}`);
+}
+
+/**
+ * As {@linkcode waitFor}, for waits whose time may pass.
+ *
+ * @param total the time counts from the beginning, and not from the last commit of another process
+ * @returns undefined after `timeoutMs`
+ * @throws {DriverError} if it would wait for ever, as nobody else can act
+ */
+export async function waitUntil<Of>(
+  context: Context,
+  what: string,
+  timeoutMs: number,
+  look: () => Of | undefined,
+  timer?: Timer,
+  { total = false } = {},
+): Promise<Of | undefined> {
   using watch = new InterruptWatch();
   let simulatedMs = 0;
+  let began = performance.now();
   for (;;) {
     const seen = context.store.version;
     const found = look();
@@ -45,27 +66,25 @@ export async function waitFor<Of>(
     const dueMs = timer?.dueMs();
     if (!context.shared) {
       if (dueMs === undefined) {
+        if (total && timeoutMs < Infinity) return undefined;
         throw new DriverError(`${what} cannot come: nobody else can act on this host now`);
       }
       simulatedMs += dueMs;
-      if (simulatedMs > timeoutMs) throw late(what, timeoutMs);
+      if (simulatedMs > timeoutMs) return undefined;
       timer!.fire();
       continue;
     }
-    const began = performance.now();
+    if (!total) began = performance.now();
     while (context.store.version === seen) {
       const waited = performance.now() - began;
       if (dueMs !== undefined && waited >= dueMs) {
         timer!.fire();
         break;
       }
-      if (waited >= timeoutMs) throw late(what, timeoutMs);
+      if (waited >= timeoutMs) return undefined;
       const pauseMs = Math.min(Math.max(waited * PAUSE_SHARE, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS);
-      await watch.sleep(Math.min(pauseMs, timeoutMs - waited, (dueMs ?? Infinity) - waited));
+      const pause = Math.min(pauseMs, timeoutMs - waited, (dueMs ?? Infinity) - waited);
+      await watch.sleep(pause, () => `: ${what} did not come`);
     }
   }
-}
-
-function late(what: string, timeoutMs: number): DriverError {
-  return new DriverError(`${what} did not come within ${plural(timeoutMs / 1000, "second")}`);
 }

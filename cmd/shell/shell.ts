@@ -3,7 +3,7 @@ import { MEMORY_HOST } from "../../lib/host/file/store.ts";
 import { canStandInLine, type Result } from "../language/command.ts";
 import { completeLine } from "../completion/engine.ts";
 import { deviceWords, filesIn } from "../completion/world.ts";
-import { EXIT } from "../output/failure.ts";
+import { EXIT, isInterrupted } from "../output/failure.ts";
 import { literalWord } from "../language/options.ts";
 import type { Invocation } from "../language/parse.ts";
 import { report } from "../output/report.ts";
@@ -31,14 +31,14 @@ const FILE = "stdin";
  */
 export async function runShell(session: Session, historyPath: string | undefined): Promise<number> {
   // A wrong name shows at once, and not at the first line.
-  if (session.globals.host !== undefined) void session.store;
+  if (session.globals.host !== undefined) void session.place.store;
+  const keep = session.place.path !== MEMORY_HOST;
   session.stdinIsLines = true;
   const { terminal } = session;
   const interactive = Deno.stdin.isTerminal() && (terminal.outIsTerminal || terminal.errIsTerminal);
   if (!interactive) return await new Shell(session, new PipedLines(Deno.stdin), undefined).run();
 
-  session.survivesInterrupts = true;
-  const history = new History(historyPath, { keep: session.hostPath !== MEMORY_HOST });
+  const history = new History(historyPath, { keep });
   const onOut = terminal.outIsTerminal;
   const editor: LineEditor = new LineEditor({
     write: (text) => terminal.draw(text, onOut),
@@ -53,7 +53,7 @@ export async function runShell(session: Session, historyPath: string | undefined
     Deno.exit(EXIT.TERMINATED);
   };
   // While a line runs Ctrl-C is a signal: what waits listens for it, and nothing else ends by it.
-  const stay = () => terminal.err("\n");
+  const stay = () => terminal.draw("\n", false);
   Deno.addSignalListener("SIGINT", stay);
   Deno.addSignalListener("SIGTERM", leave);
   try {
@@ -102,7 +102,7 @@ class Shell {
       const code = await this.#runText(text);
       if (this.#firstFailure === EXIT.OK) this.#firstFailure = code;
       // Ctrl-C is meant for all that was handed over: what was pasted, or every line of a pipe.
-      if (code === EXIT.INTERRUPTED) {
+      if (isInterrupted(code)) {
         if (!this.#interactive) return code;
         this.#lines.forget();
       }
@@ -132,7 +132,7 @@ class Shell {
 
   #devices() {
     try {
-      return this.#session.look(deviceWords) ?? [];
+      return this.#session.place.look(deviceWords) ?? [];
     } catch {
       // The next line will tell what is wrong with the host file.
       return [];
@@ -170,7 +170,7 @@ class Shell {
     this.#history?.add(joined(text));
     let code: number = EXIT.OK;
     try {
-      this.#session.refresh();
+      this.#session.place.refresh();
       if (this.#interactive && text.trim() === "" && again !== undefined) {
         code = await this.#session.runLine(again);
         this.#again = nextBlock(again, this.#session.lastResult);
@@ -190,9 +190,14 @@ class Shell {
 
   /** Tells what kept a line from running. @returns the exit code */
   #fail(error: unknown): number {
-    const { terminal, globals: { json } } = this.#session;
+    const { terminal, globals } = this.#session;
     const name = error instanceof PlacedError ? error.cause.command : undefined;
-    const code = report(terminal, error, { json, name, showPlace: !this.#interactive });
+    const code = report(terminal, error, {
+      json: globals.json,
+      name,
+      named: globals,
+      showPlace: !this.#interactive,
+    });
     if (this.#firstFailure === EXIT.OK) this.#firstFailure = code;
     return code;
   }

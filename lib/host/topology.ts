@@ -115,6 +115,12 @@ const TopologySchema = v.strictObject({
       capabilityChain: v.optional(v.boolean(), DEFAULT_KERNEL_OPTIONS.capabilityChain),
       driverRevision: v.optional(v.picklist(["merged", "posted-v4"]), DEFAULT_KERNEL_OPTIONS.driverRevision),
       regionLayout: v.optional(v.picklist(REGION_LAYOUTS), DEFAULT_KERNEL_OPTIONS.regionLayout),
+      dmaBuf: v.optional(v.boolean(), DEFAULT_KERNEL_OPTIONS.dmaBuf),
+      iommuAperture: v.optional(whole(0, 2 ** 16), DEFAULT_KERNEL_OPTIONS.iommuAperture),
+      memlockLimit: v.optional(
+        v.union([v.literal("unlimited"), whole(0, Number.MAX_SAFE_INTEGER)]),
+        DEFAULT_KERNEL_OPTIONS.memlockLimit,
+      ),
       dmaEntryLimit: v.optional(whole(1, 65_535), DEFAULT_KERNEL_OPTIONS.dmaEntryLimit),
     }),
     {},

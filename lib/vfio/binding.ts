@@ -15,6 +15,8 @@ import type { Zdev } from "./s390/zdev.ts";
 /** Drivers that know the function: the variant driver, the generic one, and the kernel's own network driver. */
 export const DRIVERS = ["ism_vfio_pci", "vfio-pci", "ism"] as const;
 export type DriverName = (typeof DRIVERS)[number];
+/** The order in which the bus tries drivers. */
+const PROBE_ORDER: readonly DriverName[] = ["ism", "ism_vfio_pci", "vfio-pci"];
 
 /** Most error events that the kernel keeps for a function (recovery.queue.ring). */
 const ERROR_QUEUE = 4;
@@ -65,7 +67,7 @@ export class Binding {
   /** A write to the driver's `bind`. @throws {ErrnoError} ENODEV if the driver does not match, EBUSY if one holds it */
   bind(driver: DriverName): void {
     const source = "drivers/base/bus.c: bind_store";
-    if (!this.#matches(driver)) {
+    if (!this.matches(driver)) {
       throw coreError(
         "ENODEV",
         "vfio.bind.errno",
@@ -150,7 +152,7 @@ export class Binding {
       return;
     }
     if (this.driver !== undefined || this.zdev.state !== "configured") return;
-    const driver = DRIVERS.find((name) => name === (this.override ?? "ism"));
+    const driver = PROBE_ORDER.find((name) => this.matches(name));
     if (driver !== undefined) this.#attach(driver);
   }
 
@@ -238,9 +240,15 @@ export class Binding {
     if (entry?.configured === true) this.arrived(entry.fh);
   }
 
-  /** ism_vfio_pci and vfio-pci match only by override, the kernel's own driver only without another override. */
-  #matches(driver: DriverName): boolean {
-    return this.override === undefined ? driver === "ism" : driver === this.override;
+  /** ism_vfio_pci and vfio-pci match only by override or by a new id, the kernel's own driver only without another override. */
+  matches(driver: DriverName): boolean {
+    if (this.override !== undefined) return driver === this.override;
+    return driver === "ism" || this.#kernel.dynamicIds.match(driver);
+  }
+
+  /** Gives a configured function that nobody holds to a driver that matches. */
+  attach(driver: DriverName): void {
+    if (this.driver === undefined && this.zdev.state === "configured") this.#attach(driver);
   }
 
   #attach(driver: DriverName): void {

@@ -104,7 +104,7 @@ export class VfioDevice {
     const devid = iommufd.bindDevice();
     try {
       const ioas = iommufd.compatIoas();
-      iommufd.attach(ioas, this.zdev);
+      iommufd.attach({ ioas, hwpt: undefined }, this.zdev);
       this.#compat = { iommufd, devid, ioas: ioas.id };
     } catch (error) {
       iommufd.unbindDevice(devid);
@@ -121,7 +121,7 @@ export class VfioDevice {
     const compat = this.#compat;
     if (compat === undefined) return;
     this.#compat = undefined;
-    this.zdev.attach(undefined);
+    compat.iommufd.detach(this.zdev);
     compat.iommufd.unbindDevice(compat.devid);
   }
 
@@ -247,8 +247,7 @@ export class VfioDevice {
     const iommufd = this.kernel.iommufds.get(id)!;
     iommufd.devices.add(devid);
     this.#compat = { iommufd, devid, ioas };
-    const domain = iommufd.ioases.get(ioas)?.domain;
-    if (domain !== undefined) domain.adopt(this.zdev);
+    iommufd.ioases.get(ioas)?.adopt(this.zdev, { hwpt: undefined, bounded: false });
   }
 
   restore(state: DeviceState): void {

@@ -9,8 +9,16 @@ import { getIrqInfo, setIrqs } from "./core/irqs.ts";
 import { hotReset, hotResetInfo, ioeventfd, resetDevice } from "./core/resets.ts";
 import type { VfioDevice } from "./device.ts";
 import { ErrnoError } from "./errno.ts";
-import { type FileState, type IoctlArg, notATty, OpenFile } from "./process/file.ts";
-import { type Iommufd, IommufdFile } from "./iommu/iommufd.ts";
+import {
+  type CdevState,
+  type FileState,
+  type IoctlArg,
+  notATty,
+  OPEN_FLAGS,
+  OpenFile,
+} from "./process/file.ts";
+import type { Iommufd } from "./iommu/iommufd.ts";
+import { IommufdFile } from "./iommu/iommufd_file.ts";
 import type { Kernel } from "./kernel.ts";
 import { coreError, structArgument } from "./refusal.ts";
 import {
@@ -47,14 +55,15 @@ const IOCTLS: ReadonlyMap<number, Handler> = new Map<number, Handler>([
 export class DeviceFile extends OpenFile {
   override readonly kind = "device";
   override readonly positioned = true;
+  override readonly hasData = true;
   readonly device: VfioDevice;
   readonly #kernel: Kernel;
   /** Opened as a character device. */
   readonly #viaCdev: boolean;
   /** What BIND_IOMMUFD bound; for a descriptor of the character device. */
   #bound: { readonly iommufd: Iommufd; readonly devid: number } | undefined = undefined;
-  /** IOAS that the device is attached to. */
-  #ioas: number | undefined = undefined;
+  /** The device was attached with PASID 0, of which a plain ATTACH or DETACH knows nothing. */
+  #pasid = false;
 
   constructor(kernel: Kernel, device: VfioDevice, viaCdev = false) {
     super();
@@ -62,6 +71,8 @@ export class DeviceFile extends OpenFile {
     this.device = device;
     device.descriptors++;
     this.#viaCdev = viaCdev;
+    // A descriptor that the kernel made was not opened by a path.
+    if (!viaCdev) this.flags = OPEN_FLAGS.RDWR;
   }
 
   override get id(): number {
@@ -141,24 +152,37 @@ export class DeviceFile extends OpenFile {
   #closeDevice(): void {
     const { zdev } = this.device;
     this.device.close();
-    if (this.#ioas !== undefined) zdev.attach(undefined);
     const bound = this.#bound;
     this.#bound = undefined;
+    bound?.iommufd.detach(zdev);
     if (bound !== undefined) bound.iommufd.unbindDevice(bound.devid);
     else if (this.device.openCount === 0) this.#kernel.group(zdev).deviceClosed();
   }
 
   override save(): Partial<FileState> {
     if (!this.#viaCdev) return {};
-    const iommufd = this.#bound?.iommufd.id ?? null;
-    return { cdev: { iommufd, devid: this.#bound?.devid ?? 0, ioas: this.#ioas ?? null } };
+    const { iommufd, devid } = this.#bound ?? { iommufd: undefined, devid: 0 };
+    const attached = iommufd?.attachment(this.device.zdev);
+    return {
+      cdev: {
+        iommufd: iommufd?.id ?? null,
+        devid,
+        ioas: attached?.ioas.id ?? null,
+        hwpt: attached?.how.hwpt ?? null,
+        bounded: attached?.how.bounded === true,
+        pasid: this.#pasid,
+      },
+    };
   }
 
   /** Takes over what a saved descriptor was bound to. */
-  restoreBinding(iommufd: Iommufd, devid: number, ioas: number | null): void {
+  restoreBinding(iommufd: Iommufd, { devid, ioas, hwpt, bounded, pasid }: CdevState): void {
     iommufd.devices.add(devid);
     this.#bound = { iommufd, devid };
-    this.#ioas = ioas ?? undefined;
+    this.#pasid = pasid;
+    if (ioas !== null) {
+      iommufd.ioases.get(ioas)?.adopt(this.device.zdev, { hwpt: hwpt ?? undefined, bounded });
+    }
   }
 
   /** Nothing but BIND works before BIND, whatever is asked (vfio.cdev.before). */
@@ -211,20 +235,23 @@ export class DeviceFile extends OpenFile {
     const source = `${CDEV}: vfio_df_ioctl_attach_pt`;
     checkArgsz(arg, ATTACH_PT_MIN, source);
     const { argsz, flags, ptId, pasid } = ATTACH_PT.decode(arg);
-    if (this.#wantsPasid(flags, argsz, arg, ATTACH_PT.size, source)) {
-      this.device.variant.pasid!.attach(this.#bound!.iommufd, pasid, ptId);
-      return 0;
+    const wantsPasid = this.#wantsPasid(flags, argsz, arg, ATTACH_PT.size, source);
+    const { device: { zdev, variant } } = this;
+    const { iommufd } = this.#bound!;
+    if (wantsPasid && pasid !== 0) variant.pasid!.attach(iommufd, pasid, ptId);
+    const target = iommufd.attachTarget(ptId);
+    // PASID 0 is the device itself, but vfio counts it apart: the other way in is a second attachment.
+    if (iommufd.attachment(zdev) !== undefined && this.#pasid !== wantsPasid) {
+      throw coreError(
+        "EBUSY",
+        "attached",
+        "drivers/iommu/iommufd/device.c: iommufd_hw_pagetable_attach",
+        `The device is attached ${wantsPasid ? "without a PASID" : "with PASID 0"} already`,
+        "detach it first, in the way that it was attached",
+      );
     }
-    const ioas = this.#bound!.iommufd.pageTable(ptId);
-    const { zdev } = this.device;
-    try {
-      const pageTable = this.#bound!.iommufd.attach(ioas, zdev);
-      this.#ioas = ioas.id;
-      writeWord(arg, ATTACH_PT.offsetOf("ptId"), pageTable);
-    } finally {
-      // A machine that refuses the new one has taken the old one already.
-      if (zdev.domain === undefined) this.#ioas = undefined;
-    }
+    writeWord(arg, ATTACH_PT.offsetOf("ptId"), iommufd.attach(target, zdev));
+    this.#pasid = wantsPasid;
     return 0;
   }
 
@@ -232,11 +259,12 @@ export class DeviceFile extends OpenFile {
   #detach(arg: Uint8Array): number {
     const source = `${CDEV}: vfio_df_ioctl_detach_pt`;
     checkArgsz(arg, DETACH_PT_MIN, source);
-    const { argsz, flags } = DETACH_PT.decode(arg);
-    // A PASID that was never attached, as none can be here, is fine to detach.
-    if (this.#wantsPasid(flags, argsz, arg, DETACH_PT.size, source)) return 0;
-    if (this.#ioas !== undefined) this.device.zdev.attach(undefined);
-    this.#ioas = undefined;
+    const { argsz, flags, pasid } = DETACH_PT.decode(arg);
+    const wantsPasid = this.#wantsPasid(flags, argsz, arg, DETACH_PT.size, source);
+    // A PASID that was never attached, as none but 0 can be here, is fine to detach.
+    if (wantsPasid && pasid !== 0 || this.#pasid !== wantsPasid) return 0;
+    this.#bound!.iommufd.detach(this.device.zdev);
+    this.#pasid = false;
     return 0;
   }
 

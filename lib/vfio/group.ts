@@ -5,7 +5,8 @@ import type { Container } from "./iommu/container.ts";
 import { ContainerFile } from "./iommu/container.ts";
 import { DeviceFile } from "./device_file.ts";
 import { type FileState, type IoctlArg, notATty, OpenFile } from "./process/file.ts";
-import { type Iommufd, IommufdFile } from "./iommu/iommufd.ts";
+import type { Iommufd } from "./iommu/iommufd.ts";
+import { IommufdFile } from "./iommu/iommufd_file.ts";
 import type { Kernel } from "./kernel.ts";
 import { coreError, structArgument } from "./refusal.ts";
 import { GROUP_FLAGS, GROUP_IOCTL, GROUP_STATUS } from "./uapi.ts";
@@ -66,6 +67,7 @@ export class Group {
 /** The descriptor of a group. */
 export class GroupFile extends OpenFile {
   override readonly kind = "group";
+  override readonly positioned = true;
   readonly group: Group;
   readonly #kernel: Kernel;
 

@@ -17,13 +17,18 @@ import { Container, ContainerFile, type ContainerState } from "./iommu/container
 import { Binding, type BindingState } from "./binding.ts";
 import type { DeviceState, VfioDevice } from "./device.ts";
 import { DeviceFile } from "./device_file.ts";
+import { type DynamicId, DynamicIds } from "./dynamic_ids.ts";
 import { ErrnoError } from "./errno.ts";
 import { EventFd, EventFdFile } from "./process/eventfd.ts";
 import type { FileState, OpenFile } from "./process/file.ts";
 import { Group, GroupFile } from "./group.ts";
 import { IommuDomain } from "./iommu/iommu_domain.ts";
-import { Iommufd, IommufdFile, type IommufdState } from "./iommu/iommufd.ts";
+import { FaultQueueFile } from "./iommu/fault_queue.ts";
+import { Iommufd, type IommufdState } from "./iommu/iommufd.ts";
+import { IommufdFile } from "./iommu/iommufd_file.ts";
 import { LockPlan } from "./lock_plan.ts";
+import { tableEnd } from "./s390/aperture.ts";
+import { ClpFile } from "./s390/clp_file.ts";
 import { listEntries } from "./s390/pci_clp.ts";
 import { type Reaction, reactToAvailability, reactToError } from "./s390/pci_event.ts";
 import { Process } from "./process/process.ts";
@@ -41,6 +46,12 @@ export interface KernelOptions {
   readonly busyRetryLimit: number;
   /** GET_INFO carries the zPCI capability chain (CONFIG_VFIO_PCI_ZDEV_KVM). */
   readonly capabilityChain: boolean;
+  /** Feature DMA_BUF is there (CONFIG_VFIO_PCI_DMABUF). */
+  readonly dmaBuf: boolean;
+  /** Bytes of DMA addresses that the kernel uses for each byte of main memory; 0 for all of them. */
+  readonly iommuAperture: number;
+  /** Most bytes that a process may lock (RLIMIT_MEMLOCK) ; unlimited for one with CAP_IPC_LOCK. */
+  readonly memlockLimit: number | "unlimited";
   /** Most DMA mappings of a container (dma_entry_limit). */
   readonly dmaEntryLimit: number;
   /** Revision of the variant driver. */
@@ -55,6 +66,9 @@ export const DEFAULT_KERNEL_OPTIONS: KernelOptions = {
   release: "7.3",
   busyRetryLimit: 1_000_000,
   capabilityChain: true,
+  dmaBuf: true,
+  iommuAperture: 1,
+  memlockLimit: "unlimited",
   dmaEntryLimit: 65_535,
   driverRevision: "merged",
   regionLayout: "ism48",
@@ -71,6 +85,7 @@ export interface KernelState {
   readonly containers: readonly ContainerState[];
   readonly iommufds: readonly IommufdState[];
   readonly bindings: readonly BindingState[];
+  readonly dynamicIds: readonly DynamicId[];
   /** Container of each group by number, or the iommufd that it has for one; null where none is set. */
   readonly groups: readonly (number | null)[];
   readonly devices: readonly DeviceState[];
@@ -101,6 +116,8 @@ export class Kernel implements PartitionKernel {
   locks = new LockPlan();
   /** One per function, in the order of discovery; the index is the number of group and character device. */
   readonly bindings: Binding[] = [];
+  /** Ids that were added to drivers. */
+  readonly dynamicIds = new DynamicIds();
   readonly groups: Group[] = [];
   readonly #zdevs: Zdev[] = [];
   readonly #eventfds = new Map<number, EventFd>();
@@ -128,7 +145,7 @@ export class Kernel implements PartitionKernel {
     const kernel = new Kernel(partition, options, page.address);
     const configured = listEntries(partition).filter((entry) => entry.configured);
     for (const { fh } of configured.slice(0, MAX_FUNCTIONS)) {
-      kernel.#add(Zdev.discover(processor, fh, kernel.#nextBits(), options.busyRetryLimit));
+      kernel.#add(Zdev.discover(processor, fh, kernel.#nextBits(), options));
     }
     for (const binding of kernel.bindings) {
       binding.zdev.enable();
@@ -171,6 +188,11 @@ export class Kernel implements PartitionKernel {
     return this.#zdevs;
   }
 
+  /** The last address that page tables can translate; the functions of a guest have the same window. */
+  get tableEnd(): bigint {
+    return tableEnd(Math.max(0, ...this.#zdevs.map(({ facts }) => facts.endDma)));
+  }
+
   /** The IOMMU group of a function. */
   group(zdev: Zdev): Group {
     return this.groups.find((group) => group.zdev === zdev)!;
@@ -210,7 +232,7 @@ export class Kernel implements PartitionKernel {
 
   /** Forgets an iommufd to which neither a descriptor nor a bound device nor a group refers. */
   releaseIommufd(iommufd: Iommufd): void {
-    if (iommufd.open || iommufd.devices.size > 0) return;
+    if (!iommufd.isUnused) return;
     if (this.groups.some((group) => group.iommufd === iommufd)) return;
     iommufd.dispose();
     this.iommufds.delete(iommufd.id);
@@ -324,6 +346,7 @@ export class Kernel implements PartitionKernel {
       containers: [...this.containers.values()].map((container) => container.save()),
       iommufds: [...this.iommufds.values()].map((iommufd) => iommufd.save()),
       bindings: this.bindings.map((binding) => binding.save()),
+      dynamicIds: this.dynamicIds.save(),
       groups: this.groups.map(({ container, iommufd }) => container?.id ?? iommufd?.id ?? null),
       devices: this.#devices().map((device) => device.save()),
       files: [...this.process.save().files],
@@ -341,6 +364,7 @@ export class Kernel implements PartitionKernel {
       this.containers.set(container.id, Container.restore(this, container));
     }
     for (const iommufd of state.iommufds) this.iommufds.set(iommufd.id, Iommufd.restore(this, iommufd));
+    this.dynamicIds.restore(state.dynamicIds);
     state.bindings.forEach((binding, i) => this.bindings[i]!.restore(binding));
     state.groups.forEach((id, i) => {
       if (id === null) return;
@@ -354,7 +378,9 @@ export class Kernel implements PartitionKernel {
     });
     for (const device of state.devices) this.#byFid(device.fid).restore(device);
     for (const file of state.files) {
-      this.process.restoreFile(file.fd, this.#restoredFile(file), file.position);
+      const restored = this.#restoredFile(file);
+      restored.flags = file.flags;
+      this.process.restoreFile(file.fd, restored, file.position);
     }
   }
 
@@ -368,6 +394,10 @@ export class Kernel implements PartitionKernel {
         return new EventFdFile(this.eventFd(file.id));
       case "iommufd":
         return new IommufdFile(this, this.iommufds.get(file.id)!);
+      case "fault-queue":
+        return new FaultQueueFile(this.iommufds.get(file.id)!, file.faultQueue!);
+      case "clp":
+        return new ClpFile(this);
       case "device":
         return this.#restoredDeviceFile(file);
     }
@@ -377,9 +407,7 @@ export class Kernel implements PartitionKernel {
     const file = new DeviceFile(this, this.#byFid(id), cdev !== undefined);
     const iommufd = cdev === undefined || cdev.iommufd === null ? undefined : this.iommufds.get(cdev.iommufd);
     if (cdev === undefined || iommufd === undefined) return file;
-    file.restoreBinding(iommufd, cdev.devid, cdev.ioas);
-    const domain = cdev.ioas === null ? undefined : iommufd.ioases.get(cdev.ioas)?.domain;
-    domain?.adopt(file.device.zdev);
+    file.restoreBinding(iommufd, cdev);
     return file;
   }
 

@@ -5,6 +5,9 @@
  */
 import { defineStruct } from "../base/struct.ts";
 
+/** iommufd has an ABI of its own. */
+export * from "./uapi_iommufd.ts";
+
 /** `_IO(';', n)`: type 0x3B, no size or direction bits. */
 const io = (number: number) => 0x3b00 | number;
 
@@ -43,20 +46,6 @@ export const DEVICE_IOCTL = {
   VFIO_DEVICE_BIND_IOMMUFD: io(0x76),
   VFIO_DEVICE_ATTACH_IOMMUFD_PT: io(0x77),
   VFIO_DEVICE_DETACH_IOMMUFD_PT: io(0x78),
-} as const;
-
-/** ioctls of an iommufd descriptor; other numbers go to its VFIO compatibility layer. */
-export const IOMMUFD_IOCTL = {
-  IOMMU_DESTROY: io(0x80),
-  IOMMU_IOAS_ALLOC: io(0x81),
-  IOMMU_IOAS_ALLOW_IOVAS: io(0x82),
-  IOMMU_IOAS_COPY: io(0x83),
-  IOMMU_IOAS_IOVA_RANGES: io(0x84),
-  IOMMU_IOAS_MAP: io(0x85),
-  IOMMU_IOAS_UNMAP: io(0x86),
-  IOMMU_OPTION: io(0x87),
-  IOMMU_VFIO_IOAS: io(0x88),
-  IOMMU_IOAS_MAP_FILE: io(0x8f),
 } as const;
 
 export const VFIO_API_VERSION = 0;
@@ -233,6 +222,8 @@ export const IOEVENTFD = defineStruct("le", 32, {
   data: [16, "big64"],
   fd: [24, "i32"],
 });
+/** Shortest accepted IOEVENTFD argument: up to the descriptor. */
+export const IOEVENTFD_MIN = 28;
 
 /** Payload of feature DMA_BUF; ranges of 16 bytes follow. */
 export const DMA_BUF = defineStruct("le", 16, {
@@ -241,8 +232,6 @@ export const DMA_BUF = defineStruct("le", 16, {
   flags: [8, "u32"],
   count: [12, "u32"],
 });
-/** A range of a BAR that feature DMA_BUF is to export. */
-export const DMA_BUF_RANGE = defineStruct("le", 16, { offset: [0, "big64"], length: [8, "big64"] });
 
 /** Header of DEVICE_FEATURE; the payload follows. */
 export const FEATURE = defineStruct("le", 8, { argsz: [0, "u32"], flags: [4, "u32"] });
@@ -267,77 +256,3 @@ export const ATTACH_PT_MIN = 12;
 export const DETACH_PT = defineStruct("le", 12, { argsz: [0, "u32"], flags: [4, "u32"], pasid: [8, "u32"] });
 export const DETACH_PT_MIN = 8;
 export const PT_FLAGS = { PASID: 1 } as const;
-
-export const IOMMU_DESTROY = defineStruct("le", 8, { size: [0, "u32"], id: [4, "u32"] });
-export const IOAS_ALLOC = defineStruct("le", 12, {
-  size: [0, "u32"],
-  flags: [4, "u32"],
-  outIoasId: [8, "u32"],
-});
-export const IOAS_IOVA_RANGES = defineStruct("le", 32, {
-  size: [0, "u32"],
-  ioasId: [4, "u32"],
-  numIovas: [8, "u32"],
-  reserved: [12, "u32"],
-  allowedIovas: [16, "big64"],
-  outIovaAlignment: [24, "big64"],
-});
-export const IOVA_RANGE = defineStruct("le", 16, { start: [0, "big64"], last: [8, "big64"] });
-export const IOAS_MAP = defineStruct("le", 40, {
-  size: [0, "u32"],
-  flags: [4, "u32"],
-  ioasId: [8, "u32"],
-  reserved: [12, "u32"],
-  userVa: [16, "big64"],
-  length: [24, "big64"],
-  iova: [32, "big64"],
-});
-export const IOAS_MAP_FLAGS = { FIXED_IOVA: 1, WRITEABLE: 2, READABLE: 4 } as const;
-export const IOAS_UNMAP = defineStruct("le", 24, {
-  size: [0, "u32"],
-  ioasId: [4, "u32"],
-  iova: [8, "big64"],
-  length: [16, "big64"],
-});
-export const IOAS_ALLOW_IOVAS = defineStruct("le", 24, {
-  size: [0, "u32"],
-  ioasId: [4, "u32"],
-  numIovas: [8, "u32"],
-  reserved: [12, "u32"],
-  allowedIovas: [16, "big64"],
-});
-export const IOAS_COPY = defineStruct("le", 40, {
-  size: [0, "u32"],
-  flags: [4, "u32"],
-  dstIoasId: [8, "u32"],
-  srcIoasId: [12, "u32"],
-  length: [16, "big64"],
-  dstIova: [24, "big64"],
-  srcIova: [32, "big64"],
-});
-export const IOMMU_OPTION = defineStruct("le", 24, {
-  size: [0, "u32"],
-  optionId: [4, "u32"],
-  op: [8, "u16"],
-  reserved: [10, "u16"],
-  objectId: [12, "u32"],
-  val64: [16, "big64"],
-});
-export const IOMMU_OPTION_ID = { RLIMIT_MODE: 0, HUGE_PAGES: 1 } as const;
-export const IOMMU_OPTION_OP = { SET: 0, GET: 1 } as const;
-export const VFIO_IOAS = defineStruct("le", 12, {
-  size: [0, "u32"],
-  ioasId: [4, "u32"],
-  op: [8, "u16"],
-  reserved: [10, "u16"],
-});
-export const VFIO_IOAS_OP = { GET: 0, SET: 1, CLEAR: 2 } as const;
-export const IOAS_MAP_FILE = defineStruct("le", 40, {
-  size: [0, "u32"],
-  flags: [4, "u32"],
-  ioasId: [8, "u32"],
-  fd: [12, "i32"],
-  start: [16, "big64"],
-  length: [24, "big64"],
-  iova: [32, "big64"],
-});

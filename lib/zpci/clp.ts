@@ -17,6 +17,9 @@ export const CLP = {
   SET_FUNCTION: 0x0005,
 } as const;
 
+/** Logical processors: that of the machine itself, and that of PCI, which all commands but one are for. */
+export const CLP_PROCESSOR = { BASE: 0, PCI: 2 } as const;
+
 /** Response codes. */
 export const CLP_RESPONSE = {
   OK: 0x0010,
@@ -53,6 +56,15 @@ export const CLP_HEADER = defineStruct("be", HEADER, {
   reserved: [8, "big64"],
 });
 const FORMAT_UNIT = 0x1000_0000;
+
+/** Response of store characteristics; its request is a header alone. */
+export const CHARACTERISTICS_RESPONSE = defineStruct("be", 128, {
+  installedFacilities: [32, "bytes", 32],
+  /** Of PCI: 0x80000000 says that the bit of MIO write-back is told, bits 24 to 29 which one it is. */
+  writeBack: [80, "u32"],
+  /** The bit whose number, from the left, is a command's code. */
+  installedCommands: [96, "bytes", 32],
+});
 
 export const LIST_REQUEST = defineStruct("be", REQUEST_BYTES, { resumeToken: [16, "u64"] });
 export const LIST_RESPONSE = defineStruct("be", LIST_HEADER_BYTES, {
@@ -119,19 +131,55 @@ export const SET_FUNCTION_REQUEST = defineStruct("be", REQUEST_BYTES, {
 /** Response without the MIO tail (32 bytes), which ISM never has. */
 export const SET_FUNCTION_RESPONSE = defineStruct("be", 32, { fh: [16, "u32"] });
 
-/** One command: how long its response is at least and at most, and what fills it. Returns the response code. */
+/** One command: how long its request is, its response at least and at most, and what fills it. Returns the response code. */
 interface ClpCommand {
+  readonly request: number;
   readonly least: number;
   readonly most: number;
   execute(partition: Partition, request: Uint8Array, response: Uint8Array): number;
 }
 
-const COMMANDS: Readonly<Record<number, ClpCommand>> = {
-  [CLP.LIST_PCI]: { least: LIST_HEADER_BYTES + LIST_ENTRY_BYTES, most: Infinity, execute: listPci },
-  [CLP.QUERY_FUNCTION]: { least: 192, most: QUERY_FUNCTION_RESPONSE.size, execute: queryFunction },
-  [CLP.QUERY_GROUP]: { least: 64, most: QUERY_GROUP_RESPONSE.size, execute: queryGroup },
-  [CLP.SET_FUNCTION]: { least: 32, most: SET_FUNCTION_RESPONSE.size, execute: setFunction },
+type Commands = Readonly<Record<number, ClpCommand>>;
+
+const BYTES = { request: REQUEST_BYTES } as const;
+const PCI_COMMANDS: Commands = {
+  [CLP.LIST_PCI]: { ...BYTES, least: LIST_HEADER_BYTES + LIST_ENTRY_BYTES, most: Infinity, execute: listPci },
+  [CLP.QUERY_FUNCTION]: { ...BYTES, least: 192, most: QUERY_FUNCTION_RESPONSE.size, execute: queryFunction },
+  [CLP.QUERY_GROUP]: { ...BYTES, least: 64, most: QUERY_GROUP_RESPONSE.size, execute: queryGroup },
+  [CLP.SET_FUNCTION]: { ...BYTES, least: 32, most: SET_FUNCTION_RESPONSE.size, execute: setFunction },
 };
+
+/** The same where store characteristics is answered; the base processor then knows it, and nothing else. */
+const ANSWERED = {
+  pci: { ...PCI_COMMANDS, [CLP.STORE_CHARACTERISTICS]: storeCharacteristics(Object.keys(PCI_COMMANDS)) },
+  base: { [CLP.STORE_CHARACTERISTICS]: storeCharacteristics([]) },
+} satisfies Record<string, Commands>;
+const NOTHING: Commands = {};
+
+/** The commands that a logical processor knows on this machine. */
+function commandsOf(lps: number, { options }: Partition): Commands {
+  const answered = options.storeCharacteristics === "answered";
+  if (lps === CLP_PROCESSOR.PCI) return answered ? ANSWERED.pci : PCI_COMMANDS;
+  return answered && lps === CLP_PROCESSOR.BASE ? ANSWERED.base : NOTHING;
+}
+
+/** Store characteristics: its own command and `others` are installed; no facility is told, as ISM has no MIO. */
+function storeCharacteristics(others: readonly string[]): ClpCommand {
+  const size = CHARACTERISTICS_RESPONSE.size;
+  return {
+    request: HEADER,
+    least: size,
+    most: size,
+    execute(_partition, _request, response) {
+      const installedCommands = new Uint8Array(32);
+      for (const code of [CLP.STORE_CHARACTERISTICS, ...others.map(Number)]) {
+        installedCommands[code >> 3]! |= 0x80 >> (code & 7);
+      }
+      CHARACTERISTICS_RESPONSE.encode({ installedCommands }, response);
+      return CLP_RESPONSE.OK;
+    },
+  };
+}
 
 function listPci(partition: Partition, request: Uint8Array, response: Uint8Array): number {
   const listed = partition.functions.filter((fn) => fn.state !== "reserved");
@@ -220,12 +268,12 @@ function anyByHandle(partition: Partition, fh: number): ZpciFunction | undefined
 }
 
 /**
- * Executes a request that lies at the start of `block`, its response area right behind it.
+ * Executes a request that lies at the start of `block`, its response area right behind it, on the logical processor `lps`.
  *
  * @returns the condition code: 0, or 3 where QEMU answers that
  * @throws {ProgramException} operand: lengths against the rules of zpci.clp.lengths
  */
-export function clp(partition: Partition, block: Uint8Array): number {
+export function clp(partition: Partition, block: Uint8Array, lps: number = CLP_PROCESSOR.PCI): number {
   const request = CLP_HEADER.decode(block);
   const requestLength = request.length;
   const responseLength = block.length >= requestLength + HEADER
@@ -241,7 +289,8 @@ export function clp(partition: Partition, block: Uint8Array): number {
   const response = block.subarray(requestLength, requestLength + responseLength);
   response.fill(0);
   CLP_HEADER.encode({ length: responseLength }, response);
-  const [cc, code] = respond(partition, block.subarray(0, requestLength), response);
+  const commands = commandsOf(lps, partition);
+  const [cc, code] = respond(partition, commands, block.subarray(0, requestLength), response);
   CLP_HEADER.encode({ code }, response);
   if (partition.tracer.sink !== undefined) {
     const event = { layer: "insn", op: "CLP", fh: 0, space: request.code, length: requestLength } as const;
@@ -252,13 +301,14 @@ export function clp(partition: Partition, block: Uint8Array): number {
 
 function respond(
   partition: Partition,
+  commands: Commands,
   request: Uint8Array,
   response: Uint8Array,
 ): readonly [cc: number, code: number] {
   const { code, format, reserved } = CLP_HEADER.decode(request);
-  const command = COMMANDS[code];
+  const command = commands[code];
   if (command === undefined) return [CC.OK, CLP_RESPONSE.COMMAND_UNKNOWN];
-  if (request.length !== REQUEST_BYTES) return [CC.OK, CLP_RESPONSE.BAD_LENGTH];
+  if (request.length !== command.request) return [CC.OK, CLP_RESPONSE.BAD_LENGTH];
   if (format >= FORMAT_UNIT) return [CC.OK, CLP_RESPONSE.BAD_FORMAT];
   if (format !== 0 || reserved !== 0n) return [CC.OK, CLP_RESPONSE.RESERVED_NOT_ZERO];
   if (response.length < command.least) return [CC.OK, CLP_RESPONSE.RESPONSE_TOO_SMALL];

@@ -220,7 +220,26 @@ Deno.test.each([
   },
 );
 
-Deno.test("Set PCI Function disables a function in the error state: the way out (zpci.state.table)", () => {
+// Linux 7.3 sheet section 9: a request of the header alone, a response of 128 bytes.
+Deno.test.each([
+  { lps: 2, request: 16, room: 128, code: "0010", commands: "7c000000" },
+  { lps: 0, request: 16, room: 128, code: "0010", commands: "40000000" },
+  { lps: 1, request: 16, room: 128, code: "0020", commands: "00000000" },
+  { lps: 2, request: 32, room: 128, code: "0050", commands: "00000000" },
+  { lps: 2, request: 16, room: 120, code: "0060", commands: "00000000" },
+])("store characteristics of processor $lps, request of $request, room for $room: 0x$code", (row) => {
+  const { lps, request, room, code, commands } = row;
+  const block = new Uint8Array(4096);
+  const view = new DataView(block.buffer);
+  view.setUint16(0, request);
+  view.setUint16(2, 1);
+  view.setUint16(request, room);
+  assertEquals(clp(new Machine().partition, block, lps), 0);
+  assertEquals(block.subarray(request + 2, request + 4).toHex(), code);
+  assertEquals(block.subarray(request + 96, request + 100).toHex(), commands);
+});
+
+Deno.test("Set PCI Function disables a function in the error state: the way out (1.5)", () => {
   const machine = Machine.enabled();
   machine.fn.state = "error";
   assertEquals(set(machine, machine.fn.fh, 1, 0).code, "0010");

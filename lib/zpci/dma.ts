@@ -100,9 +100,9 @@ export class DmaPort {
     let entry = this.#last;
     if (entry === undefined || iova < entry.iova || iova + length > entry.iova + entry.size) {
       entry = ioat.tables.find(iova);
-      if (entry === undefined || iova + length > entry.iova + entry.size) return PEC.INVALID_TABLE_ENTRY;
+      if (entry === undefined || iova + length > entry.iova + entry.size) return PEC.TRANSLATION_PROTECTION;
       this.#last = entry;
     }
-    return entry.write ? 0 : PEC.ACCESS_PROTECTION;
+    return entry.write ? 0 : PEC.TRANSLATION_PROTECTION;
   }
 }

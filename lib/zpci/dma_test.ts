@@ -84,8 +84,8 @@ Deno.test("write() to a mapping that the device may only read is a fault (recove
 /** Each way in which a device write can have no translation, and the event code for it. */
 const FAULTS = [
   { what: "outside the registered range", iova: SDMA - 4096, write: true, registered: true, pec: 0x02 },
-  { what: "to an unmapped page", iova: SDMA + 0x4000, write: true, registered: true, pec: 0x07 },
-  { what: "to a page that may only be read", iova: SDMA, write: false, registered: true, pec: 0x05 },
+  { what: "to an unmapped page", iova: SDMA + 0x4000, write: true, registered: true, pec: 0x04 },
+  { what: "to a page that may only be read", iova: SDMA, write: false, registered: true, pec: 0x04 },
   { what: "without registered translation", iova: SDMA, write: true, registered: false, pec: 0x01 },
 ] as const;
 

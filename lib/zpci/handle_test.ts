@@ -105,13 +105,36 @@ for (const [name, execute] of Object.entries(INSTRUCTIONS)) {
   Deno.test(`${name} compares all 32 bits of the handle (zpci.handle.stale)`, () => {
     const machine = Machine.enabled();
     const { fh } = machine.fn;
-    for (let bit = 0; bit < 32; bit++) isStale(machine, (fh ^ 1 << bit) >>> 0);
+    // STPCIFC takes the handle of an enabled function without its enable bit.
+    const bits = name === "STPCIFC" ? 31 : 32;
+    for (let bit = 0; bit < bits; bit++) isStale(machine, (fh ^ 1 << bit) >>> 0);
     isStale(machine, 0);
     isStale(machine, 0xffff_ffff);
   });
 }
 
-Deno.test("a disabled function's own handle is condition code 3 on loads and stores (zpci.state.table)", () => {
+Deno.test("STPCIFC of a handle without its enable bit: cc 0 and the bit while the function is enabled (Linux 7.3, 9)", () => {
+  const machine = Machine.enabled();
+  const { processor, fn } = machine;
+  const without = fn.fh - 0x8000_0000;
+  const store = (
+    fh: number,
+  ) => [outcome(processor, () => INSTRUCTIONS.STPCIFC(machine, fh)), processor.handle];
+  assertEquals(store(fn.fh), ["cc 0", fn.fh]);
+  for (const state of ["enabled", "blocked", "error"] as const) {
+    fn.state = state;
+    assertEquals(store(without), ["cc 0", fn.fh], state);
+  }
+  fn.state = "permanent-error";
+  assertEquals(store(without), ["cc 3", without]);
+  const before = fn.fh;
+  fn.state = "enabled";
+  fn.disable();
+  assertEquals(store(fn.fh), ["cc 0", without], "of a disabled function it is the handle itself");
+  assertEquals(store(before), ["cc 3", before]);
+});
+
+Deno.test("a disabled function's own handle is condition code 3 on loads and stores (1.5)", () => {
   const machine = new Machine();
   for (const name of ["PCILG", "PCISTG", "PCISTB", "MPCIFC", "RPCIT"] as const) {
     const execute = INSTRUCTIONS[name];

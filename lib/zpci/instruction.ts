@@ -25,6 +25,8 @@ export class Processor {
   refusedByDevice = false;
   /** Result register of the last PCILG: big-endian, the value right-aligned, upper bytes zero (zpci.pcilg.register). */
   readonly register = new Uint8Array(REGISTER_BYTES);
+  /** Function handle in the operand register after the last STPCIFC. */
+  handle = 0;
   /** Faults to inject; undefined while there are none. */
   faults: FaultPlan | undefined = undefined;
 

@@ -16,7 +16,7 @@ import {
   packInterrupts,
   unpackInterrupts,
 } from "./fib.ts";
-import { isEnabledHandle } from "./handle.ts";
+import { HANDLE_ENABLED, isEnabledHandle } from "./handle.ts";
 import type { ZpciFunction } from "./function.ts";
 import type { Processor } from "./instruction.ts";
 import { PAGE_SIZE } from "./storage.ts";
@@ -50,6 +50,7 @@ const OPERATIONS: Readonly<Record<number, Operation>> = {
     return 0;
   },
   [MPCIFC.REGISTER_IOAT]: (fn, fib) => {
+    if (fn.state === "error") return MPCIFC_STATUS.RECOVERY_IN_PROGRESS;
     if (fn.ioat !== undefined) return MPCIFC_STATUS.SEQUENCE;
     return registerIoat(fn, fib);
   },
@@ -59,6 +60,7 @@ const OPERATIONS: Readonly<Record<number, Operation>> = {
     return 0;
   },
   [MPCIFC.REREGISTER_IOAT]: (fn, fib) => {
+    if (fn.state === "error") return MPCIFC_STATUS.RECOVERY_IN_PROGRESS;
     if (fn.ioat === undefined) return MPCIFC_STATUS.SEQUENCE;
     return registerIoat(fn, fib);
   },
@@ -158,19 +160,28 @@ function modify(
 }
 
 /**
- * STPCIFC: stores the function's controls and what is registered for it into a FIB (zpci.stpcifc.controls and
- * zpci.mpcifc.fib).
+ * STPCIFC: stores the function's controls and what is registered for it into a FIB (zPCI sheet 1.5, 11). The handle of an
+ * enabled function may lack its enable bit, which the operand register has afterwards: `processor.handle`.
  */
 export function stpcifc(processor: Processor, fh: number, fib: Uint8Array): number {
   const event = { layer: "insn", op: "STPCIFC", fh, space: 0, length: fib.length, offset: 0 } as const;
   return traced(processor, event, () => storeControls(processor, fh, fib));
 }
 
+/** The function that a handle without its enable bit means; only while it is enabled, blocked or in the error state. */
+function enabledWithout({ partition }: Processor, fh: number): ZpciFunction | undefined {
+  if (isEnabledHandle(fh)) return undefined;
+  const fn = partition.byHandle(fh + HANDLE_ENABLED);
+  return fn?.state === "permanent-error" ? undefined : fn;
+}
+
 function storeControls(processor: Processor, fh: number, fib: Uint8Array): number {
   processor.status = 0;
   if (fib.length < FIB.size) throw new ProgramException("specification", "STPCIFC with a short FIB");
-  const fn = processor.partition.byHandle(fh);
+  processor.handle = fh;
+  const fn = processor.partition.byHandle(fh) ?? enabledWithout(processor, fh);
   if (fn === undefined || fn.state === "reserved" || fn.state === "standby") return CC.INVALID_HANDLE;
+  processor.handle = fn.fh;
   if (fn.state === "permanent-error") {
     processor.status = MPCIFC_STATUS.ERROR_STATE;
     return CC.ERROR;

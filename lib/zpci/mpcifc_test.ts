@@ -97,7 +97,28 @@ Deno.test.each([
   },
 );
 
-Deno.test("MPCIFC 7 and 9 lead out of the error state, and are sequence errors elsewhere (zpci.state.table)", () => {
+Deno.test("MPCIFC 4 and 6 in the error state: recovery in progress, whatever is registered or asked for (7.3, 8)", () => {
+  const after = (operation: number, isRegistered: boolean, pba: number) =>
+    (["enabled", "blocked", "error", "permanent-error"] as const).map((state) => {
+      const machine = Machine.enabled();
+      const { iota } = machine.tables();
+      if (isRegistered) modify(machine, REGISTER_IOAT, { pba: SDMA, pal: EDMA + 4096, iota });
+      machine.fn.state = state;
+      const answer = modify(machine, operation, { pba, pal: EDMA + 4096, iota });
+      assertEquals(machine.fn.ioat !== undefined, isRegistered || answer === "cc 0");
+      return answer;
+    });
+  const status24 = "cc 1 status 24";
+  const status40 = "cc 1 status 40";
+  assertEquals(after(REGISTER_IOAT, false, SDMA), ["cc 0", "cc 0", status40, "cc 3"]);
+  assertEquals(after(REGISTER_IOAT, true, SDMA), [status24, status24, status40, "cc 3"]);
+  assertEquals(after(REREGISTER_IOAT, false, SDMA), [status24, status24, status40, "cc 3"]);
+  assertEquals(after(REREGISTER_IOAT, true, SDMA), ["cc 0", "cc 0", status40, "cc 3"]);
+  const exception = "operand exception";
+  assertEquals(after(REGISTER_IOAT, false, 0), [exception, exception, status40, "cc 3"]);
+});
+
+Deno.test("MPCIFC 7 and 9 lead out of the error state, and are sequence errors elsewhere (1.5)", () => {
   const after = (operation: number) =>
     (["enabled", "blocked", "error", "permanent-error"] as const).map((state) => {
       const machine = Machine.enabled();

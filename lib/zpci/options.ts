@@ -20,6 +20,8 @@ export const MACHINE_CHOICES = {
    * exception.
    */
   sourceCrossing: ["allowed", "specification"],
+  /** Store characteristics (CLP 0x0001) is answered, or is a command that the machine does not know, as QEMU's does not. */
+  storeCharacteristics: ["answered", "unknown"],
 } as const;
 
 export type MachineOptions = Chosen<typeof MACHINE_CHOICES>;

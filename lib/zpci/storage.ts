@@ -202,6 +202,12 @@ export class MainStorage {
     return undefined;
   }
 
+  /** Bytes from an address to the end of the buffer that holds it; 0 if none does. */
+  bytesAt(address: number): number {
+    const buffer = this.find(address, 1);
+    return buffer === undefined ? 0 : buffer.address + buffer.size - address;
+  }
+
   /** Ranges freed since the last call; addresses are never handed out again. */
   takeFreed(): readonly { readonly address: number; readonly size: number }[] {
     const freed = this.#freed;

@@ -1,12 +1,12 @@
-/**
- * vfio.generic.bars and vfio.generic.differences: what breaks when the generic vfio-pci driver holds an ISM function.
- */
+/** VFIO sheet 3.2 and 4.8, Linux 7.3 section 7: what breaks when the generic vfio-pci driver holds an ISM function. */
 import { assertEquals } from "@std/assert";
 import { IOCTL, type Outcome, region, Rig, WAYS, words } from "../support/kernel.ts";
 
 /** First byte of region `index` for the generic driver. */
 const at = (index: number): number => index * 2 ** 40;
 const generic = (choices = {}) => Rig.opened("group", { ...choices, driver: "vfio-pci" });
+/** The driver of release 7.1, which tries to map BARs. */
+const generic71 = (choices = {}) => generic({ ...choices, kernel: { release: "7.1" } });
 const both = (rig: Rig, position: number | bigint, count: number) => [
   rig.pread(position, count),
   rig.pwrite(position, count),
@@ -20,11 +20,13 @@ const instructionsOf = (rig: Rig, act: () => Outcome) => {
 };
 
 Deno.test.each([
-  { what: "BAR 0", position: 0, errno: "ENOMEM" },
-  { what: "the end of what decodes to BAR 0", position: 2 ** 40 - 1, errno: "ENOMEM" },
+  { what: "BAR 0", position: 0, errno: "ENODEV", before: "ENOMEM" },
+  { what: "the end of what decodes to BAR 0", position: 2 ** 40 - 1, errno: "ENODEV", before: "ENOMEM" },
+  { what: "BAR 2", position: at(2), errno: "ENODEV", before: 1 },
+  { what: "the end of BAR 2", position: at(2) + 0xffff, errno: "ENODEV", before: 1 },
   { what: "BAR 0 at 2^40, which is BAR 1", position: at(1), errno: "EINVAL" },
   { what: "BAR 3", position: at(3), errno: "EINVAL" },
-  { what: "the end of BAR 2", position: at(2) + 0x10000, errno: "EINVAL" },
+  { what: "what lies behind BAR 2", position: at(2) + 0x10000, errno: "EINVAL" },
   { what: "the ROM", position: at(6), errno: "EINVAL" },
   { what: "config space behind its end", position: at(7) + 0x100, errno: "EFAULT" },
   { what: "VGA", position: at(8), errno: "EINVAL" },
@@ -32,8 +34,18 @@ Deno.test.each([
   { what: "BAR 2 of ism_vfio_pci", position: region(2), errno: "EINVAL" },
   { what: "config space of ism_vfio_pci", position: region(7), errno: "EINVAL" },
   { what: "index 0x7fffff", position: 0x7fff_ff00_0000_0000n, errno: "EINVAL" },
-])("$what: $errno (vfio.generic.regions)", ({ position, errno }) => {
-  assertEquals(both(generic(), position, 1), [errno, errno]);
+])("$what: $errno (3.2; Linux 7.3, 7)", ({ position, errno, before = errno }) => {
+  const rig = generic();
+  const lines = rig.instructions(() => assertEquals(both(rig, position, 1), [errno, errno]));
+  assertEquals(lines, [], "no instruction");
+  assertEquals<unknown>(both(generic71(), position, 1), [before, before]);
+});
+
+Deno.test("a BAR of 7.3 is ENODEV before memory decode and the caller's buffer are looked at (Linux 7.3, 7)", () => {
+  const rig = generic({ vfn: 0 });
+  rig.process.pwrite(rig.device, words(0), 2, at(7) + 4);
+  assertEquals(both(rig, at(2), 8), ["ENODEV", "ENODEV"]);
+  assertEquals(rig.pread(at(2), 8, { buffer: new Uint8Array(0) }), "ENODEV");
 });
 
 Deno.test("offset 7 << 40 of BAR 0 reads config space, and writes it (vfio.generic.regions)", () => {
@@ -51,8 +63,8 @@ Deno.test.each([0, 1, 2, 6, 7, 8, 9, 100, 32767].map((index) => ({ index })))(
   },
 );
 
-Deno.test("a BAR is reached by MIO instructions, which the function does not take: all ones, nothing stored (vfio.generic.bars)", () => {
-  const rig = generic();
+Deno.test("a BAR is reached by MIO instructions, which the function does not take: all ones, nothing stored (7.1; 3.2)", () => {
+  const rig = generic71();
   rig.target.adapter.commandArea.fill(0x5a);
   const buffer = new Uint8Array(16);
   const { result, lines } = instructionsOf(rig, () => rig.pread(at(2) + 3, 16, { buffer }));
@@ -62,8 +74,8 @@ Deno.test("a BAR is reached by MIO instructions, which the function does not tak
   assertEquals(rig.target.adapter.commandArea.every((byte) => byte === 0x5a), true);
 });
 
-Deno.test("a write of 5000 bytes is cut into stores of 8, 4, 2 and 1 bytes, across 4 KiB (vfio.generic.differences)", () => {
-  const rig = generic();
+Deno.test("a write of 5000 bytes is cut into stores of 8, 4, 2 and 1 bytes, across 4 KiB (7.1; 4.8)", () => {
+  const rig = generic71();
   const { result, lines } = instructionsOf(rig, () => rig.pwrite(at(2) + 4, 5000));
   assertEquals([result, lines.length], [5000, 626]);
   assertEquals([lines[0], lines[1], lines.at(-1)], ["PCISTGI 4 4", "PCISTGI 8 8", "PCISTGI 1388 4"]);
@@ -73,13 +85,13 @@ Deno.test("a write of 5000 bytes is cut into stores of 8, 4, 2 and 1 bytes, acro
   assertEquals(ism.pwrite(region(2) + 4, 5000), "EINVAL", "ism_vfio_pci refuses it");
 });
 
-Deno.test("a write behind the end of BAR 2 is shortened, as with ism_vfio_pci (vfio.rw.clamp)", () => {
-  assertEquals(both(generic(), at(2) + 0xfff8, 100), [8, 8]);
+Deno.test("a write behind the end of BAR 2 is shortened, as with ism_vfio_pci (7.1; 4.2)", () => {
+  assertEquals(both(generic71(), at(2) + 0xfff8, 100), [8, 8]);
 });
 
-Deno.test("a buffer that faults in the middle: EFAULT, by both drivers (vfio.generic.differences)", () => {
+Deno.test("a buffer that faults in the middle: EFAULT, by both drivers (7.1; 4.8)", () => {
   const short = () => ({ buffer: new Uint8Array(12), effect: true });
-  for (const [rig, position] of [[generic(), at(2)], [Rig.opened(), region(2)]] as const) {
+  for (const [rig, position] of [[generic71(), at(2)], [Rig.opened(), region(2)]] as const) {
     assertEquals([rig.pread(position, 16, short()), rig.pwrite(position, 16, short())], ["EFAULT", "EFAULT"]);
   }
 });
@@ -89,9 +101,9 @@ Deno.test.each([
   { vfn: 0, memory: true, result: 8 },
   { vfn: 1, memory: false, result: 8 },
 ])(
-  "memory decode $memory with vfn $vfn: $result, where ism_vfio_pci goes on (vfio.generic.memory)",
+  "memory decode $memory with vfn $vfn: $result, where ism_vfio_pci goes on (7.1; 4.8)",
   ({ vfn, memory, result }) => {
-    const rig = generic({ vfn });
+    const rig = generic71({ vfn });
     rig.process.pwrite(rig.device, words(memory ? 2 : 0), 2, at(7) + 4);
     assertEquals<unknown>(both(rig, at(2), 8), [result, result]);
     assertEquals(both(rig, at(7), 4), [4, 4], "config accesses ignore COMMAND");
@@ -101,8 +113,8 @@ Deno.test.each([
   },
 );
 
-Deno.test("the mapping of BAR 0 fails before memory decode is looked at (vfio.generic.bars)", () => {
-  const rig = generic({ vfn: 0 });
+Deno.test("the mapping of BAR 0 fails before memory decode is looked at (7.1; 3.2)", () => {
+  const rig = generic71({ vfn: 0 });
   rig.process.pwrite(rig.device, words(0), 2, at(7) + 4);
   assertEquals(both(rig, 0, 8), ["ENOMEM", "ENOMEM"]);
 });
@@ -219,22 +231,19 @@ Deno.test.each<
   { what: "GET with flags", flags: GET, payload: [9, 0, 1, 1, 0n, 4096n], errno: "EINVAL" },
   { what: "GET of the ROM", flags: GET, payload: oneRange(6, 1n), errno: "ENODEV" },
   { what: "GET of config space", flags: GET, payload: oneRange(7, 1n), errno: "ENODEV" },
-  { what: "GET of unreadable ranges", flags: GET, payload: [2, 0, 0, 2, 0n, 4096n], errno: "EFAULT" },
-  { what: "GET of an empty range", flags: GET, payload: oneRange(2, 0n, 0n), errno: "EINVAL" },
-  { what: "GET of a misaligned range", flags: GET, payload: oneRange(2, 1n), errno: "EINVAL" },
-  { what: "GET of BAR 1, which is empty", flags: GET, payload: oneRange(1), errno: "EINVAL" },
-  { what: "GET of BAR 2, which cannot be mapped", flags: GET, payload: oneRange(2), errno: "EINVAL" },
-])(
-  "feature DMA_BUF of vfio-pci with $what: $errno; of ism_vfio_pci never (vfio.feature.dmabuf, vfio.generic.dmabuf)",
-  (row) => {
-    const { flags, payload = [], argsz, errno } = row;
-    const call = (driver: "ism_vfio_pci" | "vfio-pci") => {
-      const rig = Rig.opened("group", { driver });
-      const bytes = words(...payload);
-      const arg = words(argsz ?? 8 + bytes.length, flags + DMA_BUF, ...payload);
-      return rig.ioctl(rig.device, IOCTL.FEATURE, arg);
-    };
-    assertEquals(call("vfio-pci"), errno);
-    assertEquals(call("ism_vfio_pci"), flags === (GET | SET) ? "EINVAL" : "EOPNOTSUPP");
-  },
-);
+  { what: "GET of unreadable ranges", flags: GET, payload: [2, 0, 0, 2, 0n, 4096n], errno: "ENODEV" },
+  { what: "GET of an empty range", flags: GET, payload: oneRange(2, 0n, 0n), errno: "ENODEV" },
+  { what: "GET of a misaligned range", flags: GET, payload: oneRange(2, 1n), errno: "ENODEV" },
+  { what: "GET of BAR 1, which is empty", flags: GET, payload: oneRange(1), errno: "ENODEV" },
+  { what: "GET of BAR 2, which cannot be mapped", flags: GET, payload: oneRange(2), errno: "ENODEV" },
+])("feature DMA_BUF of vfio-pci with $what: $errno; of ism_vfio_pci never (8.4; Linux 7.3, 11)", (row) => {
+  const { flags, payload = [], argsz, errno } = row;
+  const call = (driver: "ism_vfio_pci" | "vfio-pci", release = "7.3") => {
+    const rig = Rig.opened("group", { driver, kernel: { release } });
+    const bytes = words(...payload);
+    const arg = words(argsz ?? 8 + bytes.length, flags + DMA_BUF, ...payload);
+    return rig.ioctl(rig.device, IOCTL.FEATURE, arg);
+  };
+  assertEquals([call("vfio-pci"), call("vfio-pci", "7.1")], [errno, errno]);
+  assertEquals(call("ism_vfio_pci"), flags === (GET | SET) ? "EINVAL" : "EOPNOTSUPP");
+});

@@ -170,14 +170,11 @@ Deno.test.each<{ what: string; ranges: [bigint, bigint][]; attached: boolean; re
   { what: "everything", ranges: [[0n, MAX]], attached: false, result: 0 },
   { what: "what is reserved", ranges: [[0n, P]], attached: true, result: "EADDRINUSE" },
   { what: "a byte that is reserved", ranges: [[IOVA - 1n, IOVA]], attached: true, result: "EADDRINUSE" },
-  { what: "all that is not", ranges: [[IOVA, 0x1ff_ffff_ffffn]], attached: true, result: 0 },
-  { what: "a byte more", ranges: [[IOVA, 0x200_0000_0000n]], attached: true, result: "EADDRINUSE" },
-])(
-  "ALLOW_IOVAS of $what, attached $attached: $result (ioas.c, io_pagetable.c, vfio.iommufd.allow)",
-  (row) => {
-    assertEquals(new Iommufd(row).allow(...row.ranges), row.result);
-  },
-);
+  { what: "all that is not", ranges: [[IOVA, 0x3ff_ffff_ffffn]], attached: true, result: 0 },
+  { what: "a byte more", ranges: [[IOVA, 0x400_0000_0000n]], attached: true, result: "EADDRINUSE" },
+])("ALLOW_IOVAS of $what, attached $attached: $result (ioas.c, io_pagetable.c)", (row) => {
+  assertEquals(new Iommufd(row).allow(...row.ranges), row.result);
+});
 
 Deno.test("ALLOW_IOVAS: reserved, then the id, then the ranges; a refused call leaves the old ones (ioas.c)", () => {
   const iommufd = new Iommufd();
@@ -263,9 +260,9 @@ Deno.test("a mapping that goes takes what was known of its pages along (iopt_ins
 Deno.test("IOAS_COPY that the machine refuses in the middle maps nothing (iopt_fill_domains_pages)", () => {
   const iommufd = new Iommufd({ attached: true });
   for (const page of [0n, 1n, 2n]) iommufd.map({ iova: IOVA + page * P, va: iommufd.va + page * P });
-  iommufd.rig.inject({ kind: "status", status: 16 }, { op: "RPCIT" }, 3);
+  iommufd.rig.inject({ kind: "invalid-handle" }, { op: "RPCIT" }, 3);
   const copy = () => iommufd.copy({ length: 3n * P, to: IOVA + 8n * P });
-  assertEquals([copy(), iommufd.unmap(IOVA + 8n * P, 3n * P)], ["ENOMEM", "ENOENT"]);
+  assertEquals([copy(), iommufd.unmap(IOVA + 8n * P, 3n * P)], ["EIO", "ENOENT"]);
   assertEquals(copy(), IOVA + 8n * P);
 });
 

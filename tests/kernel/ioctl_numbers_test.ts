@@ -49,7 +49,19 @@ Deno.test("the numbers of all ioctls, by name (vfio.ioctl.numbers, vfio.iommufd.
     IOMMU_IOAS_UNMAP: 0x3b86,
     IOMMU_OPTION: 0x3b87,
     IOMMU_VFIO_IOAS: 0x3b88,
+    IOMMU_HWPT_ALLOC: 0x3b89,
+    IOMMU_GET_HW_INFO: 0x3b8a,
+    IOMMU_HWPT_SET_DIRTY_TRACKING: 0x3b8b,
+    IOMMU_HWPT_GET_DIRTY_BITMAP: 0x3b8c,
+    IOMMU_HWPT_INVALIDATE: 0x3b8d,
+    IOMMU_FAULT_QUEUE_ALLOC: 0x3b8e,
     IOMMU_IOAS_MAP_FILE: 0x3b8f,
+    IOMMU_VIOMMU_ALLOC: 0x3b90,
+    IOMMU_VDEVICE_ALLOC: 0x3b91,
+    IOMMU_IOAS_CHANGE_PROCESS: 0x3b92,
+    IOMMU_VEVENTQ_ALLOC: 0x3b93,
+    IOMMU_HW_QUEUE_ALLOC: 0x3b94,
+    IOMMU_NOIOMMU_GET_PA: 0x3b95,
   });
 });
 
@@ -73,6 +85,9 @@ Deno.test("the numbers of flags, indices and extensions, by name (vfio.ioctl.num
     BIND_FLAGS: { TOKEN: 1 },
     PT_FLAGS: { PASID: 1 },
     IOAS_MAP_FLAGS: { FIXED_IOVA: 1, WRITEABLE: 2, READABLE: 4 },
+    HW_INFO_FLAGS: { INPUT_TYPE: 1 },
+    HWPT_DIRTY_TRACKING_FLAGS: { ENABLE: 1 },
+    HWPT_DIRTY_BITMAP_FLAGS: { NO_CLEAR: 1 },
   });
   assertEquals<unknown>(uapi.IOMMU_OPTION_OP, { SET: 0, GET: 1 });
   assertEquals<unknown>(uapi.VFIO_IOAS_OP, { GET: 0, SET: 1, CLEAR: 2 });
@@ -107,7 +122,6 @@ Deno.test("the sizes of all structs, by name (vfio.type1.structs, vfio.setirqs.s
     HOT_RESET: 12,
     IOEVENTFD: 32,
     DMA_BUF: 16,
-    DMA_BUF_RANGE: 16,
     FEATURE: 8,
     BIND_IOMMUFD: 24,
     ATTACH_PT: 16,
@@ -123,6 +137,18 @@ Deno.test("the sizes of all structs, by name (vfio.type1.structs, vfio.setirqs.s
     IOMMU_OPTION: 24,
     VFIO_IOAS: 12,
     IOAS_MAP_FILE: 40,
+    HWPT_ALLOC: 48,
+    GET_HW_INFO: 40,
+    HWPT_SET_DIRTY_TRACKING: 16,
+    HWPT_GET_DIRTY_BITMAP: 48,
+    HWPT_INVALIDATE: 32,
+    FAULT_QUEUE_ALLOC: 16,
+    VIOMMU_ALLOC: 40,
+    VDEVICE_ALLOC: 24,
+    IOAS_CHANGE_PROCESS: 8,
+    VEVENTQ_ALLOC: 32,
+    HW_QUEUE_ALLOC: 40,
+    NOIOMMU_GET_PA: 40,
   });
 });
 
@@ -170,7 +196,7 @@ Deno.test.each([...KINDS])(
 Deno.test("an iommufd and an eventfd answer ENOTTY to unknown commands (vfio.ioctl.unknown, vfio.iommufd.general)", () => {
   const rig = Rig.opened("cdev");
   const eventfd = rig.process.eventfd();
-  for (const number of [0x3b89, 0x3b95, 0x3bff]) {
+  for (const number of [0x3b79, 0x3b96, 0x3bff]) {
     assertEquals(rig.ioctl(rig.iommufd, number, words(64, 0, 0n, 0n, 0n, 0n, 0n, 0n, 0n)), "ENOTTY");
   }
   for (const number of [0x3b64, 0x3b6b, 0x3b80]) assertEquals(rig.ioctl(eventfd, number), "ENOTTY");
@@ -204,7 +230,7 @@ const STRUCTS: readonly StructCall[] = [
     rest: ({ group }) => [0, 1, group],
     shortest: "EFAULT",
   },
-  { name: "IOEVENTFD", fd: "device", minimum: 32, rest: () => [4, 0n, 0n, 0, 0], shortest: "ENOMEM" },
+  { name: "IOEVENTFD", fd: "device", minimum: 28, rest: () => [4, 0n, 0n, 0], shortest: "ENODEV" },
   { name: "FEATURE", fd: "device", minimum: 8, rest: () => [0x40003] },
   { name: "IOMMU_GET_INFO", fd: "container", minimum: 16, rest: ANY },
   { name: "MAP_DMA", fd: "container", minimum: 32, rest: () => [3, 0n, 0n, 4096n], shortest: "EINVAL" },

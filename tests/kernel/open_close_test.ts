@@ -219,12 +219,13 @@ Deno.test("SET_IOMMU and SET_CONTAINER pass an attach error on, and nothing is a
   rig.group = rig.process.open("/dev/vfio/0");
   rig.ioctl(rig.group, IOCTL.GROUP_SET_CONTAINER, words(rig.container));
   const setIommu = () => rig.ioctl(rig.container, IOCTL.SET_IOMMU, 3, { effect: true });
-  fn.disable("standby");
-  assertEquals([setIommu(), setIommu()], ["EIO", "EIO"], "not EINVAL for a type that is set");
+  rig.inject({ kind: "status", status: 24 }, { op: "MPCIFC", space: 4 });
+  assertEquals(setIommu(), "EIO");
+  rig.inject({ kind: "status", status: 16 }, { op: "MPCIFC", space: 4 });
+  assertEquals(setIommu(), "EIO", "not EINVAL for a type that is set");
+  assertEquals([zdev.domain, fn.ioat], [undefined, undefined]);
   assertEquals(rig.ioctl(rig.container, IOCTL.UNMAP_DMA, words(24, 2, 0n, 0n)), "EINVAL");
-  fn.state = "disabled";
-  zdev.fh = fn.fh;
-  zdev.enable();
+  rig.host.faults.clear();
   assertEquals(setIommu(), 0);
   assertEquals(zdev.domain?.zdevs.size, 1);
 });

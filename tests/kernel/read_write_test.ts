@@ -46,7 +46,10 @@ Deno.test("no other kind of descriptor can be read at a position, and only an ev
   const eventfd = rig.process.eventfd();
   for (const fd of [rig.container, rig.group, eventfd]) {
     rig.device = fd;
-    assertEquals(both(rig, 0, 8), twice("ESPIPE"));
+    // What was opened by its path has positions, and nothing to read (Linux 7.3, 11, row 6).
+    for (const count of [8, 0]) {
+      assertEquals(both(rig, 0, count), twice(fd === eventfd ? "ESPIPE" : "EINVAL"));
+    }
     // fs/eventfd.c: an eventfd's lseek does nothing and succeeds.
     assertEquals(rig.call(() => rig.process.lseek(fd, 5, "SEEK_CUR")), fd === eventfd ? 0 : "ESPIPE");
   }

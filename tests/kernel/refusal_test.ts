@@ -92,7 +92,7 @@ const ROWS: readonly Row[] = [
   device("hot-reset info, argsz", "EINVAL", IOCTL.GET_PCI_HOT_RESET_INFO, 11, 1, 1),
   device("hot reset, flags", "EINVAL", IOCTL.PCI_HOT_RESET, 16, 1, 0),
   device("hot reset, two groups", "EINVAL", IOCTL.PCI_HOT_RESET, 20, 0, 2, 3, 4),
-  device("IOEVENTFD on BAR 0", "ENOMEM", IOCTL.IOEVENTFD, 32, 4, 0n, 0n, 3, 0),
+  device("IOEVENTFD on BAR 0", "ENODEV", IOCTL.IOEVENTFD, 32, 4, 0n, 0n, 3, 0),
   device("IOEVENTFD on BAR 2", "EINVAL", IOCTL.IOEVENTFD, 32, 4, 2n << 48n, 0n, 3, 0),
   ...[[0, "ENOTTY"], [11, "EOPNOTSUPP"], [12, "EINVAL"], [13, "ENOTTY"]].map(([n, errno]) =>
     device(`feature ${n}`, errno as string, IOCTL.FEATURE, 64, 0x10000 + (n as number))

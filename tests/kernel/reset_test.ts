@@ -157,23 +157,26 @@ Deno.test("PCI_HOT_RESET while the lock is taken: EBUSY, last of all checks (vfi
 
 /** IOEVENTFD with flags, offset and descriptor. */
 const ioeventfd = (rig: Rig, flags: number, offset: bigint, fd: number) =>
-  rig.ioctl(rig.device, IOCTL.IOEVENTFD, words(32, flags, offset, 0n, fd, 0));
+  rig.ioctl(rig.device, IOCTL.IOEVENTFD, words(28, flags, offset, 0n, fd));
 
-Deno.test("IOEVENTFD: exactly one size bit, no size of 8, no descriptor below -1 (vfio.ioeventfd.trap)", () => {
+Deno.test("IOEVENTFD: exactly one size bit, 8 as well, no descriptor below -1 (Linux 7.3, 11 and 15)", () => {
   const rig = Rig.opened();
   const eventfd = rig.process.eventfd();
   for (let flags = 0; flags < 32; flags++) {
-    const expected = [1, 2, 4].includes(flags) ? "ENOMEM" : "EINVAL";
+    const expected = [1, 2, 4, 8].includes(flags) ? "ENODEV" : "EINVAL";
     assertEquals(ioeventfd(rig, flags, 0n, eventfd), expected, `flags ${flags}`);
   }
-  assertEquals([ioeventfd(rig, 4, 0n, -2), ioeventfd(rig, 4, 0n, -1)], ["EINVAL", "ENOMEM"]);
+  assertEquals([ioeventfd(rig, 4, 0n, -2), ioeventfd(rig, 4, 0n, -1)], ["EINVAL", "ENODEV"]);
 });
 
 Deno.test.each([
-  { offset: 0n, errno: "ENOMEM" },
-  { offset: 2n ** 40n - 4n, errno: "ENOMEM" },
+  { offset: 0n, errno: "ENODEV" },
+  { offset: 2n ** 40n - 4n, errno: "ENODEV" },
   { offset: 2n ** 40n, errno: "EINVAL" },
-  { offset: 2n << 40n, errno: "EINVAL" },
+  { offset: 2n << 40n, errno: "ENODEV" },
+  { offset: (2n << 40n) + 0xfffcn, errno: "ENODEV" },
+  { offset: (2n << 40n) + 0xfffdn, errno: "EINVAL" },
+  { offset: 3n << 40n, errno: "EINVAL" },
   { offset: 7n << 40n, errno: "EINVAL" },
   { offset: 9n << 40n, errno: "EINVAL" },
   { offset: 1n << 48n, errno: "EINVAL" },
@@ -181,7 +184,11 @@ Deno.test.each([
   { offset: 7n << 48n, errno: "EINVAL" },
   { offset: 1n << 63n, errno: "EINVAL" },
   { offset: 2n ** 64n - 1n, errno: "EINVAL" },
-])("IOEVENTFD at $offset: $errno, decoded with a shift of 40 (vfio.ioeventfd.trap)", ({ offset, errno }) => {
-  const rig = Rig.opened();
-  assertEquals(ioeventfd(rig, 4, offset, rig.process.eventfd()), errno);
+])("IOEVENTFD at $offset: $errno, decoded with a shift of 40 (8.3; Linux 7.3, 11)", ({ offset, errno }) => {
+  for (const driver of ["ism_vfio_pci", "vfio-pci"] as const) {
+    for (const release of ["7.1", "7.3"]) {
+      const rig = Rig.opened("group", { driver, kernel: { release } });
+      assertEquals(ioeventfd(rig, 4, offset, rig.process.eventfd()), errno);
+    }
+  }
 });

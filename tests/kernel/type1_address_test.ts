@@ -204,8 +204,16 @@ Deno.test("GET_BITMAP: every mapped page is dirty, a word at a time (vfio.type1.
 Deno.test.each<{ what: string; fields: Parameters<typeof getBitmap>[1]; result: Outcome; log?: boolean }>([
   { what: "no room for a range", fields: { argsz: 47 }, result: "EINVAL" },
   { what: "no page", fields: { pages: 0n }, result: "EINVAL" },
-  { what: "a range that wraps", fields: { page: LAST - 63n }, result: "EINVAL" },
-  { what: "a range up to the last page but one", fields: { page: LAST - 64n }, result: 0 },
+  { what: "a range that wraps", fields: { page: LAST - 62n }, result: "EOVERFLOW" },
+  { what: "a range that wraps, and no log", fields: { page: LAST - 62n }, result: "EOVERFLOW", log: false },
+  { what: "no page behind the end", fields: { page: LAST + 1n, pages: 0n }, result: "EINVAL" },
+  { what: "a range up to the last page", fields: { page: LAST - 63n }, result: 0 },
+  {
+    what: "a range up to the last page, and no log",
+    fields: { page: LAST - 63n },
+    result: "EINVAL",
+    log: false,
+  },
   { what: "a bitmap without bytes", fields: { bytes: 0n }, result: "EINVAL" },
   { what: "a bitmap that is a word too short", fields: { pages: 65n, bytes: 15n }, result: "EINVAL" },
   { what: "a bitmap of just its words", fields: { pages: 65n, bytes: 16n }, result: 0 },

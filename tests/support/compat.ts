@@ -1,6 +1,17 @@
 /** An iommufd in the place of a container, for the tests of tests/kernel. */
 import { assertEquals } from "@std/assert";
-import { cString, IOCTL, type Outcome, PAGE, Rig, START_DMA, u32, u64, words } from "./kernel.ts";
+import {
+  type Choices,
+  cString,
+  IOCTL,
+  type Outcome,
+  PAGE,
+  Rig,
+  START_DMA,
+  u32,
+  u64,
+  words,
+} from "./kernel.ts";
 
 const READ = 1;
 const WRITE = 2;
@@ -29,8 +40,9 @@ export class Compat {
 
   constructor(
     { joined = true, open = false, type }: { joined?: boolean; open?: boolean; type?: number } = {},
+    choices: Choices = {},
   ) {
-    this.rig = new Rig();
+    this.rig = new Rig(choices);
     const { process } = this.rig;
     this.rig.iommufd = process.open("/dev/iommu");
     this.rig.group = process.open("/dev/vfio/0");

@@ -5,6 +5,7 @@
 import { main } from "../../cmd/main.ts";
 import { bindGlobals, parseLine } from "../../cmd/language/parse.ts";
 import { literalWord } from "../../cmd/language/options.ts";
+import { HostPlace } from "../../cmd/run/host_place.ts";
 import { Session } from "../../cmd/run/session.ts";
 import { COMMANDS } from "../../cmd/table.ts";
 import { ProcessTerminal } from "../../cmd/output/terminal.ts";
@@ -36,19 +37,33 @@ class Quiet extends ProcessTerminal {
   override progress(): void {}
 }
 
-/** A session on a host that was made elsewhere. */
+/** A place that holds a host that was made elsewhere. */
+class MadePlace extends HostPlace {
+  readonly #made: HostStore;
+
+  constructor(host: Host) {
+    super(MEMORY_HOST, undefined, false);
+    this.#made = HostStore.create(MEMORY_HOST, host);
+  }
+
+  override get store(): HostStore {
+    return this.#made;
+  }
+
+  override get opened(): HostStore {
+    return this.#made;
+  }
+}
+
+/** A session on such a host. */
 class HostSession extends Session {
   readonly made: HostStore;
 
   constructor(terminal: ProcessTerminal, host: Host) {
     const words = ["--host", MEMORY_HOST, "list"].map((text, i) => literalWord(text, i + 1));
     const globals = bindGlobals(parseLine(words, COMMANDS, { inScript: false }), () => undefined);
-    super(terminal, globals, { hostPath: MEMORY_HOST, device: undefined });
-    this.made = HostStore.create(MEMORY_HOST, host);
-  }
-
-  override get store(): HostStore {
-    return this.made;
+    super(terminal, globals, { hostPath: MEMORY_HOST, device: undefined }, new MadePlace(host));
+    this.made = this.place.store;
   }
 }
 
@@ -81,13 +96,13 @@ async function work(host: Host): Promise<string | undefined> {
     const wrong = fault(code, terminal.said, performance.now() - started);
     return { code, wrong: wrong === undefined ? undefined : `${line}: ${wrong}` };
   };
-  session.begin("write");
+  session.transactions.begin("write");
   for (const line of linesFor(host)) {
     const { code, wrong } = await run(line);
     if (wrong !== undefined) return wrong;
     if (line === "host check" && code !== 0) return `accepted, and then: ${terminal.said}`;
   }
-  session.end({ commit: true });
+  session.transactions.end({ commit: true });
   // Loads what was written.
   session.made.rollback();
   const { code, wrong } = await run("host check");

@@ -104,7 +104,7 @@ function share(left: HostFunction, right: HostFunction): void {
   right.driver.move(big.token, 10, pattern(5000), { signal: true, idx: 4 });
   right.driver.move(tagged.token, 0, pattern(64, 3), { signal: true, idx: 15 });
   left.driver.move(back.token, 4090, pattern(12, 9));
-  const memory = left.driver.mapMemory(12_288, 0x1_4000_0000);
+  const memory = left.driver.mapMemory(12_288, 0x1_1000_0000);
   left.driver.view(memory, 4000, 200, true).set(pattern(200, 5));
   for (let code = 1; code <= 17; code++) right.driver.signal(0xa1n, code, BigInt(code) << 60n);
   left.driver.signal(0xb1n, 0x83, 7n);
@@ -168,7 +168,7 @@ function wireInterrupts({ driver, guest }: HostFunction): void {
   for (let i = 0; i < 3; i++) process.ioctl(fd, DEVICE_IOCTL.VFIO_DEVICE_SET_IRQS, trigger);
   const vaddr = process.mmapAnonymous(8192);
   process.memory(vaddr + 4096, 16, true).set(pattern(16, 8));
-  const range = { vaddr: BigInt(vaddr), iova: 0x1_8000_0000n, size: 8192n };
+  const range = { vaddr: BigInt(vaddr), iova: 0x1_1800_0000n, size: 8192n };
   const map = { argsz: DMA_MAP.size, flags: DMA_MAP_FLAGS.READ, ...range };
   process.ioctl(fds[0]!, CONTAINER_IOCTL.VFIO_IOMMU_MAP_DMA, DMA_MAP.encode(map));
   const lowPower = { argsz: FEATURE.size, flags: LOW_POWER_ENTRY + FEATURE_FLAGS.SET };

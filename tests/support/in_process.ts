@@ -41,7 +41,7 @@ export class InProcess implements Disposable {
     const words = ["--json", "--host", ":memory:", "list"].map((text, i) => literalWord(text, i + 1));
     const globals = bindGlobals(parseLine(words, COMMANDS, { inScript: false }), () => undefined);
     this.#session = new Session(this.#terminal, globals, { hostPath: ":memory:", device: undefined });
-    this.#session.begin("write");
+    this.#session.transactions.begin("write");
   }
 
   /** Runs one line. */
@@ -53,7 +53,7 @@ export class InProcess implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#session.end({ commit: false });
+    this.#session.transactions.end({ commit: false });
     this.#session.close();
   }
 }

@@ -46,7 +46,19 @@ export const IOCTL = {
   IOAS_UNMAP: 0x3b86,
   OPTION: 0x3b87,
   VFIO_IOAS: 0x3b88,
+  HWPT_ALLOC: 0x3b89,
+  GET_HW_INFO: 0x3b8a,
+  HWPT_SET_DIRTY_TRACKING: 0x3b8b,
+  HWPT_GET_DIRTY_BITMAP: 0x3b8c,
+  HWPT_INVALIDATE: 0x3b8d,
+  FAULT_QUEUE_ALLOC: 0x3b8e,
   IOAS_MAP_FILE: 0x3b8f,
+  VIOMMU_ALLOC: 0x3b90,
+  VDEVICE_ALLOC: 0x3b91,
+  IOAS_CHANGE_PROCESS: 0x3b92,
+  VEVENTQ_ALLOC: 0x3b93,
+  HW_QUEUE_ALLOC: 0x3b94,
+  NOIOMMU_GET_PA: 0x3b95,
 } as const;
 
 /** First byte of region `index` in an ISM device descriptor (vfio.region.table). */
@@ -109,6 +121,8 @@ export interface Choices {
   readonly ism?: Record<string, unknown>;
   readonly kernel?: Record<string, unknown>;
   readonly seed?: number;
+  /** Bytes of main memory of the guest. */
+  readonly memory?: number;
   /** vfn of the function; 1 by default. */
   readonly vfn?: number;
   /** Functions of the guest; 1 by default. */

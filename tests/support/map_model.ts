@@ -64,6 +64,7 @@ export const iommufd: MapRules = (model, { op, flags, vaddr, iova, size }) => {
   }
   if (iova === 0n && size === TOP - 1n) return model.remove(0n, TOP);
   return refuse(
+    [iova === TOP - 1n || size === TOP - 1n, "EOVERFLOW"],
     [size === 0n, "EINVAL"],
     [iova + size > TOP, "EOVERFLOW"],
     [model.touched(iova, size).length === 0, "ENOENT"],

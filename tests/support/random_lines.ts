@@ -235,8 +235,8 @@ class Maker {
         ]);
       case "NAME":
         return this.pick(["COMMAND", "VENDOR_ID", "STATUS", "x"]);
-      case "SECONDS":
-        return this.pick(["0", "1", "0.25"]);
+      case "TIME":
+        return this.pick(["0", "1", "0.25", "250ms", "1s"]);
     }
     return name === "code" && this.chance(60) ? String(this.below(20)) : this.number();
   }

@@ -1,6 +1,8 @@
 /** The file of `--trace-file`: the events of all lines, one after the other. */
+import { STDERR } from "../../language/streams.ts";
 import { MAX_TRACE_EVENTS } from "../../language/limits.ts";
 import { checkOutput, fileError, isSameFile, outputError } from "../../run/files.ts";
+import type { Terminal } from "../terminal.ts";
 import type { DataIo } from "../../language/data.ts";
 import { quoteText } from "../diagnostic.ts";
 import { FileError } from "../../language/usage_error.ts";
@@ -9,7 +11,9 @@ import type { TraceCollector } from "./view.ts";
 /** Chrome Trace Event JSON under a name that can be written. */
 export class TraceFile {
   readonly #path: string;
-  readonly #file: Deno.FsFile;
+  /** Undefined for a stream. */
+  readonly #file: Deno.FsFile | undefined;
+  readonly #terminal: Terminal;
   readonly #events: Record<string, unknown>[] = [];
   /** Events behind those that are kept. */
   #dropped = 0;
@@ -21,10 +25,12 @@ export class TraceFile {
   #time = 0;
 
   /** Opens the file, so that a name that cannot be written shows before anything runs. @throws {FileError} */
-  constructor(path: string, hostPath: string) {
+  constructor(path: string, hostPath: string, terminal: Terminal) {
     this.#path = path;
-    checkOutput(path, hostPath);
+    this.#terminal = terminal;
     this.#isNew = !exists(path);
+    if (path === "-" || path === STDERR) return;
+    checkOutput(path, hostPath);
     try {
       this.#file = Deno.openSync(path, { write: true, create: true });
     } catch (error) {
@@ -76,12 +82,20 @@ export class TraceFile {
         traceEvents: this.#events,
         ...(this.#dropped === 0 ? {} : { otherData: { dropped: this.#dropped } }),
       }));
+      if (this.#file === undefined) return this.#toStream(text);
       this.#file.truncateSync(0);
       for (let at = 0; at < text.length;) at += this.#file.writeSync(text.subarray(at));
     } catch (error) {
-      throw fileError(this.#path, error);
+      throw error instanceof FileError ? error : fileError(this.#path, error);
     } finally {
-      this.#file.close();
+      this.#file?.close();
+    }
+  }
+
+  #toStream(text: Uint8Array): void {
+    for (const bytes of [text, new TextEncoder().encode("\n")]) {
+      if (this.#path === "-") this.#terminal.outBytes(bytes);
+      else this.#terminal.errBytes(bytes);
     }
   }
 }

@@ -1,6 +1,7 @@
 /** System calls of a trace as text, in the form of strace(1): arguments in their places, structs by field. */
 import { HEX_FIELDS, SHOWN_BYTES, type SyscallEvent, type TraceValue } from "../../../lib/base/trace.ts";
 import { hex } from "../../../lib/base/hex.ts";
+import { pollText } from "../../../lib/vfio/process/file.ts";
 import { ERRNO_TEXT, type ErrnoName } from "../../../lib/vfio/errno.ts";
 import { escapeText } from "../diagnostic.ts";
 
@@ -48,6 +49,11 @@ const CALLS: Readonly<Record<string, Rule>> = {
     "4096",
   ],
   getdents64: (event) => [fd(event), `${UNKNOWN} /* ${event.output!["entries"]} entries */`, "32768"],
+  poll({ args }) {
+    const [fds, events] = [args["fds"], args["events"]] as readonly (readonly number[])[];
+    const shown = fds!.map((fd, i) => `{fd=${fd}, events=${pollText(events![i]!)}}`);
+    return [`[${shown.join(", ")}]`, String(fds!.length), String(args["timeout"])];
+  },
   eventfd2: ({ args }) => [String(args["count"]), "EFD_CLOEXEC|EFD_NONBLOCK"],
   read: (event) => [fd(event), buffer(event), number(event, "count")],
   write: (event) => [fd(event), buffer(event), number(event, "count")],
@@ -61,11 +67,19 @@ const CALLS: Readonly<Record<string, Rule>> = {
   mmap: ({ args }) =>
     args["fd"] === undefined
       ? ["NULL", String(args["length"]), "PROT_READ|PROT_WRITE", "MAP_PRIVATE|MAP_ANONYMOUS", "-1", "0"]
-      : ["NULL", String(args["length"]), "PROT_READ|PROT_WRITE", "MAP_SHARED", String(args["fd"])].concat(
+      : [
+        "NULL",
+        String(args["length"]),
+        String(args["prot"] ?? "PROT_READ|PROT_WRITE"),
+        String(args["flags"] ?? "MAP_SHARED"),
+        String(args["fd"]),
         valueText("offset", args["offset"]!),
-      ),
+      ],
   munmap: ({ args }) => [valueText("address", args["address"]!), String(args["length"])],
   close: (event) => [fd(event)],
+  fsync: (event) => [fd(event)],
+  ftruncate: (event) => [fd(event), number(event, "length")],
+  fcntl: (event) => [fd(event), String(event.args["command"])],
   ioctl(event) {
     const { args, input, output } = event;
     const parts = [fd(event), requestText(String(args["request"]))];

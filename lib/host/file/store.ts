@@ -126,6 +126,12 @@ export class HostStore implements Disposable {
     }
   }
 
+  /** Refuses what {@linkcode create} would refuse because of what is there, and does nothing. @throws {HostFileError} */
+  static checkCreate(path: string, { force = false } = {}): void {
+    const file = path === MEMORY_HOST ? undefined : findFile(path);
+    if (file !== undefined && identify(path, file.path) === "host" && !force) throw existsAlready(path);
+  }
+
   /** Replaces what a host file holds; a damaged one is removed first. @throws {HostFileError} */
   static #overwrite(path: string, target: string, host: Host): HostStore {
     try {

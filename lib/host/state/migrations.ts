@@ -3,6 +3,7 @@
  * exported documents take the same way. docs/host-file.md tells what a change of saved state has to do.
  */
 import type { Json } from "../../base/json.ts";
+import { OPEN_FLAGS } from "../../vfio/process/file.ts";
 
 /** Format that this program writes. */
 export const FORMAT = 3;
@@ -68,6 +69,20 @@ export const STEPS: readonly Step[] = [
     to: 3,
     fields: [
       ["topology", "kernel.release", "7.1"],
+      // What the kernel knows of its functions stays as it is, so no window shrinks under its mappings.
+      ["topology", "kernel.iommuAperture", 0],
+      ["topology", "kernel.dmaBuf", true],
+      ["topology", "kernel.memlockLimit", "unlimited"],
+      ["guest/*/kernel", "iommufds[].faultQueues", []],
+      ["guest/*/kernel", "iommufds[].ioases[].hwpts", []],
+      ["guest/*/kernel", "iommufds[].ioases[].shared", []],
+      ["guest/*/kernel", "files[].cdev.hwpt", null],
+      ["guest/*/kernel", "files[].cdev.bounded", false],
+      ["guest/*/kernel", "files[].cdev.pasid", false],
+      ["topology", "machine.storeCharacteristics", "unknown"],
+      ["guest/*/kernel", "files[].flags", openFlags],
+      ["guest/*/kernel", "dynamicIds", []],
+      ["adapter/*", "statistics.ieqFull", 0],
     ],
     rows: [],
   },
@@ -78,6 +93,13 @@ function zdevState({ facts }: Fields, rows: ReadonlyMap<string, Json>): Json {
   const { fid } = facts as Fields;
   const { state } = rows.get(`function/${fid}`) as Fields;
   return state === "standby" || state === "reserved" ? state : "configured";
+}
+
+/** Flags of an open file: older formats knew one way to open each kind. */
+function openFlags({ kind, cdev }: Fields): Json {
+  const { RDWR, NONBLOCK, LARGEFILE } = OPEN_FLAGS;
+  if (kind === "eventfd") return RDWR | NONBLOCK;
+  return kind === "device" && cdev === undefined ? RDWR : RDWR | LARGEFILE;
 }
 
 /** A saved host that a step does not understand. */

@@ -80,12 +80,13 @@ function checkIds({ nextId, eventfds, containers, iommufds, devices, files }: Ke
   for (const id of doubles(Object.values(lists).flatMap((list) => list.map(({ id }) => id)))) {
     say("nextId", `two objects have the id ${id}`);
   }
-  iommufds.forEach(({ id, ioases, vfioIoas }, i) => {
+  iommufds.forEach(({ id, ioases, vfioIoas, faultQueues }, i) => {
     const bound = [
       ...devices.filter(({ compat }) => compat?.iommufd === id).map(({ compat }) => compat!.devid),
       ...files.filter(({ cdev }) => cdev?.iommufd === id).map(({ cdev }) => cdev!.devid),
     ];
-    for (const twice of doubles([...ioases.map((ioas) => ioas.id), ...bound])) {
+    const own = ioases.flatMap((ioas) => [ioas.id, ...ioas.hwpts]);
+    for (const twice of doubles([...own, ...bound, ...faultQueues])) {
       say(`iommufds.${i}`, `two of its objects have the id ${twice}`);
     }
     if (vfioIoas !== null && !ioases.some((ioas) => ioas.id === vfioIoas)) {
@@ -95,7 +96,7 @@ function checkIds({ nextId, eventfds, containers, iommufds, devices, files }: Ke
 }
 
 function checkDomains(
-  { interruptPage, containers, iommufds }: KernelState,
+  { interruptPage, containers, iommufds, devices, files }: KernelState,
   memory: SavedMemory,
   say: Say,
 ): void {
@@ -107,12 +108,16 @@ function checkDomains(
     if (domain !== null) checkDomain(domain, memory, `${path}.domain`, say);
     checkMapped(withoutAddress, domain, `${path}.withoutAddress`, say);
   });
-  iommufds.forEach(({ ioases }, i) =>
-    ioases.forEach(({ domain, writablePages, allowed }, j) => {
+  const attached = [...files.map(({ cdev }) => cdev), ...devices.map(({ compat }) => compat)];
+  iommufds.forEach(({ id: iommufd, ioases }, i) =>
+    ioases.forEach(({ id, domain, writablePages, allowed, shared, hwpts }, j) => {
       const path = `iommufds.${i}.ioases.${j}`;
       origins.push(domain.origin);
-      checkDomain(domain, memory, `${path}.domain`, say);
+      // Before there is a page table nobody looks whether the memory is there.
+      const hasTable = hwpts.length > 0 || attached.some((to) => to?.iommufd === iommufd && to.ioas === id);
+      checkDomain(domain, memory, `${path}.domain`, say, hasTable);
       checkMapped(writablePages, domain, `${path}.writablePages`, say);
+      checkMapped(shared.map(([iova]) => iova), domain, `${path}.shared`, say);
       allowed.forEach(([first, last], k) => {
         if (BigInt(first) > BigInt(last)) say(`${path}.allowed.${k}`, "it ends before it begins");
       });
@@ -121,13 +126,21 @@ function checkDomains(
   for (const origin of doubles(origins)) say("interruptPage", `two things use the page at ${hex(origin)}`);
 }
 
-function checkDomain({ origin, mappings }: DomainState, memory: SavedMemory, path: string, say: Say): void {
+function checkDomain(
+  { origin, mappings }: DomainState,
+  memory: SavedMemory,
+  path: string,
+  say: Say,
+  isTaken = true,
+): void {
   if (!memory.isPage(origin)) say(`${path}.origin`, `no page of memory begins at ${hex(origin)}`);
   let end = 0;
   mappings.forEach(({ iova, size, vaddr }, i) => {
     const here = `${path}.mappings.${i}`;
     if (iova < end) say(here, `${hex(iova)} is not behind the mapping before it`);
-    if (!memory.holds(vaddr, size)) say(here, `${size} bytes at ${hex(vaddr)} are no memory of the guest`);
+    if (isTaken && !memory.holds(vaddr, size)) {
+      say(here, `${size} bytes at ${hex(vaddr)} are no memory of the guest`);
+    }
     end = iova + size;
   });
   if (end > 2 ** 64) say(`${path}.mappings`, "the last one passes 2^64");
@@ -197,21 +210,32 @@ function checkFiles({ zdevs, groups, files }: KernelState, objects: Objects, say
     eventfd: objects.eventfds,
     device: objects.devices,
     group: new Set(zdevs.keys()),
+    "fault-queue": objects.iommufds,
   } as const;
   const openGroups: number[] = [];
-  files.forEach(({ kind, id, container, dissolved, cdev }, i) => {
+  files.forEach(({ kind, id, container, dissolved, cdev, faultQueue }, i) => {
     const path = `files.${i}`;
-    if (!named[kind].has(id)) return say(`${path}.id`, `there is no ${kind} ${id}`);
+    // /dev/clp is of nothing.
+    if (kind !== "clp" && !named[kind].has(id)) return say(`${path}.id`, `there is no ${kind} ${id}`);
     if (cdev !== undefined && kind !== "device") {
       say(`${path}.cdev`, `a descriptor of the kind ${kind} has none`);
+    }
+    if ((kind === "fault-queue") !== (faultQueue !== undefined)) {
+      say(`${path}.faultQueue`, "a descriptor of a fault queue has one, and no other");
+    } else if (faultQueue !== undefined && !objects.iommufds.get(id)!.faultQueues.includes(faultQueue)) {
+      say(`${path}.faultQueue`, `iommufd ${id} has no fault queue ${faultQueue}`);
     }
     if (kind === "group" && dissolved !== true) {
       openGroups.push(id);
       if (container !== groups[id]) say(`${path}.container`, `group ${id} has another one`);
     }
     if (cdev !== undefined && cdev.iommufd !== null) {
-      const { iommufd, ioas, devid } = cdev;
+      const { iommufd, ioas, devid, hwpt } = cdev;
       checkBound({ iommufd, ioas }, `${path}.cdev`, objects, say);
+      const found = objects.iommufds.get(iommufd)?.ioases.find((each) => each.id === ioas);
+      if (hwpt !== null && found?.hwpts.includes(hwpt) !== true) {
+        say(`${path}.cdev.hwpt`, `IOAS ${ioas} has no page table ${hwpt}`);
+      }
       if (devid === 0) say(`${path}.cdev.devid`, "object ids count from 1");
     }
   });

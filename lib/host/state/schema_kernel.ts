@@ -2,9 +2,10 @@
 import * as v from "valibot";
 import { type BindingState, DRIVERS } from "../../vfio/binding.ts";
 import type { ConfigSpaceState } from "../../vfio/config/space.ts";
+import type { DynamicId } from "../../vfio/dynamic_ids.ts";
 import type { ContainerState } from "../../vfio/iommu/container.ts";
 import type { DeviceState } from "../../vfio/device.ts";
-import type { FileKind, FileState } from "../../vfio/process/file.ts";
+import type { CdevState, FileKind, FileState } from "../../vfio/process/file.ts";
 import type { DomainState, MappingState } from "../../vfio/iommu/iommu_domain.ts";
 import type { IoasState } from "../../vfio/iommu/ioas.ts";
 import type { IommufdState } from "../../vfio/iommu/iommufd.ts";
@@ -95,7 +96,7 @@ const DOMAIN = object<DomainState>({
   mappings: list(object<MappingState>({
     iova: IOVA,
     size: whole(1, Number.MAX_SAFE_INTEGER),
-    vaddr: ADDRESS,
+    vaddr: IOVA,
     read: FLAG,
     write: FLAG,
   })),
@@ -116,7 +117,9 @@ const IOAS = object<IoasState>({
   hugePages: FLAG,
   allowed: list(v.strictTuple([HEX_64, HEX_64])),
   writablePages: list(IOVA),
+  shared: list(v.strictTuple([IOVA, ID])),
   pageTable: orNull(ID),
+  hwpts: list(ID),
 });
 
 const IOMMUFD = object<IommufdState>({
@@ -125,6 +128,7 @@ const IOMMUFD = object<IommufdState>({
   vfioIoas: orNull(ID),
   rlimitMode: FLAG,
   ioases: list(IOAS),
+  faultQueues: list(ID),
 });
 
 const BINDING = object<BindingState>({
@@ -169,15 +173,33 @@ const DEVICE = object<DeviceState>({
 
 const FILE = object<FileState>({
   fd: FD,
-  kind: everyWord<FileKind>({ container: true, group: true, device: true, eventfd: true, iommufd: true }),
+  kind: everyWord<FileKind>({
+    container: true,
+    group: true,
+    device: true,
+    eventfd: true,
+    iommufd: true,
+    "fault-queue": true,
+    clp: true,
+  }),
   position: COUNT,
+  // O_ACCMODE, O_NONBLOCK and O_LARGEFILE.
+  flags: v.pipe(whole(0, 0o104002), v.check((flags) => (flags & ~0o104003) === 0, "are no flags of a file")),
   // The number of a group may be 0.
   id: COUNT,
   container: optional(orNull(ID)),
   dissolved: optional(FLAG),
   cdev: optional(
-    object<NonNullable<FileState["cdev"]>>({ iommufd: orNull(ID), devid: COUNT, ioas: orNull(ID) }),
+    object<CdevState>({
+      iommufd: orNull(ID),
+      devid: COUNT,
+      ioas: orNull(ID),
+      hwpt: orNull(ID),
+      bounded: FLAG,
+      pasid: FLAG,
+    }),
   ),
+  faultQueue: optional(ID),
 });
 
 /** A guest's kernel. */
@@ -189,6 +211,15 @@ export const KERNEL = object<KernelState>({
   containers: list(CONTAINER),
   iommufds: list(IOMMUFD),
   bindings: list(BINDING, { most: MOST }),
+  dynamicIds: list(object<DynamicId>({
+    driver: choice(DRIVERS),
+    vendor: U32,
+    device: U32,
+    subvendor: U32,
+    subdevice: U32,
+    class: U32,
+    classMask: U32,
+  })),
   groups: list(orNull(ID), { most: MOST }),
   devices: list(DEVICE, { most: MOST }),
   files: list(FILE),

@@ -159,5 +159,5 @@ export const ADAPTER = object<AdapterState>({
     vlanId: orNull(VLAN_ID),
     rgid: HEX_64,
   })),
-  statistics: object<AdapterStatistics>({ ieqOverflows: COUNT }),
+  statistics: object<AdapterStatistics>({ ieqOverflows: COUNT, ieqFull: COUNT }),
 });

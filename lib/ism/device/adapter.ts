@@ -21,6 +21,8 @@ import { type ResetCause, tellReset } from "./peer_events.ts";
 export interface AdapterStatistics {
   /** Events that found 15 others in the IEQ since the driver last cleared `e` (ism.ieq.overflow). */
   ieqOverflows: number;
+  /** How often the IEQ came to 15 unread events, of which a driver that has handled others sees none. */
+  ieqFull: number;
 }
 
 /** Changing part of an adapter, for the host file. */
@@ -59,7 +61,7 @@ export class IsmAdapter implements PciFunctionModel {
   readonly vlans = new Set<number>();
   /** Registered DMBs by SBA index. */
   readonly dmbs = new Map<number, Dmb>();
-  readonly statistics: AdapterStatistics = { ieqOverflows: 0 };
+  readonly statistics: AdapterStatistics = { ieqOverflows: 0, ieqFull: 0 };
 
   constructor(fn: ZpciFunction, fabric: IsmFabric, gid: bigint, options: IsmOptions) {
     this.fn = fn;

@@ -65,7 +65,7 @@ Deno.test("disable and error state leave the function as at boot (zpci.handle.ch
       vlanRequired: false,
       vlans: [],
       dmbs: [],
-      statistics: { ieqOverflows: 0 },
+      statistics: { ieqOverflows: 0, ieqFull: 0 },
     });
     assertEquals(second.store(0, owned, pattern(8)), "cc 1 status 36");
     assertEquals(second.adapter.dmbs.size, 1, "what the peer owns stays");

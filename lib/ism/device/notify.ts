@@ -70,7 +70,11 @@ export function postEvent(to: IsmAdapter, event: IsmEvent, trigger: boolean): vo
     to.statistics.ieqOverflows++;
     to.trace("ieq-overflow", () => ({ type: event.type, code: event.code, token: event.tok }));
     if (to.options.ieqOverflow === "drop") return;
-  } else to.ieqUnread++;
+  } else if (++to.ieqUnread === IEQ.SLOTS) {
+    // A driver that has handled events before is at idx again: it sees none of them (ism_drv.c: ism_handle_event).
+    to.statistics.ieqFull++;
+    to.trace("ieq-full", () => ({ unread: IEQ.SLOTS }));
+  }
   const slot = to.ieqSlot;
   const time = EVENT_TIMES[to.options.eventTime](to.fn.partition.clock);
   const entry = IEQ_ENTRY.encode({ ...event, time });

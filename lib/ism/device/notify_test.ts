@@ -175,7 +175,7 @@ Deno.test("save() and restore() carry unread events and overflows (ism.ieq.overf
   const [from, to] = stations(2, { ieqOverflow: "drop" });
   for (const code of [...ONE_TO_15, 16]) signal(from!, 0xa2, code);
   const saved = to!.adapter.save();
-  assertEquals([saved.ieqUnread, saved.statistics], [15, { ieqOverflows: 1 }]);
+  assertEquals([saved.ieqUnread, saved.statistics], [15, { ieqOverflows: 1, ieqFull: 1 }]);
   const [other] = stations(1);
   other!.adapter.restore(saved);
   assertEquals(other!.adapter.save(), saved);

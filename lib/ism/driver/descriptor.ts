@@ -19,11 +19,6 @@ import {
   GROUP_IOCTL,
   GROUP_SET_CONTAINER,
   GROUP_STATUS,
-  IOAS_ALLOC,
-  IOAS_MAP,
-  IOAS_MAP_FLAGS,
-  IOAS_UNMAP,
-  IOMMUFD_IOCTL,
   IRQ,
   IRQ_INFO,
   IRQ_SET,
@@ -35,6 +30,7 @@ import {
   ZPCI_PFIP,
   ZPCI_UTIL,
 } from "../../vfio/uapi.ts";
+import { IOAS_ALLOC, IOAS_MAP, IOAS_MAP_FLAGS, IOAS_UNMAP, IOMMUFD_IOCTL } from "../../vfio/uapi_iommufd.ts";
 import { ErrnoError } from "../../vfio/errno.ts";
 import type { SystemCalls } from "../../vfio/process/process.ts";
 import type { Offset } from "../../vfio/process/vfs_checks.ts";

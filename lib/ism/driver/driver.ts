@@ -411,9 +411,12 @@ export class IsmDriver {
   #allocate(size: number, iova?: number): MappedMemory {
     const rounded = pageRound(size);
     const space = this.#space ??= new IovaSpace(...this.descriptor.dmaRange, this.#used());
-    const at = iova ?? space.find(rounded);
-    if (at === undefined) throw new DriverError("No DMA addresses are left");
     const vaddr = this.#sys.mmapAnonymous(rounded);
+    const at = iova ?? space.find(rounded);
+    if (at === undefined) {
+      this.#sys.munmap(vaddr);
+      throw new DriverError("No DMA addresses are left");
+    }
     const memory = { iova: at, vaddr, size: rounded };
     try {
       this.descriptor.mapDma(vaddr, at, rounded);

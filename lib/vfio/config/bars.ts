@@ -6,7 +6,8 @@ export const BASE_ADDRESS_0 = 0x10;
 /** Number of BARs of a type 0 header. */
 export const BAR_COUNT = 6;
 const BARS_END = BASE_ADDRESS_0 + 4 * BAR_COUNT;
-const ROM_ADDRESS = 0x30;
+/** Offset of the ROM BAR. */
+export const ROM_ADDRESS = 0x30;
 
 const MEMORY_TYPE_64 = 0x4;
 const MEMORY_PREFETCH = 0x8;

@@ -1,6 +1,6 @@
 /** vfio.config.map: every row of the type 0 header. */
 import { assertEquals } from "@std/assert";
-import { Bench, FakeHardware } from "../../../tests/support/config_hardware.ts";
+import { Bench, errnoOf, FakeHardware } from "../../../tests/support/config_hardware.ts";
 import { findRegister } from "./registers.ts";
 import type { Width } from "./word.ts";
 
@@ -114,11 +114,76 @@ Deno.test("COMMAND written after a reset behind vfio puts the BARs back first (v
   const stores = bench.hardware.log.filter((access) => access.startsWith("store"));
   assertEquals(stores, [
     ...["0x10=0x4", "0x14=0x0", "0x18=0x4", "0x1c=0x0", "0x20=0x0", "0x24=0x0"].map((at) => `store 4@${at}`),
+    "store 4@0x30=0x0",
     "store 2@0x4=0x6",
   ]);
   bench.hardware.log = [];
   bench.set(0x04, 0x0002, 2);
-  assertEquals(bench.hardware.log.filter((access) => access.startsWith("store")), ["store 2@0x4=0x2"]);
+  assertEquals(bench.hardware.log, [
+    "load 2@0x4",
+    "load 4@0x10",
+    "load 4@0x18",
+    "load 2@0x4",
+    "store 2@0x4=0x2",
+  ]);
+});
+
+const RESTORE = [0x10, 0x14, 0x18, 0x1c, 0x20, 0x24].map((at) =>
+  `store 4@0x${at.toString(16)}=0x${at === 0x10 || at === 0x18 ? 4 : 0}`
+).concat("store 4@0x30=0x0");
+const LOAD_BARS = ["load 4@0x10", "load 4@0x18"];
+
+// 10 a: COMMAND is read first, only BARs that are not 0 are loaded, and one that cannot be loaded means "restore".
+Deno.test.each<{ what: string; vf?: boolean; refuses: string; log: string[]; code?: string }>([
+  { what: "COMMAND cannot be loaded", refuses: "load 2@0x4", log: ["load 2@0x4"], code: "ENODEV" },
+  {
+    what: "BAR 0 cannot be loaded",
+    refuses: "load 4@0x10",
+    log: ["load 2@0x4", "load 4@0x10", ...RESTORE, "load 2@0x4", "store 2@0x4=0x6"],
+  },
+  {
+    what: "BAR 2 cannot be loaded",
+    refuses: "load 4@0x18",
+    log: ["load 2@0x4", ...LOAD_BARS, ...RESTORE, "load 2@0x4", "store 2@0x4=0x6"],
+  },
+  {
+    what: "an empty BAR could not be loaded",
+    refuses: "load 4@0x14",
+    log: ["load 2@0x4", ...LOAD_BARS, "load 2@0x4", "store 2@0x4=0x6"],
+  },
+  {
+    what: "COMMAND cannot be stored",
+    refuses: "store 2@0x4=0x6",
+    log: ["load 2@0x4", ...LOAD_BARS, "load 2@0x4", "store 2@0x4=0x6"],
+    code: "ENODEV",
+  },
+  {
+    what: "the machine lost memory decode that the user had on, vfn 0",
+    vf: false,
+    refuses: "",
+    log: ["load 2@0x4", ...RESTORE, "load 2@0x4", "store 2@0x4=0x6"],
+  },
+])("COMMAND written when $what", ({ vf = true, refuses, log, code }) => {
+  const bench = new Bench(undefined, { virtualFunction: vf });
+  if (!vf) bench.set(0x04, 0x0002, 2);
+  bench.hardware.bytes[0x04] = 0;
+  bench.hardware.log = [];
+  bench.hardware.refuses = (access) => access === refuses;
+  assertEquals(errnoOf(() => bench.set(0x04, 0x0006, 2))?.code, code);
+  assertEquals(bench.hardware.log, log);
+});
+
+Deno.test("a restore of BARs does not look at what becomes of its stores (10 a)", () => {
+  const bench = new Bench();
+  bench.hardware.refuses = (access) => access.includes(" 4@");
+  assertEquals(bench.set(0x04, 0x0006, 2), 2);
+  assertEquals(bench.hardware.log, [
+    "load 2@0x4",
+    "load 4@0x10",
+    ...RESTORE,
+    "load 2@0x4",
+    "store 2@0x4=0x6",
+  ]);
 });
 
 Deno.test("a byte write at offset 5 reaches bits 8-10, not the shadow of memory (vfio.config.command)", () => {

@@ -1,5 +1,5 @@
 /** Config space of one open device as vfio-pci shows it: a shadow over the machine's own. */
-import { BAR_COUNT, BASE_ADDRESS_0, isBarOffset, settleBars } from "./bars.ts";
+import { BAR_COUNT, BASE_ADDRESS_0, isBarOffset, ROM_ADDRESS, settleBars } from "./bars.ts";
 import { checkRange, checkUserBuffer, type Chunk, planChunks } from "./chunks.ts";
 import {
   checkFacts,
@@ -8,6 +8,7 @@ import {
   foldRefusals,
   type MsiGrant,
 } from "./hardware.ts";
+import { ErrnoError } from "../errno.ts";
 import { type Capability, type ConfigKind, PermissionMap } from "./permission_map.ts";
 import { COMMAND_IO, COMMAND_MEMORY, MSI_FLAGS_ENABLE, MSI_FLAGS_QSIZE } from "./registers.ts";
 import { buildShadow } from "./shadow.ts";
@@ -198,9 +199,10 @@ export class ConfigSpace {
     this.#hardware.store(offset, width, mergeBits(this.#hardware.load(offset, width), value, through));
   }
 
+  /** vfio_basic_config_write: before COMMAND changes, BARs that a reset behind vfio's back took are put back. */
   #writeHeader(chunk: Chunk, value: number): void {
     const isCommand = chunk.offset === COMMAND;
-    if (isCommand) this.#recoverBars();
+    if (isCommand && this.#needsBars(value)) this.#restoreBars();
     this.#writeMasked(chunk, value);
     if (isCommand) {
       this.#shadow[COMMAND] = mergeBits(this.#shadow[COMMAND]!, value, COMMAND_IO | COMMAND_MEMORY);
@@ -208,14 +210,32 @@ export class ConfigSpace {
     if (isBarOffset(chunk.offset)) this.#barsDirty = true;
   }
 
-  /** Puts the BARs back that the machine lost by a reset behind vfio's back. */
-  #recoverBars(): void {
-    const bars = Array.from({ length: BAR_COUNT }, (_, bar) => ({
-      offset: BASE_ADDRESS_0 + 4 * bar,
-      saved: readWord(this.#savedBars, 4 * bar, 4),
-    }));
-    if (bars.every(({ offset, saved }) => this.#hardware.load(offset, 4) === saved)) return;
-    for (const { offset, saved } of bars) this.#hardware.store(offset, 4, saved);
+  /**
+   * A decoder that the user has on and the machine does not show, or a BAR that is not what it was at open. BARs that
+   * were 0 then are not looked at; one that cannot be loaded counts as changed (vfio_need_bar_restore).
+   *
+   * @throws {ErrnoError} ENODEV if COMMAND cannot be loaded
+   */
+  #needsBars(command: number): boolean {
+    const lost = command & this.#shadow[COMMAND]! & ~this.#hardware.load(COMMAND, 2);
+    if ((lost & (this.#facts.virtualFunction ? COMMAND_IO : COMMAND_IO | COMMAND_MEMORY)) !== 0) return true;
+    for (let bar = 0; bar < BAR_COUNT; bar++) {
+      const saved = readWord(this.#savedBars, 4 * bar, 4);
+      if (saved !== 0 && quietly(() => this.#hardware.load(BASE_ADDRESS_0 + 4 * bar, 4)) !== saved) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /** Nobody looks at what becomes of these stores (vfio_bar_restore). */
+  #restoreBars(): void {
+    for (let bar = 0; bar < BAR_COUNT; bar++) {
+      const saved = readWord(this.#savedBars, 4 * bar, 4);
+      quietly(() => this.#hardware.store(BASE_ADDRESS_0 + 4 * bar, 4, saved));
+    }
+    // ISM has no ROM: its BAR was 0 at open.
+    quietly(() => this.#hardware.store(ROM_ADDRESS, 4, 0));
   }
 
   /** SET_IRQS alone turns MSI on: a write that reaches the control word is cut back to what it granted. */
@@ -231,5 +251,15 @@ export class ConfigSpace {
     flags = mergeBits(flags, vectorsLog2 << QSIZE_SHIFT, MSI_FLAGS_QSIZE);
     writeWord(this.#shadow, flagsAt, 2, flags);
     this.#hardware.store(flagsAt, 2, flags);
+  }
+}
+
+/** Runs an access whose refusal does not matter; undefined if it was refused. */
+function quietly<Of>(access: () => Of): Of | undefined {
+  try {
+    return access();
+  } catch (error) {
+    if (error instanceof ErrnoError) return undefined;
+    throw error;
   }
 }

@@ -81,7 +81,10 @@ export const FEATURES: readonly Feature[] = [
   {
     name: "DMA_BUF",
     // A driver without a physical-range operation refuses before any other check, even for PROBE.
-    refused: ({ variant }) => variant.dmaBuf === undefined ? "EOPNOTSUPP" : undefined,
+    refused({ kernel, variant }) {
+      if (!kernel.options.dmaBuf) return "ENOTTY";
+      return variant.dmaBuf === undefined ? "EOPNOTSUPP" : undefined;
+    },
     source: `${PCI}/vfio_pci_dmabuf.c: vfio_pci_core_feature_dma_buf`,
     operations: FEATURE_FLAGS.GET,
     payload: DMA_BUF.size,

@@ -3,6 +3,7 @@
  * (drivers/vfio/pci/vfio_pci_core.c, drivers/vfio/pci/vfio_pci_intrs.c, drivers/vfio/vfio_main.c).
  */
 import type { VfioDevice } from "../device.ts";
+import { MSI_CAPABILITY, msiVectors } from "../s390/msi.ts";
 import { EventFd, EventFdFile } from "../process/eventfd.ts";
 import { ErrnoError } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
@@ -13,16 +14,17 @@ import { checkArgsz, copyToUser } from "../process/user_memory.ts";
 const CORE = "drivers/vfio/pci/vfio_pci_core.c";
 const INTRS = "drivers/vfio/pci/vfio_pci_intrs.c";
 const MAIN = "drivers/vfio/vfio_main.c";
-const MSI_VECTORS = 1;
 const IRQ_NAMES = ["INTx", "MSI", "MSI-X", "ERR", "REQ"];
 
-/** Interrupts of an index: the pin is forced to 0, one MSI vector, no MSI-X, ERR is PCIe only, one REQ. */
-function irqCount(index: number): number {
-  return index === IRQ.MSI ? MSI_VECTORS : index === IRQ.REQ ? 1 : 0;
+/** Interrupts of an index: the pin is forced to 0, MSI as the function says now, no MSI-X, ERR is PCIe only, one REQ. */
+function irqCount({ config, zdev }: VfioDevice, index: number): number {
+  if (index !== IRQ.MSI) return index === IRQ.REQ ? 1 : 0;
+  const msi = config.capabilities.find(({ id }) => id === MSI_CAPABILITY);
+  return msi === undefined ? 0 : msiVectors(zdev, msi.start);
 }
 
-/** VFIO_DEVICE_GET_IRQ_INFO (vfio.irqinfo.table). */
-export function getIrqInfo(_device: VfioDevice, arg: Uint8Array): number {
+/** VFIO_DEVICE_GET_IRQ_INFO (VFIO sheet 7.1). */
+export function getIrqInfo(device: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_get_irq_info`;
   const argsz = checkArgsz(arg, IRQ_INFO.size, source);
   const { index } = IRQ_INFO.decode(arg);
@@ -41,7 +43,8 @@ export function getIrqInfo(_device: VfioDevice, arg: Uint8Array): number {
   const flags = index === IRQ.INTX
     ? IRQ_FLAGS.EVENTFD | IRQ_FLAGS.MASKABLE | IRQ_FLAGS.AUTOMASKED
     : IRQ_FLAGS.EVENTFD | IRQ_FLAGS.NORESIZE;
-  copyToUser(arg, 0, IRQ_INFO.encode({ argsz, flags, index, count: irqCount(index) }), 0, IRQ_INFO.size);
+  const count = irqCount(device, index);
+  copyToUser(arg, 0, IRQ_INFO.encode({ argsz, flags, index, count }), 0, IRQ_INFO.size);
   return 0;
 }
 
@@ -59,7 +62,7 @@ interface IrqSet {
 
 /** VFIO_DEVICE_SET_IRQS, validation in the order of vfio.setirqs.order, then dispatch by index. */
 export function setIrqs(device: VfioDevice, arg: Uint8Array, kernel: Kernel): number {
-  const { index, set } = parseSet(arg);
+  const { index, set } = parseSet(device, arg);
   if (set.action !== IRQ_SET_FLAGS.TRIGGER) {
     throw coreError(
       "ENOTTY",
@@ -72,16 +75,17 @@ export function setIrqs(device: VfioDevice, arg: Uint8Array, kernel: Kernel): nu
   return index === IRQ.MSI ? triggerMsi(device, kernel, set) : triggerReq(device, kernel, set);
 }
 
-function parseSet(arg: Uint8Array): { index: number; set: IrqSet } {
+function parseSet(device: VfioDevice, arg: Uint8Array): { index: number; set: IrqSet } {
   const source = `${MAIN}: vfio_set_irqs_validate_and_prepare`;
-  const argsz = checkArgsz(arg, IRQ_SET.size, source);
   const { flags, index, start, count } = IRQ_SET.decode(arg);
+  // The kernel counts before it validates, argsz included.
+  const available = arg.length < IRQ_SET.size ? 0 : irqCount(device, index);
+  const argsz = checkArgsz(arg, IRQ_SET.size, source);
   const invalid = (rule: string, message: string, hint?: string) =>
     coreError("EINVAL", "vfio.setirqs.order", rule, source, message, hint);
   if (index >= IRQ.COUNT) throw invalid("irq index", `IRQ index ${index} does not exist`);
   if (count >= 0xffff_ffff - start) throw invalid("irq count", "Start plus count is too large");
   if (flags >= 64) throw invalid("flags", `Unknown flags in ${flags}`);
-  const available = irqCount(index);
   if (start >= available || start + count > available) {
     throw invalid(
       "irq range",
@@ -144,7 +148,13 @@ function triggerMsi(device: VfioDevice, kernel: Kernel, set: IrqSet): number {
         "MSI cannot be switched on with no vectors",
       );
     }
-    device.zdev.setupInterrupts(start + count);
+    const { noi } = device.zdev.facts;
+    device.zdev.setupInterrupts(Math.min(start + count, noi));
+    // More than the function can have, which only one that does not answer may be asked for: what there is, a positive number.
+    if (start + count > noi) {
+      device.zdev.teardownInterrupts();
+      return noi;
+    }
     device.msi = new Array(start + count).fill(undefined);
     try {
       return installVectors(device, kernel, set);

@@ -6,7 +6,15 @@ import type { VfioDevice } from "../device.ts";
 import { GroupFile } from "../group.ts";
 import type { Kernel } from "../kernel.ts";
 import { coreError } from "../refusal.ts";
-import { HOT_RESET, HOT_RESET_ENTRY, HOT_RESET_FLAGS, HOT_RESET_INFO, IOEVENTFD, REGION } from "../uapi.ts";
+import {
+  HOT_RESET,
+  HOT_RESET_ENTRY,
+  HOT_RESET_FLAGS,
+  HOT_RESET_INFO,
+  IOEVENTFD,
+  IOEVENTFD_MIN,
+  REGION,
+} from "../uapi.ts";
 import { checkArgsz, copyToUser } from "../process/user_memory.ts";
 
 const CORE = "drivers/vfio/pci/vfio_pci_core.c";
@@ -116,12 +124,14 @@ export function hotReset(
 const NO_IOEVENTFDS =
   "the kernel's common code takes regions to be 2^40 bytes apart and mapped: an ISM function has no ioeventfds";
 
-/** VFIO_DEVICE_IOEVENTFD: never works for ISM, and decodes offsets with the wrong shift (vfio.ioeventfd.trap). */
-export function ioeventfd(_device: VfioDevice, arg: Uint8Array): number {
+/**
+ * VFIO_DEVICE_IOEVENTFD: never works for ISM, and decodes offsets with the wrong shift. The region is looked up, then its
+ * BAR, which cannot be mapped (vfio_pci_rdwr.c: vfio_pci_ioeventfd).
+ */
+export function ioeventfd({ zdev }: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_ioeventfd`;
-  const invalid = (message: string, hint?: string) =>
-    coreError("EINVAL", "vfio.ioeventfd.trap", "ioeventfd", source, message, hint);
-  checkArgsz(arg, IOEVENTFD.size, source);
+  const invalid = (message: string, hint?: string) => coreError("EINVAL", "ioeventfd", source, message, hint);
+  checkArgsz(arg, IOEVENTFD_MIN, source);
   const { flags, offset, fd } = IOEVENTFD.decode(arg);
   const size = flags & 0xf;
   if (flags > 0xf || size === 0 || (size & (size - 1)) !== 0) throw invalid("Exactly one size bit is needed");
@@ -130,14 +140,9 @@ export function ioeventfd(_device: VfioDevice, arg: Uint8Array): number {
   if (index > REGION.BAR5) {
     throw invalid(`The offset decodes to region index ${index} with a shift of 40`, NO_IOEVENTFDS);
   }
-  if (size === 8) throw invalid("A size of 8 is not supported");
-  if (index !== REGION.BAR0) throw invalid(`BAR ${index} takes no ioeventfds`, NO_IOEVENTFDS);
-  throw coreError(
-    "ENOMEM",
-    "vfio.ioeventfd.trap",
-    "BAR mapping",
-    source,
-    `BAR ${index} cannot be mapped into the kernel`,
-    NO_IOEVENTFDS,
-  );
+  const at = Number(BigInt.asUintN(Number(CORE_SHIFT), offset));
+  if (at + size > zdev.facts.bars[index]!.size) {
+    throw invalid(`The access is not within BAR ${index}`, NO_IOEVENTFDS);
+  }
+  throw coreError("ENODEV", "BAR mapping", source, `BAR ${index} of ISM cannot be mapped`, NO_IOEVENTFDS);
 }

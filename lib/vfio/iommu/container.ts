@@ -103,9 +103,9 @@ export class Container {
       );
     }
     if (type !== EXTENSION.TYPE1 && type !== EXTENSION.TYPE1V2) {
+      // The backend is found by CHECK_EXTENSION, which knows more numbers than those of types.
       throw coreError(
-        "ENODEV",
-        "vfio.container.setiommu",
+        checkExtension(this, type) === 0 ? "ENODEV" : "EINVAL",
         "IOMMU type",
         `${CONTAINER_SOURCE}: vfio_ioctl_set_iommu`,
         `No IOMMU backend accepts type ${type}`,
@@ -150,6 +150,7 @@ export class Container {
 /** A descriptor of a container. */
 export class ContainerFile extends OpenFile {
   override readonly kind = "container";
+  override readonly positioned = true;
   readonly container: Container;
   readonly #kernel: Kernel;
 

@@ -3,7 +3,7 @@
  * Facts: vfio.dma.window (drivers/iommu/s390-iommu.c), zpci.rpcit.inuse.
  */
 import type { Partition } from "../../zpci/partition.ts";
-import { PAGE_SIZE } from "../../zpci/storage.ts";
+import { PAGE_SIZE, StorageBuffer } from "../../zpci/storage.ts";
 import { type Translation, TranslationTables } from "../../zpci/translation.ts";
 import { ErrnoError } from "../errno.ts";
 import type { AddressSpace } from "../process/address_space.ts";
@@ -24,6 +24,9 @@ export interface DomainState {
   readonly mappings: readonly MappingState[];
 }
 
+/** Where a mapping's memory is found: in a process, or in what another mapping holds already. */
+export type MemorySource = Pick<AddressSpace, "find">;
+
 /** One DMA address space of a guest. */
 export class IommuDomain {
   readonly #partition: Partition;
@@ -31,6 +34,8 @@ export class IommuDomain {
   readonly zdevs = new Set<Zdev>();
   /** Storage address of the tables' origin. */
   readonly origin: number;
+  /** Where the memory of each mapping is found, by IOVA: pages are taken anew with every first page table. */
+  readonly #sources = new Map<number, MemorySource>();
 
   private constructor(partition: Partition, origin: number) {
     this.#partition = partition;
@@ -46,11 +51,8 @@ export class IommuDomain {
 
   static restore(partition: Partition, state: DomainState): IommuDomain {
     const domain = new IommuDomain(partition, state.origin);
-    for (const { vaddr, ...mapping } of state.mappings) {
-      const buffer = partition.storage.find(vaddr, mapping.size);
-      if (buffer === undefined) throw new Error(`Mapping at ${mapping.iova} has lost its memory`);
-      domain.tables.insert({ ...mapping, buffer, bufferOffset: vaddr - buffer.address });
-    }
+    const { storage } = partition;
+    for (const mapping of state.mappings) domain.remember(mapping, storage);
     return domain;
   }
 
@@ -70,33 +72,75 @@ export class IommuDomain {
   }
 
   /**
-   * Maps `size` bytes of memory at `vaddr` of a process; false if that is not all its memory. The range is free.
+   * Maps memory of a process; false if that is not all its memory. The range is free.
    *
    * @throws {ErrnoError} EIO, ENOMEM if a function refuses the new translations; nothing is mapped then
    */
-  map(
-    iova: number,
-    vaddr: number,
-    size: number,
-    read: boolean,
-    write: boolean,
-    space: Pick<AddressSpace, "find">,
-  ): boolean {
+  map({ vaddr, ...mapping }: MappingState, space: MemorySource): boolean {
+    const { iova, size, write } = mapping;
     const buffer = space.find(vaddr, size, write);
     if (buffer === undefined) return false;
-    this.tables.insert({ iova, size, read, write, buffer, bufferOffset: vaddr - buffer.address });
+    this.tables.insert({ ...mapping, buffer, bufferOffset: vaddr - buffer.address });
+    this.#sources.set(iova, space);
     try {
-      for (const zdev of this.zdevs) zdev.refresh(iova, size);
+      this.refresh(iova, size);
     } catch (error) {
-      this.tables.remove(iova);
+      // The kernel takes it back as it takes back any mapping (drivers/iommu/iommu.c: iommu_map).
+      this.unmap(this.tables.find(iova)!);
       throw error;
     }
     return true;
   }
 
+  /**
+   * Enters a mapping that no function uses yet. Its memory need not be there: nobody looks before a function is
+   * attached. The range is free.
+   */
+  remember({ vaddr, ...mapping }: MappingState, space: MemorySource): void {
+    const buffer = space.find(vaddr, mapping.size, mapping.write) ?? new StorageBuffer(vaddr, mapping.size);
+    this.#sources.set(mapping.iova, space);
+    this.tables.insert({ ...mapping, buffer, bufferOffset: vaddr - buffer.address });
+  }
+
+  /** Where the memory of a mapping is found, for one that shows the same. */
+  sourceOf({ iova, buffer }: Translation): MemorySource {
+    return this.#sources.get(iova) ?? { find: () => buffer };
+  }
+
+  /** Takes the pages of a mapping, for whom nobody took them before. @returns false if they are not there */
+  takePages(mapping: Translation): boolean {
+    const { buffer, bufferOffset, iova, size, write } = mapping;
+    const vaddr = buffer.address + bufferOffset;
+    const found = this.sourceOf(mapping).find(vaddr, size, write);
+    if (found === undefined) return false;
+    if (found === buffer) return true;
+    this.tables.remove(iova);
+    this.tables.insert({ ...mapping, buffer: found, bufferOffset: vaddr - found.address });
+    return true;
+  }
+
+  /**
+   * Tells the functions of new translations. One that has no resources left for them is asked to look at all of its
+   * translations anew, which frees what it does not need (drivers/iommu/s390-iommu.c: s390_iommu_iotlb_sync_map).
+   *
+   * @throws {ErrnoError} ENOMEM if a function refuses that with status 4 or 16 too, EIO on anything else
+   */
+  refresh(iova: number, size: number): void {
+    for (const zdev of this.zdevs) {
+      try {
+        zdev.refresh(iova, size);
+      } catch (error) {
+        if (!(error instanceof ErrnoError) || error.code !== "ENOMEM") throw error;
+        const { startDma, endDma } = zdev.facts;
+        zdev.refresh(startDma, endDma - startDma + 1);
+      }
+    }
+  }
+
   /** Unmaps a whole mapping. */
   unmap(mapping: Translation): void {
     this.tables.remove(mapping.iova);
+    this.#sources.delete(mapping.iova);
     for (const zdev of this.zdevs) {
       try {
         zdev.refresh(mapping.iova, mapping.size);
@@ -116,6 +160,8 @@ export class IommuDomain {
   /** Cuts a mapping into two at an address inside it; the function's translations stay as they are. */
   split(mapping: Translation, at: number): void {
     const size = at - mapping.iova;
+    const space = this.#sources.get(mapping.iova);
+    if (space !== undefined) this.#sources.set(at, space);
     this.tables.remove(mapping.iova);
     this.tables.insert({ ...mapping, size });
     this.tables.insert({

@@ -7,7 +7,8 @@ import { hex } from "../../base/hex.ts";
 import type { ErrnoError, ErrnoName } from "../errno.ts";
 import type { AddressSpace } from "../process/address_space.ts";
 import type { IoctlArg } from "../process/file.ts";
-import { type Ioas, MAX_64 } from "./ioas.ts";
+import type { Ioas } from "./ioas.ts";
+import { MAX_64 } from "./iova_space.ts";
 import type { Iommufd } from "./iommufd.ts";
 import { coreError, structArgument } from "../refusal.ts";
 import {
@@ -70,7 +71,7 @@ export function iommufdContainerIoctl(
 
 /** No UPDATE_VADDR. DMA_CC is asked of the compatibility IOAS: s390 enforces no coherency for a function. */
 function checkExtension(iommufd: Iommufd, value: number): number {
-  if (value === EXTENSION.DMA_CC) return iommufd.compatIoas().domain.zdevs.size === 0 ? 1 : 0;
+  if (value === EXTENSION.DMA_CC) return iommufd.compatIoas().hasTable ? 0 : 1;
   const supported: readonly number[] = [EXTENSION.TYPE1, EXTENSION.TYPE1V2, EXTENSION.UNMAP_ALL];
   return supported.includes(value) ? 1 : 0;
 }
@@ -92,8 +93,8 @@ function setIommu(iommufd: Iommufd, type: number): number {
 }
 
 /** Without a device any page size goes, from a page on (vfio_compat.c: iommufd_get_pagesizes). */
-function pageSizes({ domain }: Ioas): bigint {
-  return domain.zdevs.size > 0 ? BigInt(PAGE_SIZE) : MAX_64 - BigInt(PAGE_SIZE) + 1n;
+function pageSizes({ hasTable }: Ioas): bigint {
+  return hasTable ? BigInt(PAGE_SIZE) : MAX_64 - BigInt(PAGE_SIZE) + 1n;
 }
 
 /**

@@ -8,7 +8,8 @@ import type { Translation } from "../../zpci/translation.ts";
 import { copyInfo, linkCapabilities } from "../capability_chain.ts";
 import type { Container } from "./container.ts";
 import type { ErrnoName } from "../errno.ts";
-import type { IommuDomain } from "./iommu_domain.ts";
+import type { IommuDomain, MappingState } from "./iommu_domain.ts";
+import { lockLimit, lockRefusal, type1Locked } from "./locked_memory.ts";
 import type { Kernel } from "../kernel.ts";
 import { coreError } from "../refusal.ts";
 import { checkDirtyLog, DIRTY_BITMAP_MAX, readUnmapBitmap, writeDirty } from "./type1_dirty.ts";
@@ -133,16 +134,25 @@ export function mapDma(
       "the range is in the IOVA_RANGE capability of VFIO_IOMMU_GET_INFO",
     );
   }
-  if (!domain.map(at, Number(vaddr), length, read, write, kernel.current.space)) {
-    throw coreError(
-      "EFAULT",
-      "vfio.type1.map",
-      "pinning",
-      source,
-      `${hex(vaddr)} is not memory of the process`,
-    );
+  const mapping = { iova: at, vaddr: Number(vaddr), size: length, read, write };
+  checkLocked(kernel, mapping);
+  if (!domain.map(mapping, kernel.current.space)) {
+    throw coreError("EFAULT", "pinning", source, `${hex(vaddr)} is not memory of the process`);
   }
   return 0;
+}
+
+/**
+ * Pages are taken one by one, and each is counted: the limit can come before a page that is not there.
+ *
+ * @throws {ErrnoError} ENOMEM
+ */
+function checkLocked(kernel: Kernel, { vaddr, size }: MappingState): void {
+  const limit = lockLimit(kernel);
+  if (limit === Infinity) return;
+  const there = Math.min(size, kernel.partition.storage.bytesAt(vaddr));
+  if (type1Locked(kernel) + there / PAGE_SIZE <= limit) return;
+  throw lockRefusal(kernel, `${TYPE1_SOURCE}: vfio_pin_pages_remote`);
 }
 
 /**

@@ -96,12 +96,15 @@ function getBitmap(
   if (argsz < DIRTY_PAGES.size) throw invalid("argsz", `argsz ${argsz} has no room for a range`);
   if (arg.length < DIRTY_PAGES.size) throw fault(symbol);
   const { iova, size, pageSize, bitmapSize, data } = DIRTY_PAGES.decode(arg);
-  if (iova + size >= 2n ** 64n) throw invalid("address wrap", "IOVA plus size passes 2^64");
+  if (size === 0n) throw invalid("size 0", "A range needs a size");
+  if (iova + size > 2n ** 64n) {
+    throw refuse("EOVERFLOW", "address wrap", symbol, "IOVA plus size passes 2^64");
+  }
   checkBitmapSize(size, pageSize, bitmapSize, symbol);
   const page = BigInt(PAGE_SIZE);
   if (pageSize !== page) throw invalid("page size", `Page size ${pageSize} is not ${page}`);
-  if (iova % page !== 0n || size === 0n || size % page !== 0n) {
-    throw invalid("alignment", "IOVA and size must be multiples of 4096, and size not 0");
+  if (iova % page !== 0n || size % page !== 0n) {
+    throw invalid("alignment", "IOVA and size must be multiples of 4096");
   }
   checkDirtyLog(container, pageSize, `${SOURCE}: ${symbol}`);
   const from = Number(iova);

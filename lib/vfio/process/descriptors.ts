@@ -1,11 +1,17 @@
 /** The descriptor table of a process. Open files are shared: by dup, by fork, by tables of several threads. */
 import { vfsError } from "../refusal.ts";
-import type { OpenFile } from "./file.ts";
+import { type OpenFile, POLL } from "./file.ts";
 
 /** Descriptors below this are stdin, stdout and stderr, which the simulation has nothing to do with. */
 export const FIRST_FD = 3;
 /** Descriptors of a process: the soft limit of RLIMIT_NOFILE that systems start with. */
 export const MAX_FDS = 1024;
+
+/** A descriptor that is polled, and the bits that are asked for (struct pollfd). */
+export interface PollFd {
+  readonly fd: number;
+  readonly events: number;
+}
 
 /** Descriptors by number. A file is released with the last descriptor that refers to it, in whatever table. */
 export class DescriptorTable {
@@ -29,6 +35,13 @@ export class DescriptorTable {
     const file = this.#files[fd];
     if (file === undefined) throw badDescriptor(fd);
     return file;
+  }
+
+  /** What poll(2) finds without waiting: one number a descriptor; NVAL for one that is not open. */
+  poll(fds: readonly PollFd[]): number[] {
+    return fds.map(({ fd, events }) =>
+      this.#files[fd] === undefined ? POLL.NVAL : this.#files[fd].poll() & (events | POLL.ERR | POLL.HUP)
+    );
   }
 
   /** The lowest number that is free. */

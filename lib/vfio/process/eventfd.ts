@@ -2,7 +2,8 @@
 import type { Tracer } from "../../base/trace.ts";
 import { copyFromUser, copyToUser } from "./user_memory.ts";
 import { vfsError } from "../refusal.ts";
-import { OpenFile } from "./file.ts";
+import { OPEN_FLAGS, OpenFile, POLL } from "./file.ts";
+import { WouldHangError } from "../s390/zdev.ts";
 
 const COUNTER_BYTES = 8;
 /** The counter on its way from or to a caller's memory. */
@@ -35,9 +36,11 @@ export class EventFd {
   }
 }
 
-/** A descriptor of an eventfd, opened EFD_NONBLOCK | EFD_CLOEXEC. */
+/** A descriptor of an eventfd, opened EFD_NONBLOCK | EFD_CLOEXEC; FIONBIO can take O_NONBLOCK away. */
 export class EventFdFile extends OpenFile {
   override readonly kind = "eventfd";
+  override readonly hasData = true;
+  override flags: number = OPEN_FLAGS.RDWR | OPEN_FLAGS.NONBLOCK;
   readonly context: EventFd;
 
   constructor(context: EventFd) {
@@ -65,6 +68,7 @@ export class EventFdFile extends OpenFile {
       );
     }
     if (this.context.count === 0n) {
+      this.#checkBlocking("Nothing would end this read of an eventfd at 0, which is not O_NONBLOCK");
       throw vfsError(
         "EAGAIN",
         "vfio.rw.eventfd",
@@ -107,6 +111,7 @@ export class EventFdFile extends OpenFile {
       );
     }
     if (value > COUNTER_MAX - this.context.count) {
+      this.#checkBlocking("Nothing would end this write to an eventfd, which is full and not O_NONBLOCK");
       throw vfsError(
         "EAGAIN",
         "vfio.rw.eventfd",
@@ -118,6 +123,17 @@ export class EventFdFile extends OpenFile {
     }
     this.context.count += value;
     return COUNTER_BYTES;
+  }
+
+  /** Readable above 0, writable while 1 can be added (fs/eventfd.c: eventfd_poll). */
+  override poll(): number {
+    const { count } = this.context;
+    return (count > 0n ? POLL.IN : 0) | (count < COUNTER_MAX ? POLL.OUT : 0);
+  }
+
+  /** A blocking descriptor would wait. @throws {WouldHangError} */
+  #checkBlocking(message: string): void {
+    if ((this.flags & OPEN_FLAGS.NONBLOCK) === 0) throw new WouldHangError(message);
   }
 
   /** An eventfd has no positions, but says that it is at 0 (fs/eventfd.c: eventfd_fops). */

@@ -3,25 +3,61 @@ import { hex } from "../../base/hex.ts";
 import type { ErrnoError } from "../errno.ts";
 import { coreError, vfsError } from "../refusal.ts";
 
+/** Bits of poll(2) (include/uapi/asm-generic/poll.h). */
+export const POLL = { IN: 1, OUT: 4, ERR: 8, HUP: 0x10, NVAL: 0x20, RDNORM: 0x40, WRNORM: 0x100 } as const;
+
+/** Bits of poll(2) by their names: `POLLIN|POLLOUT`. */
+export function pollText(events: number): string {
+  const names = Object.entries(POLL).filter(([, bit]) => (events & bit) !== 0).map(([name]) => `POLL${name}`);
+  return names.join("|") || "0";
+}
+
 /** Kinds of descriptors; the same ioctl number means different things on each. */
-export type FileKind = "container" | "group" | "device" | "eventfd" | "iommufd";
+export type FileKind = "container" | "group" | "device" | "eventfd" | "iommufd" | "fault-queue" | "clp";
 
 /** Argument of an ioctl: a value, or a struct in the caller's memory. */
 export type IoctlArg = Uint8Array | number;
+
+/** What a descriptor of a character device is bound and attached to. */
+export interface CdevState {
+  readonly iommufd: number | null;
+  readonly devid: number;
+  readonly ioas: number | null;
+  /** Page table of HWPT_ALLOC that it is attached to, null for the one that the IOAS has by itself. */
+  readonly hwpt: number | null;
+  /** What lies above end_dma is reserved in the IOAS. */
+  readonly bounded: boolean;
+  /** It was attached with PASID 0. */
+  readonly pasid: boolean;
+}
+/** Flags of open(2) and F_GETFL (include/uapi/asm-generic/fcntl.h). */
+export const OPEN_FLAGS = {
+  ACCMODE: 3,
+  RDONLY: 0,
+  WRONLY: 1,
+  RDWR: 2,
+  NONBLOCK: 0o4000,
+  /** Set in every file that was opened by its path, on a 64-bit system. */
+  LARGEFILE: 0o100000,
+} as const;
 
 /** A file in the host file; the fields depend on the kind. */
 export interface FileState {
   readonly fd: number;
   readonly kind: FileKind;
   readonly position: number;
-  /** Container id, group number, function id or eventfd id. */
+  /** As F_GETFL tells them. */
+  readonly flags: number;
+  /** Container id, group number, function id, eventfd id or iommufd id. */
   readonly id: number;
   /** Container that a group is attached to. */
   readonly container?: number | null;
   /** A descriptor of a group that does not exist any more. */
   readonly dissolved?: boolean;
   /** A device descriptor that was opened as a character device, and what it is bound to. */
-  readonly cdev?: { readonly iommufd: number | null; readonly devid: number; readonly ioas: number | null };
+  readonly cdev?: CdevState;
+  /** Object id of a fault queue in its iommufd. */
+  readonly faultQueue?: number;
 }
 
 /** Base of all kinds: every operation is refused as a file without that operation refuses it. */
@@ -33,16 +69,20 @@ export abstract class OpenFile {
   abstract readonly path: string;
   /** File position of read() and write(). */
   position = 0;
+  /** Access mode and status flags, as F_GETFL tells them. */
+  flags: number = OPEN_FLAGS.RDWR | OPEN_FLAGS.LARGEFILE;
   #references = 0;
-  /** pread() and pwrite() work (FMODE_PREAD, FMODE_PWRITE). */
+  /** pread() and pwrite() work, if there is anything to read and write (FMODE_PREAD, FMODE_PWRITE). */
   readonly positioned: boolean = false;
+  /** There is anything to read and write (FMODE_CAN_READ, FMODE_CAN_WRITE). */
+  readonly hasData: boolean = false;
 
-  /** Reads `count` bytes into the caller's buffer from index `start`. */
+  /** Reads `count` bytes into the caller's buffer from index `start`; only of a file that has data. */
   read(_buffer: Uint8Array, _count: number, _position: number, _start: number): number {
     throw noOperation("read");
   }
 
-  /** Writes `count` bytes of the caller's buffer from index `start`. */
+  /** Writes `count` bytes of the caller's buffer from index `start`; only to a file that has data. */
   write(_buffer: Uint8Array, _count: number, _position: number, _start: number): number {
     throw noOperation("write");
   }
@@ -51,15 +91,17 @@ export abstract class OpenFile {
     throw notATty(this.kind, request);
   }
 
-  /** Maps the file: ENODEV for a file that has no such operation, as containers, groups and eventfds have none. */
-  mmap(): number {
-    throw vfsError(
-      "ENODEV",
-      "vfio.mmap.others",
-      "no mmap",
-      "mm/mmap.c: do_mmap",
-      "This descriptor cannot be mapped",
-    );
+  /** What poll(2) says of the file: ready for all, as a file without such an operation is (include/linux/poll.h). */
+  poll(): number {
+    return POLL.IN | POLL.OUT | POLL.RDNORM | POLL.WRNORM;
+  }
+
+  /**
+   * Maps the file, shared and writable or not: ENODEV for a file that has no such operation, as containers, groups and
+   * eventfds have none.
+   */
+  mmap(_shared: boolean): number {
+    throw vfsError("ENODEV", "no mmap", "mm/mmap.c: do_mmap", "This descriptor cannot be mapped");
   }
 
   /** Moves the position: ESPIPE for a file that has no such operation (vfio.rw.lseek). @returns the new position */
@@ -70,7 +112,7 @@ export abstract class OpenFile {
       "not seekable",
       "fs/read_write.c: ksys_lseek",
       "This descriptor cannot seek",
-      this.positioned ? "pread and pwrite take a position" : undefined,
+      this.positioned && this.hasData ? "pread and pwrite take a position" : undefined,
     );
   }
 
@@ -98,7 +140,8 @@ export abstract class OpenFile {
   }
 }
 
-function noOperation(op: string): ErrnoError {
+/** The refusal of a file that has nothing to read or to write. */
+export function noOperation(op: "read" | "write"): ErrnoError {
   return vfsError(
     "EINVAL",
     "vfio.rw.others",
@@ -118,6 +161,8 @@ const ENOTTY_SOURCES: Readonly<Record<FileKind, string>> = {
   device: "drivers/vfio/vfio_main.c: vfio_device_fops_unl_ioctl",
   iommufd: "drivers/iommu/iommufd/main.c: iommufd_fops_ioctl",
   eventfd: "fs/ioctl.c: vfs_ioctl",
+  "fault-queue": "fs/ioctl.c: vfs_ioctl",
+  clp: "arch/s390/pci/pci_clp.c: clp_misc_ioctl",
 };
 
 /** ENOTTY for an ioctl that this kind of descriptor does not know. */

@@ -4,9 +4,13 @@ import { DeviceFile } from "../device_file.ts";
 import { vfsError } from "../refusal.ts";
 import type { OpenFile } from "./file.ts";
 import { GroupFile } from "../group.ts";
-import { Iommufd, IommufdFile } from "../iommu/iommufd.ts";
+import { hex } from "../../base/hex.ts";
+import { Iommufd } from "../iommu/iommufd.ts";
+import { IommufdFile } from "../iommu/iommufd_file.ts";
 import type { Kernel } from "../kernel.ts";
+import type { Zdev } from "../s390/zdev.ts";
 import { coreError } from "../refusal.ts";
+import { ClpFile } from "../s390/clp_file.ts";
 
 /** Opens a node of /dev. @throws {ErrnoError} ENOENT, EBUSY, ENODEV */
 export function openNode(kernel: Kernel, path: string): OpenFile {
@@ -20,6 +24,7 @@ export function openNode(kernel: Kernel, path: string): OpenFile {
     kernel.iommufds.set(iommufd.id, iommufd);
     return new IommufdFile(kernel, iommufd);
   }
+  if (path === "/dev/clp") return new ClpFile(kernel);
   const cdev = /^\/dev\/vfio\/devices\/vfio(0|[1-9]\d*)$/.exec(path)?.[1];
   if (cdev !== undefined) return openCdev(kernel, Number(cdev), path);
   const group = /^\/dev\/vfio\/(0|[1-9]\d*)$/.exec(path)?.[1];
@@ -28,12 +33,20 @@ export function openNode(kernel: Kernel, path: string): OpenFile {
 }
 
 const NODES =
-  "a guest has /dev/vfio/vfio, /dev/iommu, and for a bound function its group and its character device";
+  "a guest has /dev/vfio/vfio, /dev/iommu, /dev/clp, and for a bound function its group and its character device";
+
+/** What to do where a node is missing: bind the function that it would be of, if there is one. */
+export function hintFor(kernel: Kernel, zdev: Zdev | undefined): string {
+  if (zdev === undefined) return NODES;
+  const { driver } = kernel.binding(zdev);
+  const holder = driver === undefined ? "no driver holds" : `${driver} holds`;
+  return `${holder} ${zdev.name}; "ism bind -d fid:${hex(zdev.facts.fid)}" gives it to ism_vfio_pci`;
+}
 
 /** The character device exists while a vfio driver holds the function. */
 function openCdev(kernel: Kernel, number: number, path: string): OpenFile {
   const binding = kernel.bindings[number];
-  if (binding?.device === undefined) throw noEntry(path, NODES);
+  if (binding?.device === undefined) throw noEntry(path, hintFor(kernel, kernel.zdevs[number]));
   if (binding.removing) {
     throw coreError(
       "ENODEV",
@@ -50,7 +63,9 @@ function openCdev(kernel: Kernel, number: number, path: string): OpenFile {
 function openGroup(kernel: Kernel, number: number, path: string): OpenFile {
   const source = "drivers/vfio/group.c: vfio_group_fops_open";
   const group = kernel.groups[number];
-  if (group === undefined || kernel.device(group.zdev) === undefined) throw noEntry(path, NODES);
+  if (group === undefined || kernel.device(group.zdev) === undefined) {
+    throw noEntry(path, hintFor(kernel, group?.zdev));
+  }
   for (const file of kernel.files()) {
     if (file instanceof DeviceFile && file.blocksGroup && file.device.zdev === group.zdev) {
       throw coreError(

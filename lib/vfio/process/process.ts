@@ -4,17 +4,31 @@
  */
 import { SHOWN_BYTES, type SyscallEvent, type Tracer, type TraceValue } from "../../base/trace.ts";
 import { ErrnoError } from "../errno.ts";
+import { CallRecorder } from "./recorder.ts";
 import { type AddressSpace, GuestMemory } from "./address_space.ts";
-import { DescriptorTable, FIRST_FD, MAX_FDS } from "./descriptors.ts";
+import { DescriptorTable, FIRST_FD, MAX_FDS, type PollFd } from "./descriptors.ts";
 import { EventFdFile } from "./eventfd.ts";
-import type { FileState, IoctlArg, OpenFile } from "./file.ts";
+import { type FileState, type IoctlArg, OPEN_FLAGS, type OpenFile } from "./file.ts";
 import { vfsError } from "../refusal.ts";
 import type { Kernel } from "../kernel.ts";
 import { openNode } from "./nodes.ts";
-import { PAGE_SIZE } from "../../zpci/storage.ts";
-import { readDirectory, readLink } from "./sysfs.ts";
+import { readDirectory, readLink } from "../sysfs/tree.ts";
 import { ioctlInput, ioctlName, ioctlOutput } from "./strace.ts";
-import { checkPosition, checkRange, mmapError, notPositioned, type Offset } from "./vfs_checks.ts";
+import {
+  checkDirection,
+  checkLength,
+  checkMapOffset,
+  checkPosition,
+  checkRange,
+  mapFile,
+  mmapError,
+  notPositioned,
+  type Offset,
+  syncFile,
+  truncateFile,
+} from "./vfs_checks.ts";
+import { direntBytes, eachSegment, joined, lengths, modeName, plus, shown } from "./buffers.ts";
+import { vfsIoctl } from "./vfs_ioctl.ts";
 
 /** What a user-space driver needs of its operating system; the simulated process is one implementation. */
 export type SystemCalls = Pick<
@@ -42,6 +56,7 @@ export interface ProcessState {
 export class Process {
   readonly #kernel: Kernel;
   readonly #tracer: Tracer;
+  readonly #recorder: CallRecorder;
   readonly descriptors: DescriptorTable;
   readonly space: AddressSpace;
 
@@ -53,6 +68,7 @@ export class Process {
   ) {
     this.#kernel = kernel;
     this.#tracer = tracer;
+    this.#recorder = new CallRecorder(tracer);
     this.descriptors = descriptors;
     this.space = space;
   }
@@ -62,9 +78,14 @@ export class Process {
     return this.descriptors.entries();
   }
 
-  /** openat(2) of a device node, read and write. @returns the descriptor */
-  open(path: string): number {
-    return this.#call("openat", () => ({ path }), () => this.install(openNode(this.#kernel, path)));
+  /** openat(2) of a device node, with {@linkcode OPEN_FLAGS}. @returns the descriptor */
+  open(path: string, mode: number = OPEN_FLAGS.RDWR): number {
+    const args = () => mode === OPEN_FLAGS.RDWR ? { path } : { path, flags: `${modeName(mode)}|O_CLOEXEC` };
+    return this.#call("openat", args, () => {
+      const file = openNode(this.#kernel, path);
+      file.flags = OPEN_FLAGS.LARGEFILE | mode;
+      return this.install(file);
+    });
   }
 
   /** readlink(2), for the links of sysfs. @returns the link's target; ENOENT */
@@ -148,7 +169,7 @@ export class Process {
     this.#kernel.tick();
     this.#kernel.current = this;
     const { sink } = this.#tracer;
-    if (sink === undefined) return this.file(fd).ioctl(request, arg);
+    if (sink === undefined) return this.#ioctl(fd, request, arg);
     const kind = this.descriptors.find(fd)?.kind;
     const event: SyscallEvent = {
       layer: "syscall",
@@ -162,7 +183,7 @@ export class Process {
     };
     return this.#record(event, () => {
       try {
-        const result = this.file(fd).ioctl(request, arg);
+        const result = this.#ioctl(fd, request, arg);
         takeOutput();
         return result;
       } catch (error) {
@@ -204,7 +225,7 @@ export class Process {
   }
 
   #read(fd: number, buffer: Uint8Array, count: Offset): number {
-    const file = this.file(fd);
+    const file = this.#directed(fd, "read");
     const clamped = checkRange(file.position, count);
     const result = file.read(buffer, clamped, file.position, 0);
     file.position += result;
@@ -215,12 +236,24 @@ export class Process {
   write(fd: number, buffer: Uint8Array, count: Offset): number {
     const data = shown(buffer, 0, count);
     return this.#record({ layer: "syscall", op: "write", args: { fd, count }, data }, () => {
-      const file = this.file(fd);
+      const file = this.#directed(fd, "write");
       const clamped = checkRange(file.position, count);
       const result = file.write(buffer, clamped, file.position, 0);
       file.position += result;
       return result;
     });
+  }
+
+  /** poll(2) that does not wait. @returns the bits that are there, one number a descriptor */
+  poll(fds: readonly PollFd[]): number[] {
+    const found = this.descriptors.poll(fds);
+    const args = () => ({
+      fds: fds.map(({ fd }) => fd),
+      events: fds.map(({ events }) => events),
+      timeout: 0,
+    });
+    this.#call("poll", args, () => found.filter((revents) => revents !== 0).length);
+    return found;
   }
 
   /** lseek(2): no vfio descriptor can seek. @throws {ErrnoError} EBADF, ESPIPE */
@@ -229,31 +262,42 @@ export class Process {
   }
 
   /**
-   * mmap(2) of a descriptor; checks in the order of vfio.mmap.checks, and no descriptor here can be mapped.
+   * mmap(2) of a descriptor, for reading and writing and shared unless told otherwise; no descriptor here can be mapped.
    *
-   * @throws {ErrnoError} EBADF, EINVAL, ENOMEM, EOVERFLOW, ENODEV, ENXIO
+   * @throws {ErrnoError} EBADF, EINVAL, ENOMEM, EOVERFLOW, EACCES, ENODEV, ENXIO
    */
-  mmap(fd: number, length: Offset, offset: Offset): number {
-    return this.#call("mmap", () => ({ fd, length, offset }), () => {
-      const size = BigInt(length);
-      const at = BigInt(offset);
-      const page = BigInt(PAGE_SIZE);
-      if (at % page !== 0n) throw mmapError("EINVAL", "The offset is no multiple of 4096");
-      this.file(fd);
-      if (size === 0n) throw mmapError("EINVAL", "A length of 0 cannot be mapped");
-      if (size > 2n ** 64n - page) throw mmapError("ENOMEM", "Rounded up to pages the length is 2^64");
-      if (at / page + (size + page - 1n) / page > 2n ** 64n / page) {
-        throw mmapError("EOVERFLOW", "Offset plus length overflows");
-      }
-      return this.file(fd).mmap();
+  mmap(fd: number, length: Offset, offset: Offset, { write = true, shared = true } = {}): number {
+    const how = { ...(write ? {} : { prot: "PROT_READ" }), ...(shared ? {} : { flags: "MAP_PRIVATE" }) };
+    return this.#call("mmap", () => ({ fd, length, offset, ...how }), () => {
+      const request = { length, offset, write, shared };
+      checkMapOffset(request);
+      return mapFile(this.file(fd), request);
     });
+  }
+
+  /** fsync(2). @throws {ErrnoError} EBADF, EINVAL */
+  fsync(fd: number): number {
+    return this.#call("fsync", () => ({ fd }), () => syncFile(this.file(fd)));
+  }
+
+  /** ftruncate(2). @throws {ErrnoError} EINVAL, EBADF */
+  ftruncate(fd: number, length: Offset): number {
+    return this.#call("ftruncate", () => ({ fd, length }), () => {
+      checkLength(length);
+      return truncateFile(this.file(fd));
+    });
+  }
+
+  /** fcntl(2) with F_GETFL: access mode and status flags. @throws {ErrnoError} EBADF */
+  getfl(fd: number): number {
+    return this.#call("fcntl", () => ({ fd, command: "F_GETFL" }), () => this.file(fd).flags);
   }
 
   /** preadv(2): one driver call per segment. @returns bytes read */
   preadv(fd: number, segments: readonly Uint8Array[], position: Offset): number {
     return this.#vectorCall("preadv", { fd, iov: lengths(segments), position }, segments, () => {
-      this.#positioned(fd, position, "preadv");
-      return this.#vector(
+      checkDirection(this.#positioned(fd, position, "preadv"), "read");
+      return eachSegment(
         segments,
         (buffer, done) => this.#pread(fd, buffer, buffer.length, plus(position, done), 0),
       );
@@ -263,8 +307,8 @@ export class Process {
   /** pwritev(2): one driver call, and so one store block on a BAR, per segment. @returns bytes written */
   pwritev(fd: number, segments: readonly Uint8Array[], position: Offset): number {
     return this.#vectorCall("pwritev", { fd, iov: lengths(segments), position }, segments, () => {
-      this.#positioned(fd, position, "pwritev");
-      return this.#vector(
+      checkDirection(this.#positioned(fd, position, "pwritev"), "write");
+      return eachSegment(
         segments,
         (buffer, done) => this.#pwrite(fd, buffer, buffer.length, plus(position, done), 0),
       );
@@ -275,8 +319,8 @@ export class Process {
   readv(fd: number, segments: readonly Uint8Array[]): number {
     this.#kernel.tick();
     return this.#vectorCall("readv", { fd, iov: lengths(segments) }, segments, () => {
-      const file = this.file(fd);
-      const total = this.#vector(segments, (buffer, done) => {
+      const file = this.#directed(fd, "read");
+      const total = eachSegment(segments, (buffer, done) => {
         const at = file.position + done;
         return file.read(buffer, checkRange(at, buffer.length), at, 0);
       });
@@ -288,8 +332,8 @@ export class Process {
   /** writev(2) at the descriptor's own position. @returns bytes written */
   writev(fd: number, segments: readonly Uint8Array[]): number {
     return this.#vectorCall("writev", { fd, iov: lengths(segments) }, segments, () => {
-      const file = this.file(fd);
-      const total = this.#vector(segments, (buffer, done) => {
+      const file = this.#directed(fd, "write");
+      const total = eachSegment(segments, (buffer, done) => {
         const at = file.position + done;
         return file.write(buffer, checkRange(at, buffer.length), at, 0);
       });
@@ -313,23 +357,6 @@ export class Process {
       if (!isWrite) event.data = joined(segments, Math.min(result, SHOWN_BYTES));
       return result;
     });
-  }
-
-  /** Stops at the first short or failed segment; a failure counts only if nothing was done before it. */
-  #vector(segments: readonly Uint8Array[], each: (buffer: Uint8Array, done: number) => number): number {
-    let total = 0;
-    for (const buffer of segments) {
-      let result: number;
-      try {
-        result = each(buffer, total);
-      } catch (error) {
-        if (error instanceof ErrnoError && total > 0) return total;
-        throw error;
-      }
-      total += result;
-      if (result < buffer.length) break;
-    }
-    return total;
   }
 
   /** mmap(2) of anonymous memory, populated: whole pages of zeros. @returns the address; EINVAL, ENOMEM */
@@ -389,6 +416,7 @@ export class Process {
         fd,
         kind: file.kind,
         position: file.position,
+        flags: file.flags,
         id: file.id,
         ...file.save(),
       })),
@@ -423,7 +451,20 @@ export class Process {
     return this.#record(event, () => this.#pwrite(fd, buffer, count, position, start));
   }
 
-  /** Checks 1 and 2 of vfio.rw.vfs: the position comes before the descriptor. */
+  /** What the VFS does not answer itself is the file's. */
+  #ioctl(fd: number, request: number, arg: IoctlArg): number {
+    const file = this.file(fd);
+    return vfsIoctl(file, request, arg, this, this.#kernel.options.seed) ?? file.ioctl(request, arg);
+  }
+
+  /** The file of a descriptor that is open for that direction. @throws {ErrnoError} EBADF, EINVAL */
+  #directed(fd: number, direction: "read" | "write"): OpenFile {
+    const file = this.file(fd);
+    checkDirection(file, direction);
+    return file;
+  }
+
+  /** Checks 1 and 2 of VFIO sheet 4.1: the position comes before the descriptor. */
   #positioned(fd: number, position: Offset, op: string): OpenFile {
     checkPosition(position);
     const file = this.file(fd);
@@ -434,6 +475,7 @@ export class Process {
   #pread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
     this.#kernel.current = this;
     const file = this.#positioned(fd, position, "pread");
+    checkDirection(file, "read");
     const clamped = checkRange(position, count);
     return file.read(buffer, clamped, typeof position === "number" ? position : Number(position), start);
   }
@@ -441,52 +483,19 @@ export class Process {
   #pwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
     this.#kernel.current = this;
     const file = this.#positioned(fd, position, "pwrite");
+    checkDirection(file, "write");
     const clamped = checkRange(position, count);
     return file.write(buffer, clamped, typeof position === "number" ? position : Number(position), start);
   }
 
-  /** Runs a call, recorded if a trace is taken. */
+  /** Runs a call of this process, recorded if a trace is taken. */
   #call(op: string, args: () => Record<string, TraceValue>, run: () => number): number {
     this.#kernel.current = this;
-    if (this.#tracer.sink === undefined) return run();
-    return this.#record({ layer: "syscall", op, args: args() }, run);
+    return this.#recorder.call(op, args, run);
   }
 
   #record(event: SyscallEvent, run: () => number): number {
     this.#kernel.current = this;
-    const { sink } = this.#tracer;
-    if (sink === undefined) return run();
-    sink.enter(event);
-    try {
-      return event.result = run();
-    } catch (error) {
-      if (error instanceof ErrnoError) event.error = error.code;
-      throw error;
-    } finally {
-      sink.leave(event);
-    }
+    return this.#recorder.record(event, run);
   }
-}
-
-/** A copy of what an event shows of a buffer. */
-function shown(buffer: Uint8Array, start: number, count: Offset): Uint8Array {
-  return buffer.slice(start, start + (count < SHOWN_BYTES ? Number(count) : SHOWN_BYTES));
-}
-
-const lengths = (segments: readonly Uint8Array[]) => segments.map(({ length }) => length);
-
-/** The first bytes of a vector's segments, at most `limit`. */
-function joined(segments: readonly Uint8Array[], limit: number): Uint8Array {
-  const bytes: number[] = [];
-  for (const segment of segments) bytes.push(...segment.subarray(0, limit - bytes.length));
-  return Uint8Array.from(bytes);
-}
-
-/** Bytes of a directory entry: a header of 19, the name, NUL, rounded up to 8 (struct linux_dirent64). */
-function direntBytes(name: string): number {
-  return Math.ceil((19 + name.length + 1) / 8) * 8;
-}
-
-function plus(position: Offset, done: number): Offset {
-  return typeof position === "bigint" ? position + BigInt(done) : position + done;
 }

@@ -9,6 +9,8 @@ import type { ErrnoName } from "../errno.ts";
 import type { FileKind, IoctlArg } from "./file.ts";
 import { symbolOf } from "./symbols.ts";
 import * as uapi from "../uapi.ts";
+import { CLP_REQ, CLP_SYNC } from "../s390/clp_file.ts";
+import { FS_UUID, VFS_INT, VFS_IOCTL } from "./vfs_ioctl.ts";
 
 /** Any struct of the ABI. */
 export type AnyStruct = Struct<Record<string, FieldRow>>;
@@ -133,7 +135,54 @@ const IOMMUFD: ReadonlyMap<number, IoctlShape> = new Map([
     IOMMUFD_IOCTL.IOMMU_IOAS_MAP_FILE,
     shape("IOMMU_IOAS_MAP_FILE", uapi.IOAS_MAP_FILE, ["iova"], ["iova"]),
   ],
+  [IOMMUFD_IOCTL.IOMMU_HWPT_ALLOC, shape("IOMMU_HWPT_ALLOC", uapi.HWPT_ALLOC, ["outHwptId"])],
+  [
+    IOMMUFD_IOCTL.IOMMU_GET_HW_INFO,
+    shape(
+      "IOMMU_GET_HW_INFO",
+      uapi.GET_HW_INFO,
+      ["dataLen", "outDataType", "outMaxPasidLog2", "outCapabilities"],
+      ["dataLen", "outDataType"],
+    ),
+  ],
+  [
+    IOMMUFD_IOCTL.IOMMU_HWPT_SET_DIRTY_TRACKING,
+    shape("IOMMU_HWPT_SET_DIRTY_TRACKING", uapi.HWPT_SET_DIRTY_TRACKING),
+  ],
+  [
+    IOMMUFD_IOCTL.IOMMU_HWPT_GET_DIRTY_BITMAP,
+    shape("IOMMU_HWPT_GET_DIRTY_BITMAP", uapi.HWPT_GET_DIRTY_BITMAP),
+  ],
+  [
+    IOMMUFD_IOCTL.IOMMU_HWPT_INVALIDATE,
+    shape("IOMMU_HWPT_INVALIDATE", uapi.HWPT_INVALIDATE, ["entryNum"], ["entryNum"]),
+  ],
+  [
+    IOMMUFD_IOCTL.IOMMU_FAULT_QUEUE_ALLOC,
+    shape("IOMMU_FAULT_QUEUE_ALLOC", uapi.FAULT_QUEUE_ALLOC, ["outFaultId", "outFaultFd"]),
+  ],
+  [IOMMUFD_IOCTL.IOMMU_VIOMMU_ALLOC, shape("IOMMU_VIOMMU_ALLOC", uapi.VIOMMU_ALLOC, ["outViommuId"])],
+  [IOMMUFD_IOCTL.IOMMU_VDEVICE_ALLOC, shape("IOMMU_VDEVICE_ALLOC", uapi.VDEVICE_ALLOC, ["outVdeviceId"])],
+  [IOMMUFD_IOCTL.IOMMU_IOAS_CHANGE_PROCESS, shape("IOMMU_IOAS_CHANGE_PROCESS", uapi.IOAS_CHANGE_PROCESS)],
+  [
+    IOMMUFD_IOCTL.IOMMU_VEVENTQ_ALLOC,
+    shape("IOMMU_VEVENTQ_ALLOC", uapi.VEVENTQ_ALLOC, ["outVeventqId", "outVeventqFd"]),
+  ],
+  [IOMMUFD_IOCTL.IOMMU_HW_QUEUE_ALLOC, shape("IOMMU_HW_QUEUE_ALLOC", uapi.HW_QUEUE_ALLOC, ["outHwQueueId"])],
+  [
+    IOMMUFD_IOCTL.IOMMU_NOIOMMU_GET_PA,
+    shape("IOMMU_NOIOMMU_GET_PA", uapi.NOIOMMU_GET_PA, ["length", "outPhys"], ["length"]),
+  ],
   ...CONTAINER,
+]);
+
+/** What every kind of descriptor knows, because the VFS answers it. */
+const VFS: ReadonlyMap<number, IoctlShape> = new Map<number, IoctlShape>([
+  ...Object.entries(VFS_IOCTL).map(([name, request]) => [request, shape(name)] as const),
+  [VFS_IOCTL.FIONBIO, shape("FIONBIO", VFS_INT)],
+  [VFS_IOCTL.FIOASYNC, shape("FIOASYNC", VFS_INT)],
+  [VFS_IOCTL.FIGETBSZ, shape("FIGETBSZ", VFS_INT, ["value"])],
+  [VFS_IOCTL.FS_IOC_GETFSUUID, shape("FS_IOC_GETFSUUID", FS_UUID, ["len", "uuid"])],
 ]);
 
 const TABLES: Readonly<Record<FileKind, ReadonlyMap<number, IoctlShape>>> = {
@@ -142,6 +191,8 @@ const TABLES: Readonly<Record<FileKind, ReadonlyMap<number, IoctlShape>>> = {
   device: DEVICE,
   iommufd: IOMMUFD,
   eventfd: new Map(),
+  "fault-queue": new Map(),
+  clp: new Map([[CLP_SYNC, shape("CLP_SYNC", CLP_REQ)]]),
 };
 
 /** What is known of an ioctl: its number, and the struct or text that it takes. */
@@ -151,9 +202,13 @@ export interface KnownIoctl {
   readonly text: boolean;
 }
 
+function shapeOf(kind: FileKind | undefined, request: number): IoctlShape | undefined {
+  return kind === undefined ? undefined : VFS.get(request) ?? TABLES[kind].get(request);
+}
+
 /** An ioctl of a kind of descriptor, by name or by number. */
 export function findIoctl(kind: FileKind, which: string | number): KnownIoctl | undefined {
-  for (const [request, { name, struct, text }] of TABLES[kind]) {
+  for (const [request, { name, struct, text }] of [...VFS, ...TABLES[kind]]) {
     if (which === name || which === request) return { request, struct, text: text === true };
   }
   return undefined;
@@ -161,12 +216,12 @@ export function findIoctl(kind: FileKind, which: string | number): KnownIoctl | 
 
 /** Names of the ioctls of a kind of descriptor. */
 export function ioctlNames(kind: FileKind): string[] {
-  return [...TABLES[kind].values()].map(({ name }) => name);
+  return [...TABLES[kind].values(), ...VFS.values()].map(({ name }) => name);
 }
 
 /** The name of an ioctl on a kind of descriptor, or its number. */
 export function ioctlName(kind: FileKind | undefined, request: number): string {
-  const known = kind === undefined ? undefined : TABLES[kind].get(request);
+  const known = shapeOf(kind, request);
   return known?.name ?? `0x${request.toString(16)}`;
 }
 
@@ -176,7 +231,7 @@ export function ioctlInput(
   request: number,
   arg: IoctlArg,
 ): Record<string, TraceValue> {
-  const known = kind === undefined ? undefined : TABLES[kind].get(request);
+  const known = shapeOf(kind, request);
   if (typeof arg === "number") {
     const name = known === undefined ? undefined : symbolOf(known.name, "arg", arg);
     return name !== undefined ? { arg: { value: arg, name } } : arg === 0 ? {} : { arg };
@@ -231,7 +286,7 @@ export function ioctlOutput(
   arg: IoctlArg,
   error?: string,
 ): Record<string, TraceValue> | undefined {
-  const known = kind === undefined || typeof arg === "number" ? undefined : TABLES[kind].get(request);
+  const known = typeof arg === "number" ? undefined : shapeOf(kind, request);
   if (error !== undefined && WRITTEN_WITH[known?.name ?? ""] !== error) return undefined;
   if (known?.struct === undefined || known.out!.length === 0) return undefined;
   return fields(known, arg as Uint8Array, (name) => known.out!.includes(name));

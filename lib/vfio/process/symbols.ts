@@ -111,6 +111,21 @@ const NAMERS: Readonly<Record<string, Readonly<Record<string, Namer>>>> = {
   IOMMU_IOAS_MAP: { flags: IOAS_MAP_FLAGS },
   IOMMU_IOAS_COPY: { flags: IOAS_MAP_FLAGS },
   IOMMU_IOAS_MAP_FILE: { flags: IOAS_MAP_FLAGS },
+  IOMMU_HWPT_ALLOC: {
+    flags: bits(
+      [1, "IOMMU_HWPT_ALLOC_NEST_PARENT"],
+      [2, "IOMMU_HWPT_ALLOC_DIRTY_TRACKING"],
+      [4, "IOMMU_HWPT_FAULT_ID_VALID"],
+      [8, "IOMMU_HWPT_ALLOC_PASID"],
+    ),
+  },
+  IOMMU_GET_HW_INFO: { flags: prefixed("IOMMU_HW_INFO_FLAG_", uapi.HW_INFO_FLAGS) },
+  IOMMU_HWPT_SET_DIRTY_TRACKING: {
+    flags: prefixed("IOMMU_HWPT_DIRTY_TRACKING_", uapi.HWPT_DIRTY_TRACKING_FLAGS),
+  },
+  IOMMU_HWPT_GET_DIRTY_BITMAP: {
+    flags: prefixed("IOMMU_HWPT_GET_DIRTY_BITMAP_", uapi.HWPT_DIRTY_BITMAP_FLAGS),
+  },
   IOMMU_OPTION: {
     optionId: (id) => ["IOMMU_OPTION_RLIMIT_MODE", "IOMMU_OPTION_HUGE_PAGES"][id],
     op: (op) => ["IOMMU_OPTION_OP_SET", "IOMMU_OPTION_OP_GET"][op],

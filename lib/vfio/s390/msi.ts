@@ -8,7 +8,7 @@ import type { Zdev } from "./zdev.ts";
 const CAPABILITY_POINTER = 0x34;
 /** Where Linux gives up on a chain without an end (drivers/pci/pci.c: PCI_FIND_CAP_TTL). */
 const MOST_CAPABILITIES = 48;
-const MSI_CAPABILITY = 0x05;
+export const MSI_CAPABILITY = 0x05;
 const CONTROL = 2;
 const ADDRESS_LOW = 4;
 const ADDRESS_HIGH = 8;
@@ -23,6 +23,24 @@ function capability(zdev: Zdev): number | undefined {
     if (zdev.configLoad(at, 1) === MSI_CAPABILITY) return at;
   }
   return undefined;
+}
+
+/** Control word of a capability that does not answer. */
+const NO_ANSWER = 0xffff;
+const VECTORS_LOG2 = 0x0e;
+
+/**
+ * Vectors of the MSI capability at `at`, from the function itself: 128 of one whose config space does not answer, because
+ * all ones come back (drivers/vfio/pci/vfio_pci_core.c: vfio_pci_get_irq_count).
+ */
+export function msiVectors(zdev: Zdev, at: number): number {
+  let control = NO_ANSWER;
+  try {
+    control = zdev.configLoad(at + CONTROL, 2);
+  } catch (error) {
+    if (!(error instanceof ErrnoError)) throw error;
+  }
+  return 2 ** ((control & VECTORS_LOG2) >> 1);
 }
 
 /** Writes the message: the group's MSI address, and the number of the first vector as data. */

@@ -3,7 +3,7 @@
  * code of the kernel that executes PCI instructions. Busy answers are retried, condition codes become errnos here.
  * Facts: docs/reference/zpci/functions.md, zpci/instructions.md and zpci/controls.md; vfio.cc.errno.
  */
-import { CC, ProgramException, STATUS } from "../../zpci/answer.ts";
+import { CC, MPCIFC_STATUS, ProgramException, STATUS } from "../../zpci/answer.ts";
 import { SPACE_CONFIG } from "../../zpci/access_rules.ts";
 import {
   CLP,
@@ -20,6 +20,7 @@ import type { Processor } from "../../zpci/instruction.ts";
 import { MPCIFC, mpcifc, rpcit } from "../../zpci/mpcifc.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { hex } from "../../base/hex.ts";
+import { usableEnd } from "./aperture.ts";
 import { type FailedInstruction, instructionError } from "./answers.ts";
 import { ErrnoError } from "../errno.ts";
 import type { IommuDomain } from "../iommu/iommu_domain.ts";
@@ -34,6 +35,13 @@ const REGISTER_BYTES = 8;
 /** A call that the real kernel would never come back from. */
 export class WouldHangError extends Error {
   override readonly name = "WouldHangError";
+}
+
+/** Choices of the topology that a function is discovered with. */
+export interface DiscoveryOptions {
+  readonly busyRetryLimit: number;
+  /** Bytes of DMA addresses for each byte of main memory; 0 for all that CLP tells. */
+  readonly iommuAperture: number;
 }
 
 /** Where a function's interrupt bits lie in storage. */
@@ -98,8 +106,11 @@ export class Zdev {
   }
 
   /** A function found at boot; CLP tells about it. */
-  static discover(processor: Processor, fh: number, bits: InterruptBits, busyLimit: number): Zdev {
-    return new Zdev(processor, fh, queryFacts(processor, fh), bits, busyLimit);
+  static discover(processor: Processor, fh: number, bits: InterruptBits, options: DiscoveryOptions): Zdev {
+    const facts = queryFacts(processor, fh);
+    const memory = processor.partition.storage.limit;
+    const endDma = usableEnd(facts.startDma, facts.endDma, memory, options.iommuAperture);
+    return new Zdev(processor, fh, { ...facts, endDma }, bits, options.busyRetryLimit);
   }
 
   /** A function of a saved kernel. */
@@ -226,7 +237,12 @@ export class Zdev {
     this.#modify(MPCIFC.RESET_ERROR, {});
   }
 
-  /** Attaches to an IOMMU domain, or to none. @throws {ErrnoError} EIO, and it is attached to none */
+  /**
+   * Attaches to an IOMMU domain, or to none. A function that is disabled or in the error state counts as attached: its
+   * translation is registered at the next enable (drivers/iommu/s390-iommu.c: s390_iommu_attach_device).
+   *
+   * @throws {ErrnoError} EIO on any other refusal, and it is attached to none
+   */
   attach(domain: IommuDomain | undefined): void {
     if (this.domain !== undefined) {
       this.domain.zdevs.delete(this);
@@ -234,7 +250,10 @@ export class Zdev {
     }
     this.domain = undefined;
     if (domain === undefined) return;
-    this.#registerIoat(domain);
+    const cc = this.#execute(MPCIFC.REGISTER_IOAT, this.#ioat(domain));
+    const isLater = cc === CC.INVALID_HANDLE ||
+      cc === CC.ERROR && this.#processor.status === MPCIFC_STATUS.RECOVERY_IN_PROGRESS;
+    if (cc !== CC.OK && !isLater) throw this.#refused(cc, "MPCIFC", "zpci_mod_fc");
     this.domain = domain;
     domain.zdevs.add(this);
   }
@@ -303,14 +322,14 @@ export class Zdev {
   }
 
   #registerIoat(domain: IommuDomain): void {
+    this.#modify(MPCIFC.REGISTER_IOAT, this.#ioat(domain));
+  }
+
+  #ioat(domain: IommuDomain) {
     const { startDma, endDma, pft } = this.facts;
     // The ISM virtual device takes the limit for one page less than it is (arch/s390/pci/pci.c: zpci_register_ioat).
     const pal = pft === PFT_ISM && endDma > startDma ? endDma + PAGE_SIZE : endDma;
-    this.#modify(MPCIFC.REGISTER_IOAT, {
-      pba: startDma,
-      pal,
-      iota: domain.origin + IOTA_TRANSLATION_ON + IOTA_REGION_THIRD,
-    });
+    return { pba: startDma, pal, iota: domain.origin + IOTA_TRANSLATION_ON + IOTA_REGION_THIRD };
   }
 
   #registerInterrupts(vectors: number): void {
@@ -319,8 +338,14 @@ export class Zdev {
     this.#modify(MPCIFC.REGISTER_INTERRUPTS, { aibv, aisb, interrupts });
   }
 
-  /** MPCIFC, repeated while it is busy. @throws {ErrnoError} EIO */
+  /** MPCIFC that has to work. @throws {ErrnoError} EIO */
   #modify(operation: number, fib: Parameters<typeof FIB.encode>[0]): void {
+    const cc = this.#execute(operation, fib);
+    if (cc !== CC.OK) throw this.#refused(cc, "MPCIFC", "zpci_mod_fc");
+  }
+
+  /** MPCIFC, repeated while it is busy. @returns its condition code @throws {ErrnoError} EIO on a program exception */
+  #execute(operation: number, fib: Parameters<typeof FIB.encode>[0]): number {
     let cc: number;
     let tries = 0;
     try {
@@ -332,7 +357,7 @@ export class Zdev {
       if (error instanceof ProgramException) throw this.#refused(CC.ERROR, "MPCIFC", "zpci_mod_fc");
       throw error;
     }
-    if (cc !== CC.OK) throw this.#refused(cc, "MPCIFC", "zpci_mod_fc");
+    return cc;
   }
 
   /**

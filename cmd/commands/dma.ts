@@ -1,0 +1,124 @@
+/** DMA memory of the guest: mapping it, and the driver process's own loads and stores. */
+import { hex } from "../../lib/base/hex.ts";
+import type { HostFunction } from "../../lib/host/host.ts";
+import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { PAGE_SIZE } from "../../lib/zpci/storage.ts";
+import { argument, defineCommand, optional, required } from "../language/command.ts";
+import { dmaSpace } from "../run/dma_space.ts";
+import { DATA, number, SIZE } from "../language/kinds.ts";
+import { checkShown } from "../language/limits.ts";
+import { renderTable } from "../output/terminal.ts";
+import { hexdump } from "../output/hexdump.ts";
+import { sizeText } from "../output/units.ts";
+
+export const IOVA = number("IOVA");
+
+export const dmaMap = defineCommand({
+  name: "dma map",
+  group: "host",
+  summary: "Allocate guest memory and map it for DMA",
+  details:
+    `A function that is not open is opened, as by other commands, unless "fd open" and "ioctl" have given it an
+IOMMU already: the memory is mapped there then.`,
+  args: {},
+  options: {
+    size: required(SIZE, "bytes; rounded up to whole pages"),
+    iova: optional(IOVA, "DMA address; the lowest free one by default"),
+  },
+  access: "write",
+  examples: ["dma map --size 64k"],
+  run({ target }, { size, iova }) {
+    const memory = dmaSpace(target).map(size, iova);
+    return { iova: hex(memory.iova), size: memory.size, vaddr: hex(memory.vaddr) };
+  },
+  text: ({ iova }) => iova,
+  value: ({ iova }) => iova,
+});
+
+export const dmaUnmap = defineCommand({
+  name: "dma unmap",
+  group: "host",
+  summary: "Unmap DMA memory; what dma map allocated for an open function is freed",
+  args: { iova: argument(IOVA, "DMA address"), size: optional(SIZE, "bytes; the whole mapping by default") },
+  options: {},
+  access: "write",
+  examples: ["dma unmap 0x100000000 4k"],
+  run({ target }, { iova, size }) {
+    const mapping = target.zdev.domain?.mappings().find((each) => each.iova === iova);
+    return { iova: hex(iova), unmapped: dmaSpace(target).unmap(iova, size ?? mapping?.size ?? PAGE_SIZE) };
+  },
+  value: ({ unmapped }) => String(unmapped),
+});
+
+export const dmaList = defineCommand({
+  name: "dma list",
+  group: "host",
+  summary: "List the DMA mappings of the function",
+  args: {},
+  options: {},
+  access: "read",
+  examples: ["dma list"],
+  run({ target }) {
+    const mappings = target.zdev.domain?.mappings() ?? [];
+    return {
+      mappings: mappings.map(({ iova, size, vaddr, read, write }) => ({
+        iova: hex(iova),
+        size,
+        vaddr: hex(vaddr),
+        read,
+        write,
+      })),
+    };
+  },
+  text({ mappings }, { terminal }) {
+    const rows = mappings.map(({ iova, size, vaddr }) => [iova, sizeText(size), vaddr]);
+    return renderTable([["IOVA", "SIZE", "ADDRESS"], ...rows], terminal.style);
+  },
+});
+
+/** The process's own view of mapped memory. @throws {DriverError} if the range is not all mapped */
+export function mappedMemory(
+  { zdev, guest }: HostFunction,
+  iova: number,
+  length: number,
+  write: boolean,
+): Uint8Array {
+  const mapping = zdev.domain?.tables.find(iova);
+  if (mapping === undefined || iova + length > mapping.iova + mapping.size) {
+    throw new DriverError(`${hex(iova)} to ${hex(iova + length)} is not all mapped; see "dma list"`);
+  }
+  const address = mapping.buffer.address + mapping.bufferOffset + iova - mapping.iova;
+  return guest.kernel.process.memory(address, length, write);
+}
+
+export const dmaRead = defineCommand({
+  name: "dma read",
+  group: "host",
+  summary: "Read the guest's own memory behind a DMA address",
+  args: { iova: argument(IOVA, "DMA address"), count: argument(number("COUNT"), "bytes") },
+  options: {},
+  access: "read",
+  examples: ["expect DRIVER dma read 0x100000000 16"],
+  run({ target }, { iova, count }) {
+    checkShown(count, "count");
+    return { iova: hex(iova), length: count, data: mappedMemory(target, iova, count, false).toHex() };
+  },
+  text: ({ data, iova }) => hexdump(Uint8Array.fromHex(data), BigInt(iova)).join("\n"),
+  raw: ({ data }) => Uint8Array.fromHex(data),
+  value: ({ data }) => `hex:${data}`,
+});
+
+export const dmaWrite = defineCommand({
+  name: "dma write",
+  group: "host",
+  summary: "Write the guest's own memory behind a DMA address",
+  args: { iova: argument(IOVA, "DMA address"), data: argument(DATA, "the bytes") },
+  options: {},
+  access: "write",
+  examples: ["expect DRIVER dma write 0x100000000 text:nobody-home"],
+  run(context, { iova, data }) {
+    const bytes = context.load(data);
+    mappedMemory(context.target, iova, bytes.length, true).set(bytes);
+    return { iova: hex(iova), length: bytes.length };
+  },
+});

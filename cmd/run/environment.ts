@@ -1,0 +1,39 @@
+/** What the program takes from its environment. */
+import { isAbsolute } from "node:path";
+import { UsageError } from "../language/usage_error.ts";
+
+/** A variable of the environment that is set and not empty. @throws {UsageError} if it is no text */
+export function environment(name: string): string | undefined {
+  try {
+    const text = Deno.env.get(name);
+    return text === "" ? undefined : text;
+  } catch (error) {
+    if (!(error instanceof Deno.errors.InvalidData)) throw error;
+    throw new UsageError(
+      `The environment variable ${name} is not text in UTF-8; set it to another value or unset it`,
+    );
+  }
+}
+
+/** Where the shell keeps its lines; undefined if there is no place for it. */
+export function historyPath(): string | undefined {
+  const state = stateDirectory();
+  return state === undefined ? undefined : `${state}/history`;
+}
+
+/** `$ISM_HOST`, else `$XDG_STATE_HOME/ism/host.db`, else `~/.local/state/ism/host.db`; undefined without a home. */
+export function defaultHostPath(): string | undefined {
+  const state = stateDirectory();
+  return environment("ISM_HOST") ?? (state === undefined ? undefined : `${state}/host.db`);
+}
+
+/**
+ * `$XDG_STATE_HOME/ism`, else `~/.local/state/ism`; undefined without a home. The XDG Base Directory Specification wants
+ * a path that is not absolute to be ignored.
+ */
+function stateDirectory(): string | undefined {
+  const state = environment("XDG_STATE_HOME");
+  if (state !== undefined && isAbsolute(state)) return `${state}/ism`;
+  const home = environment("HOME");
+  return home === undefined ? undefined : `${home}/.local/state/ism`;
+}

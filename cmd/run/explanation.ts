@@ -1,0 +1,42 @@
+/** What `explain` finds out. */
+import type { HostFunction } from "../../lib/host/host.ts";
+import { type Failure, failureJson } from "../output/failure.ts";
+import { type Named, propose } from "../output/proposal.ts";
+import type { TraceCollector } from "../output/trace/view.ts";
+
+/**
+ * The result of `explain`.
+ *
+ * @param failure what the command was refused with, if it was
+ * @param note what to say of a function where the failure says nothing
+ */
+export function explanation(
+  explained: string,
+  failure: Failure | undefined,
+  trace: TraceCollector,
+  note: () => string | undefined,
+) {
+  return {
+    explained,
+    outcome: failure === undefined ? "done" : "refused",
+    error: failure === undefined ? null : failureJson(failure),
+    refused_by: failure?.refusedBy ?? null,
+    hint: failure?.hint ?? note() ?? null,
+    instructions: trace.count("insn"),
+    lines: trace.text().split("\n").filter((line) => line !== ""),
+  };
+}
+
+/** Why a function in the hands of the generic driver behaves as it does. */
+export function driverNote({ guest, zdev }: HostFunction, named: Named): string | undefined {
+  if (guest.kernel.binding(zdev).driver !== "vfio-pci") return undefined;
+  const { release, genericBars } = guest.kernel.rules;
+  const bars = genericBars === "absent"
+    ? "BARs of ISM cannot be mapped (ENODEV)"
+    : "BAR 0 cannot be mapped, and other BARs go through MIO instructions, which ISM does not have (loads give all " +
+      "ones, stores are lost)";
+  const note =
+    `vfio-pci of Linux ${release} holds the function: regions are 2^40 apart, and ${bars}; "ism bind" gives the ` +
+    "function to ism_vfio_pci";
+  return propose(note, named);
+}

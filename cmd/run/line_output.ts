@@ -1,0 +1,97 @@
+/** What a line prints: its result as text, bytes or a document, or its failure. */
+import { type AnyCommand, type Result } from "../language/command.ts";
+import { type Failure, failureJson } from "../output/failure.ts";
+import type { Globals } from "../language/parse.ts";
+import { propose } from "../output/proposal.ts";
+import { failureText, type LinePlace } from "../output/report.ts";
+import type { ProcessTerminal } from "../output/terminal.ts";
+import { safeJson } from "../output/diagnostic.ts";
+import type { TraceCollector } from "../output/trace/view.ts";
+
+/** Prints lines of one run. */
+export class LineOutput {
+  readonly terminal: ProcessTerminal;
+  /** It was said that nothing is done. */
+  #isMarked = false;
+
+  constructor(terminal: ProcessTerminal) {
+    this.terminal = terminal;
+  }
+
+  /** Says once, before the first result, that what follows is not done. */
+  markDryRun({ access }: AnyCommand, { dryRun, json, quiet, raw }: Globals): void {
+    const acts = access === "write" || access === "wait";
+    if (!dryRun || json || quiet || raw || !acts || this.#isMarked) return;
+    this.#isMarked = true;
+    this.terminal.out("dry run: nothing is changed\n");
+  }
+
+  /** The result of a line. @throws {FileError} */
+  result(
+    command: AnyCommand,
+    result: Result,
+    globals: Globals,
+    trace: TraceCollector | undefined,
+    place: LinePlace | undefined,
+  ): void {
+    if (!globals.json) return this.text(command, result, globals);
+    const document = {
+      schema: 1,
+      command: command.name,
+      ok: true,
+      result,
+      ...traced(trace, globals),
+    };
+    this.#printDocument(document, place);
+  }
+
+  /** The result of a command, or of one run of it. @throws {FileError} */
+  text(command: AnyCommand, result: Result, globals: Globals): void {
+    const { quiet, raw, verbose } = globals;
+    if (quiet) return;
+    if (raw && command.raw !== undefined) return this.terminal.outBytes(command.raw(result));
+    const surroundings = {
+      terminal: this.terminal,
+      verbose,
+      propose: (sentence: string) => propose(sentence, globals),
+    };
+    const text = command.text?.(result, surroundings) ?? "";
+    if (text !== "") this.terminal.out(text.endsWith("\n") ? text : `${text}\n`);
+  }
+
+  /** The failure of a line. @throws {FileError} */
+  failure(
+    name: string,
+    failure: Failure,
+    globals: Globals,
+    trace: TraceCollector | undefined,
+    place: LinePlace | undefined,
+  ): void {
+    if (globals.json) {
+      const document = {
+        schema: 1,
+        command: name,
+        ok: false,
+        error: failureJson(failure),
+        ...traced(trace, globals),
+      };
+      this.#printDocument(document, place);
+    }
+    this.terminal.err(failureText(this.terminal, name, failure, globals.verbose, place));
+  }
+
+  #printDocument(document: Record<string, unknown>, place: LinePlace | undefined): void {
+    const where = place === undefined ? {} : { file: place.file, line: place.line };
+    this.terminal.out(safeJson({ ...document, ...where }) + "\n");
+  }
+}
+
+function traced(
+  trace: TraceCollector | undefined,
+  { trace: wanted, dryRun }: Globals,
+): Record<string, unknown> {
+  return {
+    ...(dryRun ? { dryRun: true } : {}),
+    ...(trace === undefined || (wanted === undefined && !dryRun) ? {} : { trace: trace.json() }),
+  };
+}
