@@ -277,7 +277,7 @@ Deno.test("UNREG_DMB with another return code keeps the DMB and its memory (ism.
   assertEquals(owner.driver.dmbs, []);
 });
 
-Deno.test("a command's answer is 0xFFFF when nothing comes back, the driver's own value (7.1, 7.2)", () => {
+Deno.test("a command's answer is 0xFFFF when nothing comes back, the driver's own value (ism.cmd.sequence, ism.cmd.preset)", () => {
   const answers = (release: string) => {
     const { owner, token } = pair(16384, { kernel: { release } });
     const { guest, zdev, driver } = owner;
@@ -332,7 +332,7 @@ Deno.test("mapMemory() needs memory first, then DMA addresses, and frees the mem
   driver.mapMemory(4096);
 });
 
-Deno.test("reset() drops everything; the peer hears of it and the driver starts again (12.4, 13 #17)", () => {
+Deno.test("reset() drops everything; the peer hears of it and the driver starts again (ism.reset.forgets, ism.reset.events)", () => {
   const { owner, writer, token } = pair();
   const before = owner.fn.fh;
   owner.driver.reset();

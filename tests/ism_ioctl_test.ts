@@ -138,7 +138,7 @@ Deno.test("ism ioctl shows what the kernel wrote back under the names of the fie
   assertEquals(option.fields.val64, "0x1", "HUGE_PAGES");
 });
 
-// Linux 7.3, section 11, row 13.
+// vfio.ioctl.vfs, row 13.
 Deno.test.each([
   {
     via: "group",

@@ -16,7 +16,9 @@ export const help = defineCommand({
   group: "help",
   summary: "Tell what there is, or all about one command",
   details:
-    `One word may name a family, as dmb does, or what words of a kind look like: numbers, times, data, region.`,
+    `One word may name a family, as dmb does, or what words of a kind look like: numbers, times, data, region. A
+rule of the reference is named by three words, vfio.setirqs.err; the beginning of a name, such as vfio.setirqs or recovery,
+lists the rules below it, "reference" all of them. Refusals name their rule with -v.`,
   args: {
     command: optional(text("COMMAND", "topic"), "the command, or the rule"),
     subcommand: optional(text("SUBCOMMAND", "subcommand"), "its second word"),

@@ -3,7 +3,7 @@ import { argument, defineCommand, type Kind } from "../language/command.ts";
 import { EXPECTATION } from "../run/expectation.ts";
 import { FILE, number } from "../language/kinds.ts";
 import { MAX_REPEATS } from "../language/limits.ts";
-import type { Rule } from "../reference/parse.ts";
+import type { Explanation } from "../run/explanation.ts";
 import { renderText } from "../reference/render.ts";
 import { quoteText } from "../output/diagnostic.ts";
 import { UsageError } from "../language/usage_error.ts";
@@ -65,8 +65,8 @@ export const expect = {
     summary: "Check a command's outcome: an errno, fail, ok, =VALUE, or DATA",
     details:
       `EINVAL and its like: the command is refused with that errno; EINVAL:RULE also names the rule that "explain" and
---json show, or its name in the reference, where several have the same errno. RET: the adapter answers a return code; RET:6 this one. MACHINE: the
-machine refuses an instruction outside of the kernel; "MACHINE:status 24", "MACHINE:function handle",
+--json show, or its name in the reference, where several have the same errno. RET: the adapter answers a return code;
+RET:6 this one. MACHINE: the machine refuses an instruction outside of the kernel; "MACHINE:status 24", "MACHINE:function handle",
 "MACHINE:response 0x0102" or "MACHINE:operand exception" in this way. DRIVER: the driver process itself; HANG: the
 kernel would not return. hex:… and the other forms of DATA: the bytes that the command yields. Exit code 3 if it does
 not hold.`,
@@ -99,19 +99,6 @@ const letCommand = {
   prefix: true,
 };
 export { letCommand as let_ };
-
-/** What `explain` finds out. */
-export type Explanation = {
-  readonly explained: string;
-  readonly outcome: "done" | "refused";
-  readonly error: Readonly<Record<string, unknown>> | null;
-  readonly refused_by: string | null;
-  /** The rule of docs/reference that decides. */
-  readonly reference: Rule | null;
-  readonly hint: string | null;
-  readonly instructions: number;
-  readonly lines: readonly string[];
-};
 
 export const explain = {
   ...defineCommand({

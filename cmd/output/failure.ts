@@ -117,7 +117,14 @@ export function describeFailure(error: unknown): Failure {
       ref,
       hint,
       expectable: rule,
-      fields: { errno, layer, rule, source, ...(error instanceof WrittenBackError ? error.written : {}) },
+      fields: {
+        errno,
+        layer,
+        rule,
+        ref,
+        source,
+        ...(error instanceof WrittenBackError ? error.written : {}),
+      },
       refusedBy: `${LAYER_NAMES[layer]} (${source})`,
     };
   }
@@ -239,6 +246,9 @@ function renderReasons(
   let text = "";
   if (verbose && failure.refusedBy !== undefined) {
     text += style.dim(`  refused by: ${failure.refusedBy}`) + "\n";
+  }
+  if (verbose && failure.ref !== undefined) {
+    text += style.dim(`  rule: ${failure.ref}  (ism help ${failure.ref})`) + "\n";
   }
   if (failure.hint !== undefined) text += style.dim(`  hint: ${escapeText(failure.hint)}`) + "\n";
   if (failure.stack !== undefined) {

@@ -244,6 +244,7 @@ export class DeviceFile extends OpenFile {
     if (iommufd.attachment(zdev) !== undefined && this.#pasid !== wantsPasid) {
       throw coreError(
         "EBUSY",
+        "vfio.cdev.attach",
         "attached",
         "drivers/iommu/iommufd/device.c: iommufd_hw_pagetable_attach",
         `The device is attached ${wantsPasid ? "without a PASID" : "with PASID 0"} already`,

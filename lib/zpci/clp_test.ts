@@ -220,7 +220,7 @@ Deno.test.each([
   },
 );
 
-// Linux 7.3 sheet section 9: a request of the header alone, a response of 128 bytes.
+// zpci.slpc.layout: a request of the header alone, a response of 128 bytes.
 Deno.test.each([
   { lps: 2, request: 16, room: 128, code: "0010", commands: "7c000000" },
   { lps: 0, request: 16, room: 128, code: "0010", commands: "40000000" },
@@ -239,7 +239,7 @@ Deno.test.each([
   assertEquals(block.subarray(request + 96, request + 100).toHex(), commands);
 });
 
-Deno.test("Set PCI Function disables a function in the error state: the way out (1.5)", () => {
+Deno.test("Set PCI Function disables a function in the error state: the way out (zpci.state.table)", () => {
   const machine = Machine.enabled();
   machine.fn.state = "error";
   assertEquals(set(machine, machine.fn.fh, 1, 0).code, "0010");

@@ -113,7 +113,7 @@ for (const [name, execute] of Object.entries(INSTRUCTIONS)) {
   });
 }
 
-Deno.test("STPCIFC of a handle without its enable bit: cc 0 and the bit while the function is enabled (Linux 7.3, 9)", () => {
+Deno.test("STPCIFC of a handle without its enable bit: cc 0 and the bit while the function is enabled (zpci.stpcifc.cc)", () => {
   const machine = Machine.enabled();
   const { processor, fn } = machine;
   const without = fn.fh - 0x8000_0000;
@@ -134,7 +134,7 @@ Deno.test("STPCIFC of a handle without its enable bit: cc 0 and the bit while th
   assertEquals(store(before), ["cc 3", before]);
 });
 
-Deno.test("a disabled function's own handle is condition code 3 on loads and stores (1.5)", () => {
+Deno.test("a disabled function's own handle is condition code 3 on loads and stores (zpci.state.table)", () => {
   const machine = new Machine();
   for (const name of ["PCILG", "PCISTG", "PCISTB", "MPCIFC", "RPCIT"] as const) {
     const execute = INSTRUCTIONS[name];

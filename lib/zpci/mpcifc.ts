@@ -160,7 +160,7 @@ function modify(
 }
 
 /**
- * STPCIFC: stores the function's controls and what is registered for it into a FIB (zPCI sheet 1.5, 11). The handle of an
+ * STPCIFC: stores the function's controls and what is registered for it into a FIB (zpci.stpcifc.controls and zpci.mpcifc.fib). The handle of an
  * enabled function may lack its enable bit, which the operand register has afterwards: `processor.handle`.
  */
 export function stpcifc(processor: Processor, fh: number, fib: Uint8Array): number {

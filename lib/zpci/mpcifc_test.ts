@@ -97,7 +97,7 @@ Deno.test.each([
   },
 );
 
-Deno.test("MPCIFC 4 and 6 in the error state: recovery in progress, whatever is registered or asked for (7.3, 8)", () => {
+Deno.test("MPCIFC 4 and 6 in the error state: recovery in progress, whatever is registered or asked for (zpci.mpcifc.error)", () => {
   const after = (operation: number, isRegistered: boolean, pba: number) =>
     (["enabled", "blocked", "error", "permanent-error"] as const).map((state) => {
       const machine = Machine.enabled();
@@ -118,7 +118,7 @@ Deno.test("MPCIFC 4 and 6 in the error state: recovery in progress, whatever is 
   assertEquals(after(REGISTER_IOAT, false, 0), [exception, exception, status40, "cc 3"]);
 });
 
-Deno.test("MPCIFC 7 and 9 lead out of the error state, and are sequence errors elsewhere (1.5)", () => {
+Deno.test("MPCIFC 7 and 9 lead out of the error state, and are sequence errors elsewhere (zpci.state.table)", () => {
   const after = (operation: number) =>
     (["enabled", "blocked", "error", "permanent-error"] as const).map((state) => {
       const machine = Machine.enabled();

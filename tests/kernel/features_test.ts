@@ -111,7 +111,7 @@ Deno.test("low power is shared by all descriptors of the device (vfio.group.getf
   assertEquals([feature(rig, SET + 3), feature(rig, SET + 5), feature(rig, SET + 3)], ["EINVAL", 0, 0]);
 });
 
-Deno.test("feature 11 of a kernel without DMA_BUF is ENOTTY with either driver, whatever is asked (7.3, 15)", () => {
+Deno.test("feature 11 of a kernel without DMA_BUF is ENOTTY with either driver, whatever is asked (vfio.feature.dmabuf)", () => {
   for (const driver of ["ism_vfio_pci", "vfio-pci"] as const) {
     const rig = Rig.opened("group", { driver, kernel: { dmaBuf: false } });
     for (const flags of [GET, PROBE, PROBE + GET, SET, 0]) {

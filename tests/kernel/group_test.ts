@@ -138,13 +138,16 @@ Deno.test.each([
   { type: 8, result: "ENODEV" },
   { type: 9, result: "EINVAL" },
   { type: 10, result: "ENODEV" },
-])("SET_IOMMU of $type: $result; EINVAL without a group and the second time (1.4)", ({ type, result }) => {
-  const rig = apart();
-  assertEquals(setIommu(rig, type), "EINVAL");
-  setContainer(rig, rig.container);
-  assertEquals(setIommu(rig, type), result);
-  assertEquals([setIommu(rig, 3), setIommu(rig, 3)], [result === 0 ? "EINVAL" : 0, "EINVAL"]);
-});
+])(
+  "SET_IOMMU of $type: $result; EINVAL without a group and the second time (vfio.container.setiommu)",
+  ({ type, result }) => {
+    const rig = apart();
+    assertEquals(setIommu(rig, type), "EINVAL");
+    setContainer(rig, rig.container);
+    assertEquals(setIommu(rig, type), result);
+    assertEquals([setIommu(rig, 3), setIommu(rig, 3)], [result === 0 ? "EINVAL" : 0, "EINVAL"]);
+  },
+);
 
 Deno.test("other ioctls of a container: EINVAL before SET_IOMMU, ENOTTY after it if they are unknown (vfio.container.setiommu, vfio.container.order)", () => {
   const rig = joined();

@@ -172,9 +172,12 @@ Deno.test.each<{ what: string; ranges: [bigint, bigint][]; attached: boolean; re
   { what: "a byte that is reserved", ranges: [[IOVA - 1n, IOVA]], attached: true, result: "EADDRINUSE" },
   { what: "all that is not", ranges: [[IOVA, 0x3ff_ffff_ffffn]], attached: true, result: 0 },
   { what: "a byte more", ranges: [[IOVA, 0x400_0000_0000n]], attached: true, result: "EADDRINUSE" },
-])("ALLOW_IOVAS of $what, attached $attached: $result (ioas.c, io_pagetable.c)", (row) => {
-  assertEquals(new Iommufd(row).allow(...row.ranges), row.result);
-});
+])(
+  "ALLOW_IOVAS of $what, attached $attached: $result (ioas.c, io_pagetable.c, vfio.iommufd.allow)",
+  (row) => {
+    assertEquals(new Iommufd(row).allow(...row.ranges), row.result);
+  },
+);
 
 Deno.test("ALLOW_IOVAS: reserved, then the id, then the ranges; a refused call leaves the old ones (ioas.c)", () => {
   const iommufd = new Iommufd();

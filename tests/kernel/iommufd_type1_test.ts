@@ -45,10 +45,13 @@ Deno.test.each<Mapping & { what: string; result: Outcome; before?: Outcome }>([
   { what: "a page below the range", iova: IOVA - 4096n, result: "EINVAL", before: 0 },
   { what: "the last page of the window", iova: 0x1_ffff_f000n, result: 0 },
   { what: "a page above what page tables reach", iova: 0x400_0000_0000n, result: "EINVAL", before: 0 },
-])("MAP_DMA on an iommufd with $what: $result (9.3)", ({ what: _, result, before = result, ...mapping }) => {
-  assertEquals(new Compat({ open: true }).map(mapping), result, "with a device");
-  assertEquals(new Compat().map(mapping), before, "before there is a device");
-});
+])(
+  "MAP_DMA on an iommufd with $what: $result (vfio.iommufd.map)",
+  ({ what: _, result, before = result, ...mapping }) => {
+    assertEquals(new Compat({ open: true }).map(mapping), result, "with a device");
+    assertEquals(new Compat().map(mapping), before, "before there is a device");
+  },
+);
 
 Deno.test("a mapping with neither READ nor WRITE is one that the device may not write (vfio_compat.c)", () => {
   const compat = new Compat({ open: true });

@@ -9,9 +9,9 @@ const SEED = 0x9_2;
 const RUNS = 400;
 const PAGES = 16n;
 const TOP = 2n ** 64n;
-/** DMA addresses end here on the default machine: as many bytes as the guest has main memory (7.3, section 8). */
+/** DMA addresses end here on the default machine: as many bytes as the guest has main memory (zpci.dma.window). */
 const END_DMA = 2n ** 33n;
-/** Page tables reach to here, and nothing above can be mapped once there is one (7.3, section 14). */
+/** Page tables reach to here, and nothing above can be mapped once there is one (vfio.dma.reach). */
 const REACH = 2n ** 42n;
 const START = BigInt(START_DMA);
 

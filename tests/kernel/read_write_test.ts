@@ -46,7 +46,7 @@ Deno.test("no other kind of descriptor can be read at a position, and only an ev
   const eventfd = rig.process.eventfd();
   for (const fd of [rig.container, rig.group, eventfd]) {
     rig.device = fd;
-    // What was opened by its path has positions, and nothing to read (Linux 7.3, 11, row 6).
+    // What was opened by its path has positions, and nothing to read (vfio.rw.others).
     for (const count of [8, 0]) {
       assertEquals(both(rig, 0, count), twice(fd === eventfd ? "ESPIPE" : "EINVAL"));
     }

@@ -72,7 +72,7 @@ export class KernelModel {
     if (call.op === "close") return this.#close(this.fd(call.slot));
     if (call.op === "mmap") return isDevice ? "EINVAL" : file.kind === "iommu" ? "ENXIO" : "ENODEV"; // 6
     if (!("count" in call)) return "ESPIPE";
-    // Opened by their path, with positions, but with nothing to read or write (Linux 7.3, 11, row 6).
+    // Opened by their path, with positions, but with nothing to read or write (vfio.rw.others).
     if (!isDevice) return "EINVAL";
     const at = "position" in call ? position : file.position;
     const prediction = transfer(this.maxstbl, file.bound, call.op.endsWith("write"), at, call);

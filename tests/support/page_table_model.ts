@@ -1,5 +1,5 @@
 /**
- * Objects of an iommufd with one device, and the IOVA ranges of its IOASes, from 7.3, sections 10, 13, 14 and 15 alone.
+ * Objects of an iommufd with one device, and the IOVA ranges of its IOASes, from docs/reference/vfio/config.md, vfio/iommufd.md and recovery.md alone.
  * Imports nothing from lib.
  */
 

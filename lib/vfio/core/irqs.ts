@@ -23,7 +23,7 @@ function irqCount({ config, zdev }: VfioDevice, index: number): number {
   return msi === undefined ? 0 : msiVectors(zdev, msi.start);
 }
 
-/** VFIO_DEVICE_GET_IRQ_INFO (VFIO sheet 7.1). */
+/** VFIO_DEVICE_GET_IRQ_INFO (vfio.irqinfo.table). */
 export function getIrqInfo(device: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_get_irq_info`;
   const argsz = checkArgsz(arg, IRQ_INFO.size, source);

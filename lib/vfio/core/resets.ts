@@ -130,7 +130,8 @@ const NO_IOEVENTFDS =
  */
 export function ioeventfd({ zdev }: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_ioeventfd`;
-  const invalid = (message: string, hint?: string) => coreError("EINVAL", "ioeventfd", source, message, hint);
+  const invalid = (message: string, hint?: string) =>
+    coreError("EINVAL", "vfio.ioeventfd.trap", "ioeventfd", source, message, hint);
   checkArgsz(arg, IOEVENTFD_MIN, source);
   const { flags, offset, fd } = IOEVENTFD.decode(arg);
   const size = flags & 0xf;
@@ -144,5 +145,12 @@ export function ioeventfd({ zdev }: VfioDevice, arg: Uint8Array): number {
   if (at + size > zdev.facts.bars[index]!.size) {
     throw invalid(`The access is not within BAR ${index}`, NO_IOEVENTFDS);
   }
-  throw coreError("ENODEV", "BAR mapping", source, `BAR ${index} of ISM cannot be mapped`, NO_IOEVENTFDS);
+  throw coreError(
+    "ENODEV",
+    "vfio.ioeventfd.trap",
+    "BAR mapping",
+    source,
+    `BAR ${index} of ISM cannot be mapped`,
+    NO_IOEVENTFDS,
+  );
 }

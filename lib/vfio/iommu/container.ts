@@ -106,6 +106,7 @@ export class Container {
       // The backend is found by CHECK_EXTENSION, which knows more numbers than those of types.
       throw coreError(
         checkExtension(this, type) === 0 ? "ENODEV" : "EINVAL",
+        "vfio.container.setiommu",
         "IOMMU type",
         `${CONTAINER_SOURCE}: vfio_ioctl_set_iommu`,
         `No IOMMU backend accepts type ${type}`,

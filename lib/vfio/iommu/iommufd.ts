@@ -1,5 +1,5 @@
 /**
- * The context behind an iommufd: its objects and their ids. Facts: VFIO sheet 1.5 and 9.3; sheet of 7.3, sections 11,
+ * The context behind an iommufd: its objects and their ids. Facts: vfio.cdev.bind and vfio.iommufd.ids; vfio.iommufd.ids,
  * 13 and 15 (drivers/iommu/iommufd/main.c, device.c). Its descriptor is in iommufd_file.ts.
  */
 import type { ErrnoError } from "../errno.ts";
@@ -92,7 +92,13 @@ export class Iommufd {
   attachTarget(id: number): AttachTarget {
     if (this.devices.has(id) || this.faultQueues.has(id)) {
       const source = `${IOMMUFD_SOURCE}/device.c: iommufd_device_change_pt`;
-      throw coreError("EINVAL", "object kind", source, `Object ${id} is neither an IOAS nor a page table`);
+      throw coreError(
+        "EINVAL",
+        "vfio.cdev.attach",
+        "object kind",
+        source,
+        `Object ${id} is neither an IOAS nor a page table`,
+      );
     }
     const ioas = this.ioasOfPageTable(id);
     if (ioas === undefined) return { ioas: this.ioas(id), hwpt: undefined };
@@ -187,7 +193,7 @@ export class Iommufd {
   destroy(id: number): void {
     if (this.#isBusy(id)) {
       const source = `${IOMMUFD_SOURCE}/main.c: iommufd_destroy`;
-      throw coreError("EBUSY", "object in use", source, `Object ${id} is in use`);
+      throw coreError("EBUSY", "vfio.iommufd.destroy", "object in use", source, `Object ${id} is in use`);
     }
     const owner = this.ioasOfPageTable(id);
     if (owner !== undefined) owner.hwpts.delete(id);
@@ -239,5 +245,5 @@ export class Iommufd {
 /** ENOENT for an id. */
 export function noObject(id: number, what: string): ErrnoError {
   const source = `${IOMMUFD_SOURCE}/main.c: iommufd_get_object`;
-  return coreError("ENOENT", "object id", source, `There is no ${what} with id ${id}`);
+  return coreError("ENOENT", "vfio.iommufd.ids", "object id", source, `There is no ${what} with id ${id}`);
 }

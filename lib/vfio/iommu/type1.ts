@@ -137,7 +137,13 @@ export function mapDma(
   const mapping = { iova: at, vaddr: Number(vaddr), size: length, read, write };
   checkLocked(kernel, mapping);
   if (!domain.map(mapping, kernel.current.space)) {
-    throw coreError("EFAULT", "pinning", source, `${hex(vaddr)} is not memory of the process`);
+    throw coreError(
+      "EFAULT",
+      "vfio.type1.map",
+      "pinning",
+      source,
+      `${hex(vaddr)} is not memory of the process`,
+    );
   }
   return 0;
 }

@@ -101,7 +101,13 @@ export abstract class OpenFile {
    * eventfds have none.
    */
   mmap(_shared: boolean): number {
-    throw vfsError("ENODEV", "no mmap", "mm/mmap.c: do_mmap", "This descriptor cannot be mapped");
+    throw vfsError(
+      "ENODEV",
+      "vfio.mmap.others",
+      "no mmap",
+      "mm/mmap.c: do_mmap",
+      "This descriptor cannot be mapped",
+    );
   }
 
   /** Moves the position: ESPIPE for a file that has no such operation (vfio.rw.lseek). @returns the new position */

@@ -464,7 +464,7 @@ export class Process {
     return file;
   }
 
-  /** Checks 1 and 2 of VFIO sheet 4.1: the position comes before the descriptor. */
+  /** Checks 1 and 2 of vfio.rw.vfs: the position comes before the descriptor. */
   #positioned(fd: number, position: Offset, op: string): OpenFile {
     checkPosition(position);
     const file = this.file(fd);

@@ -14,9 +14,9 @@ const TWO_63 = 2 ** 63;
 /** A file position or count; `bigint` where it may pass 2^53. */
 export type Offset = number | bigint;
 
-/** A refusal of mmap(2) before any driver is asked (VFIO sheet section 6). */
+/** A refusal of mmap(2) before any driver is asked (vfio.mmap.never). */
 export function mmapError(code: "EACCES" | "EINVAL" | "ENOMEM" | "EOVERFLOW", message: string): ErrnoError {
-  return vfsError(code, "mmap", "mm/mmap.c: do_mmap", message);
+  return vfsError(code, "vfio.mmap.checks", "mmap", "mm/mmap.c: do_mmap", message);
 }
 
 /** Check 1: a negative position, which is what 2^63 and above is to the kernel. Comes before the descriptor. */
@@ -65,6 +65,7 @@ export function checkDirection(file: OpenFile, direction: "read" | "write"): voi
   if ((file.flags & OPEN_FLAGS.ACCMODE) === against) {
     throw vfsError(
       "EBADF",
+      "vfio.rw.vfs",
       "open mode",
       `fs/read_write.c: vfs_${direction}`,
       direction === "read"
@@ -119,6 +120,7 @@ export function mapFile(file: OpenFile, { length, offset, write, shared }: MapRe
 export function syncFile(_file: OpenFile): never {
   throw vfsError(
     "EINVAL",
+    "vfio.rw.vfs",
     "no fsync",
     "fs/sync.c: vfs_fsync_range",
     "This descriptor cannot be synchronised",
@@ -128,12 +130,24 @@ export function syncFile(_file: OpenFile): never {
 /** The check of ftruncate(2) that comes before the descriptor. @throws {ErrnoError} EINVAL */
 export function checkLength(length: Offset): void {
   if (length >= 0) return;
-  throw vfsError("EINVAL", "length", "fs/open.c: do_sys_ftruncate", "A file cannot be shorter than 0");
+  throw vfsError(
+    "EINVAL",
+    "vfio.rw.vfs",
+    "length",
+    "fs/open.c: do_sys_ftruncate",
+    "A file cannot be shorter than 0",
+  );
 }
 
 /** ftruncate(2): no file here is a regular one. @throws {ErrnoError} EINVAL */
 export function truncateFile(_file: OpenFile): never {
-  throw vfsError("EINVAL", "no ftruncate", "fs/open.c: do_ftruncate", "Only regular files have a length");
+  throw vfsError(
+    "EINVAL",
+    "vfio.rw.vfs",
+    "no ftruncate",
+    "fs/open.c: do_ftruncate",
+    "Only regular files have a length",
+  );
 }
 
 /** pread, pwrite and their vectors on a descriptor without positions. */

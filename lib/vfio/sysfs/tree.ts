@@ -106,16 +106,28 @@ export function lookUp(kernel: Kernel, path: string, follow = true): Found {
 export function readLink(kernel: Kernel, path: string): string {
   const { node } = lookUp(kernel, path, false);
   if (node.kind === "link") return node.target;
-  throw vfsError("EINVAL", "no link", "fs/stat.c: do_readlinkat", `${path} is no link`);
+  throw vfsError("EINVAL", "vfio.sysfs.pci", "no link", "fs/stat.c: do_readlinkat", `${path} is no link`);
 }
 
 /** Names in a directory. @throws {ErrnoError} ENOENT, ENOTDIR */
 export function readDirectory(kernel: Kernel, path: string): readonly string[] {
   const { node } = lookUp(kernel, path);
   if (node.kind === "directory") return [...node.entries.keys()];
-  throw vfsError("ENOTDIR", "no directory", "fs/namei.c: path_openat", `${path} is no directory`);
+  throw vfsError(
+    "ENOTDIR",
+    "vfio.sysfs.pci",
+    "no directory",
+    "fs/namei.c: path_openat",
+    `${path} is no directory`,
+  );
 }
 
 function noFile(path: string) {
-  return vfsError("ENOENT", "no such file", "fs/namei.c: path_openat", `${path} does not exist`);
+  return vfsError(
+    "ENOENT",
+    "vfio.sysfs.pci",
+    "no such file",
+    "fs/namei.c: path_openat",
+    `${path} does not exist`,
+  );
 }

@@ -1,7 +1,7 @@
 /**
  * The generic vfio-pci driver holding an ISM function: why the variant driver exists. Regions are 2^40 bytes apart,
  * so BAR 0 with its 2^48 bytes covers all others; BARs would be reached through a mapping, which ISM does not have.
- * Facts: Linux 7.3 sheet section 7, VFIO sheet 3.2 and 4.8, zPCI sheet section 4 (drivers/vfio/pci/vfio_pci_rdwr.c, vfio_pci_core.c).
+ * Facts: vfio.generic.bars, vfio.generic.bars and vfio.generic.differences, zpci.mio.ism (drivers/vfio/pci/vfio_pci_rdwr.c, vfio_pci_core.c).
  */
 import type { RuleName } from "../../base/rule_names.ts";
 import { hex } from "../../base/hex.ts";
@@ -137,6 +137,7 @@ function checkBar(device: VfioDevice, index: number, offset: number, count: numb
   if (device.kernel.rules.genericBars === "absent") {
     throw refuse(
       "ENODEV",
+      "vfio.generic.bars",
       "vfio_pci_bar_rw",
       "BAR mapping",
       `BAR ${index} of ISM cannot be mapped`,
@@ -213,13 +214,26 @@ function exportDmaBuf(_device: VfioDevice, payload: Uint8Array): never {
   const source = "drivers/vfio/pci/vfio_pci_dmabuf.c: vfio_pci_core_feature_dma_buf";
   const { regionIndex, flags, count } = DMA_BUF.decode(payload);
   if (count === 0 || flags !== 0) {
-    throw coreError("EINVAL", "arguments", source, "Flags must be 0, and there must be a range");
+    throw coreError(
+      "EINVAL",
+      "vfio.generic.dmabuf",
+      "arguments",
+      source,
+      "Flags must be 0, and there must be a range",
+    );
   }
   if (regionIndex >= REGION.ROM) {
-    throw coreError("ENODEV", "region index", source, `Region ${regionIndex} is no BAR`);
+    throw coreError(
+      "ENODEV",
+      "vfio.generic.dmabuf",
+      "region index",
+      source,
+      `Region ${regionIndex} is no BAR`,
+    );
   }
   throw coreError(
     "ENODEV",
+    "vfio.generic.dmabuf",
     "BAR mapping",
     source,
     `BAR ${regionIndex} cannot be mapped, and so not exported`,
