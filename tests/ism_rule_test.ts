@@ -5,6 +5,9 @@ import { documentsOf, Program } from "./support/program.ts";
 
 /** Lines, one after the other on a fresh host, and the rule that each is refused by. */
 const REFUSALS: readonly (readonly [line: string, code: string, ref: string | undefined])[] = [
+  ["unbind", "", undefined],
+  ["unbind", "ENODEV", "vfio.bind.errno"],
+  ["bind", "", undefined],
   ["open", "", undefined],
   ["stb bar0 0xff8 seq:0*9", "EINVAL", "vfio.write.boundary"],
   ["peek bar1 0", "EINVAL", "vfio.rw.empty"],
@@ -21,7 +24,6 @@ const REFUSALS: readonly (readonly [line: string, code: string, ref: string | un
   ["ioctl device VFIO_DEVICE_SET_IRQS argsz=20 flags=0x21 index=2", "EINVAL", "vfio.setirqs.range"],
   ["feature 11", "EOPNOTSUPP", "vfio.feature.dmabuf"],
   ["feature 1", "ENOTTY", "vfio.feature.table"],
-  ["bind --driver ism", "EBUSY", "vfio.bind.errno"],
   // The adapter's return codes and the machine's answers have rules, too.
   ["rgid 0xdead", "RET", "ism.cmd.codes"],
   ["zpci pcilg 2 0 8 --fh 0x1", "MACHINE", "zpci.handle.stale"],

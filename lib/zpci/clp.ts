@@ -268,7 +268,8 @@ function anyByHandle(partition: Partition, fh: number): ZpciFunction | undefined
 }
 
 /**
- * Executes a request that lies at the start of `block`, its response area right behind it, on the logical processor `lps`.
+ * Executes a request that lies at the start of `block`, its response area right behind it, on the logical processor
+ * `lps`.
  *
  * @returns the condition code: 0, or 3 where QEMU answers that
  * @throws {ProgramException} operand: lengths against the rules of zpci.clp.lengths

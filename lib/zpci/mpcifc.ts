@@ -160,8 +160,9 @@ function modify(
 }
 
 /**
- * STPCIFC: stores the function's controls and what is registered for it into a FIB (zpci.stpcifc.controls and zpci.mpcifc.fib). The handle of an
- * enabled function may lack its enable bit, which the operand register has afterwards: `processor.handle`.
+ * STPCIFC: stores the function's controls and what is registered for it into a FIB (zpci.stpcifc.controls and
+ * zpci.mpcifc.fib). The handle of an enabled function may lack its enable bit, which the operand register has
+ * afterwards: `processor.handle`.
  */
 export function stpcifc(processor: Processor, fh: number, fib: Uint8Array): number {
   const event = { layer: "insn", op: "STPCIFC", fh, space: 0, length: fib.length, offset: 0 } as const;

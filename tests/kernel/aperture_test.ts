@@ -1,6 +1,7 @@
 /**
- * zpci.dma.window and vfio.iommufd.window: the end of the DMA window as everyone in a guest sees it, and the ranges that type1, an iommufd
- * and its compatibility layer tell, before and after ATTACH, and after one that replaces another.
+ * zpci.dma.window and vfio.iommufd.window: the end of the DMA window as everyone in a guest sees it, and the ranges
+ * that type1, an iommufd and its compatibility layer tell, before and after ATTACH, and after one that replaces
+ * another.
  */
 import { assertEquals } from "@std/assert";
 import { GIB, ranged, ranges } from "../support/ranges.ts";

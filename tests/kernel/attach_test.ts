@@ -1,4 +1,7 @@
-/** zpci.rpcit.map and recovery.event.order: MPCIFC 4 at an attach, its answer by answer, and RPCIT at a map and an unmap. */
+/**
+ * zpci.rpcit.map and recovery.event.order: MPCIFC 4 at an attach, its answer by answer, and RPCIT at a map and an
+ * unmap.
+ */
 import { assertEquals } from "@std/assert";
 import type { FaultKind } from "../../lib/zpci/faults.ts";
 import { IOCTL, type Outcome, PAGE, Rig, START_DMA, type Way, words } from "../support/kernel.ts";

@@ -1,4 +1,7 @@
-/** vfio.generic.bars and vfio.generic.differences, vfio.generic.bars: what breaks when the generic vfio-pci driver holds an ISM function. */
+/**
+ * vfio.generic.bars and vfio.generic.differences, vfio.generic.bars: what breaks when the generic vfio-pci driver holds
+ * an ISM function.
+ */
 import { assertEquals } from "@std/assert";
 import { IOCTL, type Outcome, region, Rig, WAYS, words } from "../support/kernel.ts";
 

@@ -1,5 +1,5 @@
 /**
- * vfio.iommufd.hwinfo: GET_HW_INFO and the commands of an iommufd for what s390 does not have. Where the sheet leaves an
+ * vfio.iommufd.hwinfo: GET_HW_INFO and the commands of an iommufd for what s390 does not have. Where that leaves an
  * errno open it follows drivers/iommu/iommufd/viommu.c and eventq.c.
  */
 import { assertEquals } from "@std/assert";
@@ -9,7 +9,9 @@ const DEVICE = 1;
 const IOAS = 2;
 const TABLE = 3;
 
-/** A device (vfio.setirqs.err) that is attached to an IOAS (vfio.feature.zpcierror) by a page table (vfio.info.base). */
+/**
+ * A device (vfio.setirqs.err) that is attached to an IOAS (vfio.feature.zpcierror) by a page table (vfio.info.base).
+ */
 function attached(): Rig {
   return Rig.opened("cdev");
 }

@@ -1,6 +1,7 @@
 /**
- * vfio.cdev.pagetable and vfio.iommufd.ids (vfio.info.base, recovery.lock.calls, vfio.iommufd.ids), 13 and 15: page tables of an iommufd as objects: their ids, HWPT_ALLOC, ATTACH in
- * place of another, PASID 0, and mappings of memory that is not there.
+ * vfio.cdev.pagetable and vfio.iommufd.ids (vfio.info.base, recovery.lock.calls, vfio.iommufd.ids), 13 and 15: page
+ * tables of an iommufd as objects: their ids, HWPT_ALLOC, ATTACH in place of another, PASID 0, and mappings of memory
+ * that is not there.
  */
 import { assertEquals } from "@std/assert";
 import { type Choices, IOCTL, type Outcome, PAGE, Rig, START_DMA, u32, words } from "../support/kernel.ts";

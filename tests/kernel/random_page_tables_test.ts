@@ -1,6 +1,7 @@
 /**
- * Thousands of random calls on the objects of an iommufd against a model written from docs/reference/vfio/config.md, vfio/iommufd.md and recovery.md
- * alone: ids of page tables, what ATTACH and HWPT_ALLOC refuse, and the range of every IOAS after every call.
+ * Thousands of random calls on the objects of an iommufd against a model written from docs/reference/vfio/config.md,
+ * vfio/iommufd.md and recovery.md alone: ids of page tables, what ATTACH and HWPT_ALLOC refuse, and the range of every
+ * IOAS after every call.
  */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";

@@ -1,4 +1,7 @@
-/** vfio.ioctl.vfs, rows 6, 7, 8 and 12: what the VFS answers for every kind of descriptor, on both releases. */
+/**
+ * vfio.ioctl.vfs, vfio.rw.others, vfio.rw.mode and vfio.mmap.checks: what the VFS answers for every kind of descriptor,
+ * on both releases.
+ */
 import { assertEquals } from "@std/assert";
 import { RELEASES } from "../../lib/vfio/release.ts";
 import { WouldHangError } from "../../lib/vfio/s390/zdev.ts";

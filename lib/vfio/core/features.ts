@@ -2,6 +2,7 @@
  * VFIO_DEVICE_FEATURE. Facts: vfio.feature.table (drivers/vfio/vfio_main.c: vfio_ioctl_device_feature,
  * drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_ioctl_feature).
  */
+import type { RuleName } from "../../base/rule_names.ts";
 import type { VfioDevice } from "../device.ts";
 import type { ErrnoName } from "../errno.ts";
 import { EventFdFile } from "../process/eventfd.ts";
@@ -19,6 +20,8 @@ interface Feature {
   readonly name: string;
   /** The errno that it answers with whatever is asked; undefined for a feature that exists. */
   readonly refused?: ErrnoName | ((device: VfioDevice) => ErrnoName | undefined);
+  /** Its rule where it has one of its own. */
+  readonly ref?: RuleName;
   /** Who refuses it; {@linkcode CORE} where nothing else is said. */
   readonly source?: string;
   /** Operations that it has. */
@@ -80,6 +83,7 @@ export const FEATURES: readonly Feature[] = [
   { name: "BUS_MASTER", ...ABSENT },
   {
     name: "DMA_BUF",
+    ref: "vfio.feature.dmabuf",
     // A driver without a physical-range operation refuses before any other check, even for PROBE.
     refused({ kernel, variant }) {
       if (!kernel.options.dmaBuf) return "ENOTTY";
@@ -129,7 +133,7 @@ export function deviceFeature(device: VfioDevice, arg: Uint8Array, kernel: Kerne
     const source = feature?.source ?? CORE;
     throw coreError(
       refused ?? "ENOTTY",
-      "vfio.feature.table",
+      feature?.ref ?? "vfio.feature.table",
       "feature",
       source,
       `${name} is not there on an ISM function`,

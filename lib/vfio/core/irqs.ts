@@ -87,8 +87,11 @@ function parseSet(device: VfioDevice, arg: Uint8Array): { index: number; set: Ir
   if (count >= 0xffff_ffff - start) throw invalid("irq count", "Start plus count is too large");
   if (flags >= 64) throw invalid("flags", `Unknown flags in ${flags}`);
   if (start >= available || start + count > available) {
-    throw invalid(
+    throw coreError(
+      "EINVAL",
+      "vfio.setirqs.range",
       "irq range",
+      source,
       `${IRQ_NAMES[index]} has ${available} interrupt${
         available === 1 ? "" : "s"
       }, start ${start} and count ${count} are not within`,

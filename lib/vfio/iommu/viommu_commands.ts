@@ -1,6 +1,6 @@
 /**
- * Commands of an iommufd for virtual IOMMUs and page faults, of which s390 has none: what they say to that. Only a fault
- * queue can be made, and nothing ever arrives in it. Facts: vfio.iommufd.others; what it leaves open follows
+ * Commands of an iommufd for virtual IOMMUs and page faults, of which s390 has none: what they say to that. Only a
+ * fault queue can be made, and nothing ever arrives in it. Facts: vfio.iommufd.others; what it leaves open follows
  * drivers/iommu/iommufd/viommu.c and eventq.c.
  */
 import type { Kernel } from "../kernel.ts";

@@ -1,6 +1,6 @@
 /**
- * ioctls that the VFS answers itself, before any driver is asked, on every kind of descriptor; a character device that is
- * not bound yet as well. Facts: vfio.ioctl.vfs (fs/ioctl.c: do_vfs_ioctl).
+ * ioctls that the VFS answers itself, before any driver is asked, on every kind of descriptor; a character device that
+ * is not bound yet as well. Facts: vfio.ioctl.vfs (fs/ioctl.c: do_vfs_ioctl).
  */
 import { splitMix64 } from "../../base/random.ts";
 import { defineStruct } from "../../base/struct.ts";
