@@ -35,7 +35,9 @@ Deno.test("lib/base/rule_names.ts has the names of the reference", () => {
 });
 
 Deno.test("every name of a rule that is cited anywhere leads to a rule", () => {
-  const lost = citations().filter(({ name }) => !NAMES.includes(name));
+  const leads = (name: string) =>
+    name.endsWith(".*") ? NAMES.some((each) => each.startsWith(name.slice(0, -1))) : NAMES.includes(name);
+  const lost = citations().filter(({ name }) => !leads(name));
   assertEquals(lost.map(({ file, line, name }) => `${file}:${line}: ${name}`), []);
 });
 

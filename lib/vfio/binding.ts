@@ -1,6 +1,6 @@
 /**
  * Which driver holds a function: sysfs bind, unbind, driver_override and drivers_probe.
- * Facts: vfio.bind.ids and vfio.unplug.wait (drivers/pci/pci-driver.c, drivers/base/bus.c, drivers/vfio/vfio_main.c).
+ * Facts: vfio.bind.* and vfio.unplug.* (drivers/pci/pci-driver.c, drivers/base/bus.c, drivers/vfio/vfio_main.c).
  */
 import type { ErrorEvent } from "../zpci/partition.ts";
 import { VfioDevice } from "./device.ts";

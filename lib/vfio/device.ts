@@ -1,6 +1,6 @@
 /**
  * A function in the hands of a vfio-pci driver: what all its descriptors share, from first open to last close.
- * Facts: vfio.open.sequence (drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable, vfio_pci_core_disable).
+ * Facts: vfio.open.sequence and vfio.close.sequence (drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable, vfio_pci_core_disable).
  */
 import { ConfigSpace, type ConfigSpaceState } from "./config/space.ts";
 import { ErrnoError } from "./errno.ts";

@@ -1,7 +1,7 @@
 /**
  * A descriptor of a vfio-pci device: dispatch of its ioctls, read and write handed to the variant driver. A descriptor
  * that GET_DEVICE_FD gave works at once; one of the character device only after BIND_IOMMUFD.
- * Facts: vfio.cdev.bind (drivers/vfio/device_cdev.c, drivers/vfio/vfio_main.c).
+ * Facts: vfio.cdev.* (drivers/vfio/device_cdev.c, drivers/vfio/vfio_main.c).
  */
 import { deviceFeature } from "./core/features.ts";
 import { getDeviceInfo, getRegionInfo } from "./core/info.ts";

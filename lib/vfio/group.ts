@@ -1,5 +1,5 @@
 /**
- * /dev/vfio/N: an IOMMU group of one function. Facts: vfio.group.getfd (drivers/vfio/group.c).
+ * /dev/vfio/N: an IOMMU group of one function. Facts: vfio.group.* (drivers/vfio/group.c).
  */
 import type { Container } from "./iommu/container.ts";
 import { ContainerFile } from "./iommu/container.ts";

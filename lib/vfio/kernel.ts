@@ -1,6 +1,6 @@
 /**
  * The Linux of one guest, as far as VFIO goes: functions found at boot, drivers, device nodes, interrupts, and
- * processes. Facts: vfio.bind.ids and vfio.node.names, zpci.irq.deliver.
+ * processes. Facts: vfio.bind.*, vfio.node.names and zpci.irq.deliver.
  */
 import type { Processor } from "../zpci/instruction.ts";
 import { isEnabledHandle } from "../zpci/handle.ts";

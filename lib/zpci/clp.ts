@@ -1,5 +1,5 @@
 /**
- * CLP (call logical processor) for PCI: request and response blocks. Facts: zpci.clp.block
+ * CLP (call logical processor) for PCI: request and response blocks. Facts: docs/reference/zpci/clp.md
  * (arch/s390/include/asm/pci_clp.h, QEMU hw/s390x/s390-pci-inst.c: clp_service_call).
  */
 import { defineStruct } from "../base/struct.ts";

@@ -1,6 +1,6 @@
 /**
  * A function's access to its partition's storage: translation, protection, and what happens when they fail.
- * Facts: zpci.mpcifc.ioat and recovery.event.codes, zpci.dma.fault.
+ * Facts: zpci.dma.* and zpci.mpcifc.ioat.
  */
 import { PEC } from "./error_events.ts";
 import type { MachineOptions } from "./options.ts";

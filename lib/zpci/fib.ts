@@ -1,5 +1,5 @@
 /**
- * The function information block, operand of MPCIFC. Facts: zpci.irq.deliver.
+ * The function information block, operand of MPCIFC. Facts: zpci.mpcifc.fib.
  */
 import { defineStruct } from "../base/struct.ts";
 

@@ -1,5 +1,5 @@
 /**
- * Function handles. Facts: zpci.handle.format and zpci.handle.change. Only the enable bit has public meaning; the split
+ * Function handles. Facts: zpci.handle.*. Only the enable bit has public meaning; the split
  * of the other bits is QEMU's (include/hw/s390x/s390-pci-bus.h) and the instance bump is this project's assumption.
  */
 import type { MachineOptions } from "./options.ts";

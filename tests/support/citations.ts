@@ -6,8 +6,12 @@ const FILES = ["main.ts", "README.md", "CONTRIBUTING.md", "CHANGELOG.md"];
 /** A list of all names cites none of them. */
 const LISTS = ["lib/base/rule_names.ts"];
 
-/** Three words with dots between them, the first of which is one of the reference's; not a call, and not a file. */
-const NAME = /(?<![\w./$-])(?:zpci|ism|vfio|recovery)(?:\.[a-z][a-z0-9]*){2}(?![\w(]|\.[\w])/g;
+/**
+ * Three words with dots between them, the first of which is one of the reference's, or `*` as the last for all rules
+ * of a topic; not a call, and not a file.
+ */
+const NAME =
+  /(?<![\w./$-])(?:zpci|ism|vfio|recovery)\.[a-z][a-z0-9]*\.(?:[a-z][a-z0-9]*|\*(?!\/))(?![\w(]|\.[\w])/g;
 
 /** A name in a line of a file. */
 export interface Citation {

@@ -1,5 +1,5 @@
 /**
- * VFIO_DEVICE_FEATURE. Facts: vfio.feature.table (drivers/vfio/vfio_main.c: vfio_ioctl_device_feature,
+ * VFIO_DEVICE_FEATURE. Facts: vfio.feature.* (drivers/vfio/vfio_main.c: vfio_ioctl_device_feature,
  * drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_ioctl_feature).
  */
 import type { RuleName } from "../../base/rule_names.ts";

@@ -1,5 +1,5 @@
 /**
- * GET_IRQ_INFO and SET_IRQS. Facts: vfio.setirqs.order
+ * GET_IRQ_INFO and SET_IRQS. Facts: vfio.irqinfo.* and vfio.setirqs.*
  * (drivers/vfio/pci/vfio_pci_core.c, drivers/vfio/pci/vfio_pci_intrs.c, drivers/vfio/vfio_main.c).
  */
 import type { VfioDevice } from "../device.ts";

@@ -1,5 +1,5 @@
 /**
- * /dev/vfio/vfio: a container of groups; what its type1 IOMMU does is in type1.ts. Facts: vfio.group.getfd
+ * /dev/vfio/vfio: a container of groups; what its type1 IOMMU does is in type1.ts. Facts: vfio.container.*
  * (drivers/vfio/container.c).
  */
 import { type FileState, type IoctlArg, notATty, OpenFile } from "../process/file.ts";

@@ -1,6 +1,6 @@
 /**
  * The mappings of an I/O address space of an iommufd, apart from who uses them: which memory they show, what may be
- * reserved beside them, how they are cut and copied. Facts: vfio.iommufd.general; vfio.iommufd.ids and
+ * reserved beside them, how they are cut and copied. Facts: vfio.iommufd.map, vfio.iommufd.pages and
  * vfio.iommufd.window (drivers/iommu/iommufd/io_pagetable.c, pages.c).
  */
 import { hex } from "../../base/hex.ts";

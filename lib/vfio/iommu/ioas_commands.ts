@@ -1,6 +1,6 @@
 /**
  * Commands of an iommufd that concern IOASes: IOAS_ALLOC, IOVA_RANGES, ALLOW_IOVAS, MAP, MAP_FILE, COPY, UNMAP,
- * CHANGE_PROCESS. Facts: vfio.iommufd.general; vfio.iommufd.others (drivers/iommu/iommufd/ioas.c).
+ * CHANGE_PROCESS. Facts: docs/reference/vfio/iommufd.md (drivers/iommu/iommufd/ioas.c).
  */
 import type { Kernel } from "../kernel.ts";
 import { copyToUser } from "../process/user_memory.ts";

@@ -1,6 +1,6 @@
 /**
- * The context behind an iommufd: its objects and their ids. Facts: vfio.cdev.bind and vfio.iommufd.ids;
- * vfio.iommufd.ids, 13 and 15 (drivers/iommu/iommufd/main.c, device.c). Its descriptor is in iommufd_file.ts.
+ * The context behind an iommufd: its objects and their ids. Facts: vfio.iommufd.ids and vfio.cdev.attach
+ * (drivers/iommu/iommufd/main.c, device.c). Its descriptor is in iommufd_file.ts.
  */
 import type { ErrnoError } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";

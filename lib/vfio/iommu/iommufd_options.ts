@@ -1,5 +1,5 @@
 /**
- * Commands of an iommufd that set how it works: OPTION and VFIO_IOAS. Facts: vfio.iommufd.option
+ * Commands of an iommufd that set how it works: OPTION and VFIO_IOAS. Facts: vfio.iommufd.option and vfio.iommufd.vfioioas
  * (drivers/iommu/iommufd/main.c, ioas.c, vfio_compat.c).
  */
 import type { Kernel } from "../kernel.ts";

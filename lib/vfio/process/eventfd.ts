@@ -1,4 +1,4 @@
-/** eventfd objects: a 64-bit counter that interrupts add to. Facts: vfio.setirqs.fds (fs/eventfd.c). */
+/** eventfd objects: a 64-bit counter that interrupts add to. Facts: vfio.rw.eventfd and vfio.setirqs.signal (fs/eventfd.c). */
 import type { Tracer } from "../../base/trace.ts";
 import { copyFromUser, copyToUser } from "./user_memory.ts";
 import { vfsError } from "../refusal.ts";

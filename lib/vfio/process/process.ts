@@ -1,6 +1,6 @@
 /**
  * The system calls of a guest's driver process, and what the kernel checks before any driver is asked.
- * Facts: vfio.rw.vfs (fs/read_write.c, fs/open.c).
+ * Facts: vfio.rw.* (fs/read_write.c, fs/open.c).
  */
 import { SHOWN_BYTES, type SyscallEvent, type Tracer, type TraceValue } from "../../base/trace.ts";
 import { ErrnoError } from "../errno.ts";

@@ -1,5 +1,5 @@
 /**
- * The PCI core's part of MSI: the message and the enable bit in the function's MSI capability. Facts: zpci.irq.deliver
+ * The PCI core's part of MSI: the message and the enable bit in the function's MSI capability. Facts: zpci.irq.linux
  * (drivers/pci/msi/msi.c: msi_capability_init, pci_msi_shutdown; drivers/pci/pci.c: pci_find_capability).
  */
 import { ErrnoError } from "../errno.ts";

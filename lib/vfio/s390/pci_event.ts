@@ -1,6 +1,6 @@
 /**
- * What the kernel makes of error and availability events. Facts: docs/reference/zpci/functions.md and recovery.md,
- * recovery.event.state (arch/s390/pci/pci_event.c).
+ * What the kernel makes of error and availability events. Facts: docs/reference/recovery.md
+ * (arch/s390/pci/pci_event.c).
  */
 import { isMeasurementEvent, isPermanentEvent } from "../../zpci/error_events.ts";
 import type { AvailabilityEvent, ErrorEvent } from "../../zpci/partition.ts";

@@ -1,7 +1,7 @@
 /**
  * The generic vfio-pci driver holding an ISM function: why the variant driver exists. Regions are 2^40 bytes apart, so
  * BAR 0 with its 2^48 bytes covers all others; BARs would be reached through a mapping, which ISM does not have. Facts:
- * vfio.generic.bars, vfio.generic.bars and vfio.generic.differences, zpci.mio.ism (drivers/vfio/pci/vfio_pci_rdwr.c,
+ * vfio.generic.* and zpci.mio.ism (drivers/vfio/pci/vfio_pci_rdwr.c,
  * vfio_pci_core.c).
  */
 import type { RuleName } from "../../base/rule_names.ts";
