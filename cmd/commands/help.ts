@@ -27,7 +27,7 @@ lists the rules below it, "reference" all of them. Refusals name their rule with
   access: "none",
   examples: ["help", "help stb", "help vfio.write.boundary", "help vfio.setirqs"],
   async run({ terminal }, { command, subcommand }): Promise<Help> {
-    if (command !== undefined && subcommand === undefined && !isCommandWord(command)) {
+    if (command !== undefined && command !== "ism" && subcommand === undefined && !isCommandWord(command)) {
       const rules = await loadRules(command);
       if (rules.length > 0) return rules.length === 1 ? { ...rules[0]! } : { rules };
     }
