@@ -4,6 +4,8 @@
  */
 import { type Figure, FULL, isReached, readable } from "./figure.ts";
 import { messageFigures, transferFigures } from "./figures/between.ts";
+import { formFigures } from "./figures/forms.ts";
+import { execFigures } from "./figures/exec.ts";
 import { insideFigures } from "./figures/inside.ts";
 import { dialogueFigures, scriptFigures } from "./figures/lines.ts";
 import { startFigures } from "./figures/start.ts";
@@ -12,11 +14,13 @@ import { drawGrowth, measureGrowth } from "./growth.ts";
 /** What is measured, by group. */
 export const GROUPS = {
   start: startFigures,
+  forms: formFigures,
   inside: insideFigures,
   script: scriptFigures,
   dialogue: dialogueFigures,
   transfer: transferFigures,
   message: messageFigures,
+  exec: execFigures,
 } as const;
 
 /** A table with columns as wide as they must be. */

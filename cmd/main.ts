@@ -43,6 +43,7 @@ async function runInvocation(
 ): Promise<number> {
   terminal.setColor(globals.color ?? "auto", environment("NO_COLOR") !== undefined);
   const { command } = invocation;
+  if (command?.name !== "exec") giveBack();
   if (globals.version) {
     return printText(terminal, globals, "version", { version: VERSION }, `ism ${VERSION}\n`);
   }
@@ -53,22 +54,33 @@ async function runInvocation(
   checkCombination(globals, invocation);
   checkTraceFile(globals, invocation);
   const lines = scriptOf(invocation, globals);
+  await command?.beforehand?.();
   const session = new Session(terminal, globals, {
     hostPath: defaultHostPath(),
     device: environment("ISM_DEVICE"),
   });
+  let code: number;
   try {
     if (command?.name === "shell") return await runShell(session, historyPath());
-    return lines === undefined ? await session.runLine(invocation) : await runScript(session, lines);
+    if (lines !== undefined) return await runScript(session, lines);
+    code = await session.runLine(invocation);
   } catch (error) {
     throw await session.blame(error);
   } finally {
     session.close();
   }
+  if (session.lastResult !== undefined) await command?.afterwards?.(session.lastResult);
+  return code;
+}
+
+/** Gives the permission to call the C library back, which `exec` alone needs. */
+function giveBack(): void {
+  Deno.permissions.revokeSync({ name: "ffi" });
 }
 
 /** Answers the completion script of a shell. */
 function answerCall(terminal: ProcessTerminal, [, shell = "", line = ""]: readonly string[]): number {
+  giveBack();
   const home = environment("HOME");
   terminal.out(externalCompletions(shell, line, { hostPath: defaultHostPath() ?? "", home }));
   return EXIT.OK;

@@ -5,6 +5,7 @@ import { config, configDump, configGet, configSet } from "./commands/config.ts";
 import { dmbList, dmbRead, dmbRegister, dmbUnregister, move } from "./commands/dmb.ts";
 import { events, irq, irqWait, signal } from "./commands/events.ts";
 import { faultAdd, faultClear, faultList } from "./commands/fault.ts";
+import { exec } from "./commands/exec.ts";
 import { fdClose, fdEventfd, fdList, fdLseek, fdMmap, fdOpen, fdWrite } from "./commands/fd.ts";
 import { fdRead } from "./commands/fd_read.ts";
 import { fdFlags, fdFsync, fdFtruncate } from "./commands/fd_calls.ts";
@@ -22,7 +23,8 @@ import { info } from "./commands/info.ts";
 import { cmd, gid, query, rgid, vlanAdd, vlanDel, vlanList, vlanRequire } from "./commands/ism.ts";
 import { dmaList, dmaMap, dmaRead, dmaUnmap, dmaWrite } from "./commands/dma.ts";
 import { dmaAnd, dmaOr, dmaSwap } from "./commands/dma_atomic.ts";
-import { bind, close, feature, open, reset, unbind } from "./commands/life.ts";
+import { bind, close, open, reset, unbind } from "./commands/life.ts";
+import { feature, recover } from "./commands/recover.ts";
 import { ioctl } from "./commands/ioctl.ts";
 import { list } from "./commands/list.ts";
 import { expect, explain, let_, repeat, run, shell } from "./commands/script.ts";
@@ -79,6 +81,8 @@ const ALL: readonly AnyCommand[] = [
   events,
   irq,
   irqWait,
+  recover,
+  exec,
   hostCreate,
   hostShow,
   hostCheck,

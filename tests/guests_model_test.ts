@@ -9,6 +9,7 @@ import { Host } from "../lib/host/host.ts";
 import { parseTopology } from "../lib/host/topology.ts";
 import { CommandError } from "../lib/ism/driver/command_channel.ts";
 import { ErrnoError } from "../lib/vfio/errno.ts";
+import { kernelPages } from "./support/host.ts";
 
 const PAGE = 4096;
 const SLOTS = 15;
@@ -330,7 +331,7 @@ class Run {
     for (let guest = 0; guest < this.#count; guest++) this.#driver(guest).close();
     for (const { adapter, guest } of this.#host.functions) {
       assertEquals([adapter.dmbs.size, adapter.sba, adapter.ieq], [0, undefined, undefined]);
-      assertEquals(guest.partition.storage.buffers.length, 1);
+      assertEquals(guest.partition.storage.buffers.length, kernelPages(guest.kernel));
     }
   }
 }

@@ -254,13 +254,17 @@ Deno.test("a file and a document of a newer format are refused, whatever the com
   assertEquals(program.read("host.db"), before);
 });
 
+const parentOf = (place: string) => place.slice(0, place.lastIndexOf("."));
+
 Deno.test("every field that this program saves has a value in a host of an older format", () => {
   const host = Host.create(parseTopology(FULL_TOPOLOGY));
   furnish(host);
   const here = JSON.parse(JSON.stringify(exportHost(host))) as Document;
   for (const format of OLDER) {
     const there = new Set(places(expected(format) as unknown as Json));
-    const missing = [...new Set(places(here as unknown as Json))].filter((place) => !there.has(place));
+    const missing = [...new Set(places(here as unknown as Json))].filter((place) => !there.has(place))
+      // Before format 3 a function that nobody had open had no translation: the kernel's own domain is new.
+      .filter((place) => !/^\.state\.function\/\d+\.ioat\./.test(place) || !there.has(parentOf(place)));
     assertEquals(missing, [], "lib/host/state/migrations.ts: a row of STEPS is missing for each of these");
   }
   assert(here.pages.length > 10);

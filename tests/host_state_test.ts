@@ -51,7 +51,7 @@ Deno.test("the default topology chooses what docs/fidelity.md has as default", (
   });
 });
 
-Deno.test("GIDs are 64 bits, not 0, and differ from function to function and from seed to seed (10)", () => {
+Deno.test("GIDs are 64 bits, not 0, and differ from function to function and from seed to seed (ism.gid.own)", () => {
   const gids = new Set<bigint>();
   for (const seed of [1, 2]) {
     const topology = { ...defaultTopology(), seed };

@@ -34,8 +34,8 @@ const SETUP = [
   "cmd REG_DMB hex:0000000100002000_00001000_00000020_00000000_00000000_aaaaaaaaaaaaaaaa -d 1",
 ];
 
-/** The translation anchor that Linux registered. */
-const ANCHOR = "0000000000102804";
+/** The translation anchor that Linux registered: behind its interrupt page and its own domain of the function. */
+const ANCHOR = "0000000000104804";
 
 /** Deregisters the owner's translation and registers another one: first and last address. */
 function translate(first: string, last: string): string[] {

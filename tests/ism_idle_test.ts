@@ -16,7 +16,7 @@ async function cpuTimes(program: Program): Promise<Map<number, number>> {
     getconf CLK_TCK
     for process in /proc/[0-9]*; do
       [ "$(readlink $process/cwd)" = '${program.dir}' ] || continue
-      case "$(tr '\\0' ' ' <$process/cmdline)" in "$DENO run "*) cat $process/stat;; esac
+      case "$(readlink $process/exe)" in */deno | */ism) cat $process/stat;; esac
     done 2>/dev/null`);
   const [ticks, ...lines] = stdout.trimEnd().split("\n");
   return new Map(lines.map((line) => {

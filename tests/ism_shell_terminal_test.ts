@@ -357,7 +357,7 @@ onTerminal("ism shell that is ended by a signal leaves the terminal as it was", 
   const { stdout } = await program.shell(`
     for process in /proc/[0-9]*; do
       [ "$(readlink $process/cwd)" = '${program.dir}' ] || continue
-      case "$(tr '\\0' ' ' <$process/cmdline)" in "$DENO run "*) echo "\${process#/proc/}";; esac
+      case "$(readlink $process/exe)" in */deno | */ism) echo "\${process#/proc/}";; esac
     done 2>/dev/null`);
   Deno.kill(Number(stdout.trim()), "SIGTERM");
   // In the editor's mode it would say -icanon and -echo.

@@ -178,7 +178,7 @@ Deno.test("ism --trace=syscall shows eventfds, character devices and vectors of 
       /^close\(4\) = 0$/,
       /^ioctl\(4, VFIO_DEVICE_BIND_IOMMUFD, \{argsz=24, flags=0, iommufd=3, .*\}.*\) = 0$/,
       /^eventfd2\(0, EFD_CLOEXEC\|EFD_NONBLOCK\) = 5$/,
-      /index=VFIO_PCI_MSI_IRQ_INDEX, start=0, count=1, data=\[5\]\}\) = 0$/,
+      /index=VFIO_PCI_MSI_IRQ_INDEX, start=0, count=1, data=\[6\]\}\) = 0$/,
     ]
   ) assert(calls.some((line) => call.test(line)), `${call}\n${calls.join("\n")}`);
   for (const call of calls) assertMatch(call, /^\w+\(.*\) = (-1 E[A-Z0-9]+ \(.+\)|\d+|0x[0-9a-f]+)$/);

@@ -1,25 +1,35 @@
-/** The program gets by with the permissions of the task `ism`: files, and five variables of the environment. */
+/**
+ * The program gets by with the permissions of the task `ism`: files, five variables of the environment, and the C library
+ * for `exec`, which every other command gives back.
+ */
 import { assert, assertEquals, assertNotMatch } from "@std/assert";
 import { COMMANDS } from "../cmd/table.ts";
 import { Program } from "./support/program.ts";
 
 const ROOT = new URL("../", import.meta.url);
-const MAIN = new URL("main.ts", ROOT).pathname;
 const VARIABLES = ["ISM_HOST", "ISM_DEVICE", "XDG_STATE_HOME", "HOME", "NO_COLOR"];
 
-/** Runs the program with `--no-prompt` and nothing to read. */
-async function run(program: Program, args: readonly string[]): Promise<{ code: number; text: string }> {
-  const { code, stdout, stderr } = await program.spawnFile(MAIN, args).output();
+/** Runs the program, or a part of its source, with nothing to read. */
+async function run(
+  program: Program,
+  args: readonly string[],
+  file?: string,
+): Promise<{ code: number; text: string }> {
+  const child = file === undefined
+    ? program.spawnWithoutInput(args)
+    : program.spawnFile(new URL(file, ROOT).pathname, args);
+  const { code, stdout, stderr } = await child.output();
   const decoder = new TextDecoder();
   const text = `${decoder.decode(stdout)}${decoder.decode(stderr)}`;
   assertNotMatch(text, /NotCapable|Requires .* access|--allow-|This is a bug/, args.join(" "));
   return { code, text };
 }
 
-Deno.test("the task ism allows files and the variables that the program reads, and nothing else", () => {
+Deno.test("the task ism allows files, the variables that the program reads, FFI for exec, and nothing else", () => {
   const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT)));
-  const flags = `--allow-read --allow-write --allow-env=${VARIABLES.join(",")}`;
-  assertEquals(tasks.ism.command, `deno run --quiet ${flags} main.ts`);
+  const flags = `--no-prompt --allow-read --allow-write --allow-env=${VARIABLES.join(",")}`;
+  assertEquals(tasks.ism.command, `deno run --quiet ${flags} --allow-ffi main.ts`);
+  assertEquals(tasks.demo.command, `deno run --quiet ${flags},TMPDIR examples/demo.ts`);
   const source = ["cmd/main.ts", "cmd/run/environment.ts"].map((path) =>
     Deno.readTextFileSync(new URL(path, ROOT))
   )
@@ -40,7 +50,9 @@ Deno.test("no source file reads the environment, starts a process or uses the ne
           /Deno\.(?:env|Command|connect|listen|serve|dlopen|hostname|osRelease|systemMemoryInfo)\b|(?<![#.\w])fetch\(|process\.env|node:(?:net|http|https|child_process|os)\b/g,
         );
         for (const word of used ?? []) {
-          if (!(path === "cmd/run/environment.ts" && word === "Deno.env")) wrong.push(`${path}: ${word}`);
+          const isOurs = path === "cmd/run/environment.ts" && word === "Deno.env" ||
+            ["lib/exec/libc.ts", "lib/exec/launch.ts"].includes(path) && word === "Deno.dlopen";
+          if (!isOurs) wrong.push(`${path}: ${word}`);
         }
       }
     }
@@ -49,11 +61,40 @@ Deno.test("no source file reads the environment, starts a process or uses the ne
   assertEquals(wrong, []);
 });
 
+Deno.test("a command other than exec gives the permission for FFI back before it does anything", async () => {
+  using program = new Program();
+  for (const args of [["--version"], ["list"], ["run", "-"], ["shell"], ["-c", "gid"], ["host", "show"]]) {
+    const { code, text } = await run(program, args, "tests/support/ffi_state.ts");
+    assertEquals([args, code, text.split("\n").at(-2)], [args, 0, "ffi: prompt"]);
+  }
+});
+
+Deno.test("without the permission for FFI exec says what it needs, with the exit code of a shell", async () => {
+  using program = new Program();
+  const child = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--no-prompt",
+      "--allow-read",
+      "--allow-write",
+      "--allow-env",
+      new URL("main.ts", ROOT).pathname,
+      "exec",
+      "true",
+    ],
+    env: { ISM_HOST: program.host },
+  });
+  const { code, stderr } = await child.output();
+  const text = new TextDecoder().decode(stderr);
+  assertEquals([code, text.startsWith("ism: exec: exec calls the C library")], [126, true], text);
+});
+
 Deno.test("every command works with these permissions", async () => {
   using program = new Program();
   program.write("README.md", "something to send");
   program.write("script.ism", "gid\n");
-  const own = new Set(["run", "recv", "irq wait"]);
+  const own = new Set(["run", "recv", "irq wait", "exec"]);
   const lines: string[] = [];
   const seen = new Set<string>();
   for (const { name, access, examples } of COMMANDS.values()) {
@@ -85,6 +126,7 @@ Deno.test("every command works with these permissions", async () => {
     ["host reset", 0],
     ["irq wait --timeout 1", 1],
     ["recv --timeout 1", 1],
+    ["exec -- /bin/ls /dev/vfio", 0],
     ["host delete", 0],
   ];
   for (const [line, code] of rows) {

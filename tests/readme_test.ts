@@ -1,6 +1,6 @@
 /** The README's console blocks and all examples are run: what is shown there is what comes. */
 import { assertEquals } from "@std/assert";
-import { FLAGS } from "./support/program.ts";
+import { FLAGS, STARTER } from "./support/program.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
 
@@ -10,8 +10,9 @@ async function ism(
   host: string,
   input = "",
 ): Promise<{ code: number; output: string }> {
-  const command = new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", ...FLAGS, "main.ts", ...args],
+  const [program, ...first] = STARTER;
+  const command = new Deno.Command(program, {
+    args: [...first, ...args],
     cwd: ROOT,
     env: { ISM_HOST: host, ISM_DEVICE: "", NO_COLOR: "1" },
     stdin: "piped",

@@ -74,3 +74,18 @@ declare module "@std/assert" {
   ): Promise<E>;
   export function fail(msg?: string): never;
 }
+
+// What std's and Node's have in common; more than this would tie the tests to one of them.
+declare module "@std/testing/bdd" {
+  type Body = () => void | Promise<void>;
+  interface Declare {
+    (name: string, body: Body): void;
+    skip(name: string, body: Body): void;
+  }
+  export const describe: Declare;
+  export const it: Declare;
+  export function before(body: Body): void;
+  export function after(body: Body): void;
+  export function beforeEach(body: Body): void;
+  export function afterEach(body: Body): void;
+}

@@ -84,13 +84,19 @@ export const events = defineCommand({
   },
 });
 
-/** Interrupts that a driver can listen to: MSI for DMBs and events, REQ by which the kernel asks for the device. */
-const INDEX = choice("INDEX", ["MSI", "REQ"]);
-const INDEX_HELP = "MSI: signals and events; REQ: the kernel asks for the device, as an unbind does";
+/** Interrupts that a driver can listen to: MSI for DMBs and events, and two by which the kernel tells it something. */
+const INDEX = choice("INDEX", ["MSI", "REQ", "ERR"]);
+const INDEX_HELP =
+  "MSI: signals and events; REQ: the kernel asks for the device, as an unbind does; ERR: an error of the function";
 
 /** Interrupts of index REQ as a walk that finds nothing else. */
 function takeRequests({ driver }: HostFunction): InterruptWalk {
   return { interrupts: driver.takeRequests(), dmbs: [], events: [] };
+}
+
+/** Interrupts of index ERR, likewise. */
+function takeErrorInterrupts({ driver }: HostFunction): InterruptWalk {
+  return { interrupts: driver.takeErrorInterrupts(), dmbs: [], events: [] };
 }
 
 /** An interrupt walk as the result has it. */
@@ -141,13 +147,16 @@ export const irq = defineCommand({
   summary: "Handle interrupts: take the eventfd's count, DMB signals and events",
   details:
     `With --index REQ the eventfd of the REQ interrupt is installed at the first call, and its count taken: the
-kernel signals it when it wants the device back, at once and then every 10 seconds of the machine's clock.`,
+kernel signals it when it wants the device back, at once and then every 10 seconds of the machine's clock. With --index
+ERR it is that of the ERR interrupt, which Linux has from 7.3 on: signalled once for each error of the function; "recover"
+is what a driver does then.`,
   args: {},
   options: { index: defaulted(INDEX, "MSI", INDEX_HELP) },
   access: "write",
-  examples: ["irq", "irq -d 1 --json", "irq --index REQ"],
+  examples: ["irq", "irq -d 1 --json", "irq --index REQ", "irq --index ERR"],
   run({ target }, { index }) {
     if (index === "REQ") return walkJson(takeRequests(target), target);
+    if (index === "ERR") return walkJson(takeErrorInterrupts(target), target);
     target.driver.start();
     const hidden = hiddenEvents(target);
     return walkJson(target.driver.handleInterrupt(), target, hidden);
@@ -179,7 +188,11 @@ pass at once where nobody else can act.`,
     timeout: optional(DURATION, "give up after this time: seconds, or 500ms, 3m, 1h"),
   },
   access: "wait",
-  examples: ["expect DRIVER irq wait --timeout 0.5", "expect DRIVER irq wait --index REQ --timeout 1"],
+  examples: [
+    "expect DRIVER irq wait --timeout 0.5",
+    "expect DRIVER irq wait --index REQ --timeout 1",
+    "expect DRIVER irq wait --index ERR --timeout 0.5",
+  ],
   run: async (context, { index, timeout }) => {
     const timeoutMs = timeout === undefined ? Infinity : timeout * 1000;
     if (index === "REQ") {
@@ -188,6 +201,14 @@ pass at once where nobody else can act.`,
         return walk.interrupts > 0 ? walkJson(walk, target) : undefined;
       });
       return await waitFor(context, "A request", timeoutMs, () => watch.look(), watch);
+    }
+    if (index === "ERR") {
+      const look = () =>
+        context.transact((target) => {
+          const walk = takeErrorInterrupts(target);
+          return walk.interrupts > 0 ? walkJson(walk, target) : undefined;
+        });
+      return await waitFor(context, "An error", timeoutMs, look);
     }
     return await waitFor(context, "An interrupt", timeoutMs, () => takeInterrupts(context));
   },

@@ -1,6 +1,6 @@
 /** Faults: what a scenario wants to go wrong, and when. */
 import { hex } from "../../lib/base/hex.ts";
-import { LOCK_OPS, type LockFault, type LockOp } from "../../lib/vfio/lock_plan.ts";
+import { LOCK_OPS, type LockFault, type LockName, type LockOp } from "../../lib/vfio/lock_plan.ts";
 import {
   EXCEPTION_NAMES,
   type Fault,
@@ -17,15 +17,19 @@ import { quoteText } from "../output/diagnostic.ts";
 import { parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";
 
-const FORMS = "busy:COUNT, cc1:STATUS, cc3, exception:NAME, event:PEC, flip:BIT or lock:COUNT";
+const FORMS =
+  "busy:COUNT, cc1:STATUS, cc3, exception:NAME, event:PEC, flip:BIT, lock:COUNT or state-lock:COUNT";
 
-/** A fault of the machine, or a device lock that somebody else holds. */
-type AnyFault = FaultKind | { readonly kind: "lock"; readonly times: number };
+/** A fault of the machine, or a lock that somebody else holds. */
+type AnyFault = FaultKind | { readonly kind: "lock"; readonly lock: LockName; readonly times: number };
+
+/** How the command line calls the locks. */
+const LOCK_WORDS: Readonly<Record<LockName, string>> = { device: "lock", state: "state-lock" };
 
 /** What is to happen: a word, and behind a colon its number or name. */
 const KIND: Kind<AnyFault> = {
   placeholder: "KIND",
-  choices: ["busy:", "cc1:", "cc3", "exception:", "event:", "flip:", "lock:"],
+  choices: ["busy:", "cc1:", "cc3", "exception:", "event:", "flip:", "lock:", "state-lock:"],
   parse(text) {
     const [word = "", value = ""] = text.split(":", 2);
     switch (word) {
@@ -48,7 +52,10 @@ const KIND: Kind<AnyFault> = {
       case "flip":
         return { kind: "flip", bit: parseNumber(value, "flip", { max: 8 * 8192 }) };
       case "lock":
-        return { kind: "lock", times: parseNumber(value, "lock", { min: 1, max: 2 ** 31 }) };
+      case "state-lock": {
+        const lock = word === "lock" ? "device" : "state";
+        return { kind: "lock", lock, times: parseNumber(value, word, { min: 1, max: 2 ** 31 }) };
+      }
     }
     throw new UsageError(`${quoteText(text)} is no fault; faults are ${FORMS}`, { token: text });
   },
@@ -69,7 +76,7 @@ function kindText(fault: AnyFault): string {
     case "flip":
       return `flip:${fault.bit}`;
     case "lock":
-      return `lock:${fault.times}`;
+      return `${LOCK_WORDS[fault.lock]}:${fault.times}`;
   }
 }
 
@@ -100,10 +107,10 @@ function describe({ id, fault, match, at, seen }: Fault): Listed {
   };
 }
 
-function describeLock({ id, op, fid, at, times, seen }: LockFault): Listed {
+function describeLock({ id, lock, op, fid, at, times, seen }: LockFault): Listed {
   return {
     id,
-    fault: kindText({ kind: "lock", times }),
+    fault: kindText({ kind: "lock", lock, times }),
     op: op ?? null,
     fid: fid === undefined ? null : hex(fid),
     space: null,
@@ -123,8 +130,12 @@ export const faultAdd = defineCommand({
   details: `KIND is ${FORMS}.
 busy answers condition code 2 that often; cc1 answers condition code 1 with a status; event puts the function into the
 error state with an event code; flip inverts a bit of the data. Without options any access of the function counts.
-lock lets somebody else hold the function's device lock for that many attempts of the kernel to take it: open and reset
-answer EAGAIN, a hot reset EBUSY. Its --op is ${LOCK_OPS.join(", ")}; that of the others is an instruction.`,
+lock lets somebody else hold the function's device lock for that many attempts of the kernel to take it: open, reset and
+hot reset answer EAGAIN, a last close leaves its reset out. state-lock is the lock of the function's state: reset answers
+EIO, a hot reset and its info ENODEV, an open goes without the RESET flag. Their --op is ${
+    LOCK_OPS.join(", ")
+  };
+that of the others is an instruction.`,
   args: { kind: argument(KIND, FORMS) },
   options: {
     op: optional(choice("OP", [...FAULT_OPS, ...LOCK_OPS]), "only this instruction, or this call with lock"),
@@ -139,6 +150,7 @@ answer EAGAIN, a hot reset EBUSY. Its --op is ${LOCK_OPS.join(", ")}; that of th
     "fault add busy:3 --op PCISTB --space 2",
     "fault add cc3 --op PCILG --at 2",
     "fault add lock:1 --op reset",
+    "fault add state-lock:1 --op reset",
   ],
   run({ host, target }, { kind, op, space, from, to, at, any }) {
     const where = any ? {} : { fid: target.zdev.facts.fid };
@@ -148,7 +160,14 @@ answer EAGAIN, a hot reset EBUSY. Its --op is ${LOCK_OPS.join(", ")}; that of th
       }
       if (op !== undefined && !isLockOp(op)) throw wrongOp(op, LOCK_OPS);
       const id = host.faults.takeId();
-      host.locks.add({ ...where, ...(op === undefined ? {} : { op }), id, at, times: kind.times });
+      host.locks.add({
+        ...where,
+        lock: kind.lock,
+        ...(op === undefined ? {} : { op }),
+        id,
+        at,
+        times: kind.times,
+      });
       return { id };
     }
     if (op !== undefined && isLockOp(op)) throw wrongOp(op, FAULT_OPS);

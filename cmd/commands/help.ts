@@ -1,4 +1,5 @@
 import { RELEASES } from "../../lib/vfio/release.ts";
+import { buildInfo } from "../build_info.ts";
 import { argument, defineCommand, optional } from "../language/command.ts";
 import { completionScript, SHELLS } from "../completion/scripts.ts";
 import { helpText, isCommandWord, VERSION } from "../help/help.ts";
@@ -71,17 +72,22 @@ export const man = defineCommand({
 export const version = defineCommand({
   name: "version",
   group: "help",
-  summary: "Print the version",
+  summary: "Print the version, what it was made from, and what it runs on",
   args: {},
   options: {},
   access: "none",
   examples: ["version"],
   run: () => ({
     version: VERSION,
+    ...buildInfo(),
+    target: Deno.build.target,
     deno: Deno.version.deno,
     v8: Deno.version.v8,
     typescript: Deno.version.typescript,
     kernel_releases: RELEASES,
   }),
-  text: ({ version, deno }) => `ism ${version} (Deno ${deno})`,
+  text: ({ version, form, commit, target, deno }) =>
+    `ism ${version} (${form}${
+      commit === null ? "" : `, commit ${commit.slice(0, 12)}`
+    }, ${target}, Deno ${deno})`,
 });

@@ -1,11 +1,9 @@
 /** The VFIO life of a function: bind, open, reset, close. */
 import { hex } from "../../lib/base/hex.ts";
 import { DRIVERS } from "../../lib/vfio/binding.ts";
-import { DEVICE_IOCTL, FEATURE, FEATURE_FLAGS } from "../../lib/vfio/uapi.ts";
 import { WAYS_IN } from "../../lib/ism/driver/descriptor.ts";
-import { argument, defaulted, defineCommand, flag, optional } from "../language/command.ts";
-import { choice, DATA, number } from "../language/kinds.ts";
-import { checkShown } from "../language/limits.ts";
+import { defaulted, defineCommand, flag, optional } from "../language/command.ts";
+import { choice } from "../language/kinds.ts";
 import { UsageError } from "../language/usage_error.ts";
 
 export const open = defineCommand({
@@ -124,33 +122,4 @@ when the last descriptor is closed. --clear-override also clears driver_override
   },
   text: ({ address, waiting }, { propose }) =>
     waiting ? propose(`${address} is open: it is unbound after "ism close"`) : "",
-});
-
-export const feature = defineCommand({
-  name: "feature",
-  group: "host",
-  summary: "Call VFIO_DEVICE_FEATURE",
-  args: {
-    number: argument(number("NUMBER", { max: 0xffff }), "feature number; 3 is LOW_POWER_ENTRY, 11 DMA_BUF"),
-  },
-  options: {
-    get: flag("with the GET flag"),
-    set: flag("with the SET flag"),
-    probe: flag("with the PROBE flag; the default if neither --get nor --set is given"),
-    payload: optional(DATA, "bytes behind the header"),
-  },
-  access: "write",
-  examples: ["expect ENOTTY feature 0", "expect EOPNOTSUPP feature 11 --probe", "feature 3 --set"],
-  run(context, { number, get, set, probe, payload }) {
-    const bytes = payload === undefined ? new Uint8Array(0) : context.load(payload);
-    checkShown(bytes.length, "payload");
-    const { GET, SET, PROBE } = FEATURE_FLAGS;
-    const flags = number + (get ? GET : 0) + (set ? SET : 0) + (probe || (!get && !set) ? PROBE : 0);
-    const arg = new Uint8Array(FEATURE.size + bytes.length);
-    FEATURE.encode({ argsz: arg.length, flags }, arg);
-    arg.set(bytes, FEATURE.size);
-    const { driver, guest } = context.target;
-    guest.kernel.process.ioctl(driver.descriptor.fd, DEVICE_IOCTL.VFIO_DEVICE_FEATURE, arg);
-    return { number, data: arg.subarray(FEATURE.size).toHex() };
-  },
 });

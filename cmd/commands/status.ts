@@ -49,11 +49,12 @@ function describe(target: HostFunction) {
       size: length,
       rgid: hex(rgid),
     })),
-    errors: guest.kernel.binding(zdev).errors.map(({ pec, address }) => ({
+    channel: zdev.pci.channel,
+    errors: guest.kernel.binding(zdev).errors.events.map(({ pec, address }) => ({
       pec: hex(pec),
       address: hex(address),
     })),
-    errors_dropped: guest.kernel.binding(zdev).droppedErrors,
+    errors_dropped: guest.kernel.binding(zdev).errors.dropped,
     interrupts: {
       pending,
       summary: sba !== undefined && (sba[0]! & SBA.SUMMARY) !== 0,
@@ -82,6 +83,7 @@ export const status = defineCommand({
       sba,
       ieq,
       dmbs,
+      channel,
       errors,
       errors_dropped,
       interrupts,
@@ -99,6 +101,7 @@ export const status = defineCommand({
       `interrupts   ${interrupts.pending} pending, summary ${interrupts.summary ? 1 : 0}, event ${
         interrupts.event ? 1 : 0
       }`,
+      ...(channel === "permanent-failure" ? ["channel      given up by the kernel; see zpci recover"] : []),
       ...errors.map(({ pec, address }) => `error event  ${pec} at ${address}`),
       ...(errors_dropped === 0 ? [] : [`error events ${errors_dropped} more, the queue is full`]),
       `mappings     ${mappings.length}`,

@@ -300,7 +300,8 @@ export const zpciEvent = defineCommand({
   details:
     `Error events, up to 0xff: for example 0x02 (DMA address out of range) or 0x3a (service action); the
 function is in the error state and accesses are EIO until a reset. 0x2a to 0x2c concern the measurement block and are
-only logged. 0x3b and 0x40 are permanent errors. Of a function that is open, 4 events are kept for user space.
+only logged. 0x3b and 0x40 are permanent errors. Of a function that is open, 4 events are kept for user space ("feature
+13 --get" takes one, "recover" all); Linux 7.1 recovers by itself. While a removal of the driver waits, events do too.
 Availability events: 0x0301 configured, 0x0302 reserved to standby, 0x0303 deconfiguration requested, 0x0304 gone,
 0x0306 several functions changed, 0x0308 standby to reserved.`,
   args: { pec: argument(number("PEC", { min: 1, max: 0xffff }), "event code") },
@@ -330,9 +331,9 @@ Availability events: 0x0301 configured, 0x0302 reserved to standby, 0x0303 decon
     return {
       pec: hex(pec),
       event: pecText(pec),
-      reaction: kernel.lastReaction ?? null,
-      queued: binding.errors.length,
-      dropped: binding.droppedErrors,
+      reaction: kernel.events.lastReaction ?? null,
+      queued: binding.errors.events.length,
+      dropped: binding.errors.dropped,
       ...stateOf(target),
       data: errorBlock({ ...event, address, write: true }).toHex(),
     };

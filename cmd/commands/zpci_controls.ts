@@ -145,7 +145,7 @@ export const zpciRpcit = defineCommand({
   },
   options: { fh: HANDLE },
   access: "write",
-  examples: ["expect MACHINE zpci rpcit 0x100000000 4096"],
+  examples: ["zpci rpcit 0x100000000 4096"],
   run({ target }, { iova, length, fh = target.fn.fh }) {
     issue("RPCIT", target, () => rpcit(target.guest.processor, fh, iova, length));
     return { iova: hex(iova), length, cc: CC.OK, state: target.fn.state };

@@ -17,13 +17,14 @@ import { nearest } from "../language/nearest.ts";
 import { UsageError } from "../language/usage_error.ts";
 
 /** The program's version; deno.json has the same. */
-export const VERSION = "0.1.0";
+export const VERSION = "0.2.0";
 
 /** What groups of commands are called. */
 export const GROUP_TITLES: Readonly<Record<(typeof GROUPS)[number], string>> = {
   look: "Look",
   access: "Access a region",
   ism: "ISM",
+  exec: "Your own driver",
   host: "Host",
   sys: "System calls",
   script: "Scripts",

@@ -89,7 +89,7 @@ export function flag(help: string, short?: string): Flag {
 }
 
 /** Groups of the command list, in the order of help. */
-export const GROUPS = ["look", "access", "ism", "host", "sys", "script", "help"] as const;
+export const GROUPS = ["look", "access", "ism", "exec", "host", "sys", "script", "help"] as const;
 export type Group = (typeof GROUPS)[number];
 
 /**
@@ -165,6 +165,14 @@ export interface Command<Args, Options, Of extends Result> {
   raw?(result: Of): Uint8Array;
   /** The value that `let` keeps. */
   value?(result: Of): string;
+  /** The exit code where it is not 0 although the command did what it was asked for. */
+  exitCode?(result: Of): number;
+  /** What can be begun before the host file is opened, because it takes its time. */
+  beforehand?(): void | Promise<void>;
+  /** What is left to do when the host file is closed. */
+  afterwards?(result: Of): void | Promise<void>;
+  /** Options end at the first word that is none: the words from there on are somebody else's. */
+  readonly verbatim?: boolean;
 }
 
 /** A command with its types forgotten, as the table holds it. */
@@ -181,6 +189,10 @@ export interface AnyCommand {
   text?(result: Result, context: TextContext): string;
   raw?(result: Result): Uint8Array;
   value?(result: Result): string;
+  exitCode?(result: Result): number;
+  beforehand?(): void | Promise<void>;
+  afterwards?(result: Result): void | Promise<void>;
+  readonly verbatim?: boolean;
   /** What follows the command's own arguments is another command line: `expect`, `let`, `repeat`. */
   readonly prefix?: boolean;
 }
@@ -198,7 +210,7 @@ export function defineCommand<
 
 /** True for a command that can stand in a script or shell, or behind `expect`, `let` and `repeat`. */
 export function canStandInLine({ name, access }: Pick<AnyCommand, "name" | "access">): boolean {
-  return access !== "file" && !takesLines({ name });
+  return access !== "file" && name !== "exec" && !takesLines({ name });
 }
 
 /** True for a command that runs lines itself. */

@@ -43,14 +43,16 @@ const MARK = "\0";
  * Reads options anywhere among the words.
  *
  * @param stopAfter number of positional words after which reading stops; what follows is left alone
+ * @param optionsFirst with `stopAfter` 0: options in front of the first word that is none are read
  * @param implied values of options whose value may be left out, by key
  * @throws {UsageError} for an unknown option, a missing value, a value where none belongs
  */
 export function readOptions(
   words: readonly Word[],
   specs: OptionSpecs,
-  { stopAfter = Infinity, implied = {} }: {
+  { stopAfter = Infinity, optionsFirst = false, implied = {} }: {
     readonly stopAfter?: number;
+    readonly optionsFirst?: boolean;
     readonly implied?: Readonly<Record<string, string>>;
   } = {},
 ): ReadOptions {
@@ -59,7 +61,7 @@ export function readOptions(
     byName.set(optionName(key), key);
     if (spec.short !== undefined) byName.set(spec.short, key);
   }
-  const { args, next } = shield(words, specs, byName, stopAfter, implied);
+  const { args, next } = shield(words, specs, byName, { stopAfter, optionsFirst, implied });
   const names = (flags: boolean) =>
     Object.keys(specs).filter((key) => isFlag(specs[key]!) === flags).map(optionName);
   const alias: Record<string, string> = {};
@@ -102,8 +104,11 @@ function shield(
   words: readonly Word[],
   specs: OptionSpecs,
   byName: ReadonlyMap<string, string>,
-  stopAfter: number,
-  implied: Readonly<Record<string, string>>,
+  { stopAfter, optionsFirst, implied }: {
+    readonly stopAfter: number;
+    readonly optionsFirst: boolean;
+    readonly implied: Readonly<Record<string, string>>;
+  },
 ): { args: string[]; next: number } {
   const args: string[] = [];
   let positionals = 0;
@@ -119,7 +124,7 @@ function shield(
       args.push(`${MARK}${at++}`);
       continue;
     }
-    if (positionals === stopAfter) break;
+    if (positionals === stopAfter && !optionsFirst) break;
     if (word.text === "--" && valueDue) {
       const option = words[at - 1]!.text;
       throw new UsageError(`${quoteText(option)} needs a value before "--"`, { token: option });

@@ -133,7 +133,11 @@ function parseCommand(
   const args = Object.entries(command.args);
   const tail = readOptions(rest, specs, {
     implied: VALUE_OPTIONAL,
-    ...(command.prefix === true ? { stopAfter: args.length } : {}),
+    ...(command.prefix === true
+      ? { stopAfter: args.length }
+      : command.verbatim === true
+      ? { stopAfter: 0, optionsFirst: true }
+      : {}),
   });
   const given = new Map<string, readonly Word[]>();
   const globals = new Map(before);
@@ -141,7 +145,8 @@ function parseCommand(
   // Where the command should stand that is prefixed, help is on the prefix.
   if (command.prefix === true && rest.slice(tail.next, tail.next + 1).some(isHelp)) globals.set("help", []);
   const helpOnly = globals.has("help");
-  if (!helpOnly) fillArguments(command, args, tail.positionals, given);
+  const positionals = command.verbatim === true ? rest.slice(tail.next) : tail.positionals;
+  if (!helpOnly) fillArguments(command, args, positionals, given);
   const inner = command.prefix === true && !helpOnly
     ? parseInner(command, rest.slice(tail.next), table, globalSpecs === GLOBAL_OPTIONS, prefixes + 1)
     : undefined;

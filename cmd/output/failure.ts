@@ -59,6 +59,15 @@ export class InterruptedError extends Error {
   }
 }
 
+/** A program that could not be run; the exit code is that of a shell. */
+export class NotStartedError extends Error {
+  override readonly name = "NotStartedError";
+
+  constructor(message: string, readonly exit: number) {
+    super(message);
+  }
+}
+
 /** An `expect` that did not hold. */
 export class ExpectError extends Error {
   override readonly name = "ExpectError";
@@ -175,6 +184,9 @@ export function describeFailure(error: unknown): Failure {
     const { message, expected, got } = error;
     return { ...base, exit: EXIT.EXPECT, code: "EXPECT", message, fields: { expected, got } };
   }
+  if (error instanceof NotStartedError) {
+    return { ...base, exit: error.exit, code: "EXEC", message: error.message };
+  }
   if (error instanceof InterruptedError) {
     const { message, signal } = error;
     return signal === "SIGINT"
@@ -226,7 +238,7 @@ function isOutOfMemory(error: unknown): boolean {
 
 /** Codes of our own that say nothing which the sentence does not say. */
 const SILENT_CODES: ReadonlySet<string> = new Set(
-  ["USAGE", "FILE", "EXPECT", "DRIVER", "MACHINE", "RET", "BUG", "INTERRUPTED", "TERMINATED"],
+  ["USAGE", "FILE", "EXPECT", "DRIVER", "MACHINE", "RET", "BUG", "EXEC", "INTERRUPTED", "TERMINATED"],
 );
 
 /** The failure for people, without the place. */

@@ -38,7 +38,8 @@ export const DESCRIPTOR: Kind<DescriptorName> = {
 export function findDescriptor({ driver, guest }: HostFunction, which: DescriptorName): number {
   if (typeof which === "number") return which;
   const open = [...guest.kernel.process.files()];
-  const own = driver.isOpen ? driver.descriptor.fds : [];
+  // Signals and events come by this one; others tell of errors and requests.
+  const own = driver.isOpen ? [driver.registrations?.eventfd, ...driver.descriptor.fds] : [];
   const matching = open.filter(([, { kind }]) => kind === which);
   const found = matching.find(([fd]) => own.includes(fd)) ?? matching[0];
   if (found !== undefined) return found[0];

@@ -97,7 +97,7 @@ export class Session {
       const { result } = await this.#inTransaction(invocation, globals, trace);
       this.lastResult = result;
       this.#output.result(invocation.command!, result, globals, trace, place);
-      return EXIT.OK;
+      return invocation.command!.exitCode?.(result) ?? EXIT.OK;
     } catch (thrown) {
       const failure = proposeIn(describeFailure(await this.blame(thrown)), globals);
       // What lines before this one printed is undone with them.

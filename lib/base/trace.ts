@@ -62,10 +62,18 @@ export interface DeviceEvent {
   readonly args: Readonly<Record<string, TraceValue>>;
 }
 
-/** An MSI, an adapter interruption or an eventfd signal. */
+/** An MSI, an adapter interruption, an eventfd signal, an event of the machine, what the kernel makes of it and says. */
 export interface InterruptEvent {
   readonly layer: "irq";
-  readonly op: "MSI" | "adapter-interruption" | "eventfd" | "error-event" | "availability-event" | "recovery";
+  readonly op:
+    | "MSI"
+    | "adapter-interruption"
+    | "eventfd"
+    | "error-event"
+    | "availability-event"
+    | "recovery"
+    | "uevent"
+    | "kernel-message";
   readonly fid: number;
   readonly args: Readonly<Record<string, TraceValue>>;
 }

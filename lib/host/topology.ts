@@ -114,6 +114,7 @@ const TopologySchema = v.strictObject({
       busyRetryLimit: v.optional(whole(1, 2 ** 31), DEFAULT_KERNEL_OPTIONS.busyRetryLimit),
       capabilityChain: v.optional(v.boolean(), DEFAULT_KERNEL_OPTIONS.capabilityChain),
       driverRevision: v.optional(v.picklist(["merged", "posted-v4"]), DEFAULT_KERNEL_OPTIONS.driverRevision),
+      recoveryWindow: v.optional(whole(0, 65_535), DEFAULT_KERNEL_OPTIONS.recoveryWindow),
       regionLayout: v.optional(v.picklist(REGION_LAYOUTS), DEFAULT_KERNEL_OPTIONS.regionLayout),
       dmaBuf: v.optional(v.boolean(), DEFAULT_KERNEL_OPTIONS.dmaBuf),
       iommuAperture: v.optional(whole(0, 2 ** 16), DEFAULT_KERNEL_OPTIONS.iommuAperture),

@@ -5,8 +5,12 @@
 import type { ErrorEvent } from "../zpci/partition.ts";
 import { VfioDevice } from "./device.ts";
 import { ErrnoError } from "./errno.ts";
+import { FunctionLocks, type RecoveryWindow } from "./function_locks.ts";
 import type { Kernel } from "./kernel.ts";
+import type { LockName } from "./lock_plan.ts";
+import { ErrorQueue } from "./s390/error_queue.ts";
 import { listEntries } from "./s390/pci_clp.ts";
+import { quietly } from "./pci/pci_device.ts";
 import { coreError } from "./refusal.ts";
 import { GenericVariant } from "./variant/generic.ts";
 import { IsmVariant } from "./variant/ism.ts";
@@ -17,9 +21,6 @@ export const DRIVERS = ["ism_vfio_pci", "vfio-pci", "ism"] as const;
 export type DriverName = (typeof DRIVERS)[number];
 /** The order in which the bus tries drivers. */
 const PROBE_ORDER: readonly DriverName[] = ["ism", "ism_vfio_pci", "vfio-pci"];
-
-/** Most error events that the kernel keeps for a function (recovery.queue.ring). */
-const ERROR_QUEUE = 4;
 
 /** While a removal waits, the process is asked for the device again and again after this time. Microseconds. */
 const REQUEST_PERIOD = 10_000_000;
@@ -33,9 +34,12 @@ export interface BindingState {
   readonly nextRequest: number | null;
   readonly probeAfter: boolean;
   readonly leaving: boolean;
+  /** The machine has taken the function already. */
+  readonly gone: boolean;
   readonly recovering: boolean;
   readonly errors: readonly ErrorEvent[];
   readonly droppedErrors: number;
+  readonly window: RecoveryWindow;
 }
 
 /** The binding of one function. */
@@ -53,15 +57,28 @@ export class Binding {
   #probeAfter = false;
   /** The function goes back to the machine once the driver has let go of it. */
   #leaving = false;
+  /** ... and the machine has it already. */
+  #gone = false;
   /** The function is disabled and enabled once the driver has let go of it. */
   #recovering = false;
-  /** Error events since the function was opened, at most {@linkcode ERROR_QUEUE}; and how many came on top. */
-  #errors: ErrorEvent[] = [];
-  #droppedErrors = 0;
+  /** Error events that wait for user space. */
+  readonly errors = new ErrorQueue();
+  /** Device lock and state lock of the function. */
+  readonly locks: FunctionLocks;
 
   constructor(kernel: Kernel, zdev: Zdev) {
     this.#kernel = kernel;
     this.zdev = zdev;
+    this.locks = new FunctionLocks(() => kernel.locks, zdev.facts.fid, this);
+  }
+
+  /**
+   * Whether a lock is held for as long as something waits: a removal has the device lock from its beginning to the last
+   * close; one that takes or recovers the function has the state lock too, as an error event has that waits for it.
+   */
+  holds(lock: LockName): boolean {
+    if (lock === "device") return this.removing;
+    return this.#leaving || this.#recovering || this.#kernel.events.holdsState(this.zdev.facts.fid);
   }
 
   /** A write to the driver's `bind`. @throws {ErrnoError} ENODEV if the driver does not match, EBUSY if one holds it */
@@ -156,37 +173,27 @@ export class Binding {
     if (driver !== undefined) this.#attach(driver);
   }
 
-  /** The last descriptor was closed: a waiting unbind goes on. */
+  /** The last descriptor was closed: a waiting unbind goes on, then the machine's reports that waited for it. */
   closed(): void {
     if (!this.removing || this.device === undefined || this.device.descriptors > 0) return;
     this.#detach();
-    if (this.#leaving) return this.#left();
-    if (this.#recovering) return this.#recover();
-    if (!this.#probeAfter) return;
-    this.#probeAfter = false;
-    this.probe();
+    this.#kernel.events.run();
+    if (this.#leaving) this.#left();
+    else if (this.#recovering) quietly(() => this.#recover());
+    else if (this.#probeAfter) {
+      this.#probeAfter = false;
+      this.probe();
+    }
+    this.#kernel.events.run();
   }
 
-  /** Error events that found no place in the queue. */
-  get droppedErrors(): number {
-    return this.#droppedErrors;
-  }
-
-  /** Error events that user space has not recovered from. */
-  get errors(): readonly ErrorEvent[] {
-    return this.#errors;
-  }
-
-  /** Queues an error event for user space; the kernel's own driver has no recovery (recovery.queue.ring). */
-  errorEvent(event: ErrorEvent): void {
-    if (this.#errors.length < ERROR_QUEUE) this.#errors.push(event);
-    else this.#droppedErrors++;
-  }
-
-  /** The device was opened, reset or closed: what happened before does not matter any more. */
-  clearErrors(): void {
-    this.#errors = [];
-    this.#droppedErrors = 0;
+  /** User space does not recover any more: what it has not read is lost, and the kernel says so. */
+  endRecovery(): void {
+    const { tracer } = this.#kernel.partition;
+    const unread = this.errors.end();
+    if (unread === 0 || tracer.sink === undefined) return;
+    const text = `${unread} unread error ${unread === 1 ? "event" : "events"} dropped`;
+    tracer.point({ layer: "irq", op: "kernel-message", fid: this.zdev.facts.fid, args: { unread, text } });
   }
 
   /**
@@ -203,17 +210,41 @@ export class Binding {
     } catch (error) {
       if (!(error instanceof ErrnoError)) throw error;
     }
+    this.#scanned();
     this.probe();
   }
 
+  /** The function was found: a new PCI device, which uses the kernel's own IOMMU domain until vfio takes it. */
+  #scanned(): void {
+    this.zdev.pci.scan();
+    this.#kernel.releaseDma(this.zdev);
+  }
+
   /**
-   * The function is to go, or has gone: its driver is removed, which waits while it is open. Deconfiguring a function
-   * that has gone already is harmless, so both cases end in the same way.
+   * The function is to go, or has gone: its driver is removed, which waits while it is open. One that has gone is given
+   * up at once.
    */
-  leave(): void {
+  leave(gone = false): void {
     this.#leaving = true;
+    this.#gone = gone;
     this.#probeAfter = false;
+    if (gone) this.zdev.pci.channel = "permanent-failure";
     if (this.driver === undefined || this.unbind()) this.#left();
+  }
+
+  /** sysfs `reset`: whoever has the function open is not asked. @throws {ErrnoError} EIO */
+  resetFunction(): void {
+    if (this.device !== undefined) {
+      this.device.resetLocked("reset");
+      return;
+    }
+    const { pci } = this.zdev;
+    pci.saveAndDisable(this.#kernel.rules);
+    try {
+      this.zdev.hotReset();
+    } finally {
+      pci.restore();
+    }
   }
 
   /** sysfs `recover`: the driver is removed, which waits while it is open; then disable, enable, probe. */
@@ -223,21 +254,29 @@ export class Binding {
   }
 
   #recover(): void {
-    this.#recovering = false;
-    this.zdev.recover();
-    this.clearErrors();
+    try {
+      this.zdev.attach(undefined);
+      this.zdev.recover();
+      this.#scanned();
+    } finally {
+      this.#recovering = false;
+    }
     this.probe();
   }
 
   #left(): void {
-    this.#leaving = false;
     const isBack = this.#probeAfter;
     this.#probeAfter = false;
-    if (!isBack) return this.#kernel.deconfigure(this.zdev);
-    this.zdev.attach(undefined);
-    this.zdev.state = "standby";
-    const entry = listEntries(this.#kernel.partition).find(({ fid }) => fid === this.zdev.facts.fid);
-    if (entry?.configured === true) this.arrived(entry.fh);
+    if (this.#gone || isBack) {
+      this.zdev.attach(undefined);
+      const entry = listEntries(this.#kernel.partition).find(({ fid }) => fid === this.zdev.facts.fid);
+      this.zdev.state = entry === undefined ? "reserved" : "standby";
+      this.#leaving = this.#gone = false;
+      if (isBack && entry?.configured === true) this.arrived(entry.fh);
+      return;
+    }
+    this.#leaving = false;
+    this.#kernel.deconfigure(this.zdev);
   }
 
   /** ism_vfio_pci and vfio-pci match only by override or by a new id, the kernel's own driver only without another override. */
@@ -276,20 +315,22 @@ export class Binding {
       nextRequest: this.#nextRequest ?? null,
       probeAfter: this.#probeAfter,
       leaving: this.#leaving,
+      gone: this.#gone,
       recovering: this.#recovering,
-      errors: this.#errors,
-      droppedErrors: this.#droppedErrors,
+      errors: this.errors.events,
+      droppedErrors: this.errors.dropped,
+      window: this.locks.window,
     };
   }
 
-  restore(
-    { driver, override, removing, nextRequest, probeAfter, leaving, recovering, errors, droppedErrors }:
-      BindingState,
-  ): void {
-    this.#leaving = leaving;
-    this.#recovering = recovering;
-    this.#errors = [...errors];
-    this.#droppedErrors = droppedErrors;
+  /** `open`: the function's device is open. */
+  restore(state: BindingState, open: boolean): void {
+    const { driver, override, removing, nextRequest, probeAfter } = state;
+    this.#leaving = state.leaving;
+    this.#gone = state.gone;
+    this.#recovering = state.recovering;
+    this.errors.restore(state.errors, state.droppedErrors, open && this.#kernel.userRecovery);
+    this.locks.window = state.window;
     this.override = override ?? undefined;
     if (driver !== null) this.#attach(driver);
     this.removing = removing;

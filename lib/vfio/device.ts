@@ -1,21 +1,21 @@
 /**
- * A function in the hands of a vfio-pci driver: what all its descriptors share, from first open to last close.
- * Facts: vfio.open.sequence and vfio.close.sequence (drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable, vfio_pci_core_disable).
+ * A function in the hands of a vfio-pci driver: what all its descriptors share, from first open to last close. Facts:
+ * vfio.open.sequence and vfio.close.sequence (drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable,
+ * vfio_pci_core_disable).
  */
 import { ConfigSpace, type ConfigSpaceState } from "./config/space.ts";
 import { ErrnoError } from "./errno.ts";
+import type { FunctionLocks } from "./function_locks.ts";
 import type { EventFd } from "./process/eventfd.ts";
 import type { Iommufd } from "./iommu/iommufd.ts";
 import type { Kernel } from "./kernel.ts";
 import type { LockOp } from "./lock_plan.ts";
-import { restorePciState, savePciState, setCommandBits } from "./s390/pci_state.ts";
+import { headerHex, headerOf, quietly, type SavedHeader } from "./pci/pci_device.ts";
 import { coreError } from "./refusal.ts";
 import type { RegionLayout } from "./region_layout.ts";
 import type { Variant } from "./variant/variant.ts";
 import type { Zdev } from "./s390/zdev.ts";
 
-const COMMAND_MEMORY = 0x0002;
-const COMMAND_MASTER = 0x0004;
 const CONFIG_BYTES = 256;
 
 /** State of an open device, for the host file. */
@@ -27,6 +27,9 @@ export interface DeviceState {
   /** Eventfd ids per MSI vector, null where none is installed; null altogether while MSI is off. */
   readonly msi: readonly (number | null)[] | null;
   readonly req: number | null;
+  readonly err: number | null;
+  /** Header of config space as it was saved at open, hexadecimal; null while the device is not open. */
+  readonly openState: string | null;
   readonly lowPower: boolean;
   /** How often the device was opened for the first time; a layout may differ from open to open. */
   readonly opens: number;
@@ -58,6 +61,10 @@ export class VfioDevice {
   lowPower = false;
   /** Eventfd that asks the process to give the device back. */
   req: EventFd | undefined = undefined;
+  /** Eventfd that tells of errors of the function. */
+  err: EventFd | undefined = undefined;
+  /** Header of config space as it was when the open had reset the function; the last close puts it back. */
+  #openState: SavedHeader | undefined = undefined;
   #compat: CompatBinding | undefined = undefined;
   #config: ConfigSpace | undefined = undefined;
   #slab: Uint8Array | undefined = undefined;
@@ -93,22 +100,40 @@ export class VfioDevice {
   }
 
   /**
-   * As {@linkcode open}, through a group whose container is an iommufd: the first descriptor binds the device and
-   * attaches it to the compatibility IOAS, after the function was enabled (drivers/vfio/group.c: vfio_df_group_open).
+   * As {@linkcode open}, through a group whose container is an iommufd: the first descriptor binds the device, and
+   * attaches it to the compatibility IOAS after the function was enabled (drivers/vfio/group.c: vfio_df_group_open).
    *
    * @throws {ErrnoError} EAGAIN, ENODEV; ENODEV without a compatibility IOAS, EADDRINUSE
    */
   openThrough(iommufd: Iommufd): void {
-    this.open();
-    if (this.openCount > 1) return;
-    const devid = iommufd.bindDevice();
+    if (this.openCount > 0) return this.open();
+    this.openBound(() => {
+      const devid = iommufd.bindDevice();
+      try {
+        const ioas = iommufd.compatIoas();
+        iommufd.attach({ ioas, hwpt: undefined }, this.zdev);
+        this.#compat = { iommufd, devid, ioas: ioas.id };
+      } catch (error) {
+        iommufd.unbindDevice(devid);
+        this.close();
+        throw error;
+      }
+    });
+  }
+
+  /**
+   * As {@linkcode open}, for an iommufd: user space has the function's DMA from before the open on. What fails gives it
+   * back (drivers/iommu/iommufd/device.c: iommufd_device_bind).
+   *
+   * @param bind what is done once the device is open @throws {ErrnoError} EAGAIN, ENODEV, or what `bind` throws
+   */
+  openBound(bind: () => void): void {
+    this.kernel.claimDma(this.zdev);
     try {
-      const ioas = iommufd.compatIoas();
-      iommufd.attach({ ioas, hwpt: undefined }, this.zdev);
-      this.#compat = { iommufd, devid, ioas: ioas.id };
+      this.open();
+      bind();
     } catch (error) {
-      iommufd.unbindDevice(devid);
-      this.close();
+      this.kernel.releaseDma(this.zdev);
       throw error;
     }
   }
@@ -123,6 +148,7 @@ export class VfioDevice {
     this.#compat = undefined;
     compat.iommufd.detach(this.zdev);
     compat.iommufd.unbindDevice(compat.devid);
+    this.kernel.releaseDma(this.zdev);
   }
 
   /** The iommufd that the device was bound to through its group. */
@@ -130,19 +156,20 @@ export class VfioDevice {
     return this.#compat;
   }
 
-  /** An attempt to take the device lock. @returns false if somebody else holds it */
-  tryLock(op: LockOp): boolean {
-    return !this.kernel.locks.taken(op, this.zdev.facts.fid);
+  /** The locks of the function. */
+  get #locks(): FunctionLocks {
+    return this.kernel.binding(this.zdev).locks;
   }
 
   /**
-   * vfio_pci_try_reset_function: registers of the PCI header survive, everything in the device is lost. A function in
-   * the error state cannot be asked for its registers; it comes back as after power-on, with memory decode on.
+   * vfio_pci_try_reset_function, and pci_try_reset_function of a hot reset: registers of the PCI header survive,
+   * everything in the device is lost.
    *
-   * @throws {ErrnoError} EAGAIN if the device lock is taken, EIO if the machine does not reset
+   * @returns 0, or the condition code with which the machine refused translation: the function is disabled then
+   * @throws {ErrnoError} EAGAIN if the device lock is taken, EIO if the state lock is, or the machine does not reset
    */
-  reset(op: "open" | "reset" = "reset"): void {
-    if (!this.tryLock(op)) {
+  reset(op: LockOp): number {
+    if (!this.#locks.try("device", op)) {
       const source = "drivers/pci/pci.c: pci_try_reset_function";
       throw coreError(
         "EAGAIN",
@@ -153,16 +180,52 @@ export class VfioDevice {
         "try again",
       );
     }
-    this.resetLocked();
+    return this.resetLocked(op);
   }
 
-  /** The reset, with the device lock held. @throws {ErrnoError} EIO if the machine does not reset */
-  resetLocked(): void {
-    const state = quietly(() => savePciState(this.zdev));
-    this.zdev.hotReset();
-    if (state === undefined) setCommandBits(this.zdev, 0, COMMAND_MEMORY);
-    else restorePciState(this.zdev, state);
-    this.kernel.binding(this.zdev).clearErrors();
+  /** As {@linkcode reset}, for who holds the device lock. */
+  resetLocked(op: LockOp): number {
+    const { pci } = this.zdev;
+    pci.saveAndDisable(this.kernel.rules);
+    try {
+      return this.#slotReset(op);
+    } finally {
+      pci.restore();
+    }
+  }
+
+  /** The function can be reset, as far as its state goes: what a hot reset asks first. @throws {ErrnoError} ENODEV */
+  probeReset(source: string): void {
+    if (this.zdev.state === "configured" && this.#locks.probe("hot-reset")) return;
+    throw coreError(
+      "ENODEV",
+      "recovery.lock.calls",
+      "no slot reset",
+      source,
+      "Neither the slot nor the bus can be reset: the function's state is about to change",
+      "try again",
+    );
+  }
+
+  /** reset_slot: the state lock is only tried. A hot reset has tried it before. @throws {ErrnoError} EIO */
+  #slotReset(op: LockOp): number {
+    if (this.zdev.state !== "configured" || (op !== "hot-reset" && !this.#locks.try("state", op))) {
+      throw coreError(
+        "EIO",
+        "recovery.lock.calls",
+        "state lock",
+        "drivers/pci/hotplug/s390_pci_hpc.c: reset_slot",
+        "The function's state is about to change",
+        "try again",
+      );
+    }
+    return this.zdev.hotReset();
+  }
+
+  /** The error handler of the driver: user space is told; the kernel's handling holds the locks for a while. */
+  errorDetected(): void {
+    this.err?.signal(this.kernel.partition.tracer, this.zdev.facts.fid);
+    this.#locks.openWindow(this.kernel.options.recoveryWindow);
   }
 
   /** An interrupt of a vector: signals its eventfd. */
@@ -170,11 +233,25 @@ export class VfioDevice {
     this.msi?.[vector]?.signal(this.kernel.partition.tracer, this.zdev.facts.fid);
   }
 
+  /** vfio_pci_core_enable. @throws {ErrnoError} EAGAIN, ENODEV */
   #enable(): void {
-    // A function in the error state refuses these; the reset brings it back.
-    quietly(() => setCommandBits(this.zdev, COMMAND_MASTER, COMMAND_MEMORY));
-    this.resetWorks = this.#resetAtOpen();
-    this.#config = ConfigSpace.build(this.#hardware(), this.#facts(), () => this.#msiGrant());
+    const { zdev, kernel } = this;
+    const { errors } = kernel.binding(zdev);
+    zdev.pci.clearMaster();
+    zdev.startMeasurement();
+    zdev.pci.enableResources();
+    try {
+      this.resetWorks = this.#resetAtOpen();
+      zdev.pci.save(kernel.rules);
+      errors.userRecovers = kernel.userRecovery;
+      zdev.pci.checkGivenUp();
+      this.#config = ConfigSpace.build(this.#hardware(), this.#facts(), () => this.#msiGrant());
+    } catch (error) {
+      kernel.binding(zdev).endRecovery();
+      this.#disableDevice();
+      throw error;
+    }
+    this.#openState = zdev.pci.saved;
     this.#opens++;
     this.#layout = undefined;
   }
@@ -182,25 +259,37 @@ export class VfioDevice {
   /** Only a taken lock aborts the open; any other failure withdraws the RESET capability. */
   #resetAtOpen(): boolean {
     try {
-      this.reset("open");
-      return true;
+      return this.reset("open") === 0;
     } catch (error) {
       if (error instanceof ErrnoError && error.code !== "EAGAIN") return false;
       throw error;
     }
   }
 
+  /** vfio_pci_core_disable. Cannot fail (vfio.driver.life), whatever the function says. */
   #disable(): void {
-    if (this.msi !== undefined) this.zdev.teardownInterrupts();
-    this.msi = undefined;
-    this.req = undefined;
+    const { zdev } = this;
     this.lowPower = false;
+    zdev.pci.clearMaster();
+    if (this.msi !== undefined) zdev.teardownInterrupts();
+    this.msi = undefined;
     this.#config = undefined;
-    this.kernel.binding(this.zdev).clearErrors();
-    // Close cannot fail (vfio.close.sequence), whatever the function says.
-    quietly(() => setCommandBits(this.zdev, COMMAND_MASTER, 0));
-    quietly(() => this.zdev.hotReset());
-    quietly(() => setCommandBits(this.zdev, 0, COMMAND_MEMORY));
+    this.kernel.binding(zdev).endRecovery();
+    zdev.pci.saved = this.#openState ?? zdev.pci.saved;
+    this.#openState = undefined;
+    zdev.pci.quiesce();
+    if (this.resetWorks && this.#locks.try("device", "close")) quietly(() => this.#slotReset("close"));
+    this.#locks.closeWindow();
+    zdev.pci.restore();
+    this.#disableDevice();
+    this.req = undefined;
+    this.err = undefined;
+  }
+
+  /** pci_disable_device. */
+  #disableDevice(): void {
+    this.zdev.pci.clearMaster();
+    this.zdev.stopMeasurement();
   }
 
   #hardware() {
@@ -237,6 +326,8 @@ export class VfioDevice {
       config: this.#config?.save() ?? null,
       msi: this.msi?.map((eventfd) => eventfd?.id ?? null) ?? null,
       req: this.req?.id ?? null,
+      err: this.err?.id ?? null,
+      openState: this.#openState === undefined ? null : headerHex(this.#openState),
       lowPower: this.lowPower,
       opens: this.#opens,
       compat: this.#compat === undefined ? null : { ...this.#compat, iommufd: this.#compat.iommufd.id },
@@ -257,18 +348,10 @@ export class VfioDevice {
     this.#opens = state.opens;
     this.msi = state.msi?.map((id) => id === null ? undefined : this.kernel.eventFd(id)) ?? undefined;
     this.req = state.req === null ? undefined : this.kernel.eventFd(state.req);
+    this.err = state.err === null ? undefined : this.kernel.eventFd(state.err);
+    this.#openState = state.openState === null ? undefined : headerOf(state.openState);
     if (state.compat !== null) this.#restoreCompat(state.compat);
     if (state.config === null) return;
     this.#config = ConfigSpace.restore(state.config, this.#hardware(), this.#facts(), () => this.#msiGrant());
-  }
-}
-
-/** Runs a step whose refusal does not matter; undefined if it was refused. */
-function quietly<Of>(step: () => Of): Of | undefined {
-  try {
-    return step();
-  } catch (error) {
-    if (error instanceof ErrnoError) return undefined;
-    throw error;
   }
 }

@@ -155,8 +155,10 @@ export class DeviceFile extends OpenFile {
     const bound = this.#bound;
     this.#bound = undefined;
     bound?.iommufd.detach(zdev);
-    if (bound !== undefined) bound.iommufd.unbindDevice(bound.devid);
-    else if (this.device.openCount === 0) this.#kernel.group(zdev).deviceClosed();
+    if (bound !== undefined) {
+      bound.iommufd.unbindDevice(bound.devid);
+      this.#kernel.releaseDma(zdev);
+    } else if (this.device.openCount === 0) this.#kernel.group(zdev).deviceClosed();
   }
 
   override save(): Partial<FileState> {
@@ -223,9 +225,10 @@ export class DeviceFile extends OpenFile {
     if (this.device.openCount > 0) {
       throw invalid("open elsewhere", "The device is open through another descriptor");
     }
-    this.device.open();
-    const devid = file.iommufd.bindDevice();
-    this.#bound = { iommufd: file.iommufd, devid };
+    const { iommufd } = file;
+    let devid = 0;
+    this.device.openBound(() => devid = iommufd.bindDevice());
+    this.#bound = { iommufd, devid };
     writeWord(arg, BIND_IOMMUFD.offsetOf("outDevid"), devid);
     return 0;
   }

@@ -18,7 +18,6 @@ import { Binding, type BindingState } from "./binding.ts";
 import type { DeviceState, VfioDevice } from "./device.ts";
 import { DeviceFile } from "./device_file.ts";
 import { type DynamicId, DynamicIds } from "./dynamic_ids.ts";
-import { ErrnoError } from "./errno.ts";
 import { EventFd, EventFdFile } from "./process/eventfd.ts";
 import type { FileState, OpenFile } from "./process/file.ts";
 import { Group, GroupFile } from "./group.ts";
@@ -29,8 +28,9 @@ import { IommufdFile } from "./iommu/iommufd_file.ts";
 import { LockPlan } from "./lock_plan.ts";
 import { tableEnd } from "./s390/aperture.ts";
 import { ClpFile } from "./s390/clp_file.ts";
+import { EventWorker, type EventWorkerState } from "./s390/event_worker.ts";
 import { listEntries } from "./s390/pci_clp.ts";
-import { type Reaction, reactToAvailability, reactToError } from "./s390/pci_event.ts";
+import { quietly } from "./pci/pci_device.ts";
 import { Process } from "./process/process.ts";
 import { coreError } from "./refusal.ts";
 import type { RegionLayoutName } from "./region_layout.ts";
@@ -56,6 +56,8 @@ export interface KernelOptions {
   readonly dmaEntryLimit: number;
   /** Revision of the variant driver. */
   readonly driverRevision: DriverRevision;
+  /** Attempts for which the handling of an error event still holds the device lock, then as many the state lock. */
+  readonly recoveryWindow: number;
   /** Where the variant driver puts regions. */
   readonly regionLayout: RegionLayoutName;
   /** What random choices follow from. */
@@ -71,9 +73,17 @@ export const DEFAULT_KERNEL_OPTIONS: KernelOptions = {
   memlockLimit: "unlimited",
   dmaEntryLimit: 65_535,
   driverRevision: "merged",
+  recoveryWindow: 0,
   regionLayout: "ism48",
   seed: 1,
 };
+
+/** The kernel's own domain of a function: where its tables lie, and whether the function uses it now. */
+export interface DefaultDomainState {
+  /** Storage address; null where there is none yet. */
+  readonly origin: number | null;
+  readonly attached: boolean;
+}
 
 /** State of a kernel and its driver process, for the host file. */
 export interface KernelState {
@@ -89,6 +99,10 @@ export interface KernelState {
   /** Container of each group by number, or the iommufd that it has for one; null where none is set. */
   readonly groups: readonly (number | null)[];
   readonly devices: readonly DeviceState[];
+  /** The kernel's own IOMMU domain of each function. */
+  readonly defaultDomains: readonly DefaultDomainState[];
+  /** Reports of the machine that wait for a lock. */
+  readonly events: EventWorkerState;
   readonly files: readonly FileState[];
 }
 
@@ -122,8 +136,9 @@ export class Kernel implements PartitionKernel {
   readonly #zdevs: Zdev[] = [];
   readonly #eventfds = new Map<number, EventFd>();
   readonly #interruptPage: number;
-  /** What the kernel made of the last error event. */
-  lastReaction: Reaction | undefined = undefined;
+  /** Handles the machine's reports. */
+  readonly events = new EventWorker(this);
+  readonly #defaultDomains = new Map<Zdev, IommuDomain>();
   #nextId = 1;
 
   private constructor(partition: Partition, options: KernelOptions, interruptPage: number) {
@@ -149,6 +164,8 @@ export class Kernel implements PartitionKernel {
     }
     for (const binding of kernel.bindings) {
       binding.zdev.enable();
+      binding.zdev.pci.scan();
+      kernel.releaseDma(binding.zdev);
       binding.override = "ism_vfio_pci";
       binding.probe();
     }
@@ -277,6 +294,29 @@ export class Kernel implements PartitionKernel {
     return domain;
   }
 
+  /** Errors of an open function are left to user space. */
+  get userRecovery(): boolean {
+    return this.rules.userRecovery && this.options.capabilityChain;
+  }
+
+  /** iommu_group_claim_dma_owner: user space is to have the function's DMA, so that the kernel's own domain goes. */
+  claimDma(zdev: Zdev): void {
+    zdev.attach(undefined);
+  }
+
+  /** iommu_group_release_dma_owner: back to the kernel's own domain, in which nothing is mapped. Cannot fail. */
+  releaseDma(zdev: Zdev): void {
+    const domain = this.#defaultDomains.get(zdev) ?? IommuDomain.create(this.partition);
+    if (domain === undefined) return;
+    this.#defaultDomains.set(zdev, domain);
+    quietly(() => zdev.attach(domain));
+  }
+
+  /** The IOMMU domain that user space attached a function to; undefined while it has the kernel's own, or none. */
+  userDomain(zdev: Zdev): IommuDomain | undefined {
+    return zdev.domain === this.#defaultDomains.get(zdev) ? undefined : zdev.domain;
+  }
+
   /**
    * Scans the interrupt bits, asks for the next interruption, and scans again for what came in between
    * (arch/s390/pci/pci_irq.c: zpci_floating_irq_handler).
@@ -306,24 +346,20 @@ export class Kernel implements PartitionKernel {
     });
   }
 
-  /** Error events; the reaction is there for those who caused the event. */
+  /** Error events. */
   errorEvent(event: ErrorEvent): void {
-    this.lastReaction = reactToError(this, event);
+    this.events.error(event);
   }
 
   /** Availability events. */
   availabilityEvent(event: AvailabilityEvent): void {
-    reactToAvailability(this, event);
+    this.events.availability(event);
   }
 
   /** Lets go of a function whose driver is gone: disable, then SCLP deconfigure unless the machine took it already. */
   deconfigure(zdev: Zdev): void {
     zdev.attach(undefined);
-    try {
-      if (isEnabledHandle(zdev.fh)) zdev.disable();
-    } catch (error) {
-      if (!(error instanceof ErrnoError)) throw error;
-    }
+    quietly(() => isEnabledHandle(zdev.fh) && zdev.disable());
     const entry = listEntries(this.partition).find(({ fid }) => fid === zdev.facts.fid);
     if (entry?.configured === true) sclp(this.partition, SCLP.DECONFIGURE, zdev.facts.fid);
     zdev.state = entry === undefined ? "reserved" : "standby";
@@ -349,6 +385,11 @@ export class Kernel implements PartitionKernel {
       dynamicIds: this.dynamicIds.save(),
       groups: this.groups.map(({ container, iommufd }) => container?.id ?? iommufd?.id ?? null),
       devices: this.#devices().map((device) => device.save()),
+      defaultDomains: this.#zdevs.map((zdev) => {
+        const domain = this.#defaultDomains.get(zdev);
+        return { origin: domain?.origin ?? null, attached: domain !== undefined && zdev.domain === domain };
+      }),
+      events: this.events.save(),
       files: [...this.process.save().files],
     };
   }
@@ -365,7 +406,17 @@ export class Kernel implements PartitionKernel {
     }
     for (const iommufd of state.iommufds) this.iommufds.set(iommufd.id, Iommufd.restore(this, iommufd));
     this.dynamicIds.restore(state.dynamicIds);
-    state.bindings.forEach((binding, i) => this.bindings[i]!.restore(binding));
+    const open = new Set(state.devices.filter(({ openCount }) => openCount > 0).map(({ fid }) => fid));
+    state.bindings.forEach((binding, i) =>
+      this.bindings[i]!.restore(binding, open.has(this.#zdevs[i]!.facts.fid))
+    );
+    this.events.restore(state.events);
+    state.defaultDomains.forEach(({ origin, attached }, i) => {
+      if (origin === null) return;
+      const domain = IommuDomain.restore(this.partition, { origin, mappings: [] });
+      this.#defaultDomains.set(this.#zdevs[i]!, domain);
+      if (attached) domain.adopt(this.#zdevs[i]!);
+    });
     state.groups.forEach((id, i) => {
       if (id === null) return;
       const group = this.groups[i]!;
@@ -425,8 +476,8 @@ export class Kernel implements PartitionKernel {
   #dropUnusedEventFds(): void {
     const used = new Set<EventFd | undefined>();
     for (const [, file] of this.process.files()) if (file instanceof EventFdFile) used.add(file.context);
-    for (const { msi, req } of this.#devices()) {
-      used.add(req);
+    for (const { msi, req, err } of this.#devices()) {
+      used.add(req).add(err);
       msi?.forEach((eventfd) => used.add(eventfd));
     }
     for (const [id, eventfd] of this.#eventfds) if (!used.has(eventfd)) this.#eventfds.delete(id);

@@ -1,16 +1,20 @@
 /**
- * Times at which somebody else holds a function's device lock, as a scenario asks for: sysfs, hotplug or another
- * process may hold it on a real machine. Whatever only tries the lock is refused then (docs/reference/vfio/open.md and
- * vfio/reset.md).
+ * Times at which somebody else holds a function's device lock or state lock, as a scenario asks for: sysfs, hotplug or
+ * another process may hold them on a real machine. Whatever only tries a lock is refused then (recovery.lock.calls).
  */
 
-/** Calls that try the device lock. */
-export const LOCK_OPS = ["open", "reset", "hot-reset"] as const;
+/** The locks: of the device (drivers/base), and of the function's state (arch/s390/pci). */
+export const LOCK_NAMES = ["device", "state"] as const;
+export type LockName = (typeof LOCK_NAMES)[number];
+
+/** Calls that try them. */
+export const LOCK_OPS = ["open", "reset", "hot-reset", "close"] as const;
 export type LockOp = (typeof LOCK_OPS)[number];
 
-/** A time at which the lock is taken. */
+/** A time at which a lock is taken. */
 export interface LockFault {
   readonly id: number;
+  readonly lock: LockName;
   /** Only this call; any by default. */
   readonly op?: LockOp;
   /** Only this function; any by default. */
@@ -51,10 +55,11 @@ export class LockPlan {
     return before - this.#faults.length;
   }
 
-  /** An attempt to take the lock of a function. @returns true if it fails */
-  taken(op: LockOp, fid: number): boolean {
+  /** An attempt to take a lock of a function. @returns true if it fails */
+  taken(lock: LockName, op: LockOp, fid: number): boolean {
     let taken = false;
     for (const fault of this.#faults) {
+      if (fault.lock !== lock) continue;
       if (fault.op !== undefined && fault.op !== op) continue;
       if (fault.fid !== undefined && fault.fid !== fid) continue;
       fault.seen++;

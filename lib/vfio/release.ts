@@ -17,11 +17,34 @@ export interface ReleaseRules {
    * maps it, ENOMEM for the size of BAR 0 and MIO instructions on BAR 2 (vfio_pci_rdwr.c: vfio_pci_bar_rw).
    */
   readonly genericBars: "absent" | "attempted";
+  /** The ERR interrupt exists on functions that are not PCIe (vfio_pci_core.c: vfio_pci_get_irq_count). */
+  readonly errInterrupt: boolean;
+  /**
+   * Errors of an open function are left to user space, which reads them by feature ZPCI_ERROR; both take
+   * CONFIG_VFIO_PCI_ZDEV_KVM (vfio_pci_zdev.c: vfio_pci_zdev_open_device, vfio_pci_zdev_feature_err).
+   */
+  readonly userRecovery: boolean;
+  /** A reset saves the registers of a function that does not answer: all ones (pci.c: pci_dev_save_and_disable). */
+  readonly savesUnreadable: boolean;
 }
 
 const RULES: Readonly<Record<Release, ReleaseRules>> = {
-  "7.3": { release: "7.3", baseVersion: 3, genericBars: "absent" },
-  "7.1": { release: "7.1", baseVersion: 2, genericBars: "attempted" },
+  "7.3": {
+    release: "7.3",
+    baseVersion: 3,
+    genericBars: "absent",
+    errInterrupt: true,
+    userRecovery: true,
+    savesUnreadable: false,
+  },
+  "7.1": {
+    release: "7.1",
+    baseVersion: 2,
+    genericBars: "attempted",
+    errInterrupt: false,
+    userRecovery: false,
+    savesUnreadable: true,
+  },
 };
 
 /** The rules of a release. */

@@ -237,6 +237,12 @@ export const DMA_BUF = defineStruct("le", 16, {
 export const FEATURE = defineStruct("le", 8, { argsz: [0, "u32"], flags: [4, "u32"] });
 export const FEATURE_FLAGS = { INDEX: 0xffff, GET: 0x1_0000, SET: 0x2_0000, PROBE: 0x4_0000 } as const;
 
+/** An error block as feature ZPCI_ERROR gives it: big-endian on every machine. */
+export { ERROR_BLOCK as ZPCI_ERROR_BLOCK } from "../zpci/error_events.ts";
+
+/** Payload of feature ZPCI_ERROR: where the error block goes. */
+export const ZPCI_ERROR = defineStruct("le", 8, { data: [0, "big64"] });
+
 export const BIND_IOMMUFD = defineStruct("le", 24, {
   argsz: [0, "u32"],
   flags: [4, "u32"],

@@ -24,11 +24,16 @@ export interface DmaMemory {
   readonly address: number;
   /** Size in bytes. */
   readonly size: number;
+  /**
+   * Read-modify-writes are one step, as on the machine. Where they are two, a bit of the same byte that a program clears
+   * between them is set again.
+   */
+  readonly atomic: boolean;
   /** A device's store: the first `length` bytes of `source` at `offset`. The caller has checked the range. */
   store(offset: number, source: Uint8Array, length: number): void;
   /** One byte, as a device's load. */
   byteAt(offset: number): number;
-  /** A device's read-modify-write of one byte. @returns the byte before */
+  /** A device's read-modify-write of one byte; bits that are set already are left alone. @returns the byte before */
   setBits(offset: number, mask: number): number;
 }
 
@@ -44,6 +49,7 @@ export class StorageBuffer implements DmaMemory {
   readonly address: number;
   /** Size in bytes, a multiple of the page size. */
   readonly size: number;
+  readonly atomic = true;
   readonly #source: PageSource | undefined;
   #bytes: Uint8Array | undefined = undefined;
   #pages: Uint8Array | undefined = undefined;

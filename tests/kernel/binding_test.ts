@@ -137,7 +137,7 @@ Deno.test.each([
 function whileWaiting(rig: Rig, way: Way): void {
   assertEquals([bindingOf(rig).removing, bindingOf(rig).driver], [true, "ism_vfio_pci"]);
   assertEquals(rig.pread(region(2), 8), 8);
-  assertEquals(rig.ioctl(rig.device, IOCTL.RESET), 0);
+  assertEquals(rig.ioctl(rig.device, IOCTL.RESET), "EAGAIN", "the removal holds the device lock");
   assertEquals(rig.call(() => rig.process.open("/dev/vfio/devices/vfio0")), "ENODEV");
   if (way !== "cdev") {
     assertEquals(rig.ioctl(rig.group, IOCTL.GROUP_GET_DEVICE_FD, cString(rig.name)), "ENODEV");

@@ -15,7 +15,10 @@ interface Row {
   readonly n: number;
   readonly name: string;
   readonly always?: string;
+  readonly get?: true;
   readonly set?: true;
+  /** Errno of the operation itself. */
+  readonly then?: string;
 }
 
 const TABLE: readonly Row[] = [
@@ -32,18 +35,21 @@ const TABLE: readonly Row[] = [
   { n: 10, name: "BUS_MASTER", always: "ENOTTY" },
   { n: 11, name: "DMA_BUF", always: "EOPNOTSUPP" },
   { n: 12, name: "MIG_PRECOPY_INFOv2", always: "EINVAL" },
-  { n: 13, name: "no feature", always: "ENOTTY" },
+  // The payload's address is 0; tests/kernel/error_feature_test.ts has the others.
+  { n: 13, name: "ZPCI_ERROR", get: true, then: "EINVAL" },
+  { n: 14, name: "no feature", always: "ENOTTY" },
   { n: 0x7fff, name: "no feature", always: "ENOTTY" },
   { n: 0xffff, name: "no feature", always: "ENOTTY" },
 ];
 
 /** The order of vfio.feature.order: common flags, presence, operation, PROBE, neither GET nor SET. */
-function rule({ always, set }: Row, flags: number): Outcome {
+function rule({ always, get: gets, set, then = "EINVAL" }: Row, flags: number): Outcome {
   const [get, put, probe] = [GET, SET, PROBE].map((bit) => (flags & bit) !== 0);
   if (get && put && !probe) return "EINVAL";
   if (always !== undefined) return always;
-  if (get || (put && set === undefined)) return "EINVAL";
+  if ((get && gets === undefined) || (put && set === undefined)) return "EINVAL";
   if (probe) return 0;
+  if (get) return then;
   return put ? 0 : "EINVAL";
 }
 

@@ -145,7 +145,7 @@ Deno.test.each(WAYS.map((way) => ({ way })))(
     });
     assertEquals(outcomes[0], [
       0,
-      "EINVAL",
+      0,
       0,
       "EINVAL",
       0,
@@ -208,7 +208,7 @@ Deno.test("DETACH with PASID: vfio-pci finds nothing attached to it, which is fi
 Deno.test("DETACH with PASID leaves what is attached without one (vfio.cdev.attach)", () => {
   const rig = Rig.opened("cdev", { driver: "vfio-pci" });
   assertEquals(rig.ioctl(rig.device, IOCTL.DETACH_PT, words(12, 1, 1)), 0);
-  assertEquals(rig.target.zdev.domain === undefined, false);
+  assertEquals(rig.domain === undefined, false);
 });
 
 const GET = 0x1_0000;

@@ -73,7 +73,7 @@ Deno.test("a device descriptor keeps its group open and in its container (vfio.g
   rig.process.close(rig.device);
   rig.group = rig.process.open("/dev/vfio/0");
   assertEquals(status(rig), "08000000" + "01000000", "no container any more");
-  assertEquals(rig.target.zdev.domain, undefined, "the mappings died with the container");
+  assertEquals(rig.domain, undefined, "the mappings died with the container");
 });
 
 Deno.test.each([

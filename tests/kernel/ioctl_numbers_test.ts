@@ -123,6 +123,8 @@ Deno.test("the sizes of all structs, by name (vfio.type1.structs, vfio.setirqs.s
     IOEVENTFD: 32,
     DMA_BUF: 16,
     FEATURE: 8,
+    ZPCI_ERROR: 8,
+    ZPCI_ERROR_BLOCK: 32,
     BIND_IOMMUFD: 24,
     ATTACH_PT: 16,
     DETACH_PT: 12,

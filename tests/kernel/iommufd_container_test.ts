@@ -23,7 +23,7 @@ Deno.test("the order of vfio.group.getfd works with an iommufd, step by step", (
   assertEquals(rig.target.fn.dma.write(START_DMA, Uint8Array.of(0x5a)), 0);
   assertEquals(rig.process.memory(Number(compat.vaddr), 1, false)[0], 0x5a);
   rig.process.close(rig.device);
-  assertEquals([rig.target.zdev.domain, compat.unset(), compat.status], [undefined, 0, 1]);
+  assertEquals([rig.domain, compat.unset(), compat.status], [undefined, 0, 1]);
   assertEquals(compat.mapped, "0+1", "the IOAS outlives group and device");
 });
 
@@ -85,7 +85,7 @@ Deno.test.each([
 Deno.test("SET_IOMMU is not needed for a device: the group has its IOMMU with the iommufd (group.c)", () => {
   const compat = new Compat();
   assertEquals(typeof compat.deviceFd(), "number");
-  assertNotEquals(compat.rig.target.zdev.domain, undefined);
+  assertNotEquals(compat.rig.domain, undefined);
 });
 
 Deno.test("SET_CONTAINER of a group that has an iommufd, or a container: EINVAL (vfio.group.compat)", () => {
@@ -111,7 +111,7 @@ Deno.test("UNSET_CONTAINER of an iommufd does not mind an open device, which kee
   rig.process.close(rig.device);
   assertEquals(rig.target.zdev.domain?.mappings().length, 1, "the second descriptor keeps the device open");
   rig.process.close(second);
-  assertEquals([rig.target.zdev.domain, compat.unset(), compat.status], [undefined, 0, 1]);
+  assertEquals([rig.domain, compat.unset(), compat.status], [undefined, 0, 1]);
   assertEquals(rig.ioctl(rig.group, IOCTL.GROUP_SET_CONTAINER, words(container)), 0);
 });
 
@@ -127,7 +127,7 @@ Deno.test("the group may be closed and opened again while its device is open (gr
   assertEquals(compat.status, 0, "it came without its iommufd, which its device is still bound to");
   assertEquals(compat.rig.pread(region(2), 8), 8);
   process.close(device);
-  assertEquals(compat.rig.target.zdev.domain, undefined);
+  assertEquals(compat.rig.domain, undefined);
 });
 
 Deno.test("a device descriptor that came from the group has no ATTACH and DETACH, and no devid (vfio.cdev.detach, vfio.hotreset.call, vfio.cdev.group)", () => {
@@ -240,7 +240,7 @@ Deno.test("an iommufd lives as long as a descriptor, a group or a device refers 
   process.close(group);
   assertEquals([iommufds.size, target.zdev.domain?.mappings().length], [1, 1]);
   process.close(device);
-  assertEquals([iommufds.size, target.zdev.domain], [0, undefined]);
+  assertEquals([iommufds.size, compat.rig.domain], [0, undefined]);
 });
 
 Deno.test("a group that is dissolved leaves its iommufd (vfio.unplug.wait)", () => {
@@ -270,7 +270,7 @@ Deno.test("a saved host brings back what group and device are bound to", () => {
   assertEquals(outcome(() => process.ioctl(compat.rig.iommufd, IOCTL.UNMAP_DMA, unmap)), 0);
   assertEquals(zdev.domain?.mappings().length, 1, "cut, and the first page is gone");
   process.close(compat.rig.device);
-  assertEquals(zdev.domain, undefined);
+  assertEquals(guest.kernel.userDomain(zdev), undefined);
   process.close(compat.rig.group);
   process.close(compat.rig.iommufd);
   assertEquals(guest.kernel.iommufds.size, 0);

@@ -237,5 +237,6 @@ Deno.test("closing a device that is attached with PASID 0 detaches it", () => {
   const bench = new Bench({ driver: "vfio-pci" });
   assertEquals(bench.attach(2, 0), 3);
   bench.rig.process.close(bench.rig.device);
-  assertEquals([bench.rig.target.zdev.domain, bench.destroy(2)], [undefined, 0]);
+  const { zdev, guest } = bench.rig.target;
+  assertEquals([guest.kernel.userDomain(zdev), bench.destroy(2)], [undefined, 0]);
 });

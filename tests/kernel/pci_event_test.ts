@@ -6,7 +6,7 @@ import { assertEquals, assertNotEquals } from "@std/assert";
 import type { TraceEvent } from "../../lib/base/trace.ts";
 import { reportError } from "../../lib/zpci/error_events.ts";
 import { changeAvailability, SCLP, sclp } from "../../lib/zpci/service_processor.ts";
-import { outcome, region, Rig } from "../support/kernel.ts";
+import { IOCTL, outcome, region, Rig, words } from "../support/kernel.ts";
 
 /** Instructions that are not accesses, while `act` runs: name and operation. */
 function controls(rig: Rig, act: () => unknown): string[] {
@@ -28,7 +28,7 @@ function controls(rig: Rig, act: () => unknown): string[] {
 const bindingOf = ({ target }: Rig) => target.guest.kernel.binding(target.zdev);
 const reactionTo = (rig: Rig, pec: number) => {
   reportError(rig.target.fn, pec, 0x1_0000_0000, true);
-  return rig.target.guest.kernel.lastReaction;
+  return rig.target.guest.kernel.events.lastReaction;
 };
 /** Codes of recovery.event.codes by Linux's reaction. */
 const RECOVERABLE = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 16, 17, 18, 19, 0x30, 0x3a, 0x77];
@@ -71,12 +71,12 @@ Deno.test.each([...SITUATIONS])(
       const rig = row.rig();
       const open = rig.device >= 0;
       assertEquals<unknown>([reactionTo(rig, pec), rig.target.fn.state], [row.reaction, row.state]);
-      assertEquals(bindingOf(rig).errors.map((event) => event.pec), open ? [pec] : []);
+      assertEquals(bindingOf(rig).errors.events.map((event) => event.pec), open ? [pec] : []);
     }
     for (const pec of LOGGED) {
       const rig = row.rig();
       assertEquals<unknown>([reactionTo(rig, pec), rig.target.fn.state], ["logged", "enabled"]);
-      assertEquals(bindingOf(rig).errors, []);
+      assertEquals(bindingOf(rig).errors.events, []);
     }
     for (const pec of PERMANENT) {
       const rig = row.rig();
@@ -97,7 +97,7 @@ Deno.test("the kernel's own recovery is MPCIFC 9, then 7; a reset if one of them
     const other = new Rig();
     other.inject({ kind: "status", status: 40 }, { op: "MPCIFC", space: refused });
     const lines = controls(other, () => assertEquals(reactionTo(other, 0x3a), "recovered"));
-    assertEquals(lines.slice(-2), ["CLP 5", "CLP 5"], "disable and enable");
+    assertEquals(lines.slice(-3), ["CLP 5", "CLP 5", "MPCIFC 4"], "disable and enable");
     assertEquals(lines.includes(`MPCIFC ${refused} cc 1`), true);
   }
 });
@@ -108,21 +108,19 @@ Deno.test("nothing else is sent to a function that is open: recovery is user spa
   assertEquals(rig.call(() => rig.process.pread(rig.device, new Uint8Array(8), 8, region(2))), "EIO");
 });
 
-Deno.test("4 error events are kept, a fifth is dropped and counted, close and reset clear them (ism.reset.forgets, recovery.queue.ring, recovery.queue.life)", () => {
-  for (const end of ["reset", "close"] as const) {
+Deno.test("4 error events are kept, a fifth is dropped; close clears them, reset does not (recovery.queue.ring, recovery.queue.life)", () => {
+  for (const end of ["reset", "hot reset", "close"] as const) {
     const rig = Rig.opened();
-    const binding = bindingOf(rig);
+    const { errors } = bindingOf(rig);
+    const kept = () => [errors.events.map(({ pec }) => pec), errors.dropped];
     for (const pec of [0x3a, 0x02, 0x07, 0x01]) reactionTo(rig, pec);
-    assertEquals([binding.errors.map(({ pec }) => pec), binding.droppedErrors], [[0x3a, 2, 7, 1], 0]);
+    assertEquals(kept(), [[0x3a, 2, 7, 1], 0]);
     reactionTo(rig, 0x30);
-    reactionTo(rig, 0x3b);
-    assertEquals([binding.errors.map(({ pec }) => pec), binding.droppedErrors], [[0x3a, 2, 7, 1], 2]);
+    assertEquals(kept(), [[0x3a, 2, 7, 1], 1]);
     if (end === "close") rig.close();
-    else {
-      rig.target.fn.state = "error";
-      rig.process.ioctl(rig.device, 0x3b6f);
-    }
-    assertEquals([binding.errors, binding.droppedErrors], [[], 0]);
+    else if (end === "reset") assertEquals(rig.ioctl(rig.device, IOCTL.RESET), 0);
+    else assertEquals(rig.ioctl(rig.device, IOCTL.PCI_HOT_RESET, words(16, 0, 1, rig.group)), 0);
+    assertEquals(kept(), end === "close" ? [[], 0] : [[0x3a, 2, 7, 1], 1], end);
   }
 });
 
@@ -144,11 +142,11 @@ Deno.test("an event with a handle that List PCI does not report is ignored (zpci
   const { fn, guest: { kernel } } = rig.target;
   const stale = { fh: fn.fh - 0x0100_0000, fid: 0x10, pec: 0x3a, address: 0, write: true };
   kernel.errorEvent(stale);
-  assertEquals([kernel.lastReaction, bindingOf(rig).errors], ["stale", []]);
+  assertEquals([kernel.events.lastReaction, bindingOf(rig).errors.events], ["stale", []]);
   kernel.errorEvent({ ...stale, fid: 0x99, fh: fn.fh });
-  assertEquals(kernel.lastReaction, "stale");
+  assertEquals(kernel.events.lastReaction, "stale");
   kernel.errorEvent({ ...stale, fh: fn.fh });
-  assertEquals(bindingOf(rig).errors.length, 1);
+  assertEquals(bindingOf(rig).errors.events.length, 1);
 });
 
 Deno.test("an event with the current handle brings the kernel's own up to date (recovery.event.stale, zpci.handle.read)", () => {
@@ -213,9 +211,9 @@ Deno.test("deconfiguring disables, then SCLP; a function that is gone needs neit
   const rig = new Rig();
   const deconfigure = (pec: number) =>
     controls(rig, () => changeAvailability(rig.target.fn, pec)).filter((line) => !line.startsWith("CLP 2"));
-  assertEquals(deconfigure(0x0303), ["CLP 5", `SCLP ${0x001b0001}`]);
+  assertEquals(deconfigure(0x0303), ["MPCIFC 5", "CLP 5", `SCLP ${0x001b0001}`]);
   changeAvailability(rig.target.fn, 0x0301);
-  assertEquals(deconfigure(0x0304), []);
+  assertEquals(deconfigure(0x0304), ["MPCIFC 5 cc 3"]);
 });
 
 Deno.test("a function that comes back while its driver waits for the last close is taken after it (vfio.unplug.again)", () => {
@@ -248,8 +246,8 @@ Deno.test("a restored host knows what became of its functions, and what waits (r
   const rig = Rig.opened();
   for (const pec of [0x3a, 2, 7, 1, 0x30]) reactionTo(rig, pec);
   const [{ guest, zdev }] = rig.host.fork().functions as [typeof rig.target];
-  const { errors, droppedErrors } = guest.kernel.binding(zdev);
-  assertEquals([errors.map(({ pec }) => pec), droppedErrors], [[0x3a, 2, 7, 1], 1]);
+  const { errors } = guest.kernel.binding(zdev);
+  assertEquals([errors.events.map(({ pec }) => pec), errors.dropped], [[0x3a, 2, 7, 1], 1]);
 });
 
 Deno.test("one interruption at a time: SIC single is issued again after the scan (vfio.region.offset)", () => {

@@ -13,6 +13,7 @@ const AT = 0x7f00_0000_0000;
 class OnePage implements AddressSpace, DmaMemory {
   readonly address = AT;
   readonly size = PAGE;
+  readonly atomic = false;
   readonly page = new Uint8Array(PAGE);
   readonly log: string[] = [];
 

@@ -84,7 +84,7 @@ const ROWS: readonly Row[] = [
     device(`GET_REGION_INFO of ${index}`, "EINVAL", IOCTL.GET_REGION_INFO, 32, 0, index, 0, 1n, 1n)
   ),
   device("GET_IRQ_INFO, argsz", "EINVAL", IOCTL.GET_IRQ_INFO, 15, 0, 1),
-  device("GET_IRQ_INFO of ERR", "EINVAL", IOCTL.GET_IRQ_INFO, 16, 0, 3),
+  device("GET_IRQ_INFO of index 5", "EINVAL", IOCTL.GET_IRQ_INFO, 16, 0, 5),
   device("SET_IRQS of INTx", "EINVAL", IOCTL.SET_IRQS, 20, 0x21, 0, 0, 0),
   device("SET_IRQS without an action", "ENOTTY", IOCTL.SET_IRQS, 20, 1, 1, 0, 1),
   device("SET_IRQS, MSI beyond its vectors", "EINVAL", IOCTL.SET_IRQS, 28, 0x24, 1, 0, 2, 3, 3),
@@ -94,7 +94,7 @@ const ROWS: readonly Row[] = [
   device("hot reset, two groups", "EINVAL", IOCTL.PCI_HOT_RESET, 20, 0, 2, 3, 4),
   device("IOEVENTFD on BAR 0", "ENODEV", IOCTL.IOEVENTFD, 32, 4, 0n, 0n, 3, 0),
   device("IOEVENTFD on BAR 2", "EINVAL", IOCTL.IOEVENTFD, 32, 4, 2n << 48n, 0n, 3, 0),
-  ...[[0, "ENOTTY"], [11, "EOPNOTSUPP"], [12, "EINVAL"], [13, "ENOTTY"]].map(([n, errno]) =>
+  ...[[0, "ENOTTY"], [11, "EOPNOTSUPP"], [12, "EINVAL"], [13, "ENOMSG"], [14, "ENOTTY"]].map(([n, errno]) =>
     device(`feature ${n}`, errno as string, IOCTL.FEATURE, 64, 0x10000 + (n as number))
   ),
   device("a second LOW_POWER_ENTRY", "EINVAL", IOCTL.FEATURE, 8, 0x20003),

@@ -10,6 +10,7 @@ const MASK = 8;
 const UNMASK = 16;
 const TRIGGER = 32;
 const MSI = 1;
+const ERR = 3;
 const REQ = 4;
 const NO_DATA = new Uint8Array(0);
 
@@ -17,7 +18,7 @@ Deno.test.each([
   { index: 0, name: "INTx", info: "07000000 00000000 00000000" },
   { index: 1, name: "MSI", info: "09000000 01000000 01000000" },
   { index: 2, name: "MSI-X", info: "09000000 02000000 00000000" },
-  { index: 3, name: "ERR", info: "EINVAL" },
+  { index: 3, name: "ERR", info: "09000000 03000000 01000000" },
   { index: 4, name: "REQ", info: "09000000 04000000 01000000" },
   { index: 5, name: "no", info: "EINVAL" },
   { index: 0x8000_0000, name: "no", info: "EINVAL" },
@@ -52,14 +53,18 @@ function setIrqs(
 interface Wiring {
   readonly msi: boolean;
   readonly req: boolean;
+  /** Of index ERR, which there is from 7.3 on. */
+  readonly err?: boolean;
+  readonly release?: "7.1";
 }
 
-function wired({ msi, req }: Wiring): { rig: Rig; eventfd: number } {
-  const rig = Rig.opened();
+function wired({ msi, req, err = false, release }: Wiring): { rig: Rig; eventfd: number } {
+  const rig = Rig.opened("group", release === undefined ? {} : { kernel: { release } });
   const eventfd = rig.process.eventfd();
   const data = words(eventfd);
   if (msi) assertEquals(setIrqs(rig, [EVENTFD | TRIGGER, MSI, 0, 1], { data }), 0);
   if (req) assertEquals(setIrqs(rig, [EVENTFD | TRIGGER, REQ, 0, 1], { data }), 0);
+  if (err) assertEquals(setIrqs(rig, [EVENTFD | TRIGGER, ERR, 0, 1], { data }), 0);
   return { rig, eventfd };
 }
 
@@ -67,15 +72,16 @@ function wired({ msi, req }: Wiring): { rig: Rig; eventfd: number } {
  * The tables of vfio.setirqs.*, in the order of validation and dispatch, for data that is one valid eventfd or a true
  * bool.
  */
-function rule(flags: number, index: number, start: number, count: number, { msi, req }: Wiring): Outcome {
-  const irqs = [0, 1, 0, 0, 1][index];
+function rule(flags: number, index: number, start: number, count: number, wiring: Wiring): Outcome {
+  const { msi, req, err, release } = wiring;
+  const irqs = [0, 1, 0, release === "7.1" ? 0 : 1, 1][index];
   if (irqs === undefined || count >= 2 ** 32 - 1 - start || flags > 63) return "EINVAL";
   if (start >= irqs || start + count > irqs) return "EINVAL";
   const data = flags & 7;
   if (data !== NONE && data !== BOOL && data !== EVENTFD) return "EINVAL";
   if ((flags & ~7) !== TRIGGER) return "ENOTTY";
-  if (index === REQ) {
-    if (data === NONE) return req ? 0 : "EINVAL";
+  if (index === REQ || index === ERR) {
+    if (data === NONE) return (index === REQ ? req : err) ? 0 : "EINVAL";
     return count === 0 ? "EINVAL" : 0;
   }
   if (data === EVENTFD) return !msi && count === 0 ? "ERANGE" : 0;
@@ -88,10 +94,16 @@ const RANGES = [[0, 0], [0, 1], [1, 0], [1, 1], [0, 2], [0, 2 ** 32 - 2], [0, 2 
 ]] as const;
 
 Deno.test.each([0, 1, 2, 3, 4, 5, 0xffff_ffff].map((index) => ({ index })))(
-  "SET_IRQS of index $index: all 64 combinations of flags, 8 ranges, 4 wirings (vfio.setirqs.range)",
+  "SET_IRQS of index $index: all 64 combinations of flags, 8 ranges, 5 wirings, ERR in both releases (vfio.setirqs.err)",
   ({ index }) => {
-    for (const wiring of [[false, false], [true, false], [false, true], [true, true]] as const) {
-      const state = { msi: wiring[0], req: wiring[1] };
+    const wirings: Wiring[] = [
+      { msi: false, req: false },
+      { msi: true, req: false },
+      { msi: false, req: true },
+      { msi: true, req: true, err: true },
+      { msi: true, req: true, release: "7.1" },
+    ];
+    for (const state of wirings) {
       let { rig, eventfd } = wired(state);
       for (let flags = 0; flags < 64; flags++) {
         for (const [start, count] of RANGES) {
@@ -103,6 +115,11 @@ Deno.test.each([0, 1, 2, 3, 4, 5, 0xffff_ffff].map((index) => ({ index })))(
     }
   },
 );
+
+Deno.test("GET_IRQ_INFO of ERR is EINVAL in 7.1, where it is for PCIe only (vfio.irqinfo.table)", () => {
+  const { rig } = wired({ msi: false, req: false, release: "7.1" });
+  assertEquals(rig.ioctl(rig.device, IOCTL.GET_IRQ_INFO, words(16, 0, ERR, 0)), "EINVAL");
+});
 
 Deno.test("unknown flag bits are EINVAL, before the range and the action (vfio.setirqs.action)", () => {
   const { rig, eventfd } = wired({ msi: true, req: true });

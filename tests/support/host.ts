@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { assertEquals } from "@std/assert";
 import { Host, type HostFunction } from "../../lib/host/host.ts";
 import { parseTopology } from "../../lib/host/topology.ts";
+import type { Kernel } from "../../lib/vfio/kernel.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
 
 /** A host with `count` guests of one function each, on one channel. `more` is merged into the topology. */
@@ -42,6 +43,13 @@ export function unchanged<Result>(host: Host, act: () => Result): Result {
   const result = act();
   assertEquals(snapshot(host), before);
   return result;
+}
+
+/** Pages that a kernel has for itself: interrupt bits, and per function its own IOMMU domain and a measurement block. */
+export function kernelPages(kernel: Kernel): number {
+  const { defaultDomains, zdevs } = kernel.save();
+  return 1 + defaultDomains.filter(({ origin }) => origin !== null).length +
+    zdevs.filter(({ measurementBlock }) => measurementBlock !== null).length;
 }
 
 /** The name of the errno that `act` is refused with, `"ok"` if it is not refused. */

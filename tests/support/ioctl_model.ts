@@ -81,15 +81,17 @@ export const IOCTLS: Record<File["kind"], Partial<Record<Call, Rule>>> = {
     },
     GET_INFO: (_, __, argsz) => argsz < 16 ? "EINVAL" : 0,
     GET_REGION_INFO: (_, __, index) => index > 5 && index !== 7 ? "EINVAL" : 0,
-    GET_IRQ_INFO: (_, __, index) => index > 4 || index === 3 ? "EINVAL" : 0,
+    GET_IRQ_INFO: ({ is71 }, __, index) => index > 4 || (is71 && index === 3) ? "EINVAL" : 0,
     RESET: () => 0,
     FEATURE(model, _, flags) { // vfio.feature.order
       const n = flags & 0xffff;
       const [get, set, probe] = [0x1_0000, 0x2_0000, 0x4_0000].map((bit) => (flags & bit) !== 0);
-      const no = refuse([flags > 0x7_ffff || !!(get && set && !probe), "EINVAL"], [n === 11, "EOPNOTSUPP"], [
-        ![3, 5, 12].includes(n),
-        "ENOTTY",
-      ], [n === 12 || !!get || (!set && !probe) || (n === 3 && !probe && model.lowPower), "EINVAL"]);
+      const reads = n === 13 && !model.is71; // vfio.feature.zpcierror; without room for its payload
+      const wrong = reads ? set || !probe : get || (!set && !probe) || (n === 3 && !probe && model.lowPower);
+      const absent = ![3, 5, 12].includes(n) && !reads;
+      const both = !!(get && set && !probe);
+      const last = refuse([n === 11, "EOPNOTSUPP"], [absent, "ENOTTY"], [n === 12 || !!wrong, "EINVAL"]);
+      const no = flags > 0x7_ffff || both ? "EINVAL" : last;
       if (no === undefined && !probe) model.lowPower = n === 3;
       return no ?? 0;
     },

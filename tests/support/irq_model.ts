@@ -12,8 +12,8 @@ export interface SetIrqs {
 
 const [NONE, BOOL, EVENTFD, TRIGGER] = [1, 2, 4, 32];
 const MSI = 1;
-/** Vectors by index: INTx, MSI, MSI-X, ERR, REQ (vfio.irqinfo.table). */
-const VECTORS = [0, 1, 0, 0, 1];
+/** Vectors by index: INTx, MSI, MSI-X, ERR from 7.3 on, REQ (vfio.irqinfo.table). */
+const VECTORS = (err: number) => [0, 1, 0, err, 1];
 const isOne = (bits: number) => bits !== 0 && (bits & (bits - 1)) === 0;
 
 /** Eventfds and which interrupt each is wired to. */
@@ -21,15 +21,16 @@ export class IrqModel {
   readonly counters: Map<number, number>;
   /** The one vector while MSI is on; what it is wired to, or nothing. */
   msi: { fd: number | undefined } | undefined;
-  req: number | undefined;
+  /** What ERR and REQ are wired to, by index. */
+  readonly single = new Map<number, number>();
 
   /** `files` are descriptors that are open and no eventfds. */
-  constructor(eventfds: readonly number[], readonly files: readonly number[]) {
+  constructor(eventfds: readonly number[], readonly files: readonly number[], readonly hasErr = true) {
     this.counters = new Map(eventfds.map((fd) => [fd, 0]));
   }
 
   set({ argsz, flags, index, start, count, data }: SetIrqs): number | string {
-    const n = VECTORS[index];
+    const n = VECTORS(this.hasErr ? 1 : 0)[index];
     if (argsz < 20 || n === undefined || count >= 2 ** 32 - 1 - start || flags > 63) return "EINVAL";
     if (start >= n || start + count > n || !isOne(flags & 7)) return "EINVAL";
     const type = flags & 7;
@@ -38,7 +39,9 @@ export class IrqModel {
     // One vector: with EVENTFD a datum is a descriptor of 4 bytes, with BOOL it is a byte.
     if (size > 0 && data.length === 0) return "EFAULT";
     if ((flags & 56) !== TRIGGER) return "ENOTTY"; // MASK and UNMASK exist for neither index
-    return index === MSI ? this.#setMsi(type, count, data[0]!) : this.#setReq(type, count, data[0]!);
+    return index === MSI
+      ? this.#setMsi(type, count, data[0]!)
+      : this.#setSingle(index, type, count, data[0]!);
   }
 
   #setMsi(type: number, count: number, datum: number): number | string {
@@ -57,22 +60,24 @@ export class IrqModel {
     return refused ?? 0;
   }
 
-  #setReq(type: number, count: number, datum: number): number | string {
+  #setSingle(index: number, type: number, count: number, datum: number): number | string {
     if (type === NONE) {
-      if (this.req === undefined) return "EINVAL";
-      if (count === 1) this.#signal(this.req);
-      else this.req = undefined;
+      if (!this.single.has(index)) return "EINVAL";
+      if (count === 1) this.#signal(this.single.get(index));
+      else this.single.delete(index);
       return 0;
     }
     if (count === 0) return "EINVAL";
     if (type === BOOL) {
-      if (datum !== 0) this.#signal(this.req);
+      if (datum !== 0) this.#signal(this.single.get(index));
       return 0;
     }
     if (datum < -1) return "EINVAL";
     const refused = this.#refused(datum);
-    if (refused === undefined) this.req = datum < 0 ? undefined : datum;
-    return refused ?? 0;
+    if (refused !== undefined) return refused;
+    if (datum < 0) this.single.delete(index);
+    else this.single.set(index, datum);
+    return 0;
   }
 
   #refused(fd: number): string | undefined {

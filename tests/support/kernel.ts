@@ -9,6 +9,7 @@ import { Host, type HostFunction } from "../../lib/host/host.ts";
 import { parseTopology } from "../../lib/host/topology.ts";
 import type { FaultKind, FaultMatch } from "../../lib/zpci/faults.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
+import type { LockName, LockOp } from "../../lib/vfio/lock_plan.ts";
 import type { Process } from "../../lib/vfio/process/process.ts";
 import type { Offset } from "../../lib/vfio/process/vfs_checks.ts";
 
@@ -172,6 +173,11 @@ export class Rig {
     binding.probe();
   }
 
+  /** The IOMMU domain that the process attached the function to. */
+  get domain() {
+    return this.target.guest.kernel.userDomain(this.target.zdev);
+  }
+
   /** A rig whose function is open. */
   static opened(way: Way = "group", choices: Choices = {}): Rig {
     const rig = new Rig(choices);
@@ -302,9 +308,10 @@ export class Rig {
     this.host.applyFaults();
   }
 
-  /** Somebody else holds the device lock for the next `times` attempts. */
-  takeLock(times = 1): void {
-    this.host.locks.add({ id: this.host.faults.takeId(), at: 1, times });
+  /** Somebody else holds a lock for the next `times` attempts, those of one call or all. */
+  takeLock(times = 1, lock: LockName = "device", op?: LockOp): void {
+    const which = op === undefined ? {} : { op };
+    this.host.locks.add({ id: this.host.faults.takeId(), lock, ...which, at: 1, times });
   }
 
   /** Instructions on BARs and config space while `act` runs: `PCILG 2 0x8 8`, operation, space, offset, length. */

@@ -15,7 +15,7 @@ export class KernelModel {
   owned = false;
   #groupOpen = false;
 
-  constructor(readonly maxstbl = 4096n) {}
+  constructor(readonly maxstbl = 4096n, readonly is71 = false) {}
 
   /** The number of the descriptor that a slot picks. */
   fd(slot: number): number {

@@ -1,11 +1,24 @@
-/** Starts the program as a user does: a process of its own, in a temporary directory, with a host file of its own. */
+/**
+ * Starts the program as a user does: a process of its own, in a temporary directory, with a host file of its own. The
+ * program is the source, or the executable that the variable ISM_BIN names.
+ */
 import { DatabaseSync } from "node:sqlite";
+import { resolve } from "node:path";
 import { assert, assertEquals, assertNotMatch } from "@std/assert";
+import type * as documents from "../../types/ism.d.ts";
+import { permissionFlags } from "../../build/permissions.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const MAIN = new URL("main.ts", ROOT).pathname;
 /** What the task `ism` allows the program. */
 export const FLAGS = permissionFlags();
+/** The executable to test instead of the source; undefined for the source. */
+export const EXECUTABLE = named("ISM_BIN");
+/** The words that start the program. */
+export const STARTER: readonly [string, ...string[]] = EXECUTABLE === undefined
+  ? [Deno.execPath(), "run", "--quiet", ...FLAGS, MAIN]
+  : [resolve(EXECUTABLE)];
+const CACHE = cacheVariables();
 /** Processes that run at the same time in {@linkcode inParallel}. */
 const AT_ONCE = 4;
 
@@ -19,18 +32,8 @@ export interface Outcome {
 }
 
 /** A document of `--json`. */
-export interface Document {
-  readonly schema: number;
-  readonly command: string | null;
-  readonly ok: boolean;
-  // deno-lint-ignore no-explicit-any -- a test knows the shape of what it asked for
-  readonly result?: any;
-  readonly error?: Readonly<Record<string, unknown>> & { readonly code: string; readonly message: string };
-  readonly trace?: readonly Readonly<Record<string, unknown>>[];
-  readonly dryRun?: boolean;
-  readonly file?: string;
-  readonly line?: number;
-}
+// deno-lint-ignore no-explicit-any -- a test knows the shape of what it asked for
+export type Document = documents.Document<any>;
 
 interface RunOptions {
   readonly stdin?: string | Uint8Array;
@@ -76,16 +79,22 @@ export class Program implements Disposable {
 
   /** Starts the program with all streams piped. */
   spawn(args: readonly string[], { env = {} }: Pick<RunOptions, "env"> = {}): Deno.ChildProcess {
-    return new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", ...FLAGS, MAIN, ...args],
-      ...this.#surroundings(env),
-      stdin: "piped",
-    }).spawn();
+    return this.#command(args, env, "piped").spawn();
+  }
+
+  /** Starts the program with nothing to read. */
+  spawnWithoutInput(args: readonly string[]): Deno.ChildProcess {
+    return this.#command(args, {}, "null").spawn();
+  }
+
+  #command(args: readonly string[], env: Readonly<Record<string, string>>, stdin: "piped" | "null") {
+    const [command, ...first] = STARTER;
+    return new Deno.Command(command, { args: [...first, ...args], ...this.#surroundings(env), stdin });
   }
 
   /** The words that start the program, for a shell. */
   commandLine(args: readonly string[]): string {
-    return [Deno.execPath(), "run", "--quiet", ...FLAGS, MAIN, ...args].map((word) => `'${word}'`).join(" ");
+    return [...STARTER, ...args].map((word) => `'${word}'`).join(" ");
   }
 
   /** Puts the program into the temporary directory as a command `ism`. @returns the PATH that finds it there */
@@ -111,10 +120,10 @@ export class Program implements Disposable {
     }).spawn();
   }
 
-  /** Starts another program of the project with the permissions of this one and nothing to read. */
+  /** Starts a part of the project's source with the permissions of the program and nothing to read. */
   spawnFile(path: string, args: readonly string[]): Deno.ChildProcess {
     return new Deno.Command(Deno.execPath(), {
-      args: ["run", "--quiet", "--no-prompt", ...FLAGS, path, ...args],
+      args: ["run", "--quiet", ...FLAGS, path, ...args],
       ...this.#surroundings({}),
       stdin: "null",
     }).spawn();
@@ -122,11 +131,11 @@ export class Program implements Disposable {
 
   /** Runs a line of the shell that knows `ism`, perhaps through another program; for pipes, devices and mounts. */
   async shell(line: string, through: readonly string[] = []): Promise<Outcome> {
-    const ism = `ism() { "$DENO" run --quiet ${FLAGS.join(" ")} "$MAIN" "$@"; }`;
+    const ism = `ism() { ${this.commandLine([])} "$@"; }`;
     const [command, ...args] = [...through, "/bin/sh", "-c", `${ism}\n${line}`];
     const { code, stdout, stderr } = await new Deno.Command(command!, {
       args,
-      ...this.#surroundings({ DENO: Deno.execPath(), MAIN, PATH: "/usr/bin:/bin" }),
+      ...this.#surroundings({ PATH: "/usr/bin:/bin" }),
     }).output();
     return { code, stdout: decode(stdout), stderr: decode(stderr), bytes: stdout };
   }
@@ -135,7 +144,7 @@ export class Program implements Disposable {
     return {
       cwd: this.dir,
       clearEnv: true,
-      env: { DENO_DIR: cacheDirectory(), ISM_HOST: this.host, ...env },
+      env: { ...CACHE, ISM_HOST: this.host, ...env },
       stdout: "piped",
       stderr: "piped",
     } as const;
@@ -238,17 +247,20 @@ function encode(input: string | Uint8Array): Uint8Array {
   return typeof input === "string" ? new TextEncoder().encode(input) : input;
 }
 
-/** What the task `ism` allows the program, and no more. */
-function permissionFlags(): string[] {
-  const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT)));
-  const [, flags] = /^deno run (.*) main\.ts$/.exec(tasks.ism.command)!;
-  return flags!.split(" ").filter((flag) => flag !== "--quiet");
+/** A variable of the environment that is set and not empty. */
+function named(name: string): string | undefined {
+  return Deno.env.get(name) || undefined;
 }
 
-/** Where Deno keeps what it has downloaded; without it, each process would download again. */
-function cacheDirectory(): string {
-  const { DENO_DIR, XDG_CACHE_HOME, HOME } = Deno.env.toObject();
-  if (DENO_DIR !== undefined) return DENO_DIR;
-  if (Deno.build.os === "darwin") return `${HOME}/Library/Caches/deno`;
-  return XDG_CACHE_HOME === undefined ? `${HOME}/.cache/deno` : `${XDG_CACHE_HOME}/deno`;
+/**
+ * Where Deno keeps what it has downloaded, without which each process would download again; for an executable the user's
+ * cache folder, where it may unpack itself once.
+ */
+function cacheVariables(): Readonly<Record<string, string>> {
+  const home = named("HOME");
+  const folder = named("XDG_CACHE_HOME") ??
+    (Deno.build.os === "darwin" ? `${home}/Library/Caches` : `${home}/.cache`);
+  return EXECUTABLE === undefined
+    ? { DENO_DIR: named("DENO_DIR") ?? `${folder}/deno` }
+    : { XDG_CACHE_HOME: folder };
 }

@@ -12,7 +12,8 @@ import {
 import { COMMANDS } from "../../cmd/table.ts";
 import { splitMix64 } from "../../lib/base/random.ts";
 
-const ALL: readonly AnyCommand[] = [...COMMANDS.values()];
+/** All but `exec`: what stands behind it are programs of the machine that runs the test. */
+const ALL: readonly AnyCommand[] = [...COMMANDS.values()].filter(({ name }) => name !== "exec");
 /** Commands that a script may have. */
 const LINES = ALL.filter(canStandInLine);
 const VALUED = ALL.filter(({ value }) => value !== undefined);

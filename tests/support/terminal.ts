@@ -1,5 +1,6 @@
 /** Types into the program on a terminal and reads what it shows. */
 import { assert } from "@std/assert";
+import { stripAnsiCode } from "@std/fmt/colors";
 import type { Program } from "./program.ts";
 
 /** What the shell shows when it waits for a line, colours off. */
@@ -120,6 +121,5 @@ function endOfMatch(text: string, pattern: RegExp): number | undefined {
 
 /** Text without escape sequences, its lines ended by line feeds alone. */
 export function plain(text: string): string {
-  // deno-lint-ignore no-control-regex -- escape sequences are what is looked for
-  return text.replaceAll(/\x1b\[[0-9;?]*[A-Za-z]/g, "").replaceAll("\r", "");
+  return stripAnsiCode(text).replaceAll("\r", "");
 }

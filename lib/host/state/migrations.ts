@@ -83,6 +83,19 @@ export const STEPS: readonly Step[] = [
       ["guest/*/kernel", "files[].flags", openFlags],
       ["guest/*/kernel", "dynamicIds", []],
       ["adapter/*", "statistics.ieqFull", 0],
+      ["topology", "kernel.recoveryWindow", 0],
+      ["guest/*/kernel", "zdevs[].measurementBlock", null],
+      // The adapter's config space has MSI at 0x40; what was saved is what a reset brings back.
+      ["guest/*/kernel", "zdevs[].pci", { channel: "normal", saved: null, msiCapability: 0x40 }],
+      ["guest/*/kernel", "bindings[].gone", false],
+      ["guest/*/kernel", "bindings[].window", { device: 0, state: 0 }],
+      ["guest/*/kernel", "devices[].err", null],
+      ["guest/*/kernel", "devices[].openState", null],
+      ["guest/*/kernel", "defaultDomains", noDomains],
+      ["guest/*/kernel", "events", { pending: [], removing: null }],
+      ["driver/*", "errorEvents", null],
+      ["driver/*", "dmbs[].vlan", null],
+      ["locks", "faults[].lock", "device"],
     ],
     rows: [],
   },
@@ -100,6 +113,11 @@ function openFlags({ kind, cdev }: Fields): Json {
   const { RDWR, NONBLOCK, LARGEFILE } = OPEN_FLAGS;
   if (kind === "eventfd") return RDWR | NONBLOCK;
   return kind === "device" && cdev === undefined ? RDWR : RDWR | LARGEFILE;
+}
+
+/** The kernel's own IOMMU domains, none of which there was before format 3. */
+function noDomains({ zdevs }: Fields): Json {
+  return (zdevs as readonly Json[]).map(() => ({ origin: null, attached: false }));
 }
 
 /** A saved host that a step does not understand. */

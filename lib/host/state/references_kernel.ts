@@ -45,7 +45,7 @@ export function kernelFaults(
 
 /** The kernel knows the functions of its guest, and one binding and group for each. */
 function checkFunctions(functions: readonly TopologyFunction[], state: KernelState, say: Say): void {
-  const { zdevs, bindings, groups } = state;
+  const { zdevs, bindings, groups, defaultDomains } = state;
   const known = zdevs.map(({ facts }) => facts.fid);
   functions.forEach(({ fid, uid }, i) => {
     const facts = zdevs[i]?.facts;
@@ -53,7 +53,7 @@ function checkFunctions(functions: readonly TopologyFunction[], state: KernelSta
     else if (facts.uid !== uid) say(`zdevs.${i}.facts.uid`, `it is ${uid} in the topology`);
     else if (facts.startDma >= facts.endDma) say(`zdevs.${i}.facts.endDma`, "it is below startDma");
   });
-  for (const [name, { length }] of Object.entries({ zdevs, bindings, groups })) {
+  for (const [name, { length }] of Object.entries({ zdevs, bindings, groups, defaultDomains })) {
     if (length !== functions.length) say(name, `there are ${length} for ${functions.length} functions`);
   }
   state.bindings.forEach(({ driver }, i) => {
@@ -96,7 +96,7 @@ function checkIds({ nextId, eventfds, containers, iommufds, devices, files }: Ke
 }
 
 function checkDomains(
-  { interruptPage, containers, iommufds, devices, files }: KernelState,
+  { interruptPage, containers, iommufds, devices, files, defaultDomains, zdevs }: KernelState,
   memory: SavedMemory,
   say: Say,
 ): void {
@@ -123,6 +123,18 @@ function checkDomains(
       });
     })
   );
+  defaultDomains.forEach(({ origin, attached }, i) => {
+    const path = `defaultDomains.${i}.origin`;
+    if (origin !== null) origins.push(origin);
+    if (origin === null ? attached : !memory.isPage(origin)) say(path, "no page of memory begins there");
+  });
+  zdevs.forEach(({ measurementBlock }, i) => {
+    if (measurementBlock === null) return;
+    origins.push(measurementBlock);
+    if (!memory.isPage(measurementBlock)) {
+      say(`zdevs.${i}.measurementBlock`, `no page of memory begins at ${hex(measurementBlock)}`);
+    }
+  });
   for (const origin of doubles(origins)) say("interruptPage", `two things use the page at ${hex(origin)}`);
 }
 
@@ -154,7 +166,7 @@ function checkMapped(iovas: readonly number[], domain: DomainState | null, path:
 }
 
 function checkDevices({ zdevs, devices, files }: KernelState, objects: Objects, say: Say): void {
-  devices.forEach(({ fid, openCount, config, msi, req, compat }, i) => {
+  devices.forEach(({ fid, openCount, config, openState, msi, req, err, compat }, i) => {
     const path = `devices.${i}`;
     const open = files.filter((file) =>
       file.kind === "device" && file.id === fid && (file.cdev === undefined || file.cdev.iommufd !== null)
@@ -165,11 +177,15 @@ function checkDevices({ zdevs, devices, files }: KernelState, objects: Objects, 
     if ((config === null) !== (openCount === 0)) {
       say(`${path}.config`, "there is one while the device is open");
     }
+    if (openState !== null && openCount === 0) {
+      say(`${path}.openState`, "there is one while the device is open");
+    }
     checkCapabilities(config?.capabilities ?? [], `${path}.config.capabilities`, say);
     msi?.forEach((id, vector) => {
       if (id !== null && !objects.eventfds.has(id)) say(`${path}.msi.${vector}`, `there is no eventfd ${id}`);
     });
     if (req !== null && !objects.eventfds.has(req)) say(`${path}.req`, `there is no eventfd ${req}`);
+    if (err !== null && !objects.eventfds.has(err)) say(`${path}.err`, `there is no eventfd ${err}`);
     const noi = zdevs.find(({ facts }) => facts.fid === fid)?.facts.noi ?? 0;
     if ((msi?.length ?? 0) > noi) say(`${path}.msi`, `the function has ${noi} interrupts`);
     if (compat !== null) checkBound(compat, `${path}.compat`, objects, say);
@@ -242,7 +258,16 @@ function checkFiles({ zdevs, groups, files }: KernelState, objects: Objects, say
   for (const id of doubles(openGroups)) say("files", `group ${id} is open twice`);
 }
 
-function checkBindings({ bindings }: KernelState, say: Say): void {
+function checkBindings({ bindings, zdevs, events: { pending, removing } }: KernelState, say: Say): void {
+  const known = new Set(zdevs.map(({ facts }) => facts.fid));
+  if (removing !== null && !known.has(removing)) {
+    say("events.removing", `there is no function ${hex(removing)}`);
+  }
+  pending.forEach(({ error, availability, lookedUp }, i) => {
+    const path = `events.pending.${i}`;
+    if ((error === null) === (availability === null)) say(path, "it is of one kind");
+    if (lookedUp && (error === null || i > 0)) say(`${path}.lookedUp`, "only the first error event is");
+  });
   bindings.forEach(({ driver, removing, nextRequest }, i) => {
     const path = `bindings.${i}`;
     if (removing && (driver === null || driver === "ism")) {

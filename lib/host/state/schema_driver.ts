@@ -56,8 +56,10 @@ export const DRIVER = object<DriverState>({
     token: DMB_TOKEN,
     index: SBA_INDEX,
     rgid: HEX_64,
+    vlan: orNull(whole(0, 0xffff)),
   })),
   memory: list(MEMORY),
   vlans: list(whole(0, Number.MAX_SAFE_INTEGER)),
   requests: orNull(FD),
+  errorEvents: orNull(FD),
 });

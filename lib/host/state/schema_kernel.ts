@@ -5,14 +5,18 @@ import type { ConfigSpaceState } from "../../vfio/config/space.ts";
 import type { DynamicId } from "../../vfio/dynamic_ids.ts";
 import type { ContainerState } from "../../vfio/iommu/container.ts";
 import type { DeviceState } from "../../vfio/device.ts";
-import type { CdevState, FileKind, FileState } from "../../vfio/process/file.ts";
+import type { CdevState, FileState, SavedKind } from "../../vfio/process/file.ts";
 import type { DomainState, MappingState } from "../../vfio/iommu/iommu_domain.ts";
 import type { IoasState } from "../../vfio/iommu/ioas.ts";
 import type { IommufdState } from "../../vfio/iommu/iommufd.ts";
-import type { KernelState } from "../../vfio/kernel.ts";
+import type { RecoveryWindow } from "../../vfio/function_locks.ts";
+import type { DefaultDomainState, KernelState } from "../../vfio/kernel.ts";
+import { CHANNELS, type PciDeviceState } from "../../vfio/pci/pci_device.ts";
+import { ERROR_QUEUE } from "../../vfio/s390/error_queue.ts";
+import type { EventWorkerState, PendingReport } from "../../vfio/s390/event_worker.ts";
 import type { ZdevAvailability, ZdevState } from "../../vfio/s390/zdev.ts";
 import { EXTENSION } from "../../vfio/uapi.ts";
-import type { ErrorEvent } from "../../zpci/partition.ts";
+import type { AvailabilityEvent, ErrorEvent } from "../../zpci/partition.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import {
   ADDRESS,
@@ -35,14 +39,13 @@ import {
 } from "./schema_values.ts";
 
 const CONFIG_BYTES = 256;
+const HEADER_BYTES = 64;
 const BARS = 6;
 const BAR_BYTES = 4;
 /** Capabilities lie behind the header (PCI Local Bus 3.0, 6.7), each of at least two bytes. */
 const FIRST_CAPABILITY = 0x40;
 /** Capabilities that vfio shows (drivers/vfio/pci/vfio_pci_config.c: pci_cap_length). */
 const CAPABILITY_IDS: ReadonlySet<number> = new Set([0x01, 0x03, 0x05, 0x07, 0x09, 0x10, 0x11, 0x13]);
-/** Error events that a binding keeps (recovery.queue.ring). */
-const ERRORS = 4;
 /** Functions of a guest. */
 const MOST = 64;
 const FID = whole(1, 0xffff_ffff);
@@ -82,6 +85,12 @@ const ZDEV = object<ZdevState>({
   state: everyWord<ZdevAvailability>({ standby: true, configured: true, reserved: true }),
   fh: U32,
   vectors: whole(0, 64),
+  measurementBlock: orNull(multiple(PAGE_SIZE, PAGE_SIZE, Number.MAX_SAFE_INTEGER)),
+  pci: object<PciDeviceState>({
+    channel: choice(CHANNELS),
+    saved: orNull(hexBytes(HEADER_BYTES)),
+    msiCapability: v.union([v.literal(0), whole(FIRST_CAPABILITY, CONFIG_BYTES - 1)]),
+  }),
   facts: FACTS,
 });
 
@@ -131,6 +140,26 @@ const IOMMUFD = object<IommufdState>({
   faultQueues: list(ID),
 });
 
+const ERROR_EVENT = object<ErrorEvent>({
+  fh: U32,
+  fid: FID,
+  pec: whole(0, 0xffff),
+  address: IOVA,
+  write: FLAG,
+});
+
+const EVENTS = object<EventWorkerState>({
+  pending: list(object<PendingReport>({
+    error: orNull(ERROR_EVENT),
+    // An event about several functions names none.
+    availability: orNull(
+      object<AvailabilityEvent>({ fh: U32, fid: whole(0, 0xffff_ffff), pec: whole(0, 0xffff) }),
+    ),
+    lookedUp: FLAG,
+  })),
+  removing: orNull(FID),
+});
+
 const BINDING = object<BindingState>({
   driver: orNull(choice(DRIVERS)),
   override: orNull(TEXT),
@@ -139,11 +168,10 @@ const BINDING = object<BindingState>({
   probeAfter: FLAG,
   leaving: FLAG,
   recovering: FLAG,
-  errors: list(
-    object<ErrorEvent>({ fh: U32, fid: FID, pec: whole(0, 0xffff), address: IOVA, write: FLAG }),
-    { most: ERRORS },
-  ),
+  gone: FLAG,
+  errors: list(ERROR_EVENT, { most: ERROR_QUEUE }),
   droppedErrors: COUNT,
+  window: object<RecoveryWindow>({ device: COUNT, state: COUNT }),
 });
 
 const CAPABILITY = object<ConfigSpaceState["capabilities"][number]>({
@@ -166,6 +194,8 @@ const DEVICE = object<DeviceState>({
   config: orNull(CONFIG_SPACE),
   msi: orNull(list(orNull(ID), { most: 64 })),
   req: orNull(ID),
+  err: orNull(ID),
+  openState: orNull(hexBytes(HEADER_BYTES)),
   lowPower: FLAG,
   opens: COUNT,
   compat: orNull(object<NonNullable<DeviceState["compat"]>>({ iommufd: ID, devid: ID, ioas: ID })),
@@ -173,7 +203,7 @@ const DEVICE = object<DeviceState>({
 
 const FILE = object<FileState>({
   fd: FD,
-  kind: everyWord<FileKind>({
+  kind: everyWord<SavedKind>({
     container: true,
     group: true,
     device: true,
@@ -222,5 +252,13 @@ export const KERNEL = object<KernelState>({
   })),
   groups: list(orNull(ID), { most: MOST }),
   devices: list(DEVICE, { most: MOST }),
+  defaultDomains: list(
+    object<DefaultDomainState>({
+      origin: orNull(multiple(PAGE_SIZE, PAGE_SIZE, Number.MAX_SAFE_INTEGER)),
+      attached: FLAG,
+    }),
+    { most: MOST },
+  ),
+  events: EVENTS,
   files: list(FILE),
 });

@@ -6,7 +6,7 @@ import type { DmbState } from "../../ism/device/dmb.ts";
 import type { FabricState } from "../../ism/device/fabric.ts";
 import { TOKEN_NUMBERS } from "../../ism/device/tokens.ts";
 import { DATA_OFFSET, DMB, IEQ, SBA, VLAN } from "../../ism/protocol.ts";
-import { LOCK_OPS, type LockFault, type LockPlanState } from "../../vfio/lock_plan.ts";
+import { LOCK_NAMES, LOCK_OPS, type LockFault, type LockPlanState } from "../../vfio/lock_plan.ts";
 import type { ConfigRegistersState } from "../../zpci/config_registers.ts";
 import {
   EXCEPTION_NAMES,
@@ -78,6 +78,7 @@ export const FAULTS = object<FaultPlanState>({ nextId: FAULT_ID, faults: list(FA
 export const LOCKS = object<LockPlanState>({
   faults: list(object<LockFault>({
     id: FAULT_ID,
+    lock: choice(LOCK_NAMES),
     op: optional(choice(LOCK_OPS)),
     fid: optional(FID),
     at: FAULT_ID,

@@ -84,8 +84,10 @@ export function postEvent(to: IsmAdapter, event: IsmEvent, trigger: boolean): vo
   queue.store(queueAt, header, IDX_BYTES);
   to.ieqSlot = (slot + 1) % IEQ.SLOTS;
   to.trace("ieq", () => ({ slot, type: event.type, code: event.code, token: event.tok, info: event.info }));
-  sba.setBits(sbaAt, SBA.EVENT);
+  const before = sba.setBits(sbaAt, SBA.EVENT);
   if (trigger) raiseSummary(to, sba, sbaAt);
+  // The summary may have been cleared and set again in the same byte: one interrupt too many is none too few.
+  if (!sba.atomic && (before & (SBA.SUMMARY | SBA.EVENT)) === SBA.SUMMARY) to.fn.raiseMsi(MSI_VECTOR);
 }
 
 function raiseSummary(owner: IsmAdapter, sba: DmaMemory, offset: number): void {

@@ -200,6 +200,16 @@ export class VfioDescriptor {
     return IRQ_INFO.decode(arg);
   }
 
+  /** The kernel has interrupts of an index. */
+  offersIrq(index: number): boolean {
+    try {
+      return this.irqInfo(index).count > 0;
+    } catch (error) {
+      if (error instanceof ErrnoError && error.code === "EINVAL") return false;
+      throw error;
+    }
+  }
+
   /** The file position of an offset in a region: reported offset plus offset. @throws {ErrnoError} EINVAL */
   positionOf(region: number, offset: Offset): Offset {
     const { offset: base } = this.#regions.get(region) ?? this.regionInfo(region);
@@ -262,15 +272,11 @@ export class VfioDescriptor {
 
   /** Switches MSI vector 0 on with an eventfd. */
   enableMsi(eventfd: number): void {
-    this.#installEventFd(IRQ.MSI, eventfd);
+    this.installEventFd(IRQ.MSI, eventfd);
   }
 
-  /** Lets the kernel ask for the device with an eventfd. */
-  enableRequests(eventfd: number): void {
-    this.#installEventFd(IRQ.REQ, eventfd);
-  }
-
-  #installEventFd(index: number, eventfd: number): void {
+  /** Installs an eventfd for the first interrupt of an index; -1 removes it. @throws {ErrnoError} */
+  installEventFd(index: number, eventfd: number): void {
     const arg = new Uint8Array(IRQ_SET.size + 4);
     IRQ_SET.encode({
       argsz: arg.length,
@@ -290,9 +296,9 @@ export class VfioDescriptor {
     this.#sys.ioctl(this.fd, DEVICE_IOCTL.VFIO_DEVICE_SET_IRQS, arg);
   }
 
-  /** VFIO_DEVICE_RESET. */
-  reset(): void {
-    this.#sys.ioctl(this.fd, DEVICE_IOCTL.VFIO_DEVICE_RESET);
+  /** VFIO_DEVICE_RESET. @returns 0, or the condition code of a machine that left the function disabled */
+  reset(): number {
+    return this.#sys.ioctl(this.fd, DEVICE_IOCTL.VFIO_DEVICE_RESET);
   }
 
   save(): DescriptorState {

@@ -7,16 +7,26 @@ import type { SystemCalls } from "../../vfio/process/process.ts";
 import { DATA_BAR, DATA_OFFSET, dataOffset, IEQ, NO_ANSWER, RET, SBA } from "../protocol.ts";
 import { CommandChannel, CommandError } from "./command_channel.ts";
 import { type DescriptorState, DriverError, unlessClosed, VfioDescriptor, type WayIn } from "./descriptor.ts";
-import { IovaSpace } from "./iova.ts";
+import { DriverMemory } from "./memory.ts";
 import {
   giveBack,
   type MappedMemory,
   type Means,
   register,
+  registerAgain,
   type Registrations,
   unregister,
 } from "./registration.ts";
-import { Requests, takeCount } from "./requests.ts";
+import { Listener, takeCount } from "./listener.ts";
+import {
+  drainErrors,
+  type ErrorBlock,
+  lostBy,
+  type MovedDmb,
+  type Recovery,
+  resetUntilDone,
+} from "./recovery.ts";
+import { IRQ } from "../../vfio/uapi.ts";
 import { type DmbSignal, type DriverEvent, takeEntries, takeEventBit, takeSignals } from "./signals.ts";
 
 /** A DMB of this driver: memory, its place in the SBA, and the token that the peer needs. */
@@ -25,6 +35,8 @@ export interface DriverDmb extends MappedMemory {
   readonly index: number;
   /** The GID that may write, as `0x…`. */
   readonly rgid: string;
+  /** Only members of this VLAN may write; null for any. */
+  readonly vlan: number | null;
 }
 
 /** What one interrupt walk found. */
@@ -46,6 +58,8 @@ export interface DriverState {
   readonly vlans: readonly number[];
   /** Eventfd with which the kernel asks for the device, null if the driver does not listen. */
   readonly requests: number | null;
+  /** Eventfd with which the kernel tells of errors, null if the driver does not listen. */
+  readonly errorEvents: number | null;
 }
 
 const NEW: DriverState = {
@@ -55,6 +69,7 @@ const NEW: DriverState = {
   memory: [],
   vlans: [],
   requests: null,
+  errorEvents: null,
 };
 
 /** The driver of one function. */
@@ -67,9 +82,9 @@ export class IsmDriver {
   readonly #dmbs = new Map<number, DriverDmb>();
   #memory: MappedMemory[] = [];
   readonly #vlans = new Set<number>();
-  readonly #requests: Requests;
-  /** Addresses of memory that the driver has mapped; made when it is needed. */
-  #space: IovaSpace | undefined = undefined;
+  readonly #requests: Listener;
+  readonly #errors: Listener;
+  readonly #mapped: DriverMemory;
 
   /** `address` is the PCI address of the function. */
   constructor(sys: SystemCalls, address: string, state: DriverState = NEW) {
@@ -80,7 +95,9 @@ export class IsmDriver {
     for (const dmb of state.dmbs) this.#dmbs.set(dmb.token, dmb);
     this.#memory = [...state.memory];
     for (const id of state.vlans) this.#vlans.add(id);
-    this.#requests = new Requests(sys, state.requests);
+    this.#mapped = new DriverMemory(sys, () => this.descriptor, () => this.#used());
+    this.#requests = new Listener(sys, IRQ.REQ, state.requests);
+    this.#errors = new Listener(sys, IRQ.ERR, state.errorEvents);
   }
 
   get isOpen(): boolean {
@@ -137,12 +154,22 @@ export class IsmDriver {
   }
 
   /**
-   * Makes the function ready for DMBs and events, as {@linkcode register} says. Does nothing if that was done.
+   * Makes the function ready for DMBs and events, as {@linkcode register} says, and listens to errors before DMA starts
+   * where the kernel tells of them. Does nothing if that was done.
    *
    * @throws {ErrnoError} @throws {CommandError}; on a failure what was set up is taken down again
    */
   start(): void {
-    this.#registrations ??= register(this.#means());
+    if (this.#registrations !== undefined) return;
+    const { descriptor } = this;
+    const listens = this.#errors.eventfd !== null;
+    if (!listens && descriptor.offersIrq(IRQ.ERR)) this.#errors.listen(descriptor);
+    try {
+      this.#registrations = register(this.#means());
+    } catch (error) {
+      if (!listens) unlessClosed(() => this.#errors.leave(descriptor));
+      throw error;
+    }
   }
 
   /**
@@ -153,6 +180,53 @@ export class IsmDriver {
    */
   takeRequests(): number {
     return this.#requests.take(this.descriptor);
+  }
+
+  /**
+   * How often the kernel told of an error since the last call (IRQ index ERR); the first call installs the eventfd.
+   *
+   * @throws {ErrnoError} EINVAL before Linux 7.3
+   */
+  takeErrorInterrupts(): number {
+    return this.#errors.take(this.descriptor);
+  }
+
+  /** Error blocks that wait, taken out. @throws {ErrnoError} */
+  takeErrors(): ErrorBlock[] {
+    return drainErrors(this.#sys, this.descriptor);
+  }
+
+  /**
+   * Recovers from an error of the function: takes the error blocks, resets, and registers anew what was registered. The
+   * memory of a DMB stays, its token is another one. A function that is lost is closed.
+   *
+   * @param pause what passes between two resets, while the kernel has its locks
+   * @throws {ErrnoError} @throws {CommandError} @throws {DriverError} if the function is lost
+   */
+  recover(pause: () => void): Recovery {
+    const blocks = this.takeErrors();
+    const lost = lostBy(blocks);
+    if (lost !== undefined) {
+      this.close();
+      throw new DriverError(
+        `The function is lost: its error block says event 0x${lost.pec.toString(16)}. It was closed; ` +
+          '"ism zpci deconfigure" and "ism zpci configure" may bring it back',
+      );
+    }
+    const resets = resetUntilDone(this.descriptor, pause);
+    if (this.#registrations !== undefined) {
+      this.#registrations = registerAgain(this.#means(), this.#registrations);
+    }
+    for (const id of this.#vlans) this.channel.send("ADD_VLAN_ID", { vlanId: id });
+    return { blocks, resets, dmbs: this.#moveDmbs() };
+  }
+
+  /** Registers the DMBs anew: all of them have other tokens then, or none has. @throws {CommandError} */
+  #moveDmbs(): MovedDmb[] {
+    const moved = this.dmbs.map((dmb) => ({ ...dmb, token: this.#registerAt(dmb), from: dmb.token }));
+    this.#dmbs.clear();
+    for (const { from: _, ...dmb } of moved) this.#dmbs.set(dmb.token, dmb);
+    return moved.map(({ index, from, token }) => ({ index, from, to: token }));
   }
 
   /** The function's own GID. */
@@ -172,29 +246,33 @@ export class IsmDriver {
   ): DriverDmb {
     this.start();
     const at = index ?? this.#freeIndex();
-    const memory = this.#allocate(size);
+    const memory = this.#mapped.allocate(size);
     try {
-      const { token } = this.channel.send("REG_DMB", {
-        dmb: BigInt(memory.iova),
-        length: size,
-        sbaIndex: at,
-        vlanValid: vlan === undefined ? 0 : 1,
-        vlanId: vlan ?? 0,
-        rgid,
-      });
-      // Nothing can be moved to a token that is no multiple of 2^28 inside BAR 0 (ism.token.format).
-      if (token === 0 || token >= DATA_OFFSET.END || token % DATA_OFFSET.TOKEN_UNIT !== 0) {
-        throw new DriverError(
-          `REG_DMB answered the token 0x${token.toString(16)}, which is no place in BAR 0`,
-        );
-      }
-      const dmb = { ...memory, token, index: at, rgid: `0x${rgid.toString(16)}` };
-      this.#dmbs.set(token, dmb);
+      const wanted = { ...memory, index: at, rgid: `0x${rgid.toString(16)}`, vlan: vlan ?? null };
+      const dmb = { ...wanted, token: this.#registerAt(wanted, size) };
+      this.#dmbs.set(dmb.token, dmb);
       return dmb;
     } catch (error) {
-      this.#release(memory);
+      this.#mapped.release(memory);
       throw error;
     }
+  }
+
+  /** REG_DMB of memory, all of it by default. Bytes. @returns the token @throws {CommandError} @throws {DriverError} */
+  #registerAt({ iova, size, index, rgid, vlan }: Omit<DriverDmb, "token">, length = size): number {
+    const { token } = this.channel.send("REG_DMB", {
+      dmb: BigInt(iova),
+      length,
+      sbaIndex: index,
+      vlanValid: vlan === null ? 0 : 1,
+      vlanId: vlan ?? 0,
+      rgid: BigInt(rgid),
+    });
+    // Nothing can be moved to a token that is no multiple of 2^28 inside BAR 0 (ism.token.format).
+    if (token === 0 || token >= DATA_OFFSET.END || token % DATA_OFFSET.TOKEN_UNIT !== 0) {
+      throw new DriverError(`REG_DMB answered the token 0x${token.toString(16)}, which is no place in BAR 0`);
+    }
+    return token;
   }
 
   /** Unregisters a DMB and frees its memory. @throws {DriverError} @throws {CommandError} */
@@ -204,7 +282,7 @@ export class IsmDriver {
     const ret = this.channel.unregister("UNREG_DMB", { token });
     if (ret !== RET.OK && ret !== NO_ANSWER) throw new CommandError("UNREG_DMB", ret);
     this.#dmbs.delete(token);
-    this.#release(dmb);
+    this.#mapped.release(dmb);
   }
 
   /** The driver's own view of a DMB. @throws {DriverError} */
@@ -315,7 +393,7 @@ export class IsmDriver {
 
   /** Allocates memory and maps it where the caller or the driver chooses. Bytes. @throws {ErrnoError} */
   mapMemory(size: number, iova?: number): MappedMemory {
-    const memory = this.#allocate(pageRound(size), iova);
+    const memory = this.#mapped.allocate(pageRound(size), iova);
     this.#memory.push(memory);
     return memory;
   }
@@ -324,10 +402,7 @@ export class IsmDriver {
   unmapMemory(iova: number, size: number): number {
     const unmapped = this.descriptor.unmapDma(iova, size);
     const isGone = (each: MappedMemory) => each.iova >= iova && each.iova + each.size <= iova + size;
-    for (const { vaddr, ...range } of this.#memory.filter(isGone)) {
-      this.#space?.remove(range);
-      this.#sys.munmap(vaddr);
-    }
+    for (const each of this.#memory.filter(isGone)) this.#mapped.free(each);
     this.#memory = this.#memory.filter((each) => !isGone(each));
     return unmapped;
   }
@@ -342,17 +417,17 @@ export class IsmDriver {
   close(): void {
     const descriptor = this.#descriptor;
     if (descriptor === undefined) return;
-    // Another way in may have other addresses.
-    this.#space = undefined;
+    this.#mapped.forgetAddresses();
     for (const dmb of this.dmbs) {
       this.channel.unregister("UNREG_DMB", { token: dmb.token });
       this.#dmbs.delete(dmb.token);
-      this.#release(dmb);
+      this.#mapped.release(dmb);
     }
     if (this.#registrations !== undefined) unregister(this.channel, this.#registrations);
     this.#forget();
-    for (const memory of this.#memory.splice(0)) this.#release(memory);
+    for (const memory of this.#memory.splice(0)) this.#mapped.release(memory);
     this.#requests.close();
+    this.#errors.close();
     descriptor.close();
     this.#descriptor = undefined;
     this.#channel = undefined;
@@ -367,6 +442,7 @@ export class IsmDriver {
       memory: this.#memory,
       vlans: this.vlans,
       requests: this.#requests.eventfd,
+      errorEvents: this.#errors.eventfd,
     };
   }
 
@@ -375,7 +451,7 @@ export class IsmDriver {
     for (const dmb of this.#dmbs.values()) {
       // First: what cannot be unmapped is not released twice.
       this.#dmbs.delete(dmb.token);
-      this.#release(dmb);
+      this.#mapped.release(dmb);
     }
     this.#vlans.clear();
     const registered = this.#registrations;
@@ -389,8 +465,8 @@ export class IsmDriver {
       sys: this.#sys,
       descriptor: this.descriptor,
       channel: this.channel,
-      allocate: (size) => this.#allocate(size),
-      release: (memory) => this.#release(memory),
+      allocate: (size) => this.#mapped.allocate(size),
+      release: (memory) => this.#mapped.release(memory),
     };
   }
 
@@ -406,32 +482,6 @@ export class IsmDriver {
       if (!used.has(index)) return index;
     }
     throw new DriverError("All 1888 usable DMB indices are taken");
-  }
-
-  #allocate(size: number, iova?: number): MappedMemory {
-    const rounded = pageRound(size);
-    const space = this.#space ??= new IovaSpace(...this.descriptor.dmaRange, this.#used());
-    const vaddr = this.#sys.mmapAnonymous(rounded);
-    const at = iova ?? space.find(rounded);
-    if (at === undefined) {
-      this.#sys.munmap(vaddr);
-      throw new DriverError("No DMA addresses are left");
-    }
-    const memory = { iova: at, vaddr, size: rounded };
-    try {
-      this.descriptor.mapDma(vaddr, at, rounded);
-    } catch (error) {
-      this.#sys.munmap(vaddr);
-      throw error;
-    }
-    space.add(memory);
-    return memory;
-  }
-
-  #release({ iova, size, vaddr }: MappedMemory): void {
-    this.#space?.remove({ iova, size });
-    // Memory that the descriptor's end may have left mapped stays with the process: the device can still reach it.
-    if (unlessClosed(() => this.descriptor.unmapDma(iova, size))) this.#sys.munmap(vaddr);
   }
 
   *#used(): Generator<MappedMemory> {

@@ -50,9 +50,7 @@ const BUS_MASTER = 4;
  * @throws {ErrnoError} @throws {CommandError}; on a failure what was set up is taken down again
  */
 export function register({ sys, descriptor, channel, allocate, release }: Means): Registrations {
-  setCommandBits(descriptor, MEMORY);
-  // DMA needs the bus-master bit, which is off after open (vfio.config.command).
-  setCommandBits(descriptor, BUS_MASTER);
+  switchOn(descriptor);
   const undo: (() => void)[] = [];
   try {
     const eventfd = sys.eventfd();
@@ -77,6 +75,29 @@ export function register({ sys, descriptor, channel, allocate, release }: Means)
     for (const step of undo.reverse()) step();
     throw error;
   }
+}
+
+/**
+ * As {@linkcode register}, after a reset: pages, mappings and MSI are still there, what the device knew of them is not.
+ *
+ * @throws {ErrnoError} @throws {CommandError}
+ */
+export function registerAgain({ sys, descriptor, channel }: Means, registered: Registrations): Registrations {
+  const { sba, ieq } = registered;
+  switchOn(descriptor);
+  // What was signalled before the reset is of no use any more.
+  sys.memory(sba.vaddr, SBA.BYTES, true).fill(0);
+  sys.memory(ieq.vaddr, IEQ.BYTES, true).fill(0);
+  channel.send("REG_SBA", { sba: BigInt(sba.iova) });
+  channel.send("REG_IEQ", { ieq: BigInt(ieq.iova), length: IEQ.BYTES });
+  const isV2 = registered.isV2 && succeeds(() => channel.send("ADD_VLAN_ID", { vlanId: VLAN.V2_PROBE }));
+  return { ...registered, isV2, lastSlot: -1 };
+}
+
+/** Memory decode and bus master: DMA needs the latter, which is off after open (vfio.config.command). */
+function switchOn(descriptor: VfioDescriptor): void {
+  setCommandBits(descriptor, MEMORY);
+  setCommandBits(descriptor, BUS_MASTER);
 }
 
 /** Tells the device that nothing is registered any more; no answer counts as done. */

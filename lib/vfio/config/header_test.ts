@@ -173,7 +173,7 @@ Deno.test.each<{ what: string; vf?: boolean; refuses: string; log: string[]; cod
   assertEquals(bench.hardware.log, log);
 });
 
-Deno.test("a restore of BARs does not look at what becomes of its stores (10 a)", () => {
+Deno.test("a restore of BARs does not look at what becomes of its stores (vfio.reset.saved)", () => {
   const bench = new Bench();
   bench.hardware.refuses = (access) => access.includes(" 4@");
   assertEquals(bench.set(0x04, 0x0006, 2), 2);

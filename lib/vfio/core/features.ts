@@ -8,11 +8,13 @@ import type { ErrnoName } from "../errno.ts";
 import { EventFdFile } from "../process/eventfd.ts";
 import type { Kernel } from "../kernel.ts";
 import { coreError } from "../refusal.ts";
-import { DMA_BUF, FEATURE, FEATURE_FLAGS } from "../uapi.ts";
+import { errorBlock } from "../../zpci/error_events.ts";
+import { DMA_BUF, FEATURE, FEATURE_FLAGS, ZPCI_ERROR, ZPCI_ERROR_BLOCK } from "../uapi.ts";
 import { checkArgsz } from "../process/user_memory.ts";
 
 const MAIN = "drivers/vfio/vfio_main.c: vfio_ioctl_device_feature";
 const PCI = "drivers/vfio/pci";
+const ZDEV = `${PCI}/vfio_pci_zdev.c: vfio_pci_zdev_feature_err`;
 const CORE = `${PCI}/vfio_pci_core.c: vfio_pci_core_ioctl_feature`;
 
 /** What a feature does. */
@@ -28,7 +30,7 @@ interface Feature {
   readonly operations?: number;
   /** Bytes of payload that it needs. */
   readonly payload?: number;
-  readonly get?: (device: VfioDevice, payload: Uint8Array) => void;
+  readonly get?: (device: VfioDevice, payload: Uint8Array, kernel: Kernel) => void;
   readonly set?: (device: VfioDevice, payload: DataView, kernel: Kernel) => void;
 }
 
@@ -95,7 +97,46 @@ export const FEATURES: readonly Feature[] = [
     get: (device, payload) => device.variant.dmaBuf!.get(device, payload),
   },
   { name: "MIG_PRECOPY_INFOv2", refused: "EINVAL", source: MAIN },
+  {
+    name: "ZPCI_ERROR",
+    ref: "vfio.feature.zpcierror",
+    refused: ({ kernel }) => kernel.userRecovery ? undefined : "ENOTTY",
+    source: ZDEV,
+    operations: FEATURE_FLAGS.GET,
+    payload: ZPCI_ERROR.size,
+    get: takeErrorBlock,
+  },
 ];
+
+/**
+ * Feature ZPCI_ERROR: the oldest block goes to the address that the payload holds. It is taken out before it is copied,
+ * so that one that cannot be copied is lost; nothing is written back to the argument.
+ *
+ * @throws {ErrnoError} EINVAL for address 0, ENOMSG if no block waits, EFAULT
+ */
+function takeErrorBlock({ zdev }: VfioDevice, payload: Uint8Array, kernel: Kernel): void {
+  const { data } = ZPCI_ERROR.decode(payload);
+  if (data === 0n) {
+    throw coreError(
+      "EINVAL",
+      "vfio.feature.zpcierror",
+      "buffer",
+      ZDEV,
+      "The address of the buffer for the error block is 0",
+    );
+  }
+  const event = kernel.binding(zdev).errors.take();
+  if (event === undefined) {
+    throw coreError(
+      "ENOMSG",
+      "vfio.feature.zpcierror",
+      "no error block",
+      ZDEV,
+      "No error block waits to be read",
+    );
+  }
+  kernel.process.memory(Number(data), ZPCI_ERROR_BLOCK.size, true).set(errorBlock(event));
+}
 
 function enterLowPower(device: VfioDevice): void {
   if (device.lowPower) {
@@ -147,7 +188,7 @@ export function deviceFeature(device: VfioDevice, arg: Uint8Array, kernel: Kerne
   if (arg.length < FEATURE.size + payload) {
     throw coreError("EFAULT", "vfio.feature.order", "user memory", MAIN, "The payload is not accessible");
   }
-  if (wanted === GET) feature.get!(device, arg.subarray(FEATURE.size));
+  if (wanted === GET) feature.get!(device, arg.subarray(FEATURE.size), kernel);
   else feature.set!(device, new DataView(arg.buffer, arg.byteOffset + FEATURE.size, payload), kernel);
   return 0;
 }

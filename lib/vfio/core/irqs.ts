@@ -3,12 +3,13 @@
  * (drivers/vfio/pci/vfio_pci_core.c, drivers/vfio/pci/vfio_pci_intrs.c, drivers/vfio/vfio_main.c).
  */
 import type { VfioDevice } from "../device.ts";
-import { MSI_CAPABILITY, msiVectors } from "../s390/msi.ts";
+
 import { EventFd, EventFdFile } from "../process/eventfd.ts";
 import { ErrnoError } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { coreError } from "../refusal.ts";
 import { IRQ, IRQ_FLAGS, IRQ_INFO, IRQ_SET, IRQ_SET_FLAGS } from "../uapi.ts";
+import { MSI_CAPABILITY } from "../pci/pci_device.ts";
 import { checkArgsz, copyToUser } from "../process/user_memory.ts";
 
 const CORE = "drivers/vfio/pci/vfio_pci_core.c";
@@ -16,14 +17,17 @@ const INTRS = "drivers/vfio/pci/vfio_pci_intrs.c";
 const MAIN = "drivers/vfio/vfio_main.c";
 const IRQ_NAMES = ["INTx", "MSI", "MSI-X", "ERR", "REQ"];
 
-/** Interrupts of an index: the pin is forced to 0, MSI as the function says now, no MSI-X, ERR is PCIe only, one REQ. */
-function irqCount({ config, zdev }: VfioDevice, index: number): number {
-  if (index !== IRQ.MSI) return index === IRQ.REQ ? 1 : 0;
+/**
+ * Interrupts of an index: the pin is forced to 0, MSI as the function says now, no MSI-X, one REQ, and one ERR from
+ * 7.3 on.
+ */
+function irqCount({ config, zdev, kernel: { rules } }: VfioDevice, index: number): number {
+  if (index !== IRQ.MSI) return index === IRQ.REQ || (index === IRQ.ERR && rules.errInterrupt) ? 1 : 0;
   const msi = config.capabilities.find(({ id }) => id === MSI_CAPABILITY);
-  return msi === undefined ? 0 : msiVectors(zdev, msi.start);
+  return msi === undefined ? 0 : zdev.pci.msiVectors(msi.start);
 }
 
-/** VFIO_DEVICE_GET_IRQ_INFO (vfio.irqinfo.table). */
+/** VFIO_DEVICE_GET_IRQ_INFO (vfio.irqinfo.table, vfio.irqinfo.table). */
 export function getIrqInfo(device: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_get_irq_info`;
   const argsz = checkArgsz(arg, IRQ_INFO.size, source);
@@ -31,13 +35,15 @@ export function getIrqInfo(device: VfioDevice, arg: Uint8Array): number {
   if (index >= IRQ.COUNT) {
     throw coreError("EINVAL", "vfio.irqinfo.table", "irq index", source, `IRQ index ${index} does not exist`);
   }
-  if (index === IRQ.ERR) {
+  if (index === IRQ.ERR && !device.kernel.rules.errInterrupt) {
+    const { release } = device.kernel.rules;
     throw coreError(
       "EINVAL",
       "vfio.irqinfo.table",
       "irq index",
       source,
-      "The ERR interrupt exists on PCIe only",
+      `The ERR interrupt exists on PCIe only in Linux ${release}`,
+      "from Linux 7.3 on an ISM function has it",
     );
   }
   const flags = index === IRQ.INTX
@@ -72,7 +78,8 @@ export function setIrqs(device: VfioDevice, arg: Uint8Array, kernel: Kernel): nu
       `${IRQ_NAMES[index]} takes exactly the TRIGGER action`,
     );
   }
-  return index === IRQ.MSI ? triggerMsi(device, kernel, set) : triggerReq(device, kernel, set);
+  if (index === IRQ.MSI) return triggerMsi(device, kernel, set);
+  return triggerSingle(device, kernel, index === IRQ.ERR ? "err" : "req", set);
 }
 
 function parseSet(device: VfioDevice, arg: Uint8Array): { index: number; set: IrqSet } {
@@ -202,24 +209,38 @@ function installVectors(device: VfioDevice, kernel: Kernel, { start, fds }: IrqS
   return 0;
 }
 
-function triggerReq(device: VfioDevice, kernel: Kernel, { kind, count, bools, fds }: IrqSet): number {
+/** REQ and ERR: one eventfd each, whatever the function's state. */
+function triggerSingle(
+  device: VfioDevice,
+  kernel: Kernel,
+  which: "req" | "err",
+  { kind, count, bools, fds }: IrqSet,
+): number {
   const source = `${INTRS}: vfio_pci_set_ctx_trigger_single`;
+  const name = which.toUpperCase();
   const invalid = (message: string) =>
-    coreError("EINVAL", "vfio.setirqs.req", "REQ trigger", source, message);
+    coreError(
+      "EINVAL",
+      which === "req" ? "vfio.setirqs.req" : "vfio.setirqs.err",
+      `${name} trigger`,
+      source,
+      message,
+    );
+  const signal = () => device[which]?.signal(kernel.partition.tracer, device.zdev.facts.fid);
   if (kind === "none") {
-    if (device.req === undefined) throw invalid("No eventfd is installed for REQ");
-    if (count === 0) device.req = undefined;
-    else device.req.signal(kernel.partition.tracer, device.zdev.facts.fid);
+    if (device[which] === undefined) throw invalid(`No eventfd is installed for ${name}`);
+    if (count === 0) device[which] = undefined;
+    else signal();
     return 0;
   }
-  if (count === 0) throw invalid("REQ needs a count of 1 with data");
+  if (count === 0) throw invalid(`${name} needs a count of 1 with data`);
   if (kind === "bool") {
-    if (bools[0] === true) device.req?.signal(kernel.partition.tracer, device.zdev.facts.fid);
+    if (bools[0] === true) signal();
     return 0;
   }
   const fd = fds[0]!;
   if (fd < -1) throw invalid(`Descriptor ${fd} is not valid`);
-  device.req = fd === -1 ? undefined : eventFdOf(kernel, fd);
+  device[which] = fd === -1 ? undefined : eventFdOf(kernel, fd);
   return 0;
 }
 

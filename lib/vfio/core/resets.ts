@@ -21,7 +21,7 @@ const CORE = "drivers/vfio/pci/vfio_pci_core.c";
 /** The common code decodes offsets with this shift, whatever the variant driver uses. */
 const CORE_SHIFT = 40n;
 
-/** VFIO_DEVICE_RESET. */
+/** VFIO_DEVICE_RESET. @returns 0, or a condition code: see {@linkcode VfioDevice.reset} */
 export function resetDevice(device: VfioDevice): number {
   if (!device.resetWorks) {
     throw coreError(
@@ -33,8 +33,7 @@ export function resetDevice(device: VfioDevice): number {
       "the RESET flag of VFIO_DEVICE_GET_INFO says whether it does",
     );
   }
-  device.reset();
-  return 0;
+  return device.reset("reset");
 }
 
 /**
@@ -49,6 +48,7 @@ export function hotResetInfo(
 ): number {
   const source = `${CORE}: vfio_pci_ioctl_get_pci_hot_reset_info`;
   const argsz = checkArgsz(arg, HOT_RESET_INFO.size, source);
+  device.probeReset(source);
   if (argsz < HOT_RESET_INFO.size + HOT_RESET_ENTRY.size) {
     HOT_RESET_INFO.encode({ flags: 0, count: 1 }, arg);
     throw coreError(
@@ -89,6 +89,7 @@ export function hotReset(
   if (viaCdev !== (count === 0)) {
     throw invalid(viaCdev ? "A cdev passes no group descriptors" : "A group descriptor must be passed");
   }
+  device.probeReset(source);
   if (count > 1) throw invalid("More descriptors than devices");
   if (count === 1) {
     if (arg.length < HOT_RESET.size + 4) {
@@ -107,18 +108,7 @@ export function hotReset(
       throw invalid("The device is not in a group that was passed");
     }
   }
-  if (!device.tryLock("hot-reset")) {
-    throw coreError(
-      "EBUSY",
-      "vfio.hotreset.lock",
-      "device lock",
-      source,
-      "Somebody else holds the device lock",
-      "try again",
-    );
-  }
-  device.resetLocked();
-  return 0;
+  return device.reset("hot-reset");
 }
 
 const NO_IOEVENTFDS =

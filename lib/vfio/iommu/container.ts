@@ -61,7 +61,13 @@ export class Container {
         "A mapping of the container waits for a new address",
       );
     }
-    if (this.domain !== undefined) group.zdev.attach(this.domain);
+    this.#kernel.claimDma(group.zdev);
+    try {
+      if (this.domain !== undefined) group.zdev.attach(this.domain);
+    } catch (error) {
+      this.#kernel.releaseDma(group.zdev);
+      throw error;
+    }
     this.groups.add(group);
   }
 
@@ -69,6 +75,7 @@ export class Container {
   removeGroup(group: Group): void {
     this.groups.delete(group);
     if (this.domain !== undefined) group.zdev.attach(undefined);
+    this.#kernel.releaseDma(group.zdev);
     if (this.groups.size === 0) this.#dropDomain();
     this.releaseIfUnused();
   }

@@ -1,7 +1,7 @@
 /**
  * Commands of an iommufd that concern the IOMMU and page tables: GET_HW_INFO, HWPT_ALLOC, dirty pages, INVALIDATE. The
- * IOMMU of s390 has no data of its own, no dirty pages and no nested page tables. Facts: vfio.iommufd.hwpt, vfio.iommufd.hwinfo and vfio.iommufd.others
- * (drivers/iommu/iommufd/device.c, hw_pagetable.c).
+ * IOMMU of s390 has no data of its own, no dirty pages and no nested page tables. Facts: vfio.iommufd.hwpt,
+ * vfio.iommufd.hwinfo and vfio.iommufd.others (drivers/iommu/iommufd/device.c, hw_pagetable.c).
  */
 import type { Kernel } from "../kernel.ts";
 import {

@@ -1,6 +1,6 @@
 /**
- * Commands of an iommufd that set how it works: OPTION and VFIO_IOAS. Facts: vfio.iommufd.option and vfio.iommufd.vfioioas
- * (drivers/iommu/iommufd/main.c, ioas.c, vfio_compat.c).
+ * Commands of an iommufd that set how it works: OPTION and VFIO_IOAS. Facts: vfio.iommufd.option and
+ * vfio.iommufd.vfioioas (drivers/iommu/iommufd/main.c, ioas.c, vfio_compat.c).
  */
 import type { Kernel } from "../kernel.ts";
 import { coreError } from "../refusal.ts";

@@ -1,7 +1,7 @@
 /**
  * Which addresses of an I/O address space may be mapped, and where a mapping goes that the caller does not place.
- * Facts: docs/reference/vfio/iommufd.md (drivers/iommu/iommufd/io_pagetable.c); what that does not say cites the kernel symbol
- * that the rule models.
+ * Facts: docs/reference/vfio/iommufd.md (drivers/iommu/iommufd/io_pagetable.c); what that does not say cites the kernel
+ * symbol that the rule models.
  */
 import type { RuleName } from "../../base/rule_names.ts";
 import { hex } from "../../base/hex.ts";

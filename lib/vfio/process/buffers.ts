@@ -1,7 +1,7 @@
 /** What the system calls of a process need for buffers and vectors: what is shown of them, and how far they went. */
 import { SHOWN_BYTES } from "../../base/trace.ts";
 import { ErrnoError } from "../errno.ts";
-import { OPEN_FLAGS } from "./file.ts";
+import { OPEN_FLAGS, type OpenFile } from "./file.ts";
 import type { Offset } from "./vfs_checks.ts";
 
 /** A copy of what an event shows of a buffer. */
@@ -54,4 +54,16 @@ export function direntBytes(name: string): number {
 /** A position behind `done` bytes. */
 export function plus(position: Offset, done: number): Offset {
   return typeof position === "bigint" ? position + BigInt(done) : position + done;
+}
+
+/** One call for all segments (do_iter_readv_writev), for a file that has no positions. @returns bytes read */
+export function readAtOnce(file: OpenFile, segments: readonly Uint8Array[]): number {
+  const bytes = new Uint8Array(segments.reduce((sum, { length }) => sum + length, 0));
+  const result = file.read(bytes, bytes.length, 0, 0);
+  let at = 0;
+  for (const segment of segments) {
+    segment.set(bytes.subarray(at, Math.min(at + segment.length, result)));
+    at = Math.min(at + segment.length, result);
+  }
+  return result;
 }

@@ -16,6 +16,12 @@ export interface PollFd {
 /** Descriptors by number. A file is released with the last descriptor that refers to it, in whatever table. */
 export class DescriptorTable {
   readonly #files: (OpenFile | undefined)[] = [];
+  readonly #limit: number;
+
+  /** `limit` is the first number that no descriptor can have. */
+  constructor(limit: number = MAX_FDS) {
+    this.#limit = limit;
+  }
 
   /** Open descriptors with what they refer to, by rising number. */
   *entries(): Generator<readonly [fd: number, file: OpenFile]> {
@@ -54,7 +60,7 @@ export class DescriptorTable {
   /** Gives a file the lowest free descriptor. @throws {ErrnoError} EMFILE, and the file is released if it is new */
   install(file: OpenFile): number {
     const fd = this.free();
-    if (fd >= MAX_FDS) {
+    if (fd >= this.#limit) {
       file.hold();
       file.drop();
       throw vfsError(
@@ -62,7 +68,7 @@ export class DescriptorTable {
         "vfio.rw.descriptors",
         "descriptors",
         "fs/file.c: alloc_fd",
-        `All ${MAX_FDS} descriptors are in use`,
+        `All ${this.#limit} descriptors are in use`,
       );
     }
     this.put(fd, file);
@@ -71,7 +77,7 @@ export class DescriptorTable {
 
   /** Lets a descriptor refer to a file; what it referred to before is closed. @throws {ErrnoError} EBADF */
   put(fd: number, file: OpenFile): void {
-    if (fd < 0 || fd >= MAX_FDS) throw badDescriptor(fd);
+    if (fd < 0 || fd >= this.#limit) throw badDescriptor(fd);
     const before = this.#files[fd];
     file.hold();
     this.#files[fd] = file;

@@ -1,4 +1,7 @@
-/** eventfd objects: a 64-bit counter that interrupts add to. Facts: vfio.rw.eventfd and vfio.setirqs.signal (fs/eventfd.c). */
+/**
+ * eventfd objects: a 64-bit counter that interrupts add to. Facts: vfio.rw.eventfd and vfio.setirqs.signal
+ * (fs/eventfd.c).
+ */
 import type { Tracer } from "../../base/trace.ts";
 import { copyFromUser, copyToUser } from "./user_memory.ts";
 import { vfsError } from "../refusal.ts";
@@ -39,6 +42,7 @@ export class EventFd {
 /** A descriptor of an eventfd, opened EFD_NONBLOCK | EFD_CLOEXEC; FIONBIO can take O_NONBLOCK away. */
 export class EventFdFile extends OpenFile {
   override readonly kind = "eventfd";
+  override readonly readsAtOnce = true;
   override readonly hasData = true;
   override flags: number = OPEN_FLAGS.RDWR | OPEN_FLAGS.NONBLOCK;
   readonly context: EventFd;

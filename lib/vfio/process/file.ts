@@ -13,7 +13,10 @@ export function pollText(events: number): string {
 }
 
 /** Kinds of descriptors; the same ioctl number means different things on each. */
-export type FileKind = "container" | "group" | "device" | "eventfd" | "iommufd" | "fault-queue" | "clp";
+export type FileKind = SavedKind | "other";
+
+/** Kinds that the host file can hold; the others belong to real programs. */
+export type SavedKind = "container" | "group" | "device" | "eventfd" | "iommufd" | "fault-queue" | "clp";
 
 /** Argument of an ioctl: a value, or a struct in the caller's memory. */
 export type IoctlArg = Uint8Array | number;
@@ -44,7 +47,7 @@ export const OPEN_FLAGS = {
 /** A file in the host file; the fields depend on the kind. */
 export interface FileState {
   readonly fd: number;
-  readonly kind: FileKind;
+  readonly kind: SavedKind;
   readonly position: number;
   /** As F_GETFL tells them. */
   readonly flags: number;
@@ -76,6 +79,9 @@ export abstract class OpenFile {
   readonly positioned: boolean = false;
   /** There is anything to read and write (FMODE_CAN_READ, FMODE_CAN_WRITE). */
   readonly hasData: boolean = false;
+
+  /** readv() is one read of all segments: the file has read_iter, which no device here has. */
+  readonly readsAtOnce: boolean = false;
 
   /** Reads `count` bytes into the caller's buffer from index `start`; only of a file that has data. */
   read(_buffer: Uint8Array, _count: number, _position: number, _start: number): number {
@@ -167,6 +173,7 @@ const ENOTTY_SOURCES: Readonly<Record<FileKind, string>> = {
   device: "drivers/vfio/vfio_main.c: vfio_device_fops_unl_ioctl",
   iommufd: "drivers/iommu/iommufd/main.c: iommufd_fops_ioctl",
   eventfd: "fs/ioctl.c: vfs_ioctl",
+  other: "fs/ioctl.c: vfs_ioctl",
   "fault-queue": "fs/ioctl.c: vfs_ioctl",
   clp: "arch/s390/pci/pci_clp.c: clp_misc_ioctl",
 };

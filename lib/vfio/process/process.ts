@@ -27,7 +27,7 @@ import {
   syncFile,
   truncateFile,
 } from "./vfs_checks.ts";
-import { direntBytes, eachSegment, joined, lengths, modeName, plus, shown } from "./buffers.ts";
+import { direntBytes, eachSegment, joined, lengths, modeName, plus, readAtOnce, shown } from "./buffers.ts";
 import { vfsIoctl } from "./vfs_ioctl.ts";
 
 /** What a user-space driver needs of its operating system; the simulated process is one implementation. */
@@ -58,7 +58,8 @@ export class Process {
   readonly #tracer: Tracer;
   readonly #recorder: CallRecorder;
   readonly descriptors: DescriptorTable;
-  readonly space: AddressSpace;
+  /** Its memory; execve gives a process another one. */
+  space: AddressSpace;
 
   constructor(
     kernel: Kernel,
@@ -320,6 +321,7 @@ export class Process {
     this.#kernel.tick();
     return this.#vectorCall("readv", { fd, iov: lengths(segments) }, segments, () => {
       const file = this.#directed(fd, "read");
+      if (file.readsAtOnce) return readAtOnce(file, segments);
       const total = eachSegment(segments, (buffer, done) => {
         const at = file.position + done;
         return file.read(buffer, checkRange(at, buffer.length), at, 0);
@@ -408,19 +410,7 @@ export class Process {
    * State for the host file. Which descriptors share an open file is not part of it: no command of ism makes two that do.
    */
   save(): ProcessState {
-    for (const [fd, { shared }] of this.files()) {
-      if (shared) throw new Error(`Descriptor ${fd} shares its open file, which cannot be saved`);
-    }
-    return {
-      files: [...this.files()].map(([fd, file]) => ({
-        fd,
-        kind: file.kind,
-        position: file.position,
-        flags: file.flags,
-        id: file.id,
-        ...file.save(),
-      })),
-    };
+    return { files: [...this.files()].map(([fd, file]) => saveFile(fd, file)) };
   }
 
   /** Puts a file of a saved state back at its descriptor. */
@@ -498,4 +488,10 @@ export class Process {
     this.#kernel.current = this;
     return this.#recorder.record(event, run);
   }
+}
+
+function saveFile(fd: number, file: OpenFile): FileState {
+  const { kind, position, flags, id, shared } = file;
+  if (shared || kind === "other") throw new Error(`Descriptor ${fd} is of a kind that is not saved`);
+  return { fd, kind, position, flags, id, ...file.save() };
 }

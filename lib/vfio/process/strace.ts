@@ -191,6 +191,7 @@ const TABLES: Readonly<Record<FileKind, ReadonlyMap<number, IoctlShape>>> = {
   device: DEVICE,
   iommufd: IOMMUFD,
   eventfd: new Map(),
+  other: new Map(),
   "fault-queue": new Map(),
   clp: new Map([[CLP_SYNC, shape("CLP_SYNC", CLP_REQ)]]),
 };

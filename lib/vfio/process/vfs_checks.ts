@@ -1,4 +1,7 @@
-/** What the kernel checks of positions and counts before any driver is asked. Facts: vfio.rw.vfs and vfio.mmap.checks (fs/read_write.c). */
+/**
+ * What the kernel checks of positions and counts before any driver is asked. Facts: vfio.rw.vfs and vfio.mmap.checks
+ * (fs/read_write.c).
+ */
 import type { ErrnoError } from "../errno.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { vfsError } from "../refusal.ts";

@@ -4,6 +4,9 @@ import { hex } from "../../base/hex.ts";
 import { CC, mpcifcStatusText, STATUS, statusText } from "../../zpci/answer.ts";
 import { ErrnoError } from "../errno.ts";
 
+/** The rule of a refusal with condition code 3. */
+export const INVALID_HANDLE_RULE = "function handle";
+
 /** An instruction that did not end with condition code 0. */
 export interface FailedInstruction {
   readonly op: string;
@@ -26,7 +29,7 @@ export function instructionError(failed: FailedInstruction): ErrnoError {
     return new ErrnoError("EIO", {
       layer: "instruction",
       ref: "zpci.handle.stale",
-      rule: "function handle",
+      rule: INVALID_HANDLE_RULE,
       source,
       message: `${op} answered condition code 3: the function handle ${hex(fh, 8)} is not valid`,
       hint:

@@ -21,16 +21,27 @@ import { MPCIFC, mpcifc, rpcit } from "../../zpci/mpcifc.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { hex } from "../../base/hex.ts";
 import { usableEnd } from "./aperture.ts";
-import { type FailedInstruction, instructionError } from "./answers.ts";
+import { type FailedInstruction, instructionError, INVALID_HANDLE_RULE } from "./answers.ts";
 import { ErrnoError } from "../errno.ts";
 import type { IommuDomain } from "../iommu/iommu_domain.ts";
-import { setMsiEnable, writeMessage } from "./msi.ts";
+import { PciDevice, type PciDeviceState, quietly } from "../pci/pci_device.ts";
 import { clpBlock, listEntries, queryFacts, type ZdevFacts } from "./pci_clp.ts";
 
 const PFT_ISM = 5;
 /** Interruption subclass of PCI adapter interruptions (arch/s390/include/asm/isc.h). */
 export const PCI_ISC = 2;
 const REGISTER_BYTES = 8;
+
+/** The errno of a refused step, undefined if it was done. */
+function refusalOf(step: () => void): ErrnoError | undefined {
+  try {
+    step();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ErrnoError) return error;
+    throw error;
+  }
+}
 
 /** A call that the real kernel would never come back from. */
 export class WouldHangError extends Error {
@@ -59,6 +70,9 @@ export interface ZdevState {
   readonly state: ZdevAvailability;
   readonly fh: number;
   readonly vectors: number;
+  /** Storage address of the measurement block; null before the function was opened for the first time. */
+  readonly measurementBlock: number | null;
+  readonly pci: PciDeviceState;
   readonly facts: ZdevFactsState;
 }
 
@@ -84,6 +98,9 @@ export class Zdev {
   /** Vectors registered for interrupts, 0 for none. */
   vectors = 0;
   domain: IommuDomain | undefined = undefined;
+  /** The PCI core's view; stands for no device while the function is not configured. */
+  readonly pci = new PciDevice(this);
+  #measurementBlock: number | undefined = undefined;
   readonly #processor: Processor;
   readonly #bits: InterruptBits;
   readonly #busyLimit: number;
@@ -126,6 +143,8 @@ export class Zdev {
     const zdev = new Zdev(processor, state.fh, facts, bits, busyLimit);
     zdev.vectors = state.vectors;
     zdev.state = state.state;
+    zdev.#measurementBlock = state.measurementBlock ?? undefined;
+    zdev.pci.restoreState(state.pci);
     return zdev;
   }
 
@@ -201,30 +220,72 @@ export class Zdev {
     this.store(SPACE_CONFIG, offset, width, bytes);
   }
 
-  /** zpci_enable_device: Set PCI Function, then translation and interrupts as they were registered before. */
+  /** Set PCI Function, then interrupts and translation as they were registered before. @throws {ErrnoError} EIO */
   enable(): void {
-    this.#setFunction(SET_FUNCTION.ENABLE, 1);
-    if (this.domain !== undefined) this.#registerIoat(this.domain);
-    if (this.vectors > 0) this.#registerInterrupts(this.vectors);
+    const refused = this.#reenable();
+    if (refused !== undefined) throw refused;
   }
 
-  /** zpci_disable_device. */
+  /**
+   * zpci_reenable_device: enables, registers interrupts, then translation.
+   *
+   * @returns the refusal of translation, if there was one: the function is disabled again then
+   * @throws {ErrnoError} EIO if it cannot be enabled, or interrupts are refused: it stays enabled then
+   */
+  #reenable(): ErrnoError | undefined {
+    this.#setFunction(SET_FUNCTION.ENABLE, 1);
+    if (this.vectors > 0) this.registerInterrupts();
+    const { domain } = this;
+    if (domain === undefined) return undefined;
+    const refused = refusalOf(() => this.#registerIoat(domain));
+    if (refused !== undefined) this.disable();
+    return refused;
+  }
+
+  /** zpci_disable_device: one that is disabled already, of which the kernel only did not know, counts. */
   disable(): void {
     this.#setFunction(SET_FUNCTION.DISABLE, 0);
   }
 
-  /** zpci_hot_reset_device: disable, enable; everything that the device held is gone, the handle is a new one. */
-  hotReset(): void {
-    this.disable();
-    this.enable();
+  /**
+   * zpci_hot_reset_device: disable, enable; everything that the device held is gone, the handle is a new one.
+   *
+   * @returns 0, or the condition code with which translation was refused @throws {ErrnoError} EIO
+   */
+  hotReset(): number {
+    if (isEnabledHandle(this.fh)) this.disable();
+    const refused = this.#reenable();
+    if (refused === undefined) return CC.OK;
+    return refused.rule === INVALID_HANDLE_RULE ? CC.INVALID_HANDLE : CC.ERROR;
   }
 
   /** sysfs `recover`: takes the current handle from List PCI, disables if that is still to do, enables. */
   recover(): void {
-    const fn = listEntries(this.#processor.partition).find(({ fid }) => fid === this.facts.fid);
-    if (fn?.configured === true) this.fh = fn.fh;
+    const fh = this.#listedHandle();
+    if (fh !== undefined) this.fh = fh;
     if (isEnabledHandle(this.fh)) this.disable();
     this.enable();
+  }
+
+  /** The handle that List PCI tells of a configured function. */
+  #listedHandle(): number | undefined {
+    const fn = listEntries(this.#processor.partition).find(({ fid }) => fid === this.facts.fid);
+    return fn?.configured === true ? fn.fh : undefined;
+  }
+
+  /** zpci_fmb_enable_device: a measurement block, if there is memory for one. Nobody looks at the answer. */
+  startMeasurement(): void {
+    this.#measurementBlock ??= this.#processor.partition.storage.allocate(PAGE_SIZE)?.address;
+    if (this.#measurementBlock !== undefined) this.#setMeasurementBlock(this.#measurementBlock);
+  }
+
+  /** zpci_fmb_disable_device. */
+  stopMeasurement(): void {
+    this.#setMeasurementBlock(0);
+  }
+
+  #setMeasurementBlock(fmba: number): void {
+    quietly(() => this.#modify(MPCIFC.SET_MEASUREMENT_BLOCK, { fmba }));
   }
 
   /** zpci_reset_load_store_blocked: accesses work again, DMA and interrupts do not. @throws {ErrnoError} EIO */
@@ -260,16 +321,16 @@ export class Zdev {
 
   /** arch_setup_msi_irqs: registers vectors for floating interrupts. @throws {ErrnoError} EIO */
   setupInterrupts(vectors: number): void {
-    writeMessage(this);
-    this.#registerInterrupts(vectors);
+    this.pci.writeMessage();
+    this.registerInterrupts(vectors);
     this.vectors = vectors;
-    setMsiEnable(this, true);
+    this.pci.setMsiEnable(true);
   }
 
   /** arch_teardown_msi_irqs. */
   teardownInterrupts(): void {
     if (this.vectors === 0) return;
-    setMsiEnable(this, false);
+    this.pci.setMsiEnable(false);
     this.vectors = 0;
     this.#takeBack(MPCIFC.DEREGISTER_INTERRUPTS);
   }
@@ -311,6 +372,8 @@ export class Zdev {
       state: this.state,
       fh: this.fh,
       vectors: this.vectors,
+      measurementBlock: this.#measurementBlock ?? null,
+      pci: this.pci.state(),
       facts: {
         ...rest,
         pfip: pfip.toHex(),
@@ -332,7 +395,8 @@ export class Zdev {
     return { pba: startDma, pal, iota: domain.origin + IOTA_TRANSLATION_ON + IOTA_REGION_THIRD };
   }
 
-  #registerInterrupts(vectors: number): void {
+  /** zpci_set_irq: floating interrupts of some vectors, of those that there are by default. @throws {ErrnoError} EIO */
+  registerInterrupts(vectors = this.vectors): void {
     const { aibv, aisb, aisbo } = this.#bits;
     const interrupts = packInterrupts({ isc: PCI_ISC, noi: vectors, aibvo: 0, sum: 1, aisbo });
     this.#modify(MPCIFC.REGISTER_INTERRUPTS, { aibv, aisb, interrupts });
@@ -364,11 +428,7 @@ export class Zdev {
    * Takes a registration back. What the machine does not have any more need not be taken back (zpci.mpcifc.sequence).
    */
   #takeBack(operation: number): void {
-    try {
-      this.#modify(operation, {});
-    } catch (error) {
-      if (!(error instanceof ErrnoError)) throw error;
-    }
+    quietly(() => this.#modify(operation, {}));
   }
 
   #setFunction(operation: number, dmaSpaces: number): void {
@@ -376,6 +436,10 @@ export class Zdev {
     SET_FUNCTION_REQUEST.encode({ fh: this.fh, operation, dmaSpaces }, block);
     clp(this.#processor.partition, block);
     const response = CLP_HEADER.decode(block, SET_FUNCTION_REQUEST.size).code;
+    if (response === CLP_RESPONSE.ALREADY_IN_STATE && operation === SET_FUNCTION.DISABLE) {
+      this.fh = this.#listedHandle() ?? this.fh;
+      return;
+    }
     if (response !== CLP_RESPONSE.OK) {
       throw new ErrnoError("EIO", {
         layer: "instruction",

@@ -1,8 +1,6 @@
 /** Writes to attributes of a function (drivers/pci/pci-sysfs.c, arch/s390/pci/pci_sysfs.c, drivers/base/driver.c). */
 import { vfsError } from "../refusal.ts";
 import type { Binding } from "../binding.ts";
-import { ErrnoError } from "../errno.ts";
-import { restorePciState, savePciState } from "../s390/pci_state.ts";
 import { WouldHangError } from "../s390/zdev.ts";
 import { type Attribute, bare, PAGE_BYTES } from "./node.ts";
 
@@ -40,25 +38,8 @@ export function resetFunction(binding: Binding, text: string): boolean {
       "The reset waits for the device lock, which an unbind holds that waits for the last close",
     );
   }
-  if (binding.device !== undefined) {
-    binding.device.resetLocked();
-    return false;
-  }
-  const { zdev } = binding;
-  const state = answered(() => savePciState(zdev));
-  zdev.hotReset();
-  if (state !== undefined) restorePciState(zdev, state);
+  binding.resetFunction();
   return false;
-}
-
-/** Undefined where the function does not answer. */
-function answered<Of>(access: () => Of): Of | undefined {
-  try {
-    return access();
-  } catch (error) {
-    if (error instanceof ErrnoError) return undefined;
-    throw error;
-  }
 }
 
 /** reset_method: a reset of its slot is the only one that the function has. @throws {ErrnoError} EINVAL */

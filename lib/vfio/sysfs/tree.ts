@@ -16,7 +16,8 @@ export interface Found {
   readonly node: SysfsNode;
 }
 
-function tree(kernel: Kernel): Directory {
+/** The root directory with `sys` in it. */
+export function sysfsTree(kernel: Kernel): Directory {
   const present = kernel.bindings.filter(({ zdev, driver }) =>
     zdev.state === "configured" || driver !== undefined
   );
@@ -75,7 +76,7 @@ const inSys = (name: string) => functionPath(name).slice("/sys".length);
  * @throws {ErrnoError} ENOENT, ELOOP is not possible here
  */
 export function lookUp(kernel: Kernel, path: string, follow = true): Found {
-  const root = tree(kernel);
+  const root = sysfsTree(kernel);
   let rest = path.split("/").filter((name) => name !== "" && name !== ".");
   let above: { readonly name: string; readonly node: Directory }[] = [];
   let node: SysfsNode = root;

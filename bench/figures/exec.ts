@@ -1,0 +1,90 @@
+/**
+ * A program's calls under exec. The floor is a loop that takes the same calls and answers 0 without simulating; rounds of
+ * both alternate, so that a busy machine is as unfair to one as to the other.
+ */
+import { atLeast, atMost, type Effort, type Figure, median, readable, scaled } from "../figure.ts";
+import { command, run, Scratch } from "../program.ts";
+import { paired } from "./start.ts";
+
+const COUNT = 100_000;
+const NATIVE_COUNT = 1_000_000;
+const UNDER = new URL("../exec/under.ts", import.meta.url).pathname;
+
+/** Microseconds per call that a run prints. @throws {Error} if it does not end well */
+async function perCall(process: Deno.Command): Promise<number> {
+  const { success, stdout } = await process.output();
+  if (!success) throw new Error("calls.c failed");
+  return Number(new TextDecoder().decode(stdout));
+}
+
+/** Calls under exec, a call that is not simulated, and the start. */
+export async function execFigures(effort: Effort): Promise<Figure[]> {
+  using scratch = new Scratch();
+  const program = `${scratch.path}/calls`;
+  const source = new URL("../exec/calls.c", import.meta.url).pathname;
+  const gcc = await new Deno.Command("gcc", { args: ["-O2", "-o", program, source], stderr: "inherit" })
+    .output();
+  if (!gcc.success) throw new Error("gcc failed");
+  const under = (kind: string, count: number, ...more: readonly string[]) =>
+    perCall(command([program, kind, String(count), ...more], { module: UNDER, stdout: "piped" }));
+
+  const figures: Figure[] = [];
+  const compare = async (name: string, kind: string, dmb: string, limit: number) => {
+    const times: { readonly real: number; readonly floor: number }[] = [];
+    for (let i = 0; i < effort.runs; i++) {
+      const count = scaled(COUNT, effort, 100);
+      times.push({
+        floor: await under(kind, count, "floor", dmb),
+        real: await under(kind, count, "exec", dmb),
+      });
+    }
+    const real = median(times.map((time) => time.real));
+    figures.push({
+      name: `exec: ${name}`,
+      shown: `${readable(real)} us`,
+      floor: `${readable(median(times.map(({ floor }) => floor)))} us answering 0`,
+      value: median(times.map((time) => time.real / time.floor)),
+      goal: atMost(limit),
+    });
+    return real;
+  };
+  const pread = await compare("pread of 8 bytes of BAR 2", "pread8", "own", 1.3);
+  figures.push({
+    name: "exec: the same as a rate",
+    shown: `${readable(1e6 / pread)} /s`,
+    floor: "",
+    value: 1e6 / pread,
+    goal: atLeast(90_000, " /s"),
+  });
+  await compare("pwrite of 4 KiB to a simulated guest", "pwrite4k", "peer", 1.3);
+  // The bytes go from the program's memory to ism and back to the program's memory.
+  await compare("pwrite of 4 KiB to the program itself", "pwrite4k", "own", 1.6);
+
+  const count = scaled(NATIVE_COUNT, effort, 100);
+  const others: { readonly native: number; readonly filtered: number }[] = [];
+  for (let i = 0; i < effort.runs; i++) {
+    const native = new Deno.Command(program, { args: ["devnull", String(count)] });
+    others.push({ native: await perCall(native), filtered: await under("devnull", count, "exec", "own") });
+  }
+  figures.push({
+    name: "exec: a call that is not simulated, more than native",
+    shown: `${readable(median(others.map(({ filtered }) => filtered)))} us`,
+    floor: `${readable(median(others.map(({ native }) => native)))} us native`,
+    value: median(others.map(({ native, filtered }) => filtered - native)),
+    goal: atMost(0.1, " us"),
+  });
+
+  const [time, version] = await paired(
+    effort.runs,
+    () => run(["--host", ":memory:", "exec", "--", "/bin/true"]),
+    () => run(["--version"]),
+  );
+  figures.push({
+    name: "exec: start of a program, more than --version",
+    shown: `${readable(time)} ms`,
+    floor: `${readable(version)} ms for --version`,
+    value: time - version,
+    goal: atMost(60, " ms"),
+  });
+  return figures;
+}

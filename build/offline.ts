@@ -1,0 +1,82 @@
+/**
+ * The offline form: one executable file for Linux that needs nothing from the network to be made or started. A script of
+ * the shell (`offline.sh`) comes first, behind it the bundled program and Deno, both packed by gzip.
+ */
+import { createHash } from "node:crypto";
+import { gzipSync } from "node:zlib";
+import { writeAtomically } from "./bundle.ts";
+
+/** What goes into the file. */
+export interface OfflineParts {
+  /** Version of the program; begins the name of the folder that it is unpacked into. */
+  readonly version: string;
+  /** The bundled program. */
+  readonly program: Uint8Array<ArrayBuffer>;
+  /** The binary of Deno. */
+  readonly deno: Uint8Array<ArrayBuffer>;
+  /** What the program may do, as flags of `deno run`. */
+  readonly permissions: readonly string[];
+}
+
+/** Flags besides the permissions: nothing outside the file has a say in what runs. */
+export const ISOLATION = [
+  "--quiet",
+  "--no-config",
+  "--no-lock",
+  "--no-remote",
+  "--no-npm",
+  "--no-check",
+] as const;
+/** The script takes so many bytes, so that its length does not depend on the numbers in it. */
+const SCRIPT_BYTES = 8192;
+/** What has to be free in the cache folder besides the two files. */
+const SPARE_BYTES = 8 * 1024 * 1024;
+
+/** Writes the file. @param level of gzip, 1 to 9 */
+export function writeOffline(output: string, parts: OfflineParts, level: number): void {
+  const { version, program, deno, permissions } = parts;
+  const [packedProgram, packedDeno] = [gzipSync(program, { level }), gzipSync(deno, { level })];
+  const script = scriptOf({
+    VERSION: version,
+    NAME: offlineName(parts),
+    FLAGS: [...ISOLATION, ...permissions].map(quoted).join(" "),
+    PROGRAM_AT: `${SCRIPT_BYTES + 1}`,
+    PROGRAM_BYTES: `${packedProgram.length}`,
+    PROGRAM_SHA256: sha256(program),
+    DENO_AT: `${SCRIPT_BYTES + packedProgram.length + 1}`,
+    DENO_SHA256: sha256(deno),
+    ROOM: `${Math.ceil((program.length + deno.length + SPARE_BYTES) / 1_000_000)} MB`,
+  });
+  const file = new Uint8Array(SCRIPT_BYTES + packedProgram.length + packedDeno.length);
+  file.set(script);
+  file.set(packedProgram, SCRIPT_BYTES);
+  file.set(packedDeno, SCRIPT_BYTES + packedProgram.length);
+  writeAtomically(output, file, 0o755);
+}
+
+/** The name of the folder that it is unpacked into: `VERSION-CHECKSUM`. */
+export function offlineName({ version, program, deno }: OfflineParts): string {
+  return `${version}-${sha256(new TextEncoder().encode(sha256(program) + sha256(deno))).slice(0, 16)}`;
+}
+
+function scriptOf(values: Readonly<Record<string, string>>): Uint8Array {
+  const template = Deno.readTextFileSync(new URL("offline.sh", import.meta.url));
+  const text = template.replaceAll(/@([A-Z][A-Z0-9_]*)@/g, (_, name) => {
+    const value = values[name];
+    if (value === undefined) throw new Error(`offline.sh names @${name}@, which nobody knows`);
+    return value;
+  });
+  const bytes = new TextEncoder().encode(text);
+  if (bytes.length > SCRIPT_BYTES) {
+    throw new Error(`offline.sh is ${bytes.length} bytes, over ${SCRIPT_BYTES}`);
+  }
+  return new Uint8Array(SCRIPT_BYTES).fill(0x0a).subarray(0, SCRIPT_BYTES).map((fill, i) => bytes[i] ?? fill);
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
+}

@@ -1,0 +1,90 @@
+/** Runs a real program on the simulated machine. What it takes is loaded by this command alone. */
+import { argument, defineCommand, flag, rest } from "../language/command.ts";
+import { NotStartedError } from "../output/failure.ts";
+import { text } from "../language/kinds.ts";
+import { UsageError } from "../language/usage_error.ts";
+
+/** Exit codes of a shell: a program that cannot be run, one that is not there, and what is added to a signal. */
+const CANNOT_RUN = 126;
+const NOT_FOUND = 127;
+const SIGNALLED = 128;
+
+/** Why posix_spawn(3) failed, in the words of the C library. */
+const REASONS: Readonly<Record<number, string>> = {
+  2: "No such file or directory",
+  7: "Argument list too long",
+  8: "Exec format error",
+  11: "Resource temporarily unavailable",
+  12: "Cannot allocate memory",
+  13: "Permission denied",
+  20: "Not a directory",
+  40: "Too many levels of symbolic links",
+};
+const ENOENT = 2;
+
+const isPermitted = () => Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+
+function requirePermission(): void {
+  if (isPermitted()) return;
+  throw new NotStartedError(
+    "exec calls the C library, which was not allowed: run ism with --allow-ffi, as `deno task ism` and the binary do",
+    CANNOT_RUN,
+  );
+}
+
+export const exec = defineCommand({
+  name: "exec",
+  group: "exec",
+  summary: "Run a program on the simulated machine: its calls on VFIO nodes are answered by the guest",
+  details:
+    `The program is any Linux program, unmodified. /dev/vfio, /dev/iommu, /sys/bus/pci, /sys/kernel/iommu_groups and
+the modules of VFIO are those of the guest of the function; everything else is the real machine's. What its
+processes left open is closed when they end. Exit code, signals, terminal and input are the program's; 126 and
+127 mean that it could not be run, as in a shell. Linux 5.19 or newer on x86-64 and arm64; docs/exec.md tells more.`,
+  args: {
+    program: argument(text("PROGRAM"), "the program, searched for in PATH as a shell does"),
+    args: rest(text("ARGS"), "its arguments; nothing behind the program is an option of ism", {
+      optional: true,
+    }),
+  },
+  options: {
+    anyDescriptor: flag(
+      "let every descriptor mean a simulated file, for programs that move descriptors about",
+    ),
+  },
+  access: "write",
+  verbatim: true,
+  examples: ["exec -- /bin/ls /dev/vfio", "exec -d 1 -- /bin/cat /sys/bus/pci/devices/0002:00:00.0/vendor"],
+  async run({ dryRun, host, target, terminal }, { program, args, anyDescriptor }) {
+    if (dryRun) throw new UsageError("A program cannot be run dry: what it does outside of the host stays");
+    requirePermission();
+    const { ExecError, run } = await import("../../lib/exec/run.ts");
+    try {
+      const { code, signal, notStarted, calls } = await run({
+        argv: [program, ...args],
+        kernel: target.guest.kernel,
+        tracer: host.tracer,
+        anyDescriptor,
+        remark: (text) => terminal.err(`ism: exec: ${text}\n`),
+      });
+      if (notStarted !== undefined) {
+        const reason = REASONS[notStarted] ?? `error number ${notStarted}`;
+        throw new NotStartedError(`${program}: ${reason}`, notStarted === ENOENT ? NOT_FOUND : CANNOT_RUN);
+      }
+      return { exit: code ?? SIGNALLED + signal!, signal: signal ?? null, calls };
+    } catch (error) {
+      if (error instanceof ExecError) throw new NotStartedError(error.message, CANNOT_RUN);
+      throw error;
+    }
+  },
+  async beforehand() {
+    if (!isPermitted()) return;
+    (await import("../../lib/exec/launch.ts")).prepareLaunch();
+    await import("../../lib/exec/run.ts");
+  },
+  exitCode: ({ exit }) => exit,
+  // Whoever waits for ism sees what it would see of the program.
+  async afterwards({ signal }) {
+    if (signal !== null) (await import("../../lib/exec/run.ts")).dieBy(signal);
+  },
+});

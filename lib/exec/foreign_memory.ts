@@ -1,0 +1,105 @@
+/** The memory of a real process, as the simulated kernel and the devices reach it. */
+import { type AddressSpace, noMemory } from "../vfio/process/address_space.ts";
+import type { DmaMemory } from "../zpci/storage.ts";
+import { readFile } from "./libc.ts";
+import { accessibleBytes, type MemoryArea, parseMaps } from "./maps.ts";
+import { copyFrom, copyTo, Scratch } from "./user_copy.ts";
+
+/** More than one access of a device moves: a store block, an entry of the IEQ. */
+const STORE_BYTES = 65536;
+
+/** Bytes of the process that a call writes to: they go back when it ends. */
+interface Pending {
+  readonly address: number;
+  readonly scratch: Scratch;
+}
+
+/** A process's memory. */
+export class ForeignMemory implements AddressSpace {
+  /** A thread of the process that was there a moment ago. */
+  thread: number;
+  /** The process has another program since, or has ended: what was here is gone. */
+  gone = false;
+  #pending: Pending[] = [];
+
+  constructor(thread: number) {
+    this.thread = thread;
+  }
+
+  bytes(address: number, length: number, write: boolean): Uint8Array {
+    const scratch = new Scratch(length);
+    if (copyFrom(this.thread, address, scratch, 0, length) < length) throw noMemory();
+    if (write) {
+      if (accessibleBytes(this.#areas(), address, length, true) < length) throw noMemory();
+      this.#pending.push({ address, scratch });
+    }
+    return scratch.bytes;
+  }
+
+  find(address: number, length: number, write: boolean): DmaMemory | undefined {
+    const areas = this.#areas();
+    const reachable = accessibleBytes(areas, address, length, write) === length;
+    return reachable ? new ForeignBuffer(this, address, length) : undefined;
+  }
+
+  /** Bytes from an address on, at most `length`, that the process can read. */
+  readable(address: number, length: number): number {
+    return accessibleBytes(this.#areas(), address, length, false);
+  }
+
+  #areas(): MemoryArea[] {
+    const text = readFile(`/proc/${this.thread}/maps`);
+    return text === undefined ? [] : parseMaps(new TextDecoder().decode(text));
+  }
+
+  /** Brings what a call wrote through {@linkcode bytes} to the process. */
+  flush(): void {
+    if (this.#pending.length === 0) return;
+    for (const { address, scratch } of this.#pending) {
+      copyTo(this.thread, address, scratch, 0, scratch.bytes.length);
+    }
+    this.#pending = [];
+  }
+}
+
+const staging = new Scratch(STORE_BYTES);
+
+/**
+ * Memory that a program mapped for DMA. Memory that it has unmapped meanwhile takes nothing: on the real machine the
+ * pages stay, but nobody can look at them any more.
+ */
+class ForeignBuffer implements DmaMemory {
+  readonly address: number;
+  readonly size: number;
+  readonly atomic = false;
+  readonly #memory: ForeignMemory;
+
+  constructor(memory: ForeignMemory, address: number, size: number) {
+    this.#memory = memory;
+    this.address = address;
+    this.size = size;
+  }
+
+  store(offset: number, source: Uint8Array, length: number): void {
+    if (this.#memory.gone) return;
+    const { bytes } = staging;
+    if (length === source.length) bytes.set(source);
+    else if (length <= 32) { for (let i = 0; i < length; i++) bytes[i] = source[i]!; }
+    else bytes.set(source.subarray(0, length));
+    copyTo(this.#memory.thread, this.address + offset, staging, 0, length);
+  }
+
+  byteAt(offset: number): number {
+    if (this.#memory.gone) return 0;
+    return copyFrom(this.#memory.thread, this.address + offset, staging, 0, 1) === 1 ? staging.bytes[0]! : 0;
+  }
+
+  setBits(offset: number, mask: number): number {
+    const before = this.byteAt(offset);
+    // What is set is left alone: the program may clear it just now, and would find it set again.
+    if (this.#memory.gone || (before & mask) === mask) return before;
+    staging.bytes[0] = before | mask;
+    copyTo(this.#memory.thread, this.address + offset, staging, 0, 1);
+    return before;
+  }
+}

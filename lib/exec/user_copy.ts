@@ -1,0 +1,62 @@
+/** Copies between the supervisor and a program's memory (process_vm_readv(2), process_vm_writev(2)). */
+import { addressOf, libc, pinned } from "./libc.ts";
+
+const TWO_32 = 2 ** 32;
+
+/** A buffer with its address, for copies that take no allocation. */
+export class Scratch {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly low: number;
+  readonly high: number;
+
+  constructor(length: number) {
+    this.bytes = pinned(length);
+    const address = addressOf(this.bytes);
+    this.low = Number(address & 0xffff_ffffn);
+    this.high = Number(address >> 32n);
+  }
+}
+
+// struct iovec: address and length, of 8 bytes each.
+const local = pinned(16);
+const remote = pinned(16);
+const localWords = new Uint32Array(local.buffer);
+const remoteWords = new Uint32Array(remote.buffer);
+
+function prepare(address: number, { low, high }: Scratch, at: number, length: number): void {
+  const start = low + at;
+  localWords[0] = start;
+  localWords[1] = high + Math.floor(start / TWO_32);
+  localWords[2] = length;
+  localWords[3] = Math.floor(length / TWO_32);
+  remoteWords[0] = address % TWO_32;
+  remoteWords[1] = Math.floor(address / TWO_32);
+  remoteWords[2] = length;
+  remoteWords[3] = localWords[3]!;
+}
+
+/**
+ * Reads `length` bytes at `address` of a thread's process into a buffer at `at`.
+ *
+ * @returns bytes read: fewer where the memory ends or may not be read, 0 where the thread has gone
+ */
+export function copyFrom(
+  thread: number,
+  address: number,
+  into: Scratch,
+  at: number,
+  length: number,
+): number {
+  if (length === 0) return 0;
+  prepare(address, into, at, length);
+  const count = libc.processVmReadv(thread, local, 1n, remote, 1n, 0n);
+  return count < 0 ? 0 : count;
+}
+
+/** Writes `length` bytes of a buffer from `at` to `address` of a thread's process. @returns bytes written */
+export function copyTo(thread: number, address: number, from: Scratch, at: number, length: number): number {
+  if (length === 0) return 0;
+  prepare(address, from, at, length);
+  const count = libc.processVmWritev(thread, local, 1n, remote, 1n, 0n);
+  return count < 0 ? 0 : count;
+}
