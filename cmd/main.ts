@@ -1,6 +1,5 @@
 /** The program: from arguments to an exit code. */
 import { type Result, takesLines } from "./language/command.ts";
-import { externalCompletions } from "./completion/external.ts";
 import { COMPLETE_CALL } from "./completion/scripts.ts";
 import { COMMANDS } from "./table.ts";
 import { defaultHostPath, environment, historyPath } from "./run/environment.ts";
@@ -12,7 +11,6 @@ import { literalWord } from "./language/options.ts";
 import { bindGlobals, bindValues, type Globals, type Invocation, parseLine } from "./language/parse.ts";
 import { report } from "./output/report.ts";
 import { Session } from "./run/session.ts";
-import { runShell } from "./shell/shell.ts";
 import { parseScript, runScript, type ScriptLine } from "./run/script.ts";
 import { ProcessTerminal } from "./output/terminal.ts";
 import { isTraceFile } from "./output/trace/file.ts";
@@ -22,7 +20,7 @@ import { helpText, VERSION } from "./help/help.ts";
 
 /** Runs `ism` with arguments, on the process's own streams by default. @returns the exit code */
 export async function main(args: readonly string[], terminal = new ProcessTerminal()): Promise<number> {
-  if (args[0] === COMPLETE_CALL) return answerCall(terminal, args);
+  if (args[0] === COMPLETE_CALL) return await answerCall(terminal, args);
   const json = args.includes("--json");
   let invocation: Invocation | undefined;
   let globals: Globals | undefined;
@@ -61,7 +59,11 @@ async function runInvocation(
   });
   let code: number;
   try {
-    if (command?.name === "shell") return await runShell(session, historyPath());
+    if (command?.name === "shell") {
+      // A line editor takes as long to load as a whole command takes to run.
+      const { runShell } = await import("./shell/shell.ts");
+      return await runShell(session, historyPath());
+    }
     if (lines !== undefined) return await runScript(session, lines);
     code = await session.runLine(invocation);
   } catch (error) {
@@ -79,8 +81,12 @@ function giveBack(): void {
 }
 
 /** Answers the completion script of a shell. */
-function answerCall(terminal: ProcessTerminal, [, shell = "", line = ""]: readonly string[]): number {
+async function answerCall(
+  terminal: ProcessTerminal,
+  [, shell = "", line = ""]: readonly string[],
+): Promise<number> {
   giveBack();
+  const { externalCompletions } = await import("./completion/external.ts");
   const home = environment("HOME");
   terminal.out(externalCompletions(shell, line, { hostPath: defaultHostPath() ?? "", home }));
   return EXIT.OK;

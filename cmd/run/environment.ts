@@ -1,6 +1,8 @@
 /** What the program takes from its environment. */
-import { isAbsolute } from "node:path";
 import { UsageError } from "../language/usage_error.ts";
+
+/** A path from the root, in the form of this system or with a drive as Windows has it. */
+const ABSOLUTE = Deno.build.os === "windows" ? /^([A-Za-z]:)?[\\/]/ : /^\//;
 
 /** A variable of the environment that is set and not empty. @throws {UsageError} if it is no text */
 export function environment(name: string): string | undefined {
@@ -33,7 +35,7 @@ export function defaultHostPath(): string | undefined {
  */
 function stateDirectory(): string | undefined {
   const state = environment("XDG_STATE_HOME");
-  if (state !== undefined && isAbsolute(state)) return `${state}/ism`;
+  if (state !== undefined && ABSOLUTE.test(state)) return `${state}/ism`;
   const home = environment("HOME");
   return home === undefined ? undefined : `${home}/.local/state/ism`;
 }

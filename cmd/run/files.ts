@@ -1,5 +1,4 @@
 /** Files that the user names: reading data, writing results, and what to say when that fails. */
-import { dirname, resolve } from "node:path";
 import { inputName } from "../language/streams.ts";
 import { MAX_DATA_BYTES, mebibytes } from "../language/limits.ts";
 import type { DataIo } from "../language/data.ts";
@@ -50,7 +49,7 @@ export function fileError(path: string, error: unknown): FileError {
 
 /** Says in words why a file could not be written: where it does not exist, it is its directory that is missing. */
 export function outputError(path: string, error: unknown): FileError {
-  const directory = dirname(path);
+  const directory = split(path).directory;
   if (!(error instanceof Deno.errors.NotFound) || identityOf(directory) !== undefined) {
     return fileError(path, error);
   }
@@ -71,13 +70,34 @@ export function createParent(path: string): void {
   }
 }
 
+const SEPARATORS = Deno.build.os === "windows" ? /[\\/]/ : /\//;
+
+/** The directory of a path, "." for a name alone, and the name in it. */
+function split(path: string): { readonly directory: string; readonly name: string } {
+  const parts = path.split(SEPARATORS);
+  const name = parts.at(-1)!;
+  const directory = path.slice(0, path.length - name.length);
+  if (directory === "") return { directory: ".", name };
+  return { directory: directory.length === 1 ? directory : directory.slice(0, -1), name };
+}
+
+/** Where a file would be: its directory without links and dots, and its name. */
+function placeOf(path: string): string {
+  const { directory, name } = split(path);
+  try {
+    return `${Deno.realPathSync(directory)}/${name}`;
+  } catch {
+    return path;
+  }
+}
+
 /** True if both names lead to one file, or would if it existed. */
 export function isSameFile(one: string, other: string): boolean {
   try {
     const [a, b] = [Deno.statSync(one), Deno.statSync(other)];
     return a.ino !== null && a.ino === b.ino && a.dev === b.dev;
   } catch {
-    return resolve(one) === resolve(other);
+    return placeOf(one) === placeOf(other);
   }
 }
 
