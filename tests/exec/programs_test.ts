@@ -260,9 +260,8 @@ Deno.test("what stands behind the program is the program's, and input reaches it
 
 Deno.test("exec inside exec says what is wrong", async () => {
   using program = new Program();
-  const { code, stderr } = await program.shell(
-    'ism exec -- "$DENO" run --quiet -A "$MAIN" --host :memory: exec true',
-  );
+  const inner = program.commandLine(["--host", ":memory:", "exec", "true"]);
+  const { code, stderr } = await program.shell(`ism exec -- ${inner}`);
   assertEquals(code, 126);
   assertMatch(stderr, /exec cannot run inside another exec/);
 });
