@@ -1,10 +1,17 @@
-/** read, write and their kin on simulated files. Facts: VFIO sheet 4.1 (fs/read_write.c). */
+/** read, write and their kin on simulated files. Facts: vfio.rw.vfs (fs/read_write.c). */
 import { MAX_RW_COUNT } from "../vfio/process/vfs_checks.ts";
 import { type Call, ERROR, type Handler, PROCEED } from "./call.ts";
 import { copyFrom, copyTo, Scratch } from "./user_copy.ts";
 
-/** Counts up to this are copied without a look at the memory first: a register, and what surrounds it. */
-const SHORT = 8;
+/** Below this position 8 bytes are one load; config space, which is read 4 bytes at a time, lies above. */
+const DOUBLEWORD_LOADS_END = 2 ** 50;
+
+/** One load and one copy, so that nothing comes behind a copy that faults: a register at its own address. */
+function isOneStep(count: number | bigint, position: number | bigint): boolean {
+  if (typeof position === "bigint") return false;
+  if (count === 8) return position % 8 === 0 && position < DOUBLEWORD_LOADS_END;
+  return (count === 4 || count === 2 || count === 1) && position % count === 0;
+}
 
 /** The caller's buffer of a read: as many bytes as it can take. */
 interface Room {
@@ -16,9 +23,14 @@ interface Room {
  * A buffer for a read of `count` bytes. Where the caller's memory ends the buffer ends, so that the driver stops at the
  * byte at which the kernel's copy faults.
  */
-function roomFor(call: Call, address: number, count: number | bigint): Room {
+function roomFor(
+  call: Call,
+  address: number,
+  count: number | bigint,
+  position: number | bigint,
+): Room {
   const { scratch } = call;
-  if (count <= SHORT) return { scratch, buffer: scratch.bytes };
+  if (isOneStep(count, position)) return { scratch, buffer: scratch.bytes };
   const wanted = count > MAX_RW_COUNT ? MAX_RW_COUNT : Number(count);
   const length = wanted <= scratch.bytes.length
     ? copyFrom(call.thread, address, scratch, 0, wanted)
@@ -48,8 +60,9 @@ export const pread64: Handler = (call) => {
   if (process.table.ours(fd) === undefined) return PROCEED;
   const count = listener.offset(2);
   const address = listener.long(1);
-  const room = roomFor(call, address, count);
-  return bring(call, address, room, process.process.pread(fd, room.buffer, count, listener.offset(3)));
+  const position = listener.offset(3);
+  const room = roomFor(call, address, count, position);
+  return bring(call, address, room, process.process.pread(fd, room.buffer, count, position));
 };
 
 export const pwrite64: Handler = (call) => {
@@ -63,10 +76,11 @@ export const pwrite64: Handler = (call) => {
 export const read: Handler = (call) => {
   const { listener, process } = call;
   const fd = listener.int(0);
-  if (process.table.ours(fd) === undefined) return PROCEED;
+  const file = process.table.ours(fd);
+  if (file === undefined) return PROCEED;
   const address = listener.long(1);
   const count = listener.offset(2);
-  const room = roomFor(call, address, count);
+  const room = roomFor(call, address, count, file.position);
   return bring(call, address, room, process.process.read(fd, room.buffer, count));
 };
 

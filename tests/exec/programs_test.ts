@@ -172,6 +172,28 @@ Deno.test("bits of the SBA that are set and cleared at the same time: no interru
   assertEquals(await lines(program, c, [LONG ? "1000000" : "10000"]), ["seen all, woken up by interrupts"]);
 });
 
+Deno.test("with --any-descriptor: numbers of the program's choice, and descriptors received in a message", async () => {
+  using program = new Program();
+  using c = new CProgram("tests/exec/passing.c");
+  assertEquals(await lines(program, c, [], ["--any-descriptor"]), [
+    "received: works",
+    "dup2: 0",
+    "moved: works",
+    "after close: Bad file descriptor, works",
+    "after the sender: works",
+    "group: free",
+  ]);
+});
+
+Deno.test("without --any-descriptor dup2 to such a number is refused, and people are told", async () => {
+  using program = new Program();
+  const { stdout, stderr } = await program.shell(
+    'ism exec -- /bin/bash -c "exec 800<>/dev/vfio/vfio && exec 5>&800; echo \\$?"',
+  );
+  assertEquals(stdout, "1\n");
+  assertMatch(stderr, /^ism: exec: descriptor 5 cannot mean a simulated file: .*--any-descriptor/m);
+});
+
 Deno.test("exit codes and signals are the program's; 126 and 127 as a shell", async () => {
   using program = new Program();
   program.write("text", "no program");
@@ -260,8 +282,9 @@ Deno.test("what stands behind the program is the program's, and input reaches it
 
 Deno.test("exec inside exec says what is wrong", async () => {
   using program = new Program();
-  const inner = program.commandLine(["--host", ":memory:", "exec", "true"]);
-  const { code, stderr } = await program.shell(`ism exec -- ${inner}`);
+  const { code, stderr } = await program.shell(
+    `ism exec -- ${program.commandLine(["--host", ":memory:", "exec", "/bin/true"])}`,
+  );
   assertEquals(code, 126);
   assertMatch(stderr, /exec cannot run inside another exec/);
 });

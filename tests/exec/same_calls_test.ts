@@ -59,3 +59,50 @@ Deno.test(`generated: ${SEEDS} times ${CALLS} calls`, async () => {
     compare(lines, await underExec(program, interpreter, lines), inProcess(lines));
   }
 });
+
+/** What a trace shows of the machine and the adapter, without what differs from host to host. */
+interface Shown {
+  readonly layer: string;
+  readonly op: string;
+  readonly space?: number;
+  readonly offset?: number | string;
+  readonly length?: number;
+  readonly cc?: number;
+}
+
+const shown = ({ layer, op, space, offset, length, cc }: Shown) =>
+  layer === "device" ? `device ${op}` : [op, space, Number(offset), length, cc].join();
+
+Deno.test("the same instructions and the same events of devices, in the same order", async () => {
+  using program = new Program();
+  using interpreter = new CProgram("tests/exec/interpreter.c");
+  for (const [seed, way] of [[11, "group"], [12, "compat"], [13, "cdev"]] as const) {
+    const lines = new CallGenerator(seed, way).random(300);
+    await program.run(["host", "create", "--force"]);
+    const { code, stdout } = await program.run([
+      "--json",
+      "--trace=insn,device",
+      "exec",
+      "--",
+      interpreter.path,
+    ], {
+      stdin: `${lines.join("\n")}\n`,
+    });
+    assertEquals(code, 0);
+    const real: Shown[] = JSON.parse(stdout.split("\n").at(-2)!).trace;
+    const host = Host.create(defaultTopology());
+    const events: Shown[] = [];
+    host.tracer.sink = {
+      enter: (event) => {
+        if (event.layer === "insn" || event.layer === "device") events.push(event);
+      },
+      leave: () => {},
+    };
+    carryOut(host.functions[0]!.guest.kernel.process, lines);
+    // Condition codes are there when the instructions are done.
+    const simulated = events.map(shown);
+    assertEquals(simulated.length > 300, true);
+    // What comes behind is the end of the program, which closes what it has open.
+    assertEquals(real.slice(0, simulated.length).map(shown), simulated);
+  }
+});

@@ -231,7 +231,13 @@ export class CallGenerator {
     const iova = START_DMA + this.#below(40) * PAGE;
     const size = (1 + this.#below(4)) * PAGE;
     if (this.#below(3) === 0) this.#unmap(iova, size);
-    else this.#map(iova, this.#below(66) * PAGE, size, this.#pick([2, 4, 6, 7, 0]));
+    // One address of 33 is far from all memory.
+    else {this.#map(
+        iova,
+        this.#below(33) === 0 ? 2 ** 30 : this.#below(64) * PAGE,
+        size,
+        this.#pick([2, 4, 6, 7, 0]),
+      );}
   }
 
   #interrupts(): void {
