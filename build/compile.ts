@@ -31,13 +31,19 @@ export function compileArguments(program: string, output: string, target: Target
 export async function compile(output: string, target: Target): Promise<string | undefined> {
   const program = await bundle("compiled");
   Deno.mkdirSync(dirname(output), { recursive: true });
+  // `deno compile` overwrites its own work only, and an offline file may stand there.
+  const part = Deno.makeTempDirSync({ dir: dirname(output), prefix: ".compile-" });
   try {
-    await run(Deno.execPath(), compileArguments(program, output, target), { cwd: ROOT });
+    const made = `${part}/${executableName(target)}`;
+    await run(Deno.execPath(), compileArguments(program, made, target), { cwd: ROOT });
+    Deno.renameSync(made, output);
     return undefined;
   } catch (error) {
     const reason = error instanceof ToolError ? missingRuntime(error.stderr) : undefined;
     if (reason === undefined) throw error;
     return reason;
+  } finally {
+    Deno.removeSync(part, { recursive: true });
   }
 }
 

@@ -6,7 +6,8 @@ export class ToolError extends Error {
   readonly stderr: string;
 
   constructor(command: string, code: number, stderr: string) {
-    super(`${command} ended with exit code ${code}: ${stderr.trim()}`);
+    const [said] = stderr.split(/\n+Stack backtrace:\n/);
+    super(`${command} ended with exit code ${code}: ${said!.trim()}`);
     this.stderr = stderr;
   }
 }

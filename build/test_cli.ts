@@ -4,13 +4,21 @@
  */
 import { ROOT } from "./bundle.ts";
 
+/** Folders with tests of the program; the long runs of `deno task soak` are elsewhere. */
+const FOLDERS = ["tests", "tests/exec"];
+
 /** Paths of the test files that start the program, in the project's folder. */
 export function programTests(): string[] {
-  return [...Deno.readDirSync(`${ROOT}tests`)].map(({ name }) => `tests/${name}`).filter((path) => {
+  const paths = FOLDERS.flatMap((folder) =>
+    [...Deno.readDirSync(`${ROOT}${folder}`)].map(({ name }) => `${folder}/${name}`)
+  );
+  return paths.filter((path) => {
     if (!path.endsWith("_test.ts")) return false;
     const text = Deno.readTextFileSync(`${ROOT}${path}`);
+    if (/\bSTARTER\b/.test(text)) return true;
     // A part of the source in a process of its own is no program.
-    return /\bnew Program\(|\bSTARTER\b/.test(text) && !text.includes(".spawnFile(");
+    return /\bnew Program\(/.test(text) &&
+      /\.(?:run|spawn\w*(?<!File)|result|script|documents|shell)\(/.test(text);
   }).toSorted();
 }
 

@@ -157,6 +157,31 @@ describe("deno compile", () => {
     }
   });
 
+  itWhere(LINUX)("takes the place of whatever stands there, and of nothing if it fails", async () => {
+    const folder = Deno.makeTempDirSync();
+    try {
+      const output = `${folder}/ism`;
+      const make = (runtime: string) =>
+        new Deno.Command(Deno.execPath(), {
+          args: ["run", "--quiet", "-RWE", "--allow-run", "build/compile.ts", "--output", output],
+          cwd: ROOT,
+          env: { DENORT_BIN: runtime },
+        }).output();
+      Deno.writeTextFileSync(output, "something else");
+      assertEquals((await make("/bin/sh/none")).code, 1);
+      assertEquals([Deno.readTextFileSync(output), [...Deno.readDirSync(folder)].length], [
+        "something else",
+        1,
+      ]);
+      const { code, stderr } = await make("/bin/true");
+      assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
+      assert(Deno.statSync(output).size > 800_000);
+      assertEquals([...Deno.readDirSync(folder)].length, 1);
+    } finally {
+      Deno.removeSync(folder, { recursive: true });
+    }
+  });
+
   it("has no base runtime only where it says so", () => {
     const said = `error: Writing deno compile executable to temporary file '/x/ism.tmp-1'
 
