@@ -16,7 +16,16 @@ export function programTests(): string[] {
 
 if (import.meta.main) {
   const { code } = await new Deno.Command(Deno.execPath(), {
-    args: ["test", "--quiet", "--parallel", "-RWE", "--allow-run", ...Deno.args, ...programTests()],
+    args: [
+      "test",
+      "--quiet",
+      "--parallel",
+      "-RWE",
+      "--allow-run",
+      "--allow-sys=uid",
+      ...Deno.args,
+      ...programTests(),
+    ],
     cwd: ROOT,
     stdout: "inherit",
     stderr: "inherit",

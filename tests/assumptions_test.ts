@@ -1,8 +1,10 @@
 /**
- * Every open point of zPCI sheet section 13: its options in the topology, and what a whole host does with the default
- * and with the alternative. The rules themselves have their tests beside their sources, under the same `13 #n`.
+ * What public sources leave open: its options in the topology, and what a whole host does with the default and with the
+ * alternative. The rules themselves have their tests beside their sources, under the same rule of docs/reference.
  */
 import { assert, assertEquals } from "@std/assert";
+import { findRule } from "../cmd/reference/reference.ts";
+import type { RuleName } from "../lib/base/rule_names.ts";
 import type { Host, HostFunction } from "../lib/host/host.ts";
 import { parseTopology } from "../lib/host/topology.ts";
 import { ProgramException } from "../lib/zpci/answer.ts";
@@ -17,9 +19,9 @@ interface Alternative {
   readonly answer: string;
 }
 
-/** A point of section 13. */
+/** A rule of the reference that is assumed in part. */
 interface Point {
-  readonly point: number;
+  readonly rule: RuleName;
   readonly what: string;
   /** What can be seen of it; the first two functions are started by {@linkcode pair} where that is needed. */
   probe(host: Host): string;
@@ -61,28 +63,28 @@ const raw = ({ driver }: HostFunction, code: number, length: number) => {
 
 const POINTS: readonly Point[] = [
   {
-    point: 1,
-    what: "size of BAR 2 (the default is larger than the sheet proposes, see docs/fidelity.md)",
+    rule: "ism.config.bars",
+    what: "size of BAR 2 (the default is larger than a page, see docs/fidelity.md)",
     probe: (host) => String(first(host).driver.descriptor.regionInfo(2).size),
     answer: "65536",
     alternatives: [{ ism: { bar2Size: 4096 }, answer: "4096" }],
   },
   {
-    point: 2,
+    rule: "ism.cmd.codes",
     what: "return codes",
     probe: (host) => retOf(() => first(host).driver.channel.send("UNREG_DMB", { token: 2 ** 28 })),
     answer: "5",
     alternatives: [{ ism: { returnCodes: "one" }, answer: "10" }],
   },
   {
-    point: 3,
+    rule: "ism.cmd.length",
     what: "a header with another length",
     probe: (host) => raw(first(host), 0x03, 9),
     answer: "ret 2",
     alternatives: [{ ism: { headerLength: "any" }, answer: "ret 0" }],
   },
   {
-    point: 4,
+    rule: "ism.cmd.start",
     what: "when the response is there",
     probe(host) {
       let busy = 0;
@@ -98,7 +100,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { responseDelay: 3 }, answer: "busy 3 times" }],
   },
   {
-    point: 5,
+    rule: "ism.cmd.area",
     what: "BAR 2 before any command",
     probe(host) {
       const into = new Uint8Array(2);
@@ -109,7 +111,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { bar2Initial: "ones" }, answer: "ffff" }],
   },
   {
-    point: 6,
+    rule: "ism.cmd.whole",
     what: "header and payload in one store",
     probe(host) {
       first(host).driver.descriptor.write(2, 0, bytes("00000004 0000 0010 0000000000000007"));
@@ -119,14 +121,14 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { wholeCommandStores: "store-only" }, answer: "" }],
   },
   {
-    point: 7,
+    rule: "ism.cmd.partial",
     what: "a store over a part of the header",
     probe: (host) => errnoOf(() => first(host).driver.descriptor.write(2, 4, bytes("00000008"))),
     answer: "ok",
     alternatives: [{ ism: { partialHeaderStores: "refuse" }, answer: "EIO" }],
   },
   {
-    point: 8,
+    rule: "ism.data.refused",
     what: "a refused store to BAR 0",
     probe(host) {
       const { writer } = pair(host);
@@ -140,7 +142,7 @@ const POINTS: readonly Point[] = [
     ],
   },
   {
-    point: 9,
+    rule: "ism.data.load",
     what: "loads of BAR 0, PCISTG to BAR 2",
     probe(host) {
       const { driver, fn, guest: { processor } } = first(host);
@@ -154,7 +156,7 @@ const POINTS: readonly Point[] = [
     ],
   },
   {
-    point: 10,
+    rule: "ism.data.element",
     what: "element mask of idx 0, 1 and 15",
     probe(host) {
       const { owner, writer, token } = pair(host);
@@ -167,7 +169,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { elementMask: "msb-first" }, answer: "8000,4000,1" }],
   },
   {
-    point: 11,
+    rule: "ism.token.format",
     what: "order of tokens",
     probe(host) {
       const { owner, token } = pair(host);
@@ -178,7 +180,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { tokens: "random" }, answer: "scattered" }],
   },
   {
-    point: 12,
+    rule: "ism.msi.when",
     what: "MSI of a second signal",
     probe(host) {
       const { owner, writer, token } = pair(host);
@@ -189,7 +191,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { msiOn: "every-signal" }, answer: "2 interrupts" }],
   },
   {
-    point: 13,
+    rule: "ism.event.trigger",
     what: "an event with trigger_irq 0",
     probe(host) {
       const { owner, writer } = pair(host);
@@ -201,7 +203,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { untriggeredEvents: "notify" }, answer: "1 interrupts, 1 events" }],
   },
   {
-    point: 14,
+    rule: "ism.ieq.overflow",
     what: "a sixteenth event in the queue",
     probe(host) {
       const { owner, writer } = pair(host);
@@ -213,7 +215,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { ieqOverflow: "drop" }, answer: "slot 0 has code 1, 1 overflow" }],
   },
   {
-    point: 15,
+    rule: "ism.cmd.before",
     what: "REG_DMB before REG_SBA",
     probe(host) {
       const { driver } = first(host);
@@ -224,7 +226,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { dmbNeedsSba: false }, answer: "0" }],
   },
   {
-    point: 16,
+    rule: "ism.sba.register",
     what: "UNREG_SBA with a DMB registered; a second REG_SBA",
     probe(host) {
       const { channel, registrations } = pair(host).owner.driver;
@@ -236,7 +238,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { unregSbaWithDmbs: "allow" }, answer: "4, 0" }],
   },
   {
-    point: 17,
+    rule: "ism.reset.events",
     what: "who hears of a reset",
     probe(host) {
       const { owner, writer } = pair(host);
@@ -247,7 +249,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { resetEvents: "none" }, answer: "" }],
   },
   {
-    point: 18,
+    rule: "ism.error.events",
     what: "who hears of an error state",
     probe(host) {
       const { owner, writer } = pair(host);
@@ -258,7 +260,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { errorEvents: "none" }, answer: "" }],
   },
   {
-    point: 19,
+    rule: "ism.dmb.unregister",
     what: "who hears of UNREG_DMB; later stores",
     probe(host) {
       const { owner, writer, token } = pair(host);
@@ -269,21 +271,21 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { unregisterEvents: "none" }, answer: "EIO " }],
   },
   {
-    point: 20,
+    rule: "ism.dmb.writer",
     what: "REG_DMB for a GID that does not exist",
     probe: (host) => retOf(() => first(host).driver.registerDmb({ size: 4096, rgid: 0x99n })),
     answer: "0",
     alternatives: [{ ism: { unknownWriter: "refuse" }, answer: "6" }],
   },
   {
-    point: 21,
+    rule: "ism.gid.self",
     what: "a function and itself",
     probe: (host) => retOf(() => first(host).driver.channel.send("QUERY_RGID", { rgid: 0xa1n })),
     answer: "0",
     alternatives: [{ ism: { selfCommunication: "refuse" }, answer: "6" }],
   },
   {
-    point: 22,
+    rule: "ism.vlan.required",
     what: "REG_DMB without VLAN after SET_VLAN",
     probe(host) {
       const { driver } = first(host);
@@ -294,7 +296,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { vlanRequired: "ignored" }, answer: "0" }],
   },
   {
-    point: 23,
+    rule: "ism.event.time",
     what: "time in an event: TOD, 0xe2… in 2026",
     probe(host) {
       const { owner, writer } = pair(host);
@@ -305,7 +307,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { eventTime: "zero" }, answer: "0x0" }],
   },
   {
-    point: 24,
+    rule: "ism.info.layout",
     what: "version, max_len and ism_state of QUERY_INFO",
     probe(host) {
       const { version, maxLength, ismState } = first(host).driver.channel.send("QUERY_INFO", {});
@@ -315,7 +317,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { version: 1, maxLength: 200, ismState: 3 }, answer: "1 200 3" }],
   },
   {
-    point: 25,
+    rule: "ism.cmd.serial",
     what: "a second header before the response was loaded",
     probe(host) {
       const { driver, fn } = first(host);
@@ -326,7 +328,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ ism: { concurrency: "fail" }, answer: "error" }],
   },
   {
-    point: 26,
+    rule: "zpci.handle.format",
     what: "handles of two enables",
     probe(host) {
       const { driver, fn } = first(host);
@@ -339,7 +341,7 @@ const POINTS: readonly Point[] = [
     alternatives: [{ machine: { handleInstance: "keep" }, answer: "the same" }],
   },
   {
-    point: 27,
+    rule: "zpci.dma.fault",
     what: "an address that leads nowhere",
     probe(host) {
       const { driver, fn } = first(host);
@@ -351,7 +353,7 @@ const POINTS: readonly Point[] = [
   },
   {
     // The kernel hands over its page-aligned bounce buffer, so the instruction itself is asked.
-    point: 28,
+    rule: "zpci.pcistb.source",
     what: "source operand that crosses a page",
     probe(host) {
       const { driver, fn, guest } = first(host);
@@ -374,7 +376,7 @@ const POINTS: readonly Point[] = [
   },
   {
     // No option, but a fault that a scenario asks for: `fault add busy:N`.
-    point: 29,
+    rule: "zpci.insn.busy",
     what: "busy answers come by injection only, then the access works",
     probe(host) {
       const { driver } = first(host);
@@ -393,17 +395,20 @@ const POINTS: readonly Point[] = [
   },
 ];
 
-Deno.test("all 29 points of section 13 are here, in their order", () => {
-  assertEquals(POINTS.map(({ point }) => point), Array.from({ length: 29 }, (_, i) => i + 1));
+Deno.test("each point is a rule of its own, and the reference says that it is assumed, or who settles it", () => {
+  const names = POINTS.map(({ rule }) => rule);
+  assertEquals(names.filter((name, i) => names.indexOf(name) !== i), []);
+  const settled = names.filter((name) => findRule(name).assumed === null);
+  assertEquals(settled, []);
 });
 
-Deno.test.each([...POINTS])("13 #$point, default: $what", ({ probe, answer }) => {
+Deno.test.each([...POINTS])("$rule, default: $what", ({ probe, answer }) => {
   assertEquals(probe(hostOf(2)), answer);
 });
 
-const ALTERNATIVES = POINTS.flatMap(({ point, what, probe, answer: usual, alternatives }) =>
+const ALTERNATIVES = POINTS.flatMap(({ rule, what, probe, answer: usual, alternatives }) =>
   alternatives.map(({ answer, ...options }) => ({
-    point,
+    rule,
     what,
     probe,
     usual,
@@ -413,12 +418,12 @@ const ALTERNATIVES = POINTS.flatMap(({ point, what, probe, answer: usual, altern
   }))
 );
 
-Deno.test.each(ALTERNATIVES)("13 #$point, $chosen: $what", ({ probe, usual, answer, options }) => {
+Deno.test.each(ALTERNATIVES)("$rule, $chosen: $what", ({ probe, usual, answer, options }) => {
   assert(usual !== answer, "an alternative can be told from the default");
   assertEquals(probe(hostOf(2, options)), answer);
 });
 
-/** Options that come from other places than section 13. */
+/** Options that come that have their tests elsewhere. */
 const ELSEWHERE = {
   machine: [
     "storeBlock",

@@ -1,4 +1,4 @@
-/** The user-space driver's recovery (Linux 7.3 sheet, section 12, last part): over real descriptors of a simulated host. */
+/** The user-space driver's recovery (recovery.event.order): over real descriptors of a simulated host. */
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Host } from "../lib/host/host.ts";
 import { DriverError } from "../lib/ism/driver/descriptor.ts";

@@ -1,4 +1,7 @@
-/** Facts, zPCI sheet 7.1, 7.2, 7.5, 8.2, 9.2, 9.4, section 10: the user-space driver, through the whole stack. */
+/**
+ * Facts, docs/reference/ism/commands.md, ism/drivers.md, ism/data.md, ism/signals.md and ism/adapter.md: the user-space
+ * driver, through the whole stack.
+ */
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import type { TraceEvent } from "../lib/base/trace.ts";
 import type { Host, HostFunction } from "../lib/host/host.ts";
@@ -55,7 +58,7 @@ function pair(
 const SBA_PAGE = "RPCIT 0x100000000 4096";
 const IEQ_PAGE = "RPCIT 0x100001000 4096";
 
-Deno.test("start() does what the kernel's driver does, in its order, then SMC's V2 probe (7.5, 10)", () => {
+Deno.test("start() does what the kernel's driver does, in its order, then SMC's V2 probe (ism.driver.start, ism.vlan.version)", () => {
   const host = hostOf(2);
   const [{ driver, fn, adapter }] = host.functions as [HostFunction, HostFunction];
   driver.open("group");
@@ -79,7 +82,7 @@ Deno.test("start() does what the kernel's driver does, in its order, then SMC's 
   assertEquals(record(host, () => driver.start()), [], "nothing a second time");
 });
 
-Deno.test("close() takes DMBs, VLAN, IEQ, SBA, interrupts and pages back, in this order (7.5)", () => {
+Deno.test("close() takes DMBs, VLAN, IEQ, SBA, interrupts and pages back, in this order (ism.driver.stop)", () => {
   const host = hostOf(2);
   const [{ driver, adapter }] = host.functions as [HostFunction, HostFunction];
   driver.registerDmb({ size: 4096, rgid: 0xa2n });
@@ -103,7 +106,7 @@ Deno.test("close() takes DMBs, VLAN, IEQ, SBA, interrupts and pages back, in thi
   ]);
 });
 
-Deno.test("start() finds ISM V1 by the refused reserved VLAN id, and close() does not take it back (10)", () => {
+Deno.test("start() finds ISM V1 by the refused reserved VLAN id, and close() does not take it back (ism.vlan.version)", () => {
   const host = hostOf(1, { ism: { version: 1 } });
   const [{ driver, adapter }] = host.functions as [HostFunction];
   assertEquals(commands(trace(host, () => driver.start())).at(-1), "ADD_VLAN_ID");
@@ -123,22 +126,25 @@ Deno.test.each([
   { command: "QUERY_INFO", at: 3, back: ["UNREG_IEQ", "UNREG_SBA", "MPCIFC 3", SBA_PAGE, IEQ_PAGE] },
   { command: "READ_GID", at: 4, back: ["UNREG_IEQ", "UNREG_SBA", "MPCIFC 3", SBA_PAGE, IEQ_PAGE] },
   { command: "ADD_VLAN_ID", at: 5, back: ["UNREG_IEQ", "UNREG_SBA", "MPCIFC 3", SBA_PAGE, IEQ_PAGE] },
-])("start() that fails at $command takes back what it did, the pages last (7.5)", ({ at, back }) => {
-  const host = hostOf(1);
-  const [{ driver, fn, guest, adapter }] = host.functions as [HostFunction];
-  driver.open("group");
-  const { allocated } = guest.partition.storage;
-  failCommand(host, at, { kind: "status", status: 40 });
-  const lines = record(host, () => assertEquals(errnoOf(() => driver.start()), "EIO"));
-  const undone = asked(lines).filter((line) => !line.startsWith("config"));
-  assertEquals(undone.slice(-back.length), [...back]);
-  assertEquals([adapter.sba, adapter.ieq, fn.state], [undefined, undefined, "enabled"], "no error event");
-  assertEquals([guest.partition.storage.allocated, driver.isStarted], [allocated, false]);
-  driver.start();
-  assertEquals(driver.isStarted, true);
-});
+])(
+  "start() that fails at $command takes back what it did, the pages last (ism.driver.start)",
+  ({ at, back }) => {
+    const host = hostOf(1);
+    const [{ driver, fn, guest, adapter }] = host.functions as [HostFunction];
+    driver.open("group");
+    const { allocated } = guest.partition.storage;
+    failCommand(host, at, { kind: "status", status: 40 });
+    const lines = record(host, () => assertEquals(errnoOf(() => driver.start()), "EIO"));
+    const undone = asked(lines).filter((line) => !line.startsWith("config"));
+    assertEquals(undone.slice(-back.length), [...back]);
+    assertEquals([adapter.sba, adapter.ieq, fn.state], [undefined, undefined, "enabled"], "no error event");
+    assertEquals([guest.partition.storage.allocated, driver.isStarted], [allocated, false]);
+    driver.start();
+    assertEquals(driver.isStarted, true);
+  },
+);
 
-Deno.test("start() goes on without the answer of QUERY_INFO, which is only logged (7.4)", () => {
+Deno.test("start() goes on without the answer of QUERY_INFO, which is only logged (ism.info.layout)", () => {
   const host = hostOf(1);
   const [{ driver }] = host.functions as [HostFunction];
   // The lowest bit of the return code in the third response header.
@@ -152,7 +158,7 @@ Deno.test("start() goes on without the answer of QUERY_INFO, which is only logge
   ]);
 });
 
-Deno.test("a command is one payload store, one header store, one load, then the rest of the response (7.1)", () => {
+Deno.test("a command is one payload store, one header store, one load, then the rest of the response (ism.cmd.sequence)", () => {
   const { host, owner } = pair();
   const { channel } = owner.driver;
   assertEquals(trace(host, () => channel.send("ADD_VLAN_ID", { vlanId: 7 })), [
@@ -185,7 +191,7 @@ Deno.test.each([
   },
   { what: "three pieces", offset: 4000, length: 5000, pieces: ["000fa0 96", "001000 4096", "802000 808"] },
 ])(
-  "move() of $what splits at 4 KiB and signals with the last piece only (8.2)",
+  "move() of $what splits at 4 KiB and signals with the last piece only (ism.data.chunks)",
   ({ offset, length, pieces }) => {
     const { host, owner, writer, token } = pair();
     const data = pattern(length);
@@ -197,14 +203,14 @@ Deno.test.each([
   },
 );
 
-Deno.test("move() keeps what was stored before a refused piece (8.2)", () => {
+Deno.test("move() keeps what was stored before a refused piece (ism.data.chunks)", () => {
   const { owner, writer, token } = pair(8192);
   assertEquals(errnoOf(() => writer.driver.move(token, 4096, pattern(8192), { signal: true })), "EIO");
   assertEquals(dmbBytes(owner, token).slice(4096), pattern(8192).slice(0, 4096));
   assertEquals(owner.driver.handleInterrupt().dmbs, []);
 });
 
-Deno.test("handleInterrupt() clears s, the DMB bits and the masks that it found, and no others (9.4)", () => {
+Deno.test("handleInterrupt() clears s, the DMB bits and the masks that it found, and no others (ism.sba.walk)", () => {
   const { owner, writer, token, index } = pair();
   const low = owner.driver.registerDmb({ size: 4096, rgid: 0xa2n, index: 31 });
   writer.driver.move(token, 0, pattern(8), { signal: true, idx: 1 });
@@ -213,18 +219,18 @@ Deno.test("handleInterrupt() clears s, the DMB bits and the masks that it found,
   assertEquals(walk, { interrupts: 1, dmbs: [{ index, token, mask: 0x0800 }], events: [] });
   const sba = owner.driver.view(owner.driver.registrations!.sba, 0, 4096);
   const left = [...sba].flatMap((byte, at) => byte === 0 ? [] : [`${at}=${byte.toString(16)}`]);
-  assertEquals(left, ["7=1", "318=10"], "indices 0 to 31 are never scanned (9.1)");
+  assertEquals(left, ["7=1", "318=10"], "indices 0 to 31 are never scanned (ism.dmb.register)");
   assertEquals(owner.driver.handleInterrupt(), { interrupts: 0, dmbs: [], events: [] });
 });
 
-Deno.test("handleInterrupt() reports bits of DMBs that are gone without a token (9.4)", () => {
+Deno.test("handleInterrupt() reports bits of DMBs that are gone without a token (ism.sba.walk)", () => {
   const { owner, writer, token, index } = pair();
   writer.driver.move(token, 0, pattern(8), { signal: true });
   owner.driver.unregisterDmb(token);
   assertEquals(owner.driver.handleInterrupt().dmbs, [{ index, token: undefined, mask: 0x1000 }]);
 });
 
-Deno.test("events come once each and in order over several rounds of the queue (9.2)", () => {
+Deno.test("events come once each and in order over several rounds of the queue (ism.ieq.order)", () => {
   const { owner, writer } = pair();
   let code = 0;
   for (const burst of [1, 14, 14, 3, 14, 0, 1]) {
@@ -239,14 +245,14 @@ Deno.test("events come once each and in order over several rounds of the queue (
   }
 });
 
-Deno.test("takeEvents() finds what came without a trigger (13 #13)", () => {
+Deno.test("takeEvents() finds what came without a trigger (ism.event.trigger)", () => {
   const { owner, writer } = pair();
   writer.driver.signal(0xa1n, 5, 0n, false);
   assertEquals(owner.driver.takeEvents().map((event) => event.code), [5]);
   assertEquals(owner.driver.handleInterrupt(), { interrupts: 0, dmbs: [], events: [] });
 });
 
-Deno.test("a token that is no place in BAR 0 is not taken (8.1)", () => {
+Deno.test("a token that is no place in BAR 0 is not taken (ism.token.format)", () => {
   // A bit of the token is inverted on its way: two that are outside of BAR 0, two below 2^28.
   for (const bit of [0, 15, 36, 63]) {
     const { host, owner } = pair();
@@ -258,7 +264,7 @@ Deno.test("a token that is no place in BAR 0 is not taken (8.1)", () => {
   }
 });
 
-Deno.test("UNREG_DMB with another return code keeps the DMB and its memory (10)", () => {
+Deno.test("UNREG_DMB with another return code keeps the DMB and its memory (ism.dmb.unregister)", () => {
   const { host, owner, token } = pair();
   const { allocated } = owner.guest.partition.storage;
   // A token that the device does not know: a bit of the payload is inverted on its way.
@@ -271,7 +277,7 @@ Deno.test("UNREG_DMB with another return code keeps the DMB and its memory (10)"
   assertEquals(owner.driver.dmbs, []);
 });
 
-Deno.test("a command's answer is 0xFFFF when nothing comes back, the driver's own value (7.1, 7.2)", () => {
+Deno.test("a command's answer is 0xFFFF when nothing comes back, the driver's own value (ism.cmd.sequence, ism.cmd.preset)", () => {
   const answers = (release: string) => {
     const { owner, token } = pair(16384, { kernel: { release } });
     const { guest, zdev, driver } = owner;
@@ -293,7 +299,7 @@ Deno.test("a command's answer is 0xFFFF when nothing comes back, the driver's ow
   assertEquals(answers("7.3"), ["ENODEV", 0xffff]);
 });
 
-Deno.test("UNREG_DMB without an answer counts as done, and frees the memory (7.2, 10)", () => {
+Deno.test("UNREG_DMB without an answer counts as done, and frees the memory (ism.cmd.preset, ism.dmb.unregister)", () => {
   const { owner, token } = pair();
   const { storage } = owner.guest.partition;
   owner.fn.fail(0x02, 0, true);
@@ -302,7 +308,7 @@ Deno.test("UNREG_DMB without an answer counts as done, and frees the memory (7.2
   assertEquals([before - storage.allocated, owner.driver.dmbs], [16384, []]);
 });
 
-Deno.test("registerDmb() gives memory of zeros that nobody had, and frees it when refused (10)", () => {
+Deno.test("registerDmb() gives memory of zeros that nobody had, and frees it when refused (ism.dmb.limits, ism.dmb.owner)", () => {
   const { owner, writer, token, index } = pair(4096);
   writer.driver.move(token, 0, pattern(4096));
   owner.driver.unregisterDmb(token);
@@ -326,7 +332,7 @@ Deno.test("mapMemory() needs memory first, then DMA addresses, and frees the mem
   driver.mapMemory(4096);
 });
 
-Deno.test("reset() drops everything; the peer hears of it and the driver starts again (12.4, 13 #17)", () => {
+Deno.test("reset() drops everything; the peer hears of it and the driver starts again (ism.reset.forgets, ism.reset.events)", () => {
   const { owner, writer, token } = pair();
   const before = owner.fn.fh;
   owner.driver.reset();

@@ -1,6 +1,6 @@
 /**
  * The fault sweep through the command layer of the program: what a user sees when the n-th instruction of a session
- * fails. A refusal is exit code 1 with the errno of VFIO sheet 4.5, never 5; the session can be closed and used again.
+ * fails. A refusal is exit code 1 with the errno of vfio.cc.errno, never 5; the session can be closed and used again.
  */
 import { assert, assertEquals } from "@std/assert";
 import { InProcess, type LineOutcome } from "./support/in_process.ts";

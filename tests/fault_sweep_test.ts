@@ -1,7 +1,7 @@
 /**
  * Fault sweep: a driver's whole life is run again and again, and each time another instruction fails, in each of the
- * ways in which instructions fail. Whatever fails, the caller sees the errno of VFIO sheet 4.5, the function is in the
- * state of zPCI sheet 1.5, nothing else breaks, and everything can be taken down and used again.
+ * ways in which instructions fail. Whatever fails, the caller sees the errno of vfio.cc.errno, the function is in the
+ * state of zpci.state.table, nothing else breaks, and everything can be taken down and used again.
  */
 import { assert, assertEquals } from "@std/assert";
 import type { InstructionEvent } from "../lib/base/trace.ts";
@@ -126,9 +126,9 @@ const KINDS: readonly Kind[] = [
 const isBarAccess = ({ op, space }: InstructionEvent) => op.startsWith("PCI") && space <= 5;
 
 /**
- * A failure that an error event follows: without registered translation the next RPCIT is one (zPCI sheet 12.2: 0x01);
- * a driver that gets no answer to a registration, or to its end, frees the page, as the kernel's does, and the device
- * still uses it (7.2, 7.5, 11).
+ * A failure that an error event follows: without registered translation the next RPCIT is one (recovery.event.codes:
+ * 0x01); a driver that gets no answer to a registration, or to its end, frees the page, as the kernel's does, and the
+ * device still uses it (ism.cmd.header, ism.driver.start, zpci.irq.deliver).
  */
 const isFollowed = ({ op, space }: InstructionEvent) =>
   (op === "MPCIFC" && space === 4) || (op.startsWith("PCI") && space === 2);
@@ -169,7 +169,7 @@ for (const kind of KINDS) {
         check(kind, end, instruction);
         const followed = isFollowed(instruction) || kind.retried === true && instruction.op === "RPCIT";
         const allowed = ["enabled", ...(kind.states ?? []), ...(followed ? ["error"] : [])];
-        // A reset whose translation is refused leaves the function disabled (Linux 7.3 sheet, 6).
+        // A reset whose translation is refused leaves the function disabled (vfio.reset.refused).
         if (instruction.op === "MPCIFC" && instruction.space === 4) allowed.push("disabled");
         for (const { fn } of host.functions) assert(allowed.includes(fn.state), fn.state);
         teardown(host);

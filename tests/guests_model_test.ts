@@ -1,7 +1,7 @@
 /**
  * Two to four guests register, move, signal, join VLANs, fail and reset at random; a small model, written from the
- * facts alone, says what everybody's memory, bits, queue and interrupts must be (zPCI sheet 8.3, 9, 10, 12.4, 13 #13,
- * #14, #17 to #19).
+ * facts alone, says what everybody's memory, bits, queue and interrupts must be (docs/reference/ism/data.md,
+ * ism/signals.md, ism/adapter.md and recovery.md, ism.ieq.overflow, ism.reset.events).
  */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
@@ -13,7 +13,7 @@ import { kernelPages } from "./support/host.ts";
 
 const PAGE = 4096;
 const SLOTS = 15;
-/** Event codes of a disable or reset (13 #17), and of an error state (13 #18). */
+/** Event codes of a disable or reset (ism.reset.events), and of an error state (ism.error.events). */
 const RESET = { toWriter: 4, toOwner: 8, toPeer: 7 } as const;
 const ERROR = { toWriter: 2, toOwner: 3, toPeer: 1 } as const;
 
@@ -64,7 +64,7 @@ interface ModelDmb {
   readonly bytes: Uint8Array;
 }
 
-/** One guest: its SBA, its IEQ as zPCI sheet 9.2 describes it, and what its function is in. */
+/** One guest: its SBA, its IEQ as ism.ieq.layout describes it, and what its function is in. */
 class ModelGuest {
   started = false;
   /** The function failed or was disabled; the driver's memory is still there. */
@@ -214,7 +214,7 @@ class Run {
     assertEquals(answer, allowed ? "ok" : "EIO");
     if (!allowed) return;
     dmb.bytes.set(data, at);
-    // 0x1000 rotated right by idx in 16 bits (8.4).
+    // 0x1000 rotated right by idx in 16 bits (ism.data.element).
     if (signal) this.#guests[dmb.owner]!.signal(dmb.index, (0x1000_1000 >>> idx) & 0xffff);
   }
 
@@ -304,7 +304,9 @@ class Run {
     this.#guests[guest] = new ModelGuest();
   }
 
-  /** Everything that the function had registered is gone, and its peers hear of it (13 #17, #18). */
+  /**
+   * Everything that the function had registered is gone, and its peers hear of it (ism.reset.events, ism.error.events).
+   */
   #lose(guest: number, codes: { toWriter: number; toOwner: number; toPeer: number }): void {
     const peers = new Set<number>();
     for (const { owner, writer, token } of [...this.#dmbs.values()]) {

@@ -1,4 +1,4 @@
-/** A host as a value: the defaults of zPCI sheet section 13, and state that can be taken away and brought back. */
+/** A host as a value: the defaults of docs/fidelity.md, and state that can be taken away and brought back. */
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { Host, type StateSource } from "../lib/host/host.ts";
 import { defaultTopology, gidOf, parseTopology } from "../lib/host/topology.ts";
@@ -11,7 +11,7 @@ import { MACHINE_CHOICES } from "../lib/zpci/options.ts";
 import { bytes, pattern } from "./support/bytes.ts";
 import { snapshot, startedHost } from "./support/host.ts";
 
-Deno.test("the default topology chooses what zPCI sheet section 13 proposes", () => {
+Deno.test("the default topology chooses what docs/fidelity.md has as default", () => {
   const { ism, machine } = defaultTopology();
   assertEquals([machine.maxstbl, machine.storeBlock], [4096, "relaxed"]);
   assertEquals([machine.handleInstance, machine.unmappedDma], ["bump", "error-state"]);
@@ -51,7 +51,7 @@ Deno.test("the default topology chooses what zPCI sheet section 13 proposes", ()
   });
 });
 
-Deno.test("GIDs are 64 bits, not 0, and differ from function to function and from seed to seed (10)", () => {
+Deno.test("GIDs are 64 bits, not 0, and differ from function to function and from seed to seed (ism.gid.own)", () => {
   const gids = new Set<bigint>();
   for (const seed of [1, 2]) {
     const topology = { ...defaultTopology(), seed };
@@ -138,7 +138,7 @@ Deno.test.each(ALTERNATIVES)(
   },
 );
 
-Deno.test("a response that is busy for longer than the kernel waits is a call that hangs (13 #4, #29)", () => {
+Deno.test("a response that is busy for longer than the kernel waits is a call that hangs (ism.cmd.start, zpci.insn.busy)", () => {
   const host = startedHost(2, { ism: { responseDelay: 5 }, kernel: { busyRetryLimit: 6 } });
   assertEquals(host.functions[0]!.driver.readGid(), 0xa1n);
   assertThrows(

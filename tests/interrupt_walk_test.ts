@@ -1,7 +1,7 @@
 /**
- * SBA and IEQ from the driver's side. The interrupt handler of zPCI sheet 9.2 and 9.4 is written here once more, step by
- * step on the bytes of the two pages, and peers go on signalling between any two of its steps: nothing may be lost, and
- * the driver's own handler must find the same.
+ * SBA and IEQ from the driver's side. The interrupt handler of ism.ieq.layout and ism.sba.walk is written here once
+ * more, step by step on the bytes of the two pages, and peers go on signalling between any two of its steps: nothing
+ * may be lost, and the driver's own handler must find the same.
  */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
@@ -37,7 +37,7 @@ function act({ driver }: HostFunction, tokens: readonly number[], step: PeerStep
 /** 0x1000 rotated right by idx. */
 const elementBit = (idx: number) => (0x1000_1000 >>> idx) & 0xffff;
 
-/** The handler of 9.4, as steps; what happens between two of them is up to the caller. */
+/** The handler of ism.sba.walk, as steps; what happens between two of them is up to the caller. */
 class Walk {
   readonly #sba: Uint8Array;
   readonly #ieq: Uint8Array;
@@ -84,7 +84,7 @@ class Walk {
   }
 }
 
-Deno.test("no signal and no event is lost, whatever comes between two steps of the handler (9.2, 9.4)", () => {
+Deno.test("no signal and no event is lost, whatever comes between two steps of the handler (ism.ieq.index, ism.sba.walk)", () => {
   const between = fc.array(fc.array(PEER_STEP, { maxLength: 2 }), { maxLength: 25, size: "max" });
   fc.assert(
     fc.property(between, (schedule) => {
@@ -118,7 +118,7 @@ Deno.test("no signal and no event is lost, whatever comes between two steps of t
   );
 });
 
-Deno.test("a signal between two steps raises an MSI if and only if s is 0 then (9.4, 11)", () => {
+Deno.test("a signal between two steps raises an MSI if and only if s is 0 then (ism.sba.walk, zpci.irq.deliver)", () => {
   const { owner, writer, tokens } = twoStations();
   const walk = new Walk(owner);
   const interrupts = () => owner.driver.handleInterrupt(new Set()).interrupts;
@@ -134,7 +134,7 @@ Deno.test("a signal between two steps raises an MSI if and only if s is 0 then (
   assertEquals([walk.summary, interrupts()], [true, 1]);
 });
 
-Deno.test("the driver's handler finds what a handler written from the facts finds (9.2, 9.4)", () => {
+Deno.test("the driver's handler finds what a handler written from the facts finds (ism.ieq.index, ism.sba.walk)", () => {
   const bursts = fc.array(fc.array(PEER_STEP, { maxLength: 14 }), { maxLength: 6 });
   fc.assert(
     fc.property(bursts, (rounds) => {
@@ -161,7 +161,7 @@ function pageOf({ functions }: Host, page: "sba" | "ieq"): string {
 }
 
 Deno.test.each([1, 14, 15, 16, 29, 30, 31])(
-  "%d events on a queue of which one was handled: what a walk finds (9.2)",
+  "%d events on a queue of which one was handled: what a walk finds (ism.ieq.index)",
   (count) => {
     const { owner, writer } = twoStations();
     const walk = new Walk(owner);

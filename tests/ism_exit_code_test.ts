@@ -18,13 +18,14 @@ Deno.test("ism ends with 1 when the simulated world refuses, and names the errno
   assertEquals([plain.code, plain.stdout], [1, ""]);
   assertMatch(plain.stderr, /^ism: stb: [^\n]+ \(EINVAL\)\n {2}hint: [^\n]+\n$/);
   const verbose = await program.run(["-v", ...LONG_BLOCK]);
-  const [line, refusedBy, hint] = verbose.stderr.split("\n");
+  const [line, refusedBy, named, hint] = verbose.stderr.split("\n");
   assertEquals(`${line}\n${hint}\n`, plain.stderr);
   assertMatch(refusedBy!, /^ {2}refused by: variant driver \(drivers\/vfio\/pci\/ism\/main\.c: \w+\)$/);
+  assertEquals(named, "  rule: vfio.write.boundary  (ism help vfio.write.boundary)");
   assertMatch(hint!, /^ {2}hint: /);
   const [document] = documentsOf(await program.run(["--json", ...LONG_BLOCK]));
-  const { code, errno, layer, rule, source, message } = document!.error!;
-  assertEquals([code, errno, layer], ["EINVAL", 22, "variant"]);
+  const { code, errno, layer, ref, rule, source, message } = document!.error!;
+  assertEquals([code, errno, layer, ref], ["EINVAL", 22, "variant", "vfio.write.boundary"]);
   assertStringIncludes(plain.stderr, message);
   for (const text of [rule, source]) assert(typeof text === "string" && text !== "");
 });

@@ -1,4 +1,7 @@
-/** `fd`, `ioctl` and `sysfs`: a driver's system calls one by one, on any descriptor (VFIO sheet 1.4, 1.5, 4.1, 6, 7). */
+/**
+ * `fd`, `ioctl` and `sysfs`: a driver's system calls one by one, on any descriptor (docs/reference/vfio/open.md,
+ * vfio/access.md and vfio/interrupts.md).
+ */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { documentsOf, Program } from "./support/program.ts";
 
@@ -21,7 +24,7 @@ const GROUP_WAY = [
   "let d ioctl $g VFIO_GROUP_GET_DEVICE_FD 0001:00:00.0",
 ];
 
-Deno.test("the way through the group, step by step, with what each step refuses before its time (1.4)", async () => {
+Deno.test("the way through the group, step by step, with what each step refuses before its time (vfio.group.getfd)", async () => {
   await holds([
     ...GROUP_WAY,
     "expect EBUSY fd open /dev/vfio/0",
@@ -35,7 +38,7 @@ Deno.test("the way through the group, step by step, with what each step refuses 
   ]);
 });
 
-Deno.test("the way through the character device, step by step (1.5)", async () => {
+Deno.test("the way through the character device, step by step (vfio.cdev.bind)", async () => {
   await holds([
     "let i fd open /dev/iommu",
     "let d fd open /dev/vfio/devices/vfio0",
@@ -53,7 +56,7 @@ Deno.test("the way through the character device, step by step (1.5)", async () =
   ]);
 });
 
-Deno.test("descriptors of one device have positions of their own and share the rest (1.4, 4.1)", async () => {
+Deno.test("descriptors of one device have positions of their own and share the rest (vfio.group.getfd, vfio.rw.vfs)", async () => {
   using program = new Program();
   const documents = await program.documents([
     ...GROUP_WAY,
@@ -85,7 +88,7 @@ Deno.test("descriptors of one device have positions of their own and share the r
   );
 });
 
-Deno.test("read() goes on where it ended, over the end of BAR 0 into an index without a BAR (4.7)", async () => {
+Deno.test("read() goes on where it ended, over the end of BAR 0 into an index without a BAR (vfio.rw.corners)", async () => {
   using program = new Program();
   program.write(
     "zeros.json",
@@ -105,7 +108,7 @@ Deno.test("read() goes on where it ended, over the end of BAR 0 into an index wi
   assertEquals(documents.at(-1)!.result.ret, 1);
 });
 
-Deno.test("each segment of a vector is a call of the driver: on a BAR one store block each (4.1)", async () => {
+Deno.test("each segment of a vector is a call of the driver: on a BAR one store block each (vfio.rw.vectored)", async () => {
   using program = new Program();
   const lines = [
     ...GROUP_WAY,
@@ -128,7 +131,7 @@ Deno.test("each segment of a vector is a call of the driver: on a BAR one store 
   ]);
 });
 
-Deno.test("no vfio descriptor can seek, and none can be mapped (4.1, 6)", async () => {
+Deno.test("no vfio descriptor can seek, and none can be mapped (vfio.rw.vfs, vfio.mmap.others)", async () => {
   await holds([
     ...GROUP_WAY,
     "let e fd eventfd",
@@ -146,7 +149,7 @@ Deno.test("no vfio descriptor can seek, and none can be mapped (4.1, 6)", async 
   ]);
 });
 
-Deno.test("an eventfd counts interrupts until it is read, and is empty then (7.2)", async () => {
+Deno.test("an eventfd counts interrupts until it is read, and is empty then (vfio.setirqs.fds, vfio.rw.eventfd)", async () => {
   using program = new Program();
   const setIrqs = (flags: number, count: number, data = "") =>
     `ioctl $d VFIO_DEVICE_SET_IRQS hex:${data === "" ? "14" : "18"}000000${
@@ -192,7 +195,7 @@ Deno.test("descriptors that were closed behind the driver's back do not keep it 
   ]);
 });
 
-Deno.test("ism sysfs shows where the group, the character device and the ids of a function are (1.1)", async () => {
+Deno.test("ism sysfs shows where the group, the character device and the ids of a function are (vfio.bind.ids)", async () => {
   using program = new Program();
   const value = async (name: string, ...options: string[]) =>
     (await program.run(["sysfs", name, ...options])).stdout.trimEnd();

@@ -1,4 +1,7 @@
-/** Facts, zPCI sheet sections 4, 5, 6 and 10: how an ISM function of a host looks to CLP and to its guest's kernel. */
+/**
+ * Facts, docs/reference/zpci/instructions.md, zpci/clp.md and ism/adapter.md: how an ISM function of a host looks to
+ * CLP and to its guest's kernel.
+ */
 import { assertEquals } from "@std/assert";
 import { clp } from "../lib/zpci/clp.ts";
 import { be, bytes, fromBe } from "./support/bytes.ts";
@@ -20,7 +23,7 @@ function query(
   return block.slice(32, 32 + length);
 }
 
-Deno.test("Query PCI Function shows ISM: type 5, BAR 0 of 2^48 bytes, BAR 2, no MIO (4, 5.3, 6)", () => {
+Deno.test("Query PCI Function shows ISM: type 5, BAR 0 of 2^48 bytes, BAR 2, no MIO (zpci.mio.ism, zpci.query.layout, ism.config.bars)", () => {
   const response = query(3, 0, 384);
   assertEquals([response[63], response[24]], [5, 48]);
   assertEquals([...response.slice(24, 30)].map((exponent) => exponent !== 0), [
@@ -35,7 +38,7 @@ Deno.test("Query PCI Function shows ISM: type 5, BAR 0 of 2^48 bytes, BAR 2, no 
   assertEquals(fromBe(response, 256, 4), 0n, "MIO valid");
 });
 
-Deno.test("the channel id is the pchid, the PNETID begins the utility string in EBCDIC (10)", () => {
+Deno.test("the channel id is the pchid, the PNETID begins the utility string in EBCDIC (ism.gid.channel)", () => {
   const functions = [{ fid: 0x10, uid: 1, chid: 0x7e2, pnetid: "NET1AZ09" }];
   const response = query(3, 0, 384, { guests: [{ name: "guest0", functions }] });
   assertEquals(response.slice(30, 32).toHex(), "07e2");
@@ -44,7 +47,7 @@ Deno.test("the channel id is the pchid, the PNETID begins the utility string in 
   assertEquals(response.slice(144, 192).every((byte) => byte === 0), true, "no PNETID for other ports");
 });
 
-Deno.test("the function group is ISM's: maxstbl 4096, relaxed store blocks, at least one MSI (5.4)", () => {
+Deno.test("the function group is ISM's: maxstbl 4096, relaxed store blocks, at least one MSI (zpci.group.ism)", () => {
   const { fn } = hostOf(1).functions[0]!;
   const response = query(4, fn.group.pfgid, 64);
   assertEquals(fromBe(response, 20, 2) & 0x1fffn, 4096n);
@@ -52,7 +55,7 @@ Deno.test("the function group is ISM's: maxstbl 4096, relaxed store blocks, at l
   assertEquals((fromBe(response, 16, 2) & 0xfffn) >= 1n, true);
 });
 
-Deno.test("strict8 takes the relaxed flag away and refuses every command header (3.4)", () => {
+Deno.test("strict8 takes the relaxed flag away and refuses every command header (zpci.pcistb.strict)", () => {
   const machine = { storeBlock: "strict8" };
   const host = hostOf(1, { machine });
   const { fn, guest, driver } = host.functions[0]!;
@@ -63,7 +66,7 @@ Deno.test("strict8 takes the relaxed flag away and refuses every command header 
   assertEquals(errnoOf(() => driver.readGid()), "ENXIO");
 });
 
-Deno.test("the PCI address is uid, bus 0, device and function 0 (6)", () => {
+Deno.test("the PCI address is uid, bus 0, device and function 0 (zpci.function.address)", () => {
   const guests = [{ name: "guest0", functions: [{ fid: 0x10, uid: 0x1a2b }] }];
   assertEquals(hostOf(0, { guests }).functions[0]!.driver.address, "1a2b:00:00.0");
 });

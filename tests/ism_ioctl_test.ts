@@ -1,4 +1,4 @@
-/** Raw ioctls from the command line: every one of VFIO sheet 1.3 by name, with the fields of its struct by name. */
+/** Raw ioctls from the command line: every one of vfio.ioctl.numbers by name, with the fields of its struct by name. */
 import { assert, assertEquals } from "@std/assert";
 import { type Document, Program } from "./support/program.ts";
 
@@ -9,7 +9,7 @@ interface Row {
   readonly answer: number | string;
 }
 
-/** The table of 1.3; what the call answers on a fresh host, opened through group and container. */
+/** The table of vfio.ioctl.numbers; what the call answers on a fresh host, opened through group and container. */
 const BY_GROUP: Readonly<Record<string, readonly Row[]>> = {
   container: [
     { number: 0x3b64, line: "VFIO_GET_API_VERSION", answer: 0 },
@@ -81,26 +81,29 @@ const answerOf = ({ ok, result, error }: Document) => ok ? result.ret : error!.c
 Deno.test.each([
   { way: "group", table: BY_GROUP },
   { way: "cdev", table: BY_CDEV },
-])("ism ioctl knows each ioctl of 1.3 by name and by number, opened by $way", async ({ way, table }) => {
-  using program = new Program();
-  for (const [kind, rows] of Object.entries(table)) {
-    const named = rows.map(({ line }) => `ioctl ${kind} ${line}`);
-    const [, ...documents] = await program.documents([`open --via ${way}`, ...named]);
-    assertEquals(documents.map(answerOf), rows.map(({ answer }) => answer), kind);
-    await program.result("host", "reset");
-    // A number is the same call: an argument of one byte is too short for any struct.
-    const traced = await program.documents(
-      [`open --via ${way}`, ...rows.map(({ number }) => `ioctl ${kind} 0x${number.toString(16)} hex:00`)],
-      "--trace=syscall",
-    );
-    const requests = traced.slice(1).map(({ trace }) => {
-      const call = trace!.findLast(({ op }) => op === "ioctl")!;
-      return call["request"];
-    });
-    assertEquals(requests, rows.map(({ line }) => line.split(" ")[0]), kind);
-    await program.result("host", "reset");
-  }
-});
+])(
+  "ism ioctl knows each ioctl of vfio.ioctl.numbers by name and by number, opened by $way",
+  async ({ way, table }) => {
+    using program = new Program();
+    for (const [kind, rows] of Object.entries(table)) {
+      const named = rows.map(({ line }) => `ioctl ${kind} ${line}`);
+      const [, ...documents] = await program.documents([`open --via ${way}`, ...named]);
+      assertEquals(documents.map(answerOf), rows.map(({ answer }) => answer), kind);
+      await program.result("host", "reset");
+      // A number is the same call: an argument of one byte is too short for any struct.
+      const traced = await program.documents(
+        [`open --via ${way}`, ...rows.map(({ number }) => `ioctl ${kind} 0x${number.toString(16)} hex:00`)],
+        "--trace=syscall",
+      );
+      const requests = traced.slice(1).map(({ trace }) => {
+        const call = trace!.findLast(({ op }) => op === "ioctl")!;
+        return call["request"];
+      });
+      assertEquals(requests, rows.map(({ line }) => line.split(" ")[0]), kind);
+      await program.result("host", "reset");
+    }
+  },
+);
 
 Deno.test("ism ioctl without the struct that it needs is EFAULT, and the hint names the fields", async () => {
   using program = new Program();
@@ -135,7 +138,7 @@ Deno.test("ism ioctl shows what the kernel wrote back under the names of the fie
   assertEquals(option.fields.val64, "0x1", "HUGE_PAGES");
 });
 
-// Linux 7.3, section 11, row 13.
+// vfio.ioctl.vfs, row 13.
 Deno.test.each([
   {
     via: "group",

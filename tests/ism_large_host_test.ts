@@ -1,6 +1,6 @@
 /**
  * The largest host that there can be, through the program: 64 functions in 9 guests on 3 channels. Who reaches whom
- * follows from the channel alone (zPCI sheet section 10).
+ * follows from the channel alone (ism.gid.channel).
  */
 import { assertEquals } from "@std/assert";
 import { documentsOf, Program } from "./support/program.ts";

@@ -1,4 +1,7 @@
-/** Faults on the device lock (VFIO sheet 1.6, 8.1, 8.2): added, counted, listed and cleared with those of the machine. */
+/**
+ * Faults on the device lock (docs/reference/vfio/open.md and vfio/reset.md): added, counted, listed and cleared with
+ * those of the machine.
+ */
 import { assertEquals } from "@std/assert";
 import { documentsOf, Program } from "./support/program.ts";
 

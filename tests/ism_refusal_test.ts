@@ -50,7 +50,7 @@ const REFUSALS: readonly (readonly [
   ],
   ["peek bar0 0", "EIO", "device", "arch/s390/pci/pci_insn.c: zpci_load", /stores only/],
   ["stb bar0 0x10000000 hex:00", "EIO", "device", "arch/s390/pci/pci_insn.c: zpci_store_block", /token/],
-  // 3.2: a hard-coded 7 << 40, and its neighbours that do not look like one.
+  // vfio.region.offset: a hard-coded 7 << 40, and its neighbours that do not look like one.
   ["pread 0x70000000000 4", "EIO", "device", "arch/s390/pci/pci_insn.c: zpci_load", /would be config space/],
   [
     "pwrite 0x70000000004 hex:0600",
@@ -129,7 +129,7 @@ Deno.test("ism --json names layer, source and hint of a refusal", async () => {
   }
 });
 
-Deno.test("a function in the error state says how it comes back (4.5, 8.6)", async () => {
+Deno.test("a function in the error state says how it comes back (vfio.cc.errno, recovery.event.state)", async () => {
   using program = new Program();
   program.write("error.ism", "open\nzpci event 0x3a\npeek bar2 0\nreset\npeek bar2 0\n");
   const documents = documentsOf(await program.run(["run", "error.ism", "--keep-going", "--json"]));

@@ -1,4 +1,4 @@
-/** The kernel asks for a device that is to go (VFIO sheet 8.5), and several processes on one host file see it. */
+/** The kernel asks for a device that is to go (vfio.unplug.wait), and several processes on one host file see it. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { documentsOf, Program } from "./support/program.ts";
 

@@ -31,7 +31,7 @@ onTerminal("ism shell goes on after a failing line, and ends with 0 all the same
   const refused = await run.line("stb bar0 0xff8 seq:0*9");
   assertMatch(
     refused,
-    /^ism: stb: Length 9 at 0xff8 crosses a 4096-byte boundary \(EINVAL\)\n {2}refused by: .*\n {2}hint: /,
+    /^ism: stb: Length 9 at 0xff8 crosses a 4096-byte boundary \(EINVAL\)\n {2}refused by: .*\n {2}rule: vfio\.write\.boundary .*\n {2}hint: /,
   );
   assertMatch(
     await run.line("peeek bar0 0"),
@@ -185,7 +185,7 @@ onTerminal("ism shell shows the next block at an empty line after peek", async (
   await run.line("gid");
   assertEquals(await run.line(""), "", "another command ends it");
   assertMatch(await run.line("peek config 0xf8 8 --width 4"), /^000000f8 /m);
-  // Behind the last byte of the region: the driver's answer is what a driver would get (VFIO sheet 4), and it ends.
+  // Behind the last byte of the region: the driver's answer is what a driver would get (vfio.rw.end), and it ends.
   await run.line("");
   assertEquals(await run.line(""), "");
 });

@@ -1,6 +1,6 @@
 /**
- * Both sides of each limit of docs/limits.md: one sentence and the exit code, and nothing changed. What takes long is for
- * `deno task soak`.
+ * Both sides of each limit of docs/limits.md: one sentence and the exit code, and nothing changed. What takes long is
+ * for `deno task soak`.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import * as LIMITS from "../cmd/language/limits.ts";

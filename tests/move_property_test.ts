@@ -1,6 +1,6 @@
 /**
- * Random moves between random DMBs, compared with a plain map from token to bytes. What is accepted reads back from
- * the owner's DMB, what is refused changes nothing. Facts: zPCI sheet 8.1 to 8.4; VFIO sheet 4.3 and 4.4.
+ * Random moves between random DMBs, compared with a plain map from token to bytes. What is accepted reads back from the
+ * owner's DMB, what is refused changes nothing. Facts: docs/reference/ism/data.md; vfio.read.loads and vfio.write.once.
  */
 import { Buffer } from "node:buffer";
 import { assertEquals } from "@std/assert";
@@ -47,7 +47,7 @@ const STEP = fc.record({
 });
 type Step = typeof STEP extends fc.Arbitrary<infer Value> ? Value : never;
 
-/** 0x1000 rotated right by idx, one bit at a time (8.4). */
+/** 0x1000 rotated right by idx, one bit at a time (ism.data.element). */
 function elementBit(idx: number): number {
   let mask = 0x1000;
   for (let i = 0; i < idx; i++) mask = mask === 1 ? 0x8000 : mask >> 1;
@@ -129,7 +129,10 @@ function perform(model: Model, step: Step): void {
   }
 }
 
-/** A move is one store a target page; sf goes with the last, and what was stored before a refusal stays (8.2). */
+/**
+ * A move is one store a target page; sf goes with the last, and what was stored before a refusal stays
+ * (ism.data.chunks).
+ */
 function modelMove(
   model: Model,
   writer: HostFunction,
@@ -171,7 +174,7 @@ function agree({ dmbs, signals }: Model): void {
   }
 }
 
-Deno.test("moves: what is accepted reads back, what is refused changes nothing (8.1 to 8.4)", () => {
+Deno.test("moves: what is accepted reads back, what is refused changes nothing (ism.data.offset, ism.data.store)", () => {
   const property = fc.property(fc.array(STEP, { minLength: 5, maxLength: 40 }), (steps) => {
     const host = startedHost(GUESTS);
     const signals = new Map(host.functions.map((fn) => [fn, new Map<number, number>()]));
@@ -196,7 +199,7 @@ function* planLoads(offset: number, count: number): Generator<{ offset: number; 
   }
 }
 
-Deno.test("loadWidth() covers each byte once, in order, with aligned loads of 8, 4, 2 or 1 (VFIO 4.3)", () => {
+Deno.test("loadWidth() covers each byte once, in order, with aligned loads of 8, 4, 2 or 1 (vfio.read.loads)", () => {
   const property = fc.property(fc.nat(2 ** 47), fc.nat(300), (offset, count) => {
     let next = offset;
     for (const load of planLoads(offset, count)) {
@@ -209,7 +212,7 @@ Deno.test("loadWidth() covers each byte once, in order, with aligned loads of 8,
   fc.assert(property, { seed: 0x8421, numRuns: 500 });
 });
 
-Deno.test("loadWidth() is the widest of 8, 4, 2, 1 that is aligned and fits, all small cases (VFIO 4.3)", () => {
+Deno.test("loadWidth() is the widest of 8, 4, 2, 1 that is aligned and fits, all small cases (vfio.read.loads)", () => {
   for (let offset = 0; offset < 16; offset++) {
     for (let left = 1; left < 24; left++) {
       const widest = [8, 4, 2, 1].find((width) => width <= left && offset % width === 0);
@@ -218,7 +221,7 @@ Deno.test("loadWidth() is the widest of 8, 4, 2, 1 that is aligned and fits, all
   }
 });
 
-Deno.test("a plan never crosses a doubleword, so that every load is legal (3.3)", () => {
+Deno.test("a plan never crosses a doubleword, so that every load is legal (zpci.pcilg.length)", () => {
   for (let offset = 0; offset < 24; offset++) {
     for (const { offset: at, width } of planLoads(offset, 24)) assertEquals(at % 8 + width <= 8, true);
   }

@@ -1,6 +1,6 @@
 /**
  * A refused access changes nothing: the whole host, memory included, is compared before and after. The exceptions are
- * those that the facts name: a response in the command area (zPCI sheet 7.1) and error states (12.4).
+ * those that the facts name: a response in the command area (ism.cmd.sequence) and error states (recovery.event.state).
  */
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import type { Host, HostFunction } from "../lib/host/host.ts";
@@ -130,10 +130,13 @@ const INSTRUCTIONS: readonly { what: string; act: (busy: Busy) => string; answer
   { what: "enable MIO", act: ({ first }) => setFunction(first, 2, 0), answer: "0102" },
 ];
 
-Deno.test.each([...INSTRUCTIONS])("$what: $answer, and nothing changed (3.2, 8.3)", ({ act, answer }) => {
-  const busy = busyHost();
-  assertEquals(unchanged(busy.host, () => act(busy)), answer);
-});
+Deno.test.each([...INSTRUCTIONS])(
+  "$what: $answer, and nothing changed (zpci.insn.order, ism.data.store)",
+  ({ act, answer }) => {
+    const busy = busyHost();
+    assertEquals(unchanged(busy.host, () => act(busy)), answer);
+  },
+);
 
 /** Everything but the bytes in BAR 2 of the function that sent the command. */
 function withoutCommandBar(host: Host): Record<string, unknown> {
@@ -166,16 +169,19 @@ const COMMANDS: readonly { what: string; code: number; payload: (busy: Busy) => 
   { what: "ADD_VLAN_ID 0", code: 0x04, payload: () => be(0, 8) },
 ];
 
-Deno.test.each([...COMMANDS])("refused $what changes the response and nothing else (7.1, 13 #2)", (row) => {
-  const busy = busyHost();
-  const { driver } = busy.first;
-  const before = withoutCommandBar(busy.host);
-  const { ret } = driver.channel.raw(row.code, bytes(row.payload(busy)));
-  assertMatch(be(ret, 2), /^000[1-9]$/);
-  assertEquals(withoutCommandBar(busy.host), before);
-});
+Deno.test.each([...COMMANDS])(
+  "refused $what changes the response and nothing else (ism.cmd.sequence, ism.cmd.codes)",
+  (row) => {
+    const busy = busyHost();
+    const { driver } = busy.first;
+    const before = withoutCommandBar(busy.host);
+    const { ret } = driver.channel.raw(row.code, bytes(row.payload(busy)));
+    assertMatch(be(ret, 2), /^000[1-9]$/);
+    assertEquals(withoutCommandBar(busy.host), before);
+  },
+);
 
-Deno.test("in the error state every load and store is status 12 and nothing changes (12.4)", () => {
+Deno.test("in the error state every load and store is status 12 and nothing changes (recovery.event.state)", () => {
   const busy = busyHost();
   busy.first.fn.fail(0x02, 0, true);
   const before = snapshot(busy.host);

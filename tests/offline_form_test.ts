@@ -78,7 +78,8 @@ onLinux("the offline file", () => {
     const reader = child.stdout.getReader();
     let text = "";
     while (!text.includes("waiting")) text += new TextDecoder().decode((await reader.read()).value);
-    assertEquals(Deno.readLinkSync(`/proc/${child.pid}/exe`), `${files.cache}/ism/${files.name()}/deno`);
+    const exe = await files.run(["readlink", `/proc/${child.pid}/exe`], { env: { PATH: "/usr/bin:/bin" } });
+    assertEquals(exe.stdout, `${files.cache}/ism/${files.name()}/deno\n`);
     child.kill("SIGTERM");
     assertEquals((await child.status).signal, "SIGTERM");
     await Promise.all([reader.cancel(), child.stderr.cancel(), child.stdin.close().catch(() => {})]);
@@ -255,6 +256,8 @@ onLinux("other versions in the cache folder", () => {
     const later = new Date(Date.now() + 60_000);
     Deno.utimeSync(used, later, later);
     assertStarted(await files.run([files.file("1.1.0")]), "1.1.0");
+    const both = [...ready(files.name("1.0.0")), ...ready(files.name("1.1.0"))];
+    assertEquals(files.list(`${files.cache}/ism`), both.toSorted());
     assertStarted(await files.run([old]));
   });
 });

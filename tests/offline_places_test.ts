@@ -11,14 +11,15 @@ import {
   onLinux,
   ready,
   said,
+  USER,
 } from "./support/offline.ts";
 
-const ROOT_USER = LINUX && Deno.uid() === 0;
+const ROOT_USER = USER === 0;
 /** True if this user may mount in namespaces of its own. */
 const MOUNTS = LINUX && found(["unshare", "-Urm", "true"]);
 
 onLinux("without a usable cache folder the offline file", () => {
-  const id = LINUX ? Deno.uid() : 0;
+  const id = USER;
   /** Brings the file where its own folder cannot be mounted over. */
   const copied = `mount -t tmpfs tmpfs /mnt && cp "$FILE" /mnt/ism && cp run /mnt/run && cd /mnt || exit 99`;
 
@@ -49,11 +50,21 @@ onLinux("without a usable cache folder the offline file", () => {
     using files = new OfflineFiles();
     const file = files.file();
     assertStarted(await files.run([file]));
-    Deno.writeTextFileSync(`${files.cache}/ism/${files.name()}/ism.js`, "planted");
+    Deno.writeTextFileSync(`${files.cache}/ism/${files.name()}/ism.js`, "planted\n");
     const line = `${copied}; cp -a "$CACHE/ism" ready && mkdir tmp && ln -s ../ready tmp/ism-0 &&
       mount -t tmpfs tmpfs /tmp || exit 99; TMPDIR=/mnt/tmp ./ism; ls -d /tmp/ism-0`;
     const { stdout } = await files.inOwnMounts(line, { FILE: file, CACHE: files.cache });
     assertEquals(stdout, `${said("1.0.0")}/tmp/ism-0\n`);
+  });
+
+  itWhere(ROOT_USER)("leaves the home of somebody else alone", async () => {
+    using files = new OfflineFiles();
+    const file = files.file();
+    const [home, tmp] = [`${files.dir}/home`, `${files.dir}/tmp`];
+    Deno.mkdirSync(home);
+    Deno.chownSync(home, 4242, 4242);
+    assertStarted(await files.run([file], { env: { HOME: home, TMPDIR: tmp } }));
+    assertEquals([files.list(home), files.list(`${tmp}/ism-0`)], [[], ready(files.name())]);
   });
 
   itWhere(ROOT_USER)("does not start what somebody else has laid ready", async () => {
@@ -62,10 +73,10 @@ onLinux("without a usable cache folder the offline file", () => {
     assertStarted(await files.run([file]));
     const base = `${files.cache}/ism`;
     const planted = `${base}/${files.name()}/ism.js`;
-    Deno.writeTextFileSync(planted, "planted");
+    Deno.writeTextFileSync(planted, "planted\n");
     const env = { XDG_CACHE_HOME: files.cache, TMPDIR: `${files.dir}/tmp` };
     for (const path of [planted, `${base}/${files.name()}/deno`, base]) {
-      Deno.writeTextFileSync(planted, "planted");
+      Deno.writeTextFileSync(planted, "planted\n");
       Deno.chownSync(path, 4242, 4242);
       const { stdout } = await files.run([file], { env });
       assertEquals(stdout, said("1.0.0"), path);

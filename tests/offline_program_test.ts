@@ -3,7 +3,7 @@ import { assert, assertEquals, assertLess } from "@std/assert";
 import { after, before, it } from "@std/testing/bdd";
 import { ROOT } from "../build/bundle.ts";
 import { run } from "../build/run.ts";
-import { found, itWhere, onLinux } from "./support/offline.ts";
+import { found, itWhere, onLinux, USER } from "./support/offline.ts";
 import { permissionFlags } from "../build/permissions.ts";
 
 /** What a second start may take longer than `deno run` of the bundled program. Milliseconds. */
@@ -137,7 +137,7 @@ onLinux("the offline file with Deno in it", () => {
     },
   );
 
-  itWhere(Deno.uid() === 0)("works for a user who owns nothing and has no home", async () => {
+  itWhere(USER === 0)("works for a user who owns nothing and has no home", async () => {
     const words = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", file, "list"];
     Deno.mkdirSync(`${dir}/tmp`);
     Deno.chmodSync(`${dir}/tmp`, 0o1777);

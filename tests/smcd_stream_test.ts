@@ -1,6 +1,7 @@
 /**
- * The stream of `send` and `recv` on the wire, read by a parser written from the facts alone (zPCI sheet 8.1, 8.2, 8.5;
- * net/smc/smc_cdc.h: smcd_cdc_msg): what each store block carries, and what the two sides may do when.
+ * The stream of `send` and `recv` on the wire, read by a parser written from the facts alone
+ * (docs/reference/ism/data.md and ism/drivers.md; net/smc/smc_cdc.h: smcd_cdc_msg): what each store block carries, and
+ * what the two sides may do when.
  */
 import { Buffer } from "node:buffer";
 import { assert, assertEquals } from "@std/assert";
@@ -172,7 +173,7 @@ Deno.test.each([
   { what: "ten rings in odd pieces", size: 4096, length: 40_640, piece: 777 },
   { what: "many rounds of four pages", size: 16_384, length: 200_001, piece: 16_384 },
   { what: "SMC's smallest DMB, in single bytes", size: 16_384, length: 20_000, piece: 1 },
-])("a stream of $what is SMC-D on the wire (8.5)", ({ size, length, piece }) => {
+])("a stream of $what is SMC-D on the wire (ism.smcd.ring)", ({ size, length, piece }) => {
   const bytes = pattern(length, length);
   const { wire, arrived } = carry(hostOf(2), size, bytes, piece);
   assertEquals(Buffer.compare(arrived, bytes), 0, "what the reader handed out");
@@ -181,7 +182,7 @@ Deno.test.each([
   assertEquals(wire.blocked > 0, length > size - CONTROL_BYTES, "a full ring holds the writer back");
 });
 
-Deno.test("the wrap counter goes from 0xffff to 0, and the stream goes on (8.5)", () => {
+Deno.test("the wrap counter goes from 0xffff to 0, and the stream goes on (ism.smcd.ring)", () => {
   const host = hostOf(2);
   const [from, to] = host.functions as [HostFunction, HostFunction];
   const { writer, reader } = connect(from.driver, to.driver, 4096);
@@ -201,7 +202,7 @@ Deno.test("the wrap counter goes from 0xffff to 0, and the stream goes on (8.5)"
   assertEquals(producer, { wrap: 2, count: 0 });
 });
 
-Deno.test("a reader that does not read holds the writer back, whatever it tries (8.5)", () => {
+Deno.test("a reader that does not read holds the writer back, whatever it tries (ism.smcd.ring)", () => {
   const host = hostOf(2);
   const [from, to] = host.functions as [HostFunction, HostFunction];
   const { writer, reader } = connect(from.driver, to.driver, 4096);

@@ -103,15 +103,15 @@ Deno.test("a wrong type is refused with row, path and what was expected", () => 
 Deno.test("numbers are refused beyond their limits and accepted at them", () => {
   const rows:
     readonly (readonly [row: string, path: string, good: readonly number[], bad: readonly number[]])[] = [
-      // zPCI sheet 9.2: 15 slots, and -1 before the first.
+      // ism.ieq.order: 15 slots, and -1 before the first.
       ["driver/16", "registrations.lastSlot", [-1, 14], [-2, 15]],
       ["adapter/16", "ieqSlot", [0, 14], [-1, 15]],
       ["adapter/16", "ieqUnread", [0, 15], [-1, 16]],
-      // zPCI sheet 9.1: 1920 indices.
+      // ism.dmb.register: 1920 indices.
       ["adapter/16", "dmbs.0.sbaIndex", [0, 1919], [-1, 1920, 1.5]],
-      // zPCI sheet 8.1: 20 bits from bit 28 on, never 0.
+      // ism.data.offset: 20 bits from bit 28 on, never 0.
       ["adapter/16", "dmbs.0.token", [2 ** 28, 2 ** 48 - 2 ** 28], [0, 2 ** 28 + 1, 2 ** 48]],
-      // zPCI sheet section 10: a DMB has 4 KiB to 1 MiB, a function 64 VLAN ids of 12 bits.
+      // ism.dmb.limits: a DMB has 4 KiB to 1 MiB, a function 64 VLAN ids of 12 bits.
       ["adapter/16", "dmbs.0.length", [4096, 2 ** 20], [0, 4095, 4097, 2 ** 20 + 4096]],
       ["adapter/16", "vlans.0", [1, 4095, 0x1fff], [0, 4096, 0x2000]],
       ["adapter/16", "commandBar.busyLoads", [0, 2], [3, -1]],

@@ -20,7 +20,7 @@ import { HIDDEN_EVENTS, hiddenEvents } from "../run/unread_events.ts";
 import { waitFor } from "../run/waiting.ts";
 import { plural } from "../output/units.ts";
 
-/** What the codes of buffer and device events mean (zPCI sheet 9.3). */
+/** What the codes of buffer and device events mean (ism.event.codes). */
 const CODE_NAMES: Readonly<Record<number, string>> = {
   [EVENT_CODE.GID_ERROR]: "GID in error state",
   [EVENT_CODE.OWNER_ERROR]: "owner in error state",

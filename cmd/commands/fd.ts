@@ -17,7 +17,7 @@ export const AT = optional(
 );
 const NODES = ["/dev/vfio/vfio", "/dev/vfio/0", "/dev/vfio/devices/vfio0", "/dev/iommu", "/dev/clp"];
 
-/** The line `vfio-device-syspath` of a device descriptor's fdinfo (VFIO sheet 1.2). */
+/** The line `vfio-device-syspath` of a device descriptor's fdinfo (vfio.node.names). */
 const sysPath = (name: string) => `/sys/devices/pci${name.slice(0, "0001:00".length)}/${name}`;
 
 /** The driver process of the guest that --device chooses. */

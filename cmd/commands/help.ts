@@ -2,28 +2,43 @@ import { RELEASES } from "../../lib/vfio/release.ts";
 import { buildInfo } from "../build_info.ts";
 import { argument, defineCommand, optional } from "../language/command.ts";
 import { completionScript, SHELLS } from "../completion/scripts.ts";
-import { helpText, VERSION } from "../help/help.ts";
+import { helpText, isCommandWord, VERSION } from "../help/help.ts";
 import { choice, text } from "../language/kinds.ts";
 import { manualPage } from "../help/manual.ts";
+import { loadRules } from "../reference/load.ts";
+import type { Rule } from "../reference/parse.ts";
+import { renderRule, renderRules } from "../reference/render.ts";
+
+/** Help on commands, a rule, or rules; a rule's own text is Markdown. */
+type Help = { readonly text: string } | Rule | { readonly rules: readonly Rule[] };
 
 export const help = defineCommand({
   name: "help",
   group: "help",
   summary: "Tell what there is, or all about one command",
   details:
-    `One word may name a family, as dmb does, or what words of a kind look like: numbers, times, data, region.`,
+    `One word may name a family, as dmb does, or what words of a kind look like: numbers, times, data, region. A
+rule of the reference is named by three words, vfio.setirqs.err; the beginning of a name, such as vfio.setirqs or recovery,
+lists the rules below it, "reference" all of them. Refusals name their rule with -v.`,
   args: {
-    command: optional(text("COMMAND", "command"), "the command"),
+    command: optional(text("COMMAND", "topic"), "the command, or the rule"),
     subcommand: optional(text("SUBCOMMAND", "subcommand"), "its second word"),
   },
   options: {},
   access: "none",
-  examples: ["help", "help stb"],
-  run({ terminal }, { command, subcommand }) {
+  examples: ["help", "help stb", "help vfio.write.boundary", "help vfio.setirqs"],
+  async run({ terminal }, { command, subcommand }): Promise<Help> {
+    if (command !== undefined && command !== "ism" && subcommand === undefined && !isCommandWord(command)) {
+      const rules = await loadRules(command);
+      if (rules.length > 0) return rules.length === 1 ? { ...rules[0]! } : { rules };
+    }
     const name = subcommand === undefined ? command : `${command} ${subcommand}`;
     return { text: helpText(name, terminal) };
   },
-  text: ({ text }) => text,
+  text(result: Help, { terminal }) {
+    if ("rules" in result) return renderRules(result.rules, terminal);
+    return "rule" in result ? renderRule(result, terminal) : result.text;
+  },
 });
 
 export const completions = defineCommand({

@@ -117,13 +117,7 @@ function helped({ struct }: Request, words: readonly string[], call: () => numbe
       throw error;
     }
     const fields = [...fieldNames(struct).keys()].map((name) => `${name}=`).join(" ");
-    throw new ErrnoError(error.code, {
-      layer: error.layer,
-      rule: error.rule,
-      source: error.source,
-      message: error.message,
-      hint: `no argument was given; the fields of its struct are ${fields}`,
-    });
+    throw error.withHint(`no argument was given; the fields of its struct are ${fields}`);
   }
 }
 

@@ -3,6 +3,8 @@ import { argument, defineCommand, type Kind } from "../language/command.ts";
 import { EXPECTATION } from "../run/expectation.ts";
 import { FILE, number } from "../language/kinds.ts";
 import { MAX_REPEATS } from "../language/limits.ts";
+import type { Explanation } from "../run/explanation.ts";
+import { renderText } from "../reference/render.ts";
 import { quoteText } from "../output/diagnostic.ts";
 import { UsageError } from "../language/usage_error.ts";
 
@@ -63,8 +65,8 @@ export const expect = {
     summary: "Check a command's outcome: an errno, fail, ok, =VALUE, or DATA",
     details:
       `EINVAL and its like: the command is refused with that errno; EINVAL:RULE also names the rule that "explain" and
---json show, where several have the same errno. RET: the adapter answers a return code; RET:6 this one. MACHINE: the
-machine refuses an instruction outside of the kernel; "MACHINE:status 24", "MACHINE:function handle",
+--json show, or its name in the reference, where several have the same errno. RET: the adapter answers a return code;
+RET:6 this one. MACHINE: the machine refuses an instruction outside of the kernel; "MACHINE:status 24", "MACHINE:function handle",
 "MACHINE:response 0x0102" or "MACHINE:operand exception" in this way. DRIVER: the driver process itself; HANG: the
 kernel would not return. hex:… and the other forms of DATA: the bytes that the command yields. Exit code 3 if it does
 not hold.`,
@@ -98,17 +100,6 @@ const letCommand = {
 };
 export { letCommand as let_ };
 
-/** What `explain` finds out. */
-export type Explanation = {
-  readonly explained: string;
-  readonly outcome: "done" | "refused";
-  readonly error: Readonly<Record<string, unknown>> | null;
-  readonly refused_by: string | null;
-  readonly hint: string | null;
-  readonly instructions: number;
-  readonly lines: readonly string[];
-};
-
 export const explain = {
   ...defineCommand({
     name: "explain",
@@ -119,7 +110,8 @@ export const explain = {
     access: "none",
     examples: ["explain stb bar0 0xff8 seq:0*9", "explain peek bar2 3 16"],
     run: (): Explanation => notDirectly(),
-    text({ outcome, error, refused_by, hint, lines }, { terminal: { style } }) {
+    text({ outcome, error, refused_by, reference, hint, lines }, { terminal }) {
+      const { style } = terminal;
       let text = outcome === "done"
         ? style.green("would be done")
         : style.red(`would be refused with ${error!["code"]}`);
@@ -128,7 +120,8 @@ export const explain = {
       if (error?.["rule"] !== undefined) text += `  rule: ${error["rule"]}\n`;
       if (refused_by !== null) text += `  refused by: ${refused_by}\n`;
       if (hint !== null) text += `  hint: ${hint}\n`;
-      return text + (lines.length === 0 ? "  issued: nothing\n" : `  issued:\n${lines.join("\n")}\n`);
+      text += lines.length === 0 ? "  issued: nothing\n" : `  issued:\n${lines.join("\n")}\n`;
+      return reference === null ? text : `${text}\n${renderText(reference, terminal)}`;
     },
   }),
   prefix: true,

@@ -217,6 +217,7 @@ function setFunction(target: HostFunction, operation: number, dmaSpaces: number)
   if (response !== clp.CLP_RESPONSE.OK) {
     throw new MachineError(
       `Set PCI Function answered response code ${hex(response, 4)}: the function is ${target.fn.state}`,
+      "zpci.setfn.rules",
       { response },
     );
   }
@@ -264,6 +265,7 @@ A reserved function cannot be configured; "zpci event 0x0301" gives it back.`,
     else if (response !== SCLP_RESPONSE.NO_ACTION) {
       throw new MachineError(
         `SCLP configure answered response code ${hex(response, 4)}: the function is ${fn.state}`,
+        "zpci.sclp.responses",
         { response },
       );
     }
@@ -310,8 +312,9 @@ Availability events: 0x0301 configured, 0x0302 reserved to standby, 0x0303 decon
     const { fn, guest: { kernel }, zdev } = target;
     const binding = kernel.binding(zdev);
     const event = { fh: fn.fh, fid: fn.identity.fid, pec };
+    const ref = isAvailabilityEvent(pec) ? "recovery.avail.codes" : "recovery.event.codes";
     const wrongState = () =>
-      new MachineError(`There is no event ${hex(pec)} for a function that is ${fn.state}`);
+      new MachineError(`There is no event ${hex(pec)} for a function that is ${fn.state}`, ref);
     if (isAvailabilityEvent(pec)) {
       if (!changeAvailability(fn, pec)) throw wrongState();
       return {
@@ -323,7 +326,7 @@ Availability events: 0x0301 configured, 0x0302 reserved to standby, 0x0303 decon
         data: availabilityBlock({ ...event, fh: fn.fh }).toHex(),
       };
     }
-    if (pec > 0xff) throw new MachineError(`There is no event ${hex(pec)}; see "ism help zpci event"`);
+    if (pec > 0xff) throw new MachineError(`There is no event ${hex(pec)}; see "ism help zpci event"`, ref);
     if (!reportError(fn, pec, address, true)) throw wrongState();
     return {
       pec: hex(pec),

@@ -9,7 +9,7 @@ import { HANDLE, issue } from "./zpci_controls.ts";
 
 /** Width of a general register. Bytes. */
 const REGISTER_BYTES = 8;
-/** PCILG and PCISTG decode 4 bits of the length, PCISTB 13 (zPCI sheet 2). */
+/** PCILG and PCISTG decode 4 bits of the length, PCISTB 13 (zpci.request.format). */
 const MOST = { registerLength: 0xf, blockLength: 0x1fff };
 
 const SPACE = argument(number("SPACE", { max: 15 }), "address space: 0 to 5 for a BAR, 15 for config space");

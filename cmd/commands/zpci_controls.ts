@@ -12,7 +12,7 @@ import { quoteText } from "../output/diagnostic.ts";
 import { parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";
 
-/** Names of the bits of the function-controls byte (zPCI sheet 1.5), in the order of the bits. */
+/** Names of the bits of the function-controls byte (zpci.stpcifc.controls), in the order of the bits. */
 const CONTROL_NAMES = [
   [FUNCTION_CONTROLS.ENABLED, "enabled"],
   [FUNCTION_CONTROLS.ERROR, "error"],
@@ -37,7 +37,9 @@ export function issue(
   } catch (error) {
     if (!(error instanceof ProgramException)) throw error;
     const { exception, message } = error;
-    throw new MachineError(`${message} is a program exception (${exception})`, { exception });
+    throw new MachineError(`${message} is a program exception (${exception})`, "zpci.insn.exceptions", {
+      exception,
+    });
   }
   if (cc === CC.OK) return;
   const { status } = target.guest.processor;
@@ -48,6 +50,7 @@ export function issue(
     : `: the function is ${target.fn.state}, or that is not its handle`;
   throw new MachineError(
     `${op} answered condition code ${cc}${why}`,
+    cc === CC.ERROR ? "zpci.insn.status" : cc === CC.BUSY ? "zpci.insn.busy" : "zpci.handle.stale",
     cc === CC.ERROR ? { cc, status } : { cc },
   );
 }

@@ -2,6 +2,7 @@
  * What can stand at the end of a line: one engine for TAB in the shell and for the completions of bash, zsh and fish.
  * Everything comes from the command table.
  */
+import { RULE_NAMES } from "../../lib/base/rule_names.ts";
 import { type AnyCommand, isFlag, type Kind, optionName, type Parameter } from "../language/command.ts";
 import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "../language/globals.ts";
 import { isOption, type OptionSpecs } from "../language/options.ts";
@@ -231,6 +232,8 @@ function valuesOf(
       return filesAt("", begin, world);
     case "command":
       return firstWords(table);
+    case "topic":
+      return [...firstWords(table), ...RULE_NAMES.map((name) => whole(name))];
     case "subcommand":
       return subcommands(positionals.at(-1)?.text ?? "", table);
     case "device":

@@ -93,6 +93,11 @@ function unknownTopic(name: string): UsageError {
   });
 }
 
+/** True for a command, or the first word of some. */
+export function isCommandWord(word: string): boolean {
+  return COMMANDS.has(word) || [...COMMANDS.keys()].some((name) => name.startsWith(`${word} `));
+}
+
 function programHelp({ style, columns }: Terminal): string {
   let text = introduction(columns);
   for (const group of GROUPS) {
@@ -105,7 +110,7 @@ function programHelp({ style, columns }: Terminal): string {
   text += `\n${style.bold("Words")}\n`;
   text += definitions(WORD_FORMS.map(([name, forms]) => [`${name}:`, forms] as const), columns);
   return `${text}\n${style.bold("Examples")}\n  ism info\n  ism send README.md -o /tmp/copy.md\n` +
-    `\n"ism help COMMAND" tells more.\n`;
+    `\n"ism help COMMAND" tells more.\n"ism help reference" lists the rules.\n`;
 }
 
 /** @param family commands that are the next to look at */

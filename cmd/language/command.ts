@@ -7,7 +7,7 @@ import type { DataSource } from "./data.ts";
 import type { Terminal } from "../output/terminal.ts";
 
 /** What can stand in a place where a list of words would not do. */
-export type Source = "file" | "command" | "subcommand" | "device" | "variable";
+export type Source = "file" | "command" | "subcommand" | "topic" | "device" | "variable";
 
 /** How the text of an argument becomes a value. */
 export interface Kind<Value> {

@@ -11,7 +11,7 @@ const DMAAS_MASK = 0xff;
 const QUALIFIER = 2;
 const WRITE = 1;
 
-/** The fields of a block; `information` holds five of them in its bits (Linux 7.3 sheet, section 2). */
+/** The fields of a block; `information` holds five of them in its bits (vfio.feature.zpcierror). */
 export function blockFields({ fh, fid, information, address, pec }: ErrorBlock) {
   return {
     pec: hex(pec),

@@ -1,4 +1,5 @@
 /** What a failure looks like: its exit code, its line for people, its JSON. One place for all commands. */
+import type { RuleName } from "../../lib/base/rule_names.ts";
 import { HostFileError } from "../../lib/host/file/store.ts";
 import { MissingStateError } from "../../lib/host/host.ts";
 import { TopologyError } from "../../lib/host/topology.ts";
@@ -12,6 +13,8 @@ import type { Style } from "./terminal.ts";
 import { escapeText } from "./diagnostic.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
 import { WrittenBackError } from "./written_back.ts";
+
+const RETURN_CODE_RULE: RuleName = "ism.cmd.codes";
 
 /** Exit codes of the contract. */
 export const EXIT = {
@@ -85,6 +88,8 @@ export interface Failure {
   /** Everything of the JSON `error` object but code and message. */
   readonly fields: Readonly<Record<string, unknown>>;
   readonly refusedBy: string | undefined;
+  /** The rule of docs/reference. */
+  readonly ref: RuleName | undefined;
   readonly hint: string | undefined;
   /** The word to blame, for the caret. */
   readonly token: string | undefined;
@@ -106,20 +111,29 @@ export function describeFailure(error: unknown): Failure {
     expectable: undefined,
     fields: {},
     refusedBy: undefined,
+    ref: undefined,
     hint: undefined,
     token: undefined,
     stack: undefined,
   };
   if (error instanceof ErrnoError) {
-    const { code, errno, layer, rule, source, message, hint } = error;
+    const { code, errno, layer, ref, rule, source, message, hint } = error;
     return {
       ...base,
       exit: EXIT.REFUSED,
       code,
       message,
+      ref,
       hint,
       expectable: rule,
-      fields: { errno, layer, rule, source, ...(error instanceof WrittenBackError ? error.written : {}) },
+      fields: {
+        errno,
+        layer,
+        rule,
+        ref,
+        source,
+        ...(error instanceof WrittenBackError ? error.written : {}),
+      },
       refusedBy: `${LAYER_NAMES[layer]} (${source})`,
     };
   }
@@ -129,11 +143,13 @@ export function describeFailure(error: unknown): Failure {
       exit: EXIT.REFUSED,
       code: "RET",
       message: error.message,
+      ref: RETURN_CODE_RULE,
       expectable: returnCodeRule(error.ret),
       fields: {
         ret: error.ret,
         layer: "device",
         rule: "return code",
+        ref: RETURN_CODE_RULE,
         source: "drivers/s390/net/ism.h: ism_resp_hdr",
       },
       refusedBy: "adapter (return code of the command)",
@@ -146,11 +162,13 @@ export function describeFailure(error: unknown): Failure {
       exit: EXIT.REFUSED,
       code: "MACHINE",
       message: error.message,
+      ref: error.ref,
       expectable: machineRule(error.answer),
       fields: {
         ...answer,
         ...(response === undefined ? {} : { response: hex(response, 4) }),
         layer: "instruction",
+        ref: error.ref,
       },
       refusedBy: LAYER_NAMES["instruction"],
     };
@@ -159,7 +177,8 @@ export function describeFailure(error: unknown): Failure {
     return { ...base, exit: EXIT.REFUSED, code: "DRIVER", message: error.message };
   }
   if (error instanceof WouldHangError) {
-    return { ...base, exit: EXIT.REFUSED, code: "HANG", message: error.message };
+    const ref = "vfio.cc.busy";
+    return { ...base, exit: EXIT.REFUSED, code: "HANG", message: error.message, ref, fields: { ref } };
   }
   if (error instanceof ExpectError) {
     const { message, expected, got } = error;
@@ -239,6 +258,9 @@ function renderReasons(
   let text = "";
   if (verbose && failure.refusedBy !== undefined) {
     text += style.dim(`  refused by: ${failure.refusedBy}`) + "\n";
+  }
+  if (verbose && failure.ref !== undefined) {
+    text += style.dim(`  rule: ${failure.ref}  (ism help ${failure.ref})`) + "\n";
   }
   if (failure.hint !== undefined) text += style.dim(`  hint: ${escapeText(failure.hint)}`) + "\n";
   if (failure.stack !== undefined) {

@@ -11,8 +11,8 @@ export interface WrittenBack {
 export class WrittenBackError extends ErrnoError {
   readonly written: WrittenBack;
 
-  constructor({ code, layer, rule, source, message, hint }: ErrnoError, written: WrittenBack) {
-    super(code, { layer, rule, source, message, hint });
+  constructor({ code, layer, ref, rule, source, message, hint }: ErrnoError, written: WrittenBack) {
+    super(code, { layer, ref, rule, source, message, hint });
     this.written = written;
   }
 }

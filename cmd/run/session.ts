@@ -277,7 +277,7 @@ export class Session {
     }
     const which = globals.device ?? this.#defaultDevice ?? "0";
     const note = () => real === undefined ? undefined : driverNote(findDevice(real, which), globals);
-    return { result: explanation(explained, failure, trace, note), innermost: undefined };
+    return { result: await explanation(explained, failure, trace, note), innermost: undefined };
   }
 
   get #files(): DataIo {

@@ -96,7 +96,7 @@ export class ForeignTable extends DescriptorTable {
       file.hold();
       file.drop();
       const message = "The program has no descriptor left that can mean a simulated file";
-      throw vfsError("EMFILE", "descriptors", "fs/file.c: alloc_fd", message);
+      throw vfsError("EMFILE", "vfio.ioctl.vfs", "descriptors", "fs/file.c: alloc_fd", message);
     }
     this.record(given.number, given.link);
     return given.number;

@@ -5,7 +5,7 @@ import { VFS_IOCTL } from "../vfio/process/vfs_ioctl.ts";
 import { type Call, ERROR, type Handler, PROCEED } from "./call.ts";
 import { copyFrom, copyTo, Scratch } from "./user_copy.ts";
 
-/** ioctls whose argument is a value (VFIO sheet 1.3); all others take a pointer or nothing. */
+/** ioctls whose argument is a value (vfio.ioctl.numbers); all others take a pointer or nothing. */
 const TAKES_VALUE: ReadonlySet<number> = new Set([
   CONTAINER_IOCTL.VFIO_GET_API_VERSION,
   CONTAINER_IOCTL.VFIO_CHECK_EXTENSION,

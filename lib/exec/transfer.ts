@@ -1,4 +1,4 @@
-/** read, write and their kin on simulated files. Facts: VFIO sheet 4.1 (fs/read_write.c). */
+/** read, write and their kin on simulated files. Facts: vfio.rw.vfs (fs/read_write.c). */
 import { MAX_RW_COUNT } from "../vfio/process/vfs_checks.ts";
 import { type Call, ERROR, type Handler, PROCEED } from "./call.ts";
 import { copyFrom, copyTo, Scratch } from "./user_copy.ts";

@@ -1,6 +1,7 @@
 /**
- * What a program sees of a guest in /dev and /sys: the nodes of vfio, iommufd and CLP, and the directories of sysfs. Facts:
- * VFIO sheet 1.1 and 1.2 (drivers/vfio/group.c, drivers/vfio/device_cdev.c, include/linux/miscdevice.h).
+ * What a program sees of a guest in /dev and /sys: the nodes of vfio, iommufd and CLP, and the directories of sysfs.
+ * Facts: vfio.bind.ids and vfio.node.names (drivers/vfio/group.c, drivers/vfio/device_cdev.c,
+ * include/linux/miscdevice.h).
  */
 import type { Kernel } from "../vfio/kernel.ts";
 import {

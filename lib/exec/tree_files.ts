@@ -34,7 +34,13 @@ export abstract class TreeFile extends OpenFile {
       : NaN;
     const to = base + offset;
     if (!(to >= 0)) {
-      throw vfsError("EINVAL", "position", "fs/read_write.c: ksys_lseek", "There is no such position");
+      throw vfsError(
+        "EINVAL",
+        "vfio.ioctl.vfs",
+        "position",
+        "fs/read_write.c: ksys_lseek",
+        "There is no such position",
+      );
     }
     return this.position = to;
   }
@@ -62,7 +68,13 @@ export class AttributeFile extends TreeFile {
   override read(buffer: Uint8Array, count: number, position: number, start: number): number {
     const part = this.#bytes(position, count);
     if (start + part.length > buffer.length) {
-      throw vfsError("EFAULT", "user memory", "fs/seq_file.c: seq_read_iter", "The buffer is not accessible");
+      throw vfsError(
+        "EFAULT",
+        "vfio.ioctl.memory",
+        "user memory",
+        "fs/seq_file.c: seq_read_iter",
+        "The buffer is not accessible",
+      );
     }
     buffer.set(part, start);
     return part.length;
@@ -105,7 +117,13 @@ export class DirectoryFile extends TreeFile {
   }
 
   override read(): number {
-    throw vfsError("EISDIR", "directory", "fs/libfs.c: generic_read_dir", "A directory is not read");
+    throw vfsError(
+      "EISDIR",
+      "vfio.ioctl.vfs",
+      "directory",
+      "fs/libfs.c: generic_read_dir",
+      "A directory is not read",
+    );
   }
 
   /** getdents64(2): as many entries as fit (struct linux_dirent64). @throws {ErrnoError} EINVAL if not even one does */
@@ -127,7 +145,13 @@ export class DirectoryFile extends TreeFile {
       this.position++;
     }
     if (at === 0 && this.position < this.#names.length) {
-      throw vfsError("EINVAL", "buffer size", "fs/readdir.c: filldir64", "Not even one entry fits");
+      throw vfsError(
+        "EINVAL",
+        "vfio.ioctl.vfs",
+        "buffer size",
+        "fs/readdir.c: filldir64",
+        "Not even one entry fits",
+      );
     }
     return bytes.subarray(0, at);
   }

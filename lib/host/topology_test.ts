@@ -1,4 +1,4 @@
-/** Choices of a topology (zPCI sheet section 13): defaults, alternatives, refusals, and that the documents have them. */
+/** Choices of a topology (docs/fidelity.md): defaults, alternatives, refusals, and that the documents have them. */
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { DEFAULT_ISM_OPTIONS, ISM_CHOICES } from "../ism/device/options.ts";
 import { microsecondsSince1900 } from "../zpci/clock.ts";

@@ -1,6 +1,7 @@
 /**
- * What both ends of an ISM function agree on: command codes and layouts, BAR 0 offsets, SBA and IEQ.
- * Everything is big-endian. Facts: zPCI sheet sections 7 to 10 (drivers/s390/net/ism.h).
+ * What both ends of an ISM function agree on: command codes and layouts, BAR 0 offsets, SBA and IEQ. Everything is
+ * big-endian. Facts: docs/reference/ism/commands.md, ism/data.md, ism/signals.md and ism/adapter.md
+ * (drivers/s390/net/ism.h).
  */
 import { defineStruct, type FieldRow, type Struct } from "../base/struct.ts";
 
@@ -34,7 +35,7 @@ export const NO_ANSWER = 0xffff;
 
 /**
  * Return codes. 0 is success; the others are private to this simulator, because the real ones are not public
- * (zPCI sheet 13, point 2).
+ * (ism.cmd.codes).
  */
 export const RET = {
   OK: 0x0000,
@@ -96,7 +97,7 @@ function command<
   };
 }
 
-/** Commands of zPCI sheet 7.3. Lengths include the header; the response length is exactly the documented one. */
+/** Commands of ism.cmd.table. Lengths include the header; the response length is exactly the documented one. */
 export const COMMANDS = {
   REG_SBA: command(0x01, [16, { sba: [8, "big64"] }], [8, {}]),
   REG_IEQ: command(0x02, [24, { ieq: [8, "big64"], length: [16, "u64"] }], [8, {}]),
@@ -152,7 +153,7 @@ export function commandName(code: number): CommandName | undefined {
   return NAME_BY_CODE.get(code);
 }
 
-/** Fields of a BAR 0 offset: token | idx << 24 | sf << 23 | offset in the DMB (zPCI sheet 8.1). */
+/** Fields of a BAR 0 offset: token | idx << 24 | sf << 23 | offset in the DMB (ism.data.offset). */
 export const DATA_OFFSET = {
   /** Token bits are multiples of this. */
   TOKEN_UNIT: 2 ** 28,
@@ -169,7 +170,7 @@ export function dataOffset(token: number, idx: number, signal: boolean, offset: 
   return token + idx * DATA_OFFSET.IDX_UNIT + (signal ? DATA_OFFSET.SIGNAL_FLAG : 0) + offset;
 }
 
-/** The SBA: one page; word 0 has the summary and event bits, then DMB bits, then element masks (zPCI sheet 9.1). */
+/** The SBA: one page; word 0 has the summary and event bits, then DMB bits, then element masks (ism.sba.layout). */
 export const SBA = {
   BYTES: 4096,
   SUMMARY: 0x80,
@@ -182,12 +183,12 @@ export const SBA = {
   FIRST_INDEX: 32,
 } as const;
 
-/** The element mask for an idx: 0x1000 rotated right by idx in 16 bits (assumption, zPCI sheet 8.4). */
+/** The element mask for an idx: 0x1000 rotated right by idx in 16 bits (assumption, ism.data.element). */
 export function elementMask(idx: number): number {
   return (0x1000 >> idx | 0x1000 << (16 - idx)) & 0xffff;
 }
 
-/** The IEQ: header and 15 entries in 512 bytes (zPCI sheet 9.2). */
+/** The IEQ: header and 15 entries in 512 bytes (ism.ieq.layout). */
 export const IEQ = {
   BYTES: 512,
   ENTRIES: 32,
@@ -207,7 +208,7 @@ export const IEQ_ENTRY = defineStruct("be", 32, {
   info: [24, "big64"],
 });
 
-/** Event types (zPCI sheet 9.3). */
+/** Event types (ism.event.types). */
 export const EVENT_TYPE = { BUFFER: 0, DEVICE: 1, SOFTWARE: 2 } as const;
 /** Event codes of types 0 and 1. */
 export const EVENT_CODE = {
@@ -221,7 +222,7 @@ export const EVENT_CODE = {
   USER_DISABLED: 0x08,
 } as const;
 
-/** Limits of a DMB in bytes (zPCI sheet section 10). */
+/** Limits of a DMB in bytes (ism.dmb.limits). */
 export const DMB = { UNIT: 4096, MAX: 1024 * 1024, BOUNDARY: 1024 * 1024 } as const;
 
 /** VLAN ids: table size, and the reserved id that only ISM V2 accepts. */

@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet 7.2 to 7.4, 8.1, 8.4, 9.1, 9.2: layouts against bytes written by hand. */
+/** Facts, docs/reference/ism/commands.md, ism/data.md and ism/signals.md: layouts against bytes written by hand. */
 import { assertEquals } from "@std/assert";
 import { be, bytes } from "../../tests/support/bytes.ts";
 import {
@@ -19,7 +19,7 @@ import {
   SBA,
 } from "./protocol.ts";
 
-Deno.test("COMMANDS has the codes and lengths of zPCI sheet 7.3", () => {
+Deno.test("COMMANDS has the codes and lengths of ism.cmd.table", () => {
   const table = Object.entries<CommandLayout>(COMMANDS).map(([name, { code, request, response }]) =>
     `0x${be(code, 1)} ${name} ${request.size} ${response.size}`
   );
@@ -44,7 +44,7 @@ Deno.test("COMMANDS has the codes and lengths of zPCI sheet 7.3", () => {
 
 const HEADER = "00".repeat(8);
 
-Deno.test("requests have their fields where zPCI sheet 7.3 has them", () => {
+Deno.test("requests have their fields where ism.cmd.table has them", () => {
   const { REG_SBA, REG_IEQ, ADD_VLAN_ID, QUERY_RGID, REG_DMB, UNREG_DMB, SIGNAL_IEQ } = COMMANDS;
   assertEquals(REG_SBA.request.encode({ sba: 0x1_0000_2000n }).toHex(), HEADER + "0000000100002000");
   assertEquals(
@@ -69,12 +69,12 @@ Deno.test("requests have their fields where zPCI sheet 7.3 has them", () => {
   );
 });
 
-Deno.test("headers have the length at 6 and the return code at 4 (7.2)", () => {
+Deno.test("headers have the length at 6 and the return code at 4 (ism.cmd.header)", () => {
   assertEquals(REQUEST_HEADER.encode({ code: 0x0a, length: 40 }).toHex(), "0000000a" + "0000" + "0028");
   assertEquals(RESPONSE_HEADER.decode(bytes("0000000a 0003 0010")), { code: 0x0a, ret: 3, length: 16 });
 });
 
-Deno.test("responses have their fields where zPCI sheet 7.3 and 7.4 have them", () => {
+Deno.test("responses have their fields where ism.cmd.table and ism.info.layout have them", () => {
   assertEquals(COMMANDS.READ_GID.response.decode(bytes(HEADER + "f1f2f3f4f5f6f7f8")), {
     gid: 0xf1f2f3f4f5f6f7f8n,
   });
@@ -101,7 +101,7 @@ Deno.test("responses have their fields where zPCI sheet 7.3 and 7.4 have them", 
   });
 });
 
-Deno.test("IEQ entries have their fields where zPCI sheet 9.2 has them", () => {
+Deno.test("IEQ entries have their fields where ism.ieq.layout has them", () => {
   assertEquals({ ...IEQ }, { BYTES: 512, ENTRIES: 32, ENTRY_BYTES: 32, SLOTS: 15 });
   const header = bytes("000000000000000f" + "0000000000000200" + "0000000000000020" + HEADER);
   assertEquals(IEQ_HEADER.decode(header), { idx: 15, ieqLength: 512, entryLength: 32 });
@@ -115,7 +115,7 @@ Deno.test("IEQ entries have their fields where zPCI sheet 9.2 has them", () => {
   });
 });
 
-Deno.test("SBA, event types and event codes have the numbers of zPCI sheet 9.1 and 9.3", () => {
+Deno.test("SBA, event types and event codes have the numbers of ism.sba.layout and ism.event.codes", () => {
   assertEquals<unknown>(SBA, {
     BYTES: 4096,
     SUMMARY: 0x80,
@@ -129,7 +129,7 @@ Deno.test("SBA, event types and event codes have the numbers of zPCI sheet 9.1 a
   assertEquals(Object.values(EVENT_CODE), [1, 2, 3, 4, 5, 6, 7, 8]);
 });
 
-Deno.test("elementMask() is 0x1000 rotated right by idx in 16 bits (8.4)", () => {
+Deno.test("elementMask() is 0x1000 rotated right by idx in 16 bits (ism.data.element)", () => {
   const masks = Array.from({ length: 16 }, (_, idx) => be(elementMask(idx), 2));
   assertEquals(
     masks.join(" "),
@@ -142,11 +142,11 @@ Deno.test.each([
   { token: 2 ** 28, idx: 0, signal: true, offset: 1, hex: "000010800001" },
   { token: 2 ** 28, idx: 15, signal: false, offset: 0x7f_ffff, hex: "00001f7fffff" },
   { token: 2 ** 48 - 2 ** 28, idx: 15, signal: true, offset: 0x7f_ffff, hex: "ffffffffffff" },
-])("dataOffset() composes 0x$hex (8.1)", ({ token, idx, signal, offset, hex }) => {
+])("dataOffset() composes 0x$hex (ism.data.offset)", ({ token, idx, signal, offset, hex }) => {
   assertEquals(be(dataOffset(token, idx, signal, offset), 6), hex);
 });
 
-Deno.test("RET is the private set of zPCI sheet 13 #2 and never 0xffff", () => {
+Deno.test("RET is the private set of ism.cmd.codes and never 0xffff", () => {
   assertEquals(Object.values(RET), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
   for (const ret of Object.values(RET).slice(1)) assertEquals(retText(ret) === "unknown return code", false);
   assertEquals(new Set(Object.values(RET).map(retText)).size, 11, "each has a reason of its own");

@@ -1,6 +1,6 @@
 /**
  * Which driver holds a function: sysfs bind, unbind, driver_override and drivers_probe.
- * Facts: VFIO sheet 1.1 and 8.5 (drivers/pci/pci-driver.c, drivers/base/bus.c, drivers/vfio/vfio_main.c).
+ * Facts: vfio.bind.* and vfio.unplug.* (drivers/pci/pci-driver.c, drivers/base/bus.c, drivers/vfio/vfio_main.c).
  */
 import type { ErrorEvent } from "../zpci/partition.ts";
 import { VfioDevice } from "./device.ts";
@@ -87,6 +87,7 @@ export class Binding {
     if (!this.matches(driver)) {
       throw coreError(
         "ENODEV",
+        "vfio.bind.errno",
         "driver match",
         source,
         `${driver} does not match the function without driver_override`,
@@ -95,7 +96,14 @@ export class Binding {
     }
     this.requirePciDevice();
     if (this.driver !== undefined) {
-      throw coreError("EBUSY", "bound", source, `${this.driver} holds the function`, "unbind it first");
+      throw coreError(
+        "EBUSY",
+        "vfio.bind.errno",
+        "bound",
+        source,
+        `${this.driver} holds the function`,
+        "unbind it first",
+      );
     }
     this.#attach(driver);
   }
@@ -105,6 +113,7 @@ export class Binding {
     if (this.zdev.state === "configured") return;
     throw coreError(
       "ENODEV",
+      "vfio.bind.errno",
       "no PCI device",
       "drivers/base/bus.c: bind_store",
       `The function is in ${this.zdev.state}; there is no PCI device to bind`,
@@ -122,6 +131,7 @@ export class Binding {
     if (this.driver === undefined) {
       throw coreError(
         "ENODEV",
+        "vfio.bind.errno",
         "not bound",
         "drivers/base/bus.c: unbind_store",
         "No driver holds the function",
@@ -143,7 +153,7 @@ export class Binding {
     return this.#nextRequest;
   }
 
-  /** Signals REQ for every time that has come; without an eventfd the kernel would only log it (VFIO sheet 8.5). */
+  /** Signals REQ for every time that has come; without an eventfd the kernel would only log it (vfio.unplug.req). */
   tick(): void {
     const { clock, tracer } = this.#kernel.partition;
     while (this.#nextRequest !== undefined && clock.microseconds >= this.#nextRequest) {

@@ -1,5 +1,5 @@
 /**
- * Capability chains behind an info struct. Facts: VFIO sheet sections 2 and 9.2 (drivers/vfio/vfio_main.c:
+ * Capability chains behind an info struct. Facts: vfio.info.chain and vfio.type1.structs (drivers/vfio/vfio_main.c:
  * vfio_info_cap_add, vfio_info_cap_shift).
  */
 import { CAP_HEADER } from "./uapi.ts";

@@ -1,6 +1,7 @@
 /**
- * A function in the hands of a vfio-pci driver: what all its descriptors share, from first open to last close.
- * Facts: VFIO sheet 1.6 (drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable, vfio_pci_core_disable).
+ * A function in the hands of a vfio-pci driver: what all its descriptors share, from first open to last close. Facts:
+ * vfio.open.sequence and vfio.close.sequence (drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable,
+ * vfio_pci_core_disable).
  */
 import { ConfigSpace, type ConfigSpaceState } from "./config/space.ts";
 import { ErrnoError } from "./errno.ts";
@@ -170,7 +171,14 @@ export class VfioDevice {
   reset(op: LockOp): number {
     if (!this.#locks.try("device", op)) {
       const source = "drivers/pci/pci.c: pci_try_reset_function";
-      throw coreError("EAGAIN", "device lock", source, "Somebody else holds the device lock", "try again");
+      throw coreError(
+        "EAGAIN",
+        "recovery.lock.calls",
+        "device lock",
+        source,
+        "Somebody else holds the device lock",
+        "try again",
+      );
     }
     return this.resetLocked(op);
   }
@@ -191,6 +199,7 @@ export class VfioDevice {
     if (this.zdev.state === "configured" && this.#locks.probe("hot-reset")) return;
     throw coreError(
       "ENODEV",
+      "recovery.lock.calls",
       "no slot reset",
       source,
       "Neither the slot nor the bus can be reset: the function's state is about to change",
@@ -203,6 +212,7 @@ export class VfioDevice {
     if (this.zdev.state !== "configured" || (op !== "hot-reset" && !this.#locks.try("state", op))) {
       throw coreError(
         "EIO",
+        "recovery.lock.calls",
         "state lock",
         "drivers/pci/hotplug/s390_pci_hpc.c: reset_slot",
         "The function's state is about to change",
@@ -256,7 +266,7 @@ export class VfioDevice {
     }
   }
 
-  /** vfio_pci_core_disable. Cannot fail (VFIO sheet section 10), whatever the function says. */
+  /** vfio_pci_core_disable. Cannot fail (vfio.driver.life), whatever the function says. */
   #disable(): void {
     const { zdev } = this;
     this.lowPower = false;

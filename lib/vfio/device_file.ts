@@ -1,7 +1,7 @@
 /**
  * A descriptor of a vfio-pci device: dispatch of its ioctls, read and write handed to the variant driver. A descriptor
  * that GET_DEVICE_FD gave works at once; one of the character device only after BIND_IOMMUFD.
- * Facts: VFIO sheet 1.5 (drivers/vfio/device_cdev.c, drivers/vfio/vfio_main.c).
+ * Facts: vfio.cdev.* (drivers/vfio/device_cdev.c, drivers/vfio/vfio_main.c).
  */
 import { deviceFeature } from "./core/features.ts";
 import { getDeviceInfo, getRegionInfo } from "./core/info.ts";
@@ -116,16 +116,15 @@ export class DeviceFile extends OpenFile {
   #hinted(error: unknown, position: number): unknown {
     if (!(error instanceof ErrnoError)) return error;
     const hint = this.device.variant.hint(this.device, position);
-    if (hint === undefined) return error;
-    const { code, layer, rule, source, message } = error;
-    return new ErrnoError(code, { layer, rule, source, message, hint });
+    return hint === undefined ? error : error.withHint(hint);
   }
 
-  /** No driver of an ISM function maps regions (VFIO sheet section 6). @throws {ErrnoError} EINVAL */
+  /** No driver of an ISM function maps regions (vfio.mmap.never). @throws {ErrnoError} EINVAL */
   override mmap(): number {
     this.#checkAccess("vfio_device_fops_mmap");
     throw coreError(
       "EINVAL",
+      "vfio.mmap.never",
       "no mmap",
       "drivers/vfio/vfio_main.c: vfio_device_fops_mmap",
       "No region of the function can be mapped",
@@ -188,11 +187,12 @@ export class DeviceFile extends OpenFile {
     }
   }
 
-  /** Nothing but BIND works before BIND, whatever is asked (VFIO sheet 1.5). */
+  /** Nothing but BIND works before BIND, whatever is asked (vfio.cdev.before). */
   #checkAccess(symbol: string): void {
     if (!this.#viaCdev || this.#bound !== undefined) return;
     throw coreError(
       "EINVAL",
+      "vfio.cdev.before",
       "access not granted",
       `drivers/vfio/vfio_main.c: ${symbol}`,
       "The character device is not bound to an iommufd yet",
@@ -200,17 +200,18 @@ export class DeviceFile extends OpenFile {
     );
   }
 
-  /** BIND_IOMMUFD, checks in the order of VFIO sheet 1.5. */
+  /** BIND_IOMMUFD, checks in the order of vfio.cdev.bind. */
   #bind(arg: Uint8Array): number {
     const source = `${CDEV}: vfio_df_ioctl_bind_iommufd`;
-    const invalid = (rule: string, message: string) => coreError("EINVAL", rule, source, message);
+    const invalid = (rule: string, message: string) =>
+      coreError("EINVAL", "vfio.cdev.bind", rule, source, message);
     const size = copyStructSize(arg, BIND_IOMMUFD_MIN, BIND_IOMMUFD.size, source);
     const { flags, iommufd: fd, tokenUuidPtr } = BIND_IOMMUFD.decode(arg.subarray(0, size));
     if (fd < 0) throw invalid("arguments", `iommufd ${fd} is not a descriptor`);
     if ((flags & ~BIND_FLAGS.TOKEN) !== 0) throw invalid("arguments", `Unknown flags in ${flags}`);
     if (!this.#viaCdev) throw invalid("group descriptor", "This descriptor came from a group");
     if (this.#kernel.group(this.device.zdev).inUse) {
-      throw coreError("EBUSY", "group open", source, "The device's group is open");
+      throw coreError("EBUSY", "vfio.cdev.bind", "group open", source, "The device's group is open");
     }
     if (this.#bound !== undefined) throw invalid("bound", "This descriptor is bound already");
     if ((flags & BIND_FLAGS.TOKEN) !== 0) {
@@ -219,7 +220,7 @@ export class DeviceFile extends OpenFile {
     }
     const file = this.#kernel.current.file(fd);
     if (!(file instanceof IommufdFile)) {
-      throw coreError("EBADFD", "iommufd", source, `Descriptor ${fd} is not an iommufd`);
+      throw coreError("EBADFD", "vfio.cdev.bind", "iommufd", source, `Descriptor ${fd} is not an iommufd`);
     }
     if (this.device.openCount > 0) {
       throw invalid("open elsewhere", "The device is open through another descriptor");
@@ -246,6 +247,7 @@ export class DeviceFile extends OpenFile {
     if (iommufd.attachment(zdev) !== undefined && this.#pasid !== wantsPasid) {
       throw coreError(
         "EBUSY",
+        "vfio.cdev.attach",
         "attached",
         "drivers/iommu/iommufd/device.c: iommufd_hw_pagetable_attach",
         `The device is attached ${wantsPasid ? "without a PASID" : "with PASID 0"} already`,
@@ -278,14 +280,30 @@ export class DeviceFile extends OpenFile {
    */
   #wantsPasid(flags: number, argsz: number, arg: Uint8Array, size: number, source: string): boolean {
     if ((flags & ~PT_FLAGS.PASID) !== 0) {
-      throw coreError("EINVAL", "flags", source, `Unknown flags in ${flags}`);
+      throw coreError("EINVAL", "vfio.cdev.attach", "flags", source, `Unknown flags in ${flags}`);
     }
     if (flags === 0) return false;
     if (this.device.variant.pasid === undefined) {
-      throw coreError("EOPNOTSUPP", "PASID", source, "The driver has no PASID operations");
+      throw coreError(
+        "EOPNOTSUPP",
+        "vfio.cdev.attach",
+        "PASID",
+        source,
+        "The driver has no PASID operations",
+      );
     }
-    if (argsz < size) throw coreError("EINVAL", "argsz", source, `argsz ${argsz} has no room for a PASID`);
-    if (arg.length < size) throw coreError("EFAULT", "user memory", source, "The PASID is not accessible");
+    if (argsz < size) {
+      throw coreError(
+        "EINVAL",
+        "vfio.cdev.attach",
+        "argsz",
+        source,
+        `argsz ${argsz} has no room for a PASID`,
+      );
+    }
+    if (arg.length < size) {
+      throw coreError("EFAULT", "vfio.cdev.attach", "user memory", source, "The PASID is not accessible");
+    }
     return true;
   }
 }

@@ -37,7 +37,11 @@ export class DynamicIds {
       throw refuse("EEXIST", "new_id_store", `${driver} knows these ids already`);
     }
     if (values.length === FIELDS && values[FIELDS - 1] !== 0) {
-      throw refuse("EINVAL", "new_id_store", "No entry of the driver's table has such private data");
+      throw refuse(
+        "EINVAL",
+        "new_id_store",
+        "No entry of the driver's table has such private data",
+      );
     }
     this.#ids.push(id);
   }
@@ -52,7 +56,11 @@ export class DynamicIds {
       ((other.class ^ id.class) & id.classMask) === 0
     );
     if (at < 0) {
-      throw refuse("ENODEV", "remove_id_store", `${driver} has no such id; only those of new_id can go`);
+      throw refuse(
+        "ENODEV",
+        "remove_id_store",
+        `${driver} has no such id; only those of new_id can go`,
+      );
     }
     this.#ids.splice(at, 1);
   }
@@ -76,7 +84,11 @@ function parse(driver: DriverName, text: string, symbol: string): { values: numb
   }
   const [vendor, device, subvendor = ANY, subdevice = ANY, code = 0, classMask = 0] = values;
   if (vendor === undefined || device === undefined) {
-    throw refuse("EINVAL", symbol, "At least a vendor and a device are needed, such as 1014 04ed");
+    throw refuse(
+      "EINVAL",
+      symbol,
+      "At least a vendor and a device are needed, such as 1014 04ed",
+    );
   }
   return { values, id: { driver, vendor, device, subvendor, subdevice, class: code, classMask } };
 }
@@ -97,5 +109,5 @@ function covers(other: DynamicId, id: DynamicId): boolean {
 }
 
 function refuse(code: ErrnoName, symbol: string, message: string): ErrnoError {
-  return coreError(code, "dynamic id", `drivers/pci/pci-driver.c: ${symbol}`, message);
+  return coreError(code, "vfio.bind.ids", "dynamic id", `drivers/pci/pci-driver.c: ${symbol}`, message);
 }

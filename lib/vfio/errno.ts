@@ -1,6 +1,8 @@
 /**
  * Linux errno values that the simulated kernel returns (include/uapi/asm-generic/errno.h; s390 and x86 agree).
  */
+import type { RuleName } from "../base/rule_names.ts";
+
 export const ERRNO = {
   EPERM: 1,
   ENOENT: 2,
@@ -75,6 +77,8 @@ export type RefusalLayer = "vfs" | "vfio-core" | "variant" | "instruction" | "de
 /** Why a system call was refused. */
 export interface Refusal {
   readonly layer: RefusalLayer;
+  /** The rule of docs/reference, or a broader one that it belongs to: `"vfio.write.boundary"`. */
+  readonly ref: RuleName;
   /** The rule in a few words, stable enough to match on: `"4 KiB boundary"`. */
   readonly rule: string;
   /** The kernel or QEMU symbol that the rule models: `path: symbol`. */
@@ -90,6 +94,7 @@ export class ErrnoError extends Error {
   override readonly name = "ErrnoError";
   readonly code: ErrnoName;
   readonly layer: RefusalLayer;
+  readonly ref: RuleName;
   readonly rule: string;
   readonly source: string;
   readonly hint: string | undefined;
@@ -98,9 +103,16 @@ export class ErrnoError extends Error {
     super(refusal.message);
     this.code = code;
     this.layer = refusal.layer;
+    this.ref = refusal.ref;
     this.rule = refusal.rule;
     this.source = refusal.source;
     this.hint = refusal.hint;
+  }
+
+  /** The same refusal with another hint. */
+  withHint(hint: string): ErrnoError {
+    const { code, layer, ref, rule, source, message } = this;
+    return new ErrnoError(code, { layer, ref, rule, source, message, hint });
   }
 
   /** The positive errno number. */

@@ -1,7 +1,7 @@
 /**
  * The two locks of a function that calls only try: the device lock, and the state lock of arch/s390/pci. Held by a
  * removal that waits, by the kernel's handling of an error event for a while, and as a scenario asks for.
- * Facts: Linux 7.3 sheet, section 4 (drivers/pci/pci.c: pci_dev_trylock; drivers/pci/hotplug/s390_pci_hpc.c: reset_slot).
+ * Facts: recovery.lock.calls (drivers/pci/pci.c: pci_dev_trylock; drivers/pci/hotplug/s390_pci_hpc.c: reset_slot).
  */
 import type { LockName, LockOp, LockPlan } from "./lock_plan.ts";
 

@@ -1,5 +1,5 @@
 /**
- * /dev/vfio/N: an IOMMU group of one function. Facts: VFIO sheet 1.4 (drivers/vfio/group.c).
+ * /dev/vfio/N: an IOMMU group of one function. Facts: vfio.group.* (drivers/vfio/group.c).
  */
 import type { Container } from "./iommu/container.ts";
 import { ContainerFile } from "./iommu/container.ts";
@@ -121,7 +121,13 @@ export class GroupFile extends OpenFile {
 
   #checkDissolved(symbol: string): void {
     if (!this.dissolved) return;
-    throw coreError("ENODEV", "group dissolved", `${SOURCE}: ${symbol}`, "The group's driver has gone");
+    throw coreError(
+      "ENODEV",
+      "vfio.unplug.wait",
+      "group dissolved",
+      `${SOURCE}: ${symbol}`,
+      "The group's driver has gone",
+    );
   }
 
   #status(arg: Uint8Array): number {
@@ -137,18 +143,31 @@ export class GroupFile extends OpenFile {
   #setContainer(arg: Uint8Array): number {
     const source = `${SOURCE}: vfio_group_ioctl_set_container`;
     if (arg.length < 4) {
-      throw coreError("EFAULT", "user memory", source, "The argument points to no descriptor");
+      throw coreError(
+        "EFAULT",
+        "vfio.group.setcontainer",
+        "user memory",
+        source,
+        "The argument points to no descriptor",
+      );
     }
     const fd = new DataView(arg.buffer, arg.byteOffset).getInt32(0, true);
     const file = this.#kernel.current.file(fd);
     if (this.#hasIommu) {
-      throw coreError("EINVAL", "container set", source, "The group has a container already");
+      throw coreError(
+        "EINVAL",
+        "vfio.group.setcontainer",
+        "container set",
+        source,
+        "The group has a container already",
+      );
     }
     this.#checkDissolved("vfio_group_ioctl_set_container");
     if (file instanceof ContainerFile) {
       if (this.#ownedByIommufd()) {
         throw coreError(
           "EBUSY",
+          "vfio.group.setcontainer",
           "DMA owner",
           "drivers/vfio/container.c: vfio_container_attach_group",
           "The group's device is bound to an iommufd",
@@ -166,6 +185,7 @@ export class GroupFile extends OpenFile {
     }
     throw coreError(
       "EBADFD",
+      "vfio.group.setcontainer",
       "container",
       source,
       `Descriptor ${fd} is neither a container nor an iommufd`,
@@ -176,12 +196,13 @@ export class GroupFile extends OpenFile {
   #unsetContainer(): number {
     const source = `${SOURCE}: vfio_group_ioctl_unset_container`;
     if (!this.#hasIommu) {
-      throw coreError("EINVAL", "no container", source, "The group has no container");
+      throw coreError("EINVAL", "vfio.group.unset", "no container", source, "The group has no container");
     }
     // With an iommufd nobody counts: the device keeps its own binding to it (vfio_group_ioctl_unset_container).
     if (this.group.container !== undefined && this.#deviceOpen()) {
       throw coreError(
         "EBUSY",
+        "vfio.group.unset",
         "device open",
         source,
         "The group's device is still open",
@@ -197,18 +218,19 @@ export class GroupFile extends OpenFile {
     const end = arg.subarray(0, NAME_LIMIT).indexOf(0);
     if (end < 0) {
       const code = arg.length >= NAME_LIMIT ? "EINVAL" : "EFAULT";
-      throw coreError(code, "device name", source, "The device name has no end");
+      throw coreError(code, "vfio.group.getfd", "device name", source, "The device name has no end");
     }
     const text = new TextDecoder().decode(arg.subarray(0, end));
     const [name = "", ...options] = text.split(" ");
     const device = this.#kernel.openableDevice(this.group.zdev);
     if (name !== this.group.zdev.name || device === undefined || this.dissolved) {
-      throw coreError("ENODEV", "device name", source, "The group has no such device");
+      throw coreError("ENODEV", "vfio.group.name", "device name", source, "The group has no such device");
     }
     // The only option is vf_token, which a function that is neither PF nor VF may not be given.
     if (options.some((option) => option !== "")) {
       throw coreError(
         "EINVAL",
+        "vfio.group.name",
         "device options",
         "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_match",
         "The device takes no options behind its name",
@@ -218,6 +240,7 @@ export class GroupFile extends OpenFile {
     if (iommufd === undefined && this.group.container?.domain === undefined) {
       throw coreError(
         "EINVAL",
+        "vfio.group.getfd",
         "no IOMMU",
         source,
         "The group has no IOMMU yet",

@@ -1,6 +1,6 @@
 /**
  * The Linux of one guest, as far as VFIO goes: functions found at boot, drivers, device nodes, interrupts, and
- * processes. Facts: VFIO sheet 1.1 and 1.2, zPCI sheet 11.
+ * processes. Facts: vfio.bind.*, vfio.node.names and zpci.irq.deliver.
  */
 import type { Processor } from "../zpci/instruction.ts";
 import { isEnabledHandle } from "../zpci/handle.ts";
@@ -285,6 +285,7 @@ export class Kernel implements PartitionKernel {
     if (domain === undefined) {
       throw coreError(
         "ENOMEM",
+        "vfio.container.setiommu",
         "memory",
         "drivers/iommu/s390-iommu.c: s390_domain_alloc_paging",
         "No memory",

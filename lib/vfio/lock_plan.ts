@@ -1,6 +1,6 @@
 /**
  * Times at which somebody else holds a function's device lock or state lock, as a scenario asks for: sysfs, hotplug or
- * another process may hold them on a real machine. Whatever only tries a lock is refused then (Linux 7.3 sheet, 4).
+ * another process may hold them on a real machine. Whatever only tries a lock is refused then (recovery.lock.calls).
  */
 
 /** The locks: of the device (drivers/base), and of the function's state (arch/s390/pci). */

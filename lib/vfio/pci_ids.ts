@@ -1,4 +1,4 @@
-/** Ids that the PCI core read from a function at its enumeration; every function here is ISM (VFIO sheet 1.1). */
+/** Ids that the PCI core read from a function at its enumeration; every function here is ISM (vfio.bind.ids). */
 export const PCI_IDS = {
   vendor: 0x1014,
   device: 0x04ed,

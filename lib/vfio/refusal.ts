@@ -1,10 +1,20 @@
-/** Shorthands for refusals of one layer: what differs is the rule, its source (a kernel symbol) and the words. */
+/**
+ * Shorthands for refusals of one layer: what differs is the rule of docs/reference, the check in a few words, its
+ * source (a kernel symbol) and the sentence.
+ */
+import type { RuleName } from "../base/rule_names.ts";
 import { ErrnoError, type ErrnoName, type RefusalLayer } from "./errno.ts";
 
 /** Makes refusals of one layer. */
 export function refusalsOf(layer: RefusalLayer) {
-  return (code: ErrnoName, rule: string, source: string, message: string, hint?: string): ErrnoError =>
-    new ErrnoError(code, { layer, rule, source, message, hint });
+  return (
+    code: ErrnoName,
+    ref: RuleName,
+    rule: string,
+    source: string,
+    message: string,
+    hint?: string,
+  ): ErrnoError => new ErrnoError(code, { layer, ref, rule, source, message, hint });
 }
 
 /** A refusal by the file system layer, before any driver. */

@@ -1,7 +1,8 @@
 /**
  * Where regions lie in a device descriptor's file: the position of a region, and the region at a position. The ABI
  * calls offsets opaque, so that a kernel may choose any layout; a driver that takes them from GET_REGION_INFO works
- * with each of these. Facts: VFIO sheet 3.1, 3.2, 11.1 (drivers/vfio/pci/ism/main.c: ISM_VFIO_PCI_OFFSET_SHIFT).
+ * with each of these. Facts: docs/reference/vfio/info.md and vfio/generic.md (drivers/vfio/pci/ism/main.c:
+ * ISM_VFIO_PCI_OFFSET_SHIFT).
  */
 import { splitMix64 } from "../base/random.ts";
 import { hex } from "../base/hex.ts";
@@ -117,7 +118,7 @@ export function createLayout(name: RegionLayoutName, sizes: readonly number[], s
 
 /**
  * What a position means to a driver that hard-codes a shift instead of asking GET_REGION_INFO; undefined if it means
- * nothing, or what it means here (VFIO sheet 11.1).
+ * nothing, or what it means here (vfio.region.offset).
  */
 export function hardCodedHint(
   layout: RegionLayout,

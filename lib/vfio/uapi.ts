@@ -1,6 +1,7 @@
 /**
- * The VFIO user-space ABI as tables: ioctl numbers, flags, struct layouts. Little-endian, sizes in bytes.
- * Facts: VFIO sheet 1.3, 2, 3, 7, 8, 9 (include/uapi/linux/vfio.h, include/uapi/linux/vfio_zdev.h).
+ * The VFIO user-space ABI as tables: ioctl numbers, flags, struct layouts. Little-endian, sizes in bytes. Facts:
+ * docs/reference/vfio/open.md, vfio/info.md, vfio/interrupts.md, vfio/reset.md and vfio/type1.md
+ * (include/uapi/linux/vfio.h, include/uapi/linux/vfio_zdev.h).
  */
 import { defineStruct } from "../base/struct.ts";
 

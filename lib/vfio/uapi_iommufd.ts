@@ -1,7 +1,7 @@
 /**
  * The user-space ABI of iommufd as tables: ioctl numbers, flags, struct layouts. Little-endian, sizes in bytes. Every
  * struct begins with its size.
- * Facts: VFIO sheet 1.3, 9.3; sheet of 7.3, section 13 (include/uapi/linux/iommufd.h).
+ * Facts: docs/reference/vfio/iommufd.md (include/uapi/linux/iommufd.h).
  */
 import { defineStruct } from "../base/struct.ts";
 

@@ -1,5 +1,5 @@
 /**
- * Length and alignment rules of loads, stores and store blocks. Facts: zPCI sheet 3.3 and 3.4
+ * Length and alignment rules of loads, stores and store blocks. Facts: zpci.pcilg.* and zpci.pcistb.*
  * (QEMU hw/s390x/s390-pci-inst.c: pcilg_service_call, pcistg_service_call, pcistb_service_call).
  */
 import { remainder } from "../base/bits.ts";

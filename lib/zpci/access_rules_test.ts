@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet 3.3 and 3.4: length and alignment, a row on each side of each limit. */
+/** Facts, zpci.pcilg.length and zpci.pcistb.relaxed: length and alignment, a row on each side of each limit. */
 import { assertEquals } from "@std/assert";
 import { GROUP, Machine, outcome } from "../../tests/support/machine.ts";
 import { loadStoreFault, storeBlockFault } from "./access_rules.ts";
@@ -21,20 +21,23 @@ Deno.test.each([
   { offset: 0xffc, length: 8, legal: false },
   { offset: 2 ** 47 + 4, length: 4, legal: true },
   { offset: 2 ** 47 + 4, length: 5, legal: false },
-])("PCILG/PCISTG of $length bytes at $offset of a BAR: legal=$legal (3.3)", ({ offset, length, legal }) => {
-  assertEquals(loadStoreFault(0, offset, length) === undefined, legal);
-  const machine = Machine.enabled();
-  const { processor, fn } = machine;
-  const expected = legal ? "cc 0" : "operand exception";
-  assertEquals(outcome(processor, () => processor.pcilg(fn.fh, 0, offset, length)), expected);
-  assertEquals(
-    outcome(processor, () => processor.pcistg(fn.fh, 0, offset, length, new Uint8Array(8))),
-    expected,
-  );
-  assertEquals(machine.device.log.length, legal ? 2 : 0);
-});
+])(
+  "PCILG/PCISTG of $length bytes at $offset of a BAR: legal=$legal (zpci.pcilg.length)",
+  ({ offset, length, legal }) => {
+    assertEquals(loadStoreFault(0, offset, length) === undefined, legal);
+    const machine = Machine.enabled();
+    const { processor, fn } = machine;
+    const expected = legal ? "cc 0" : "operand exception";
+    assertEquals(outcome(processor, () => processor.pcilg(fn.fh, 0, offset, length)), expected);
+    assertEquals(
+      outcome(processor, () => processor.pcistg(fn.fh, 0, offset, length, new Uint8Array(8))),
+      expected,
+    );
+    assertEquals(machine.device.log.length, legal ? 2 : 0);
+  },
+);
 
-Deno.test("PCILG/PCISTG on a BAR stay inside one aligned doubleword, every offset and length (3.3)", () => {
+Deno.test("PCILG/PCISTG on a BAR stay inside one aligned doubleword, every offset and length (zpci.pcilg.length)", () => {
   for (let offset = 0; offset < 24; offset++) {
     for (let length = 0; length < 24; length++) {
       const legal = length >= 1 && Math.floor(offset / 8) === Math.floor((offset + length - 1) / 8);
@@ -43,7 +46,7 @@ Deno.test("PCILG/PCISTG on a BAR stay inside one aligned doubleword, every offse
   }
 });
 
-Deno.test("PCILG/PCISTG on config space take 1, 2 or 4 bytes inside one aligned word (3.3)", () => {
+Deno.test("PCILG/PCISTG on config space take 1, 2 or 4 bytes inside one aligned word (zpci.pcilg.config)", () => {
   for (let offset = 0; offset < 16; offset++) {
     for (let length = 0; length < 12; length++) {
       const legal = [1, 2, 4].includes(length) &&
@@ -67,15 +70,18 @@ Deno.test.each([
   { offset: 4096, length: 4096, legal: true },
   { offset: 2 ** 48 - 4096, length: 4096, legal: true },
   { offset: 2 ** 48 - 1, length: 1, legal: true },
-])("relaxed PCISTB of $length bytes at $offset: legal=$legal (3.4)", ({ offset, length, legal }) => {
-  assertEquals(storeBlockFault(RELAXED, offset, length) === undefined, legal);
-  const machine = Machine.enabled();
-  const { processor, fn } = machine;
-  const source = new Uint8Array(length);
-  const expected = legal ? "cc 0" : "specification exception";
-  assertEquals(outcome(processor, () => processor.pcistb(fn.fh, 0, offset, length, source)), expected);
-  assertEquals(machine.device.log.length, legal ? 1 : 0, "one store block is one device operation");
-});
+])(
+  "relaxed PCISTB of $length bytes at $offset: legal=$legal (zpci.pcistb.relaxed, zpci.pcistb.boundary, zpci.pcistb.zero)",
+  ({ offset, length, legal }) => {
+    assertEquals(storeBlockFault(RELAXED, offset, length) === undefined, legal);
+    const machine = Machine.enabled();
+    const { processor, fn } = machine;
+    const source = new Uint8Array(length);
+    const expected = legal ? "cc 0" : "specification exception";
+    assertEquals(outcome(processor, () => processor.pcistb(fn.fh, 0, offset, length, source)), expected);
+    assertEquals(machine.device.log.length, legal ? 1 : 0, "one store block is one device operation");
+  },
+);
 
 Deno.test.each([
   { offset: 0, length: 0, legal: false },
@@ -91,15 +97,18 @@ Deno.test.each([
   { offset: 9, length: 16, legal: false },
   { offset: 4096 - 16, length: 16, legal: true },
   { offset: 4096 - 8, length: 16, legal: false },
-])("strict PCISTB of $length bytes at $offset: legal=$legal (3.4)", ({ offset, length, legal }) => {
-  assertEquals(storeBlockFault(STRICT, offset, length) === undefined, legal);
-  const { processor, fn } = Machine.enabled(STRICT);
-  const expected = legal ? "cc 0" : "specification exception";
-  assertEquals(
-    outcome(processor, () => processor.pcistb(fn.fh, 0, offset, length, new Uint8Array(length))),
-    expected,
-  );
-});
+])(
+  "strict PCISTB of $length bytes at $offset: legal=$legal (zpci.pcistb.strict)",
+  ({ offset, length, legal }) => {
+    assertEquals(storeBlockFault(STRICT, offset, length) === undefined, legal);
+    const { processor, fn } = Machine.enabled(STRICT);
+    const expected = legal ? "cc 0" : "specification exception";
+    assertEquals(
+      outcome(processor, () => processor.pcistb(fn.fh, 0, offset, length, new Uint8Array(length))),
+      expected,
+    );
+  },
+);
 
 Deno.test.each([
   { maxstbl: 128, length: 128, legal: true },
@@ -107,7 +116,7 @@ Deno.test.each([
   { maxstbl: 4095, length: 4095, legal: true },
   { maxstbl: 4095, length: 4096, legal: false },
 ])(
-  "relaxed PCISTB of $length bytes with maxstbl $maxstbl: legal=$legal (3.4)",
+  "relaxed PCISTB of $length bytes with maxstbl $maxstbl: legal=$legal (zpci.pcistb.relaxed, zpci.pcistb.maxstbl)",
   ({ maxstbl, length, legal }) => {
     assertEquals(storeBlockFault({ ...RELAXED, maxstbl }, 0, length) === undefined, legal);
   },

@@ -1,7 +1,8 @@
 /**
  * What an instruction answers: a condition code with a status code, or a program exception.
- * Facts: zPCI sheet 3.5 to 3.7 (arch/s390/pci/pci_insn.c, arch/s390/include/asm/pci_insn.h).
+ * Facts: docs/reference/zpci/instructions.md (arch/s390/pci/pci_insn.c, arch/s390/include/asm/pci_insn.h).
  */
+import type { RuleName } from "../base/rule_names.ts";
 
 /** Condition codes of the PCI instructions. */
 export const CC = { OK: 0, ERROR: 1, BUSY: 2, INVALID_HANDLE: 3 } as const;
@@ -77,7 +78,8 @@ export interface MachineAnswer {
 export class MachineError extends Error {
   override readonly name = "MachineError";
 
-  constructor(message: string, readonly answer: MachineAnswer = {}) {
+  /** `ref` is the rule of docs/reference that the answer follows. */
+  constructor(message: string, readonly ref: RuleName, readonly answer: MachineAnswer = {}) {
     super(message);
   }
 }

@@ -1,12 +1,14 @@
-/** Facts, zPCI sheet 3.5 to 3.7: the numbers of condition codes, status codes and program interruptions. */
+/**
+ * Facts, docs/reference/zpci/instructions.md: the numbers of condition codes, status codes and program interruptions.
+ */
 import { assertEquals } from "@std/assert";
 import { CC, MPCIFC_STATUS, PROGRAM_EXCEPTION, ProgramException, STATUS, statusText } from "./answer.ts";
 
-Deno.test("CC has the condition codes of zPCI sheet 3.5", () => {
+Deno.test("CC has the condition codes of zpci.insn.cc", () => {
   assertEquals<unknown>(CC, { OK: 0, ERROR: 1, BUSY: 2, INVALID_HANDLE: 3 });
 });
 
-Deno.test("STATUS has the load and store codes of zPCI sheet 3.6, each with its meaning", () => {
+Deno.test("STATUS has the load and store codes of zpci.insn.status, each with its meaning", () => {
   const meanings = Object.values(STATUS).map((code) => `${code} ${statusText(code)}`);
   assertEquals(meanings, [
     "4 function not enabled",
@@ -23,7 +25,7 @@ Deno.test("STATUS has the load and store codes of zPCI sheet 3.6, each with its 
   assertEquals(statusText(5), "unknown status");
 });
 
-Deno.test("MPCIFC_STATUS has the MPCIFC codes of zPCI sheet 3.6", () => {
+Deno.test("MPCIFC_STATUS has the MPCIFC codes of zpci.insn.status", () => {
   assertEquals<unknown>(MPCIFC_STATUS, {
     RESOURCE_NOT_AVAILABLE: 4,
     ERROR_STATE: 8,
@@ -35,7 +37,7 @@ Deno.test("MPCIFC_STATUS has the MPCIFC codes of zPCI sheet 3.6", () => {
   });
 });
 
-Deno.test("PROGRAM_EXCEPTION has the interruption codes of zPCI sheet 3.7", () => {
+Deno.test("PROGRAM_EXCEPTION has the interruption codes of zpci.insn.exceptions", () => {
   assertEquals<unknown>(PROGRAM_EXCEPTION, {
     operation: 0x01,
     "privileged-operation": 0x02,

@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet 13 #23: the TOD clock counts microseconds times 4096 since 1900. */
+/** Facts, ism.event.time: the TOD clock counts microseconds times 4096 since 1900. */
 import { assertEquals } from "@std/assert";
 import { Clock, microsecondsSince1900 } from "./clock.ts";
 

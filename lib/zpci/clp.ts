@@ -1,5 +1,5 @@
 /**
- * CLP (call logical processor) for PCI: request and response blocks. Facts: zPCI sheet section 5
+ * CLP (call logical processor) for PCI: request and response blocks. Facts: docs/reference/zpci/clp.md
  * (arch/s390/include/asm/pci_clp.h, QEMU hw/s390x/s390-pci-inst.c: clp_service_call).
  */
 import { defineStruct } from "../base/struct.ts";
@@ -268,10 +268,11 @@ function anyByHandle(partition: Partition, fh: number): ZpciFunction | undefined
 }
 
 /**
- * Executes a request that lies at the start of `block`, its response area right behind it, on the logical processor `lps`.
+ * Executes a request that lies at the start of `block`, its response area right behind it, on the logical processor
+ * `lps`.
  *
  * @returns the condition code: 0, or 3 where QEMU answers that
- * @throws {ProgramException} operand: lengths against the rules of zPCI sheet 5.1
+ * @throws {ProgramException} operand: lengths against the rules of zpci.clp.lengths
  */
 export function clp(partition: Partition, block: Uint8Array, lps: number = CLP_PROCESSOR.PCI): number {
   const request = CLP_HEADER.decode(block);

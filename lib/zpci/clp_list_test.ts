@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet 5.1 and 5.2: List PCI byte for byte, resume tokens, lengths. */
+/** Facts, zpci.clp.responses and zpci.list.rules: List PCI byte for byte, resume tokens, lengths. */
 import { assertEquals } from "@std/assert";
 import { FakeDevice, Machine } from "../../tests/support/machine.ts";
 import { be, fromBe } from "../../tests/support/bytes.ts";
@@ -15,7 +15,7 @@ function withFunctions(count: number): Machine {
   return machine;
 }
 
-Deno.test("List PCI answers header and entries as zPCI sheet 5.2 lays them out", () => {
+Deno.test("List PCI answers header and entries as zpci.list.layout lays them out", () => {
   const machine = withFunctions(3);
   const [first, second, third] = machine.partition.functions;
   first!.enable();
@@ -31,7 +31,7 @@ Deno.test("List PCI answers header and entries as zPCI sheet 5.2 lays them out",
   assertEquals(response.toHex(), expected);
 });
 
-Deno.test("List PCI says configured for every state but standby (1.5)", () => {
+Deno.test("List PCI says configured for every state but standby (zpci.state.listed)", () => {
   const machine = new Machine();
   for (const state of ["disabled", "enabled", "blocked", "error", "permanent-error"] as const) {
     machine.fn.state = state;
@@ -39,7 +39,7 @@ Deno.test("List PCI says configured for every state but standby (1.5)", () => {
   }
 });
 
-Deno.test("List PCI puts at most 252 entries into a page and resumes after them (5.2)", () => {
+Deno.test("List PCI puts at most 252 entries into a page and resumes after them (zpci.list.rules)", () => {
   const machine = withFunctions(260);
   const fids: number[] = [];
   const counts: number[] = [];
@@ -55,7 +55,7 @@ Deno.test("List PCI puts at most 252 entries into a page and resumes after them 
   assertEquals(fids, Array.from({ length: 260 }, (_, i) => 0x10 + i));
 });
 
-Deno.test("List PCI resumes one by one, and the last answer has token 0 (5.2)", () => {
+Deno.test("List PCI resumes one by one, and the last answer has token 0 (zpci.list.rules)", () => {
   const machine = withFunctions(2);
   const first = machine.clp(LIST, be(0, 8), 48).response;
   assertEquals([fromBe(first, 16, 8), fromBe(first, 40, 4)], [1n, 0x10n]);
@@ -63,7 +63,7 @@ Deno.test("List PCI resumes one by one, and the last answer has token 0 (5.2)", 
   assertEquals([fromBe(second, 16, 8), fromBe(second, 40, 4)], [0n, 0x11n]);
 });
 
-Deno.test("List PCI answers 0x010a to a token that names no function (5.1, 5.2)", () => {
+Deno.test("List PCI answers 0x010a to a token that names no function (zpci.clp.responses, zpci.list.rules)", () => {
   const machine = withFunctions(2);
   for (const token of [2, 3, 2 ** 40]) {
     assertEquals(machine.clp(LIST, be(token, 8), 48).response.slice(2, 4).toHex(), "010a");
@@ -75,7 +75,10 @@ Deno.test.each([
   { length: 48, cc: 0, code: "0010" },
   { length: 56, cc: 3, code: "0050" },
   { length: 64, cc: 0, code: "0010" },
-])("List PCI into $length bytes is cc $cc with response code $code (5.2)", ({ length, cc, code }) => {
-  const answer = withFunctions(2).clp(LIST, be(0, 8), length);
-  assertEquals([answer.cc, answer.response.slice(2, 4).toHex()], [cc, code]);
-});
+])(
+  "List PCI into $length bytes is cc $cc with response code $code (zpci.list.layout, zpci.clp.cc)",
+  ({ length, cc, code }) => {
+    const answer = withFunctions(2).clp(LIST, be(0, 8), length);
+    assertEquals([answer.cc, answer.response.slice(2, 4).toHex()], [cc, code]);
+  },
+);

@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet 5.1 and 5.3 to 5.5: CLP blocks byte for byte. List PCI is in clp_list_test.ts. */
+/** Facts, docs/reference/zpci/clp.md: CLP blocks byte for byte. List PCI is in clp_list_test.ts. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { Machine } from "../../tests/support/machine.ts";
 import { be, bytes, fromBe } from "../../tests/support/bytes.ts";
@@ -37,14 +37,17 @@ Deno.test.each([
   { length: 16, response: 8176, legal: true },
   { length: 8184, response: 8, legal: true },
   { length: 8192, response: 8, legal: false },
-])("CLP with a request of $length and a response of $response bytes: legal=$legal (5.1)", (row) => {
-  const { partition } = Machine.enabled();
-  const run = () => clp(partition, block({ ...row, command: QUERY_GROUP }).page);
-  if (row.legal) assertEquals(run(), 0);
-  else assertEquals(assertThrows(run, ProgramException).exception, "operand");
-});
+])(
+  "CLP with a request of $length and a response of $response bytes: legal=$legal (zpci.clp.lengths)",
+  (row) => {
+    const { partition } = Machine.enabled();
+    const run = () => clp(partition, block({ ...row, command: QUERY_GROUP }).page);
+    if (row.legal) assertEquals(run(), 0);
+    else assertEquals(assertThrows(run, ProgramException).exception, "operand");
+  },
+);
 
-Deno.test("CLP with a response that leaves the storage there is is an operand exception (5.1)", () => {
+Deno.test("CLP with a response that leaves the storage there is is an operand exception (zpci.clp.lengths)", () => {
   const { partition } = Machine.enabled();
   const { page } = block({ command: QUERY_GROUP, response: 64 });
   assertEquals(clp(partition, page.subarray(0, 96)), 0);
@@ -63,7 +66,7 @@ Deno.test.each([
   { what: "a request of 40 bytes", fields: { length: 40 }, code: "0050" },
   { what: "a response area that is too small", fields: { response: 40 }, code: "0060" },
   { what: "nothing wrong", fields: {}, code: "0010" },
-])("CLP answers response code $code to $what (5.1)", ({ fields, code }) => {
+])("CLP answers response code $code to $what (zpci.clp.responses, zpci.clp.commands)", ({ fields, code }) => {
   const request = block(fields);
   assertEquals(clp(Machine.enabled().partition, request.page), 0);
   assertEquals(request.code(), code);
@@ -85,7 +88,7 @@ const IDENTITY: Partial<FunctionIdentity> = {
   utilityString: bytes("d5c5e3f1" + "40".repeat(12) + "00".repeat(48)),
 };
 
-Deno.test("Query PCI Function answers 384 bytes as zPCI sheet 5.3 lays them out", () => {
+Deno.test("Query PCI Function answers 384 bytes as zpci.query.layout lays them out (zpci.query.bars, zpci.function.ids)", () => {
   const machine = Machine.enabled({ pfgid: 0x21 }, IDENTITY);
   const { response, cc } = machine.clp(QUERY_FUNCTION, be(machine.fn.fh, 4), 384);
   assertEquals(cc, 0);
@@ -105,13 +108,16 @@ Deno.test.each([
   { what: "a physical function", identity: { vfn: 0, utilityString: new Uint8Array(64) }, flags: "08" },
   { what: "a virtual function", identity: { vfn: 1, utilityString: new Uint8Array(64) }, flags: "00" },
   { what: "both with a utility string", identity: { ...IDENTITY, vfn: 0 }, flags: "09" },
-])("Query PCI Function has flags $flags for $what, never MIO (4, 5.3)", ({ identity, flags }) => {
-  const machine = Machine.enabled({}, identity);
-  const { response } = machine.clp(QUERY_FUNCTION, be(machine.fn.fh, 4), 384);
-  assertEquals(response.slice(18, 19).toHex(), flags);
-});
+])(
+  "Query PCI Function has flags $flags for $what, never MIO (zpci.mio.ism, zpci.query.layout)",
+  ({ identity, flags }) => {
+    const machine = Machine.enabled({}, identity);
+    const { response } = machine.clp(QUERY_FUNCTION, be(machine.fn.fh, 4), 384);
+    assertEquals(response.slice(18, 19).toHex(), flags);
+  },
+);
 
-Deno.test("Query PCI Function works with 192 bytes, with an enabled and with a disabled handle (5.3)", () => {
+Deno.test("Query PCI Function works with 192 bytes, with an enabled and with a disabled handle (zpci.query.layout)", () => {
   const machine = new Machine({}, IDENTITY);
   const query = (length: number) => machine.clp(QUERY_FUNCTION, be(machine.fn.fh, 4), length);
   const disabled = query(192);
@@ -122,7 +128,7 @@ Deno.test("Query PCI Function works with 192 bytes, with an enabled and with a d
   assertEquals(answered(query(184)).slice(0, 17), "cc 0, code 0x0060");
 });
 
-Deno.test("Query PCI Function answers 0x0101 to a stale handle (5.1)", () => {
+Deno.test("Query PCI Function answers 0x0101 to a stale handle (zpci.clp.responses)", () => {
   const machine = Machine.enabled();
   const before = machine.fn.fh;
   machine.fn.disable();
@@ -131,7 +137,7 @@ Deno.test("Query PCI Function answers 0x0101 to a stale handle (5.1)", () => {
   }
 });
 
-Deno.test("Query PCI Function Group answers 64 bytes as zPCI sheet 5.4 lays them out", () => {
+Deno.test("Query PCI Function Group answers 64 bytes as zpci.group.layout lays them out", () => {
   const machine = Machine.enabled({
     pfgid: 0x21,
     noi: 0x123,
@@ -156,17 +162,20 @@ Deno.test.each([
   { relaxed: false, refresh: false, flags: "00" },
   { relaxed: false, refresh: true, flags: "01" },
   { relaxed: true, refresh: false, flags: "08" },
-])("the group flags are $flags for relaxed=$relaxed, refresh=$refresh (3.4, 5.4)", ({ flags, ...group }) => {
-  const { response } = Machine.enabled(group).clp(QUERY_GROUP, be(0x21, 4), 64);
-  assertEquals(response.slice(19, 20).toHex(), flags);
-});
+])(
+  "the group flags are $flags for relaxed=$relaxed, refresh=$refresh (zpci.pcistb.relaxed, zpci.group.ism)",
+  ({ flags, ...group }) => {
+    const { response } = Machine.enabled(group).clp(QUERY_GROUP, be(0x21, 4), 64);
+    assertEquals(response.slice(19, 20).toHex(), flags);
+  },
+);
 
-Deno.test("Query PCI Function Group answers 0x010b to an unknown group (5.1)", () => {
+Deno.test("Query PCI Function Group answers 0x010b to an unknown group (zpci.clp.responses)", () => {
   const { response } = Machine.enabled().clp(QUERY_GROUP, be(0x22, 4), 64);
   assertEquals(response.slice(2, 4).toHex(), "010b");
 });
 
-Deno.test("a response's length is what was stored, not the area (5.1)", () => {
+Deno.test("a response's length is what was stored, not the area (zpci.clp.lengths)", () => {
   const machine = Machine.enabled();
   assertEquals(answered(machine.clp(QUERY_GROUP, be(0x21, 4), 256)), "cc 0, code 0x0010, length 64");
   assertEquals(
@@ -182,7 +191,7 @@ function set(machine: Machine, fh: number, operation: number, spaces: number) {
   return { code: response.slice(2, 4).toHex(), fh: Number(fromBe(response, 16, 4)) };
 }
 
-Deno.test("Set PCI Function enables and disables, and returns the new handle (1.3, 5.5)", () => {
+Deno.test("Set PCI Function enables and disables, and returns the new handle (zpci.handle.change, zpci.setfn.rules, zpci.setfn.layout)", () => {
   const machine = new Machine();
   const { fn } = machine;
   const enabled = set(machine, fn.fh, 0, 1);
@@ -201,14 +210,17 @@ Deno.test.each([
   { what: "disable of a disabled function", operation: 1, spaces: 0, enabled: false, code: "0102" },
   { what: "enable MIO, which ISM has not", operation: 2, spaces: 0, enabled: true, code: "0102" },
   { what: "an unknown operation", operation: 4, spaces: 0, enabled: true, code: "0102" },
-])("Set PCI Function answers 0x$code to $what (1.3, 5.5)", ({ fh, operation, spaces, enabled, code }) => {
-  const machine = enabled ? Machine.enabled() : new Machine();
-  const before = [machine.fn.fh, machine.fn.state];
-  assertEquals(set(machine, fh ?? machine.fn.fh, operation, spaces).code, code);
-  assertEquals([machine.fn.fh, machine.fn.state, machine.device.log], [...before, []]);
-});
+])(
+  "Set PCI Function answers 0x$code to $what (zpci.handle.change, zpci.setfn.rules)",
+  ({ fh, operation, spaces, enabled, code }) => {
+    const machine = enabled ? Machine.enabled() : new Machine();
+    const before = [machine.fn.fh, machine.fn.state];
+    assertEquals(set(machine, fh ?? machine.fn.fh, operation, spaces).code, code);
+    assertEquals([machine.fn.fh, machine.fn.state, machine.device.log], [...before, []]);
+  },
+);
 
-// Linux 7.3 sheet section 9: a request of the header alone, a response of 128 bytes.
+// zpci.slpc.layout: a request of the header alone, a response of 128 bytes.
 Deno.test.each([
   { lps: 2, request: 16, room: 128, code: "0010", commands: "7c000000" },
   { lps: 0, request: 16, room: 128, code: "0010", commands: "40000000" },
@@ -227,7 +239,7 @@ Deno.test.each([
   assertEquals(block.subarray(request + 96, request + 100).toHex(), commands);
 });
 
-Deno.test("Set PCI Function disables a function in the error state: the way out (1.5)", () => {
+Deno.test("Set PCI Function disables a function in the error state: the way out (zpci.state.table)", () => {
   const machine = Machine.enabled();
   machine.fn.state = "error";
   assertEquals(set(machine, machine.fn.fh, 1, 0).code, "0010");

@@ -1,6 +1,6 @@
 /**
  * The configuration space that a function's hardware holds: bytes, a write mask per byte, BAR sizing.
- * Little-endian, as PCI defines it. Facts: zPCI sheet section 6, VFIO sheet 5.5.
+ * Little-endian, as PCI defines it. Facts: ism.config.ids, ism.config.msi.
  */
 
 /** Offset of the COMMAND register and its bus-master bit. */

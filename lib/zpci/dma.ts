@@ -1,6 +1,6 @@
 /**
  * A function's access to its partition's storage: translation, protection, and what happens when they fail.
- * Facts: zPCI sheet section 11 (IOAT), 12.2 (event codes), VFIO sheet 9.4.
+ * Facts: zpci.dma.* and zpci.mpcifc.ioat.
  */
 import { PEC } from "./error_events.ts";
 import type { MachineOptions } from "./options.ts";
@@ -19,7 +19,7 @@ export const DMA = {
   DISCARDED: 3,
 } as const;
 
-/** What becomes of a device write that no translation leads to storage (zPCI sheet 13, point 27). */
+/** What becomes of a device write that no translation leads to storage (zpci.dma.fault). */
 const ON_FAULT: Readonly<
   Record<MachineOptions["unmappedDma"], (fn: ZpciFunction, pec: number, iova: number) => number>
 > = {

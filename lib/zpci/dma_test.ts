@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet sections 11, 12.4 and 13 #27, VFIO sheet 9.4: a device's way into storage. */
+/** Facts, docs/reference/zpci/controls.md and recovery.md, zpci.dma.order: a device's way into storage. */
 import { assertEquals } from "@std/assert";
 import { Machine } from "../../tests/support/machine.ts";
 import { pattern } from "../../tests/support/bytes.ts";
@@ -25,7 +25,7 @@ function wired(
   return { machine, fn, device, dma: fn.dma, tables, buffer, bytes };
 }
 
-Deno.test("write() puts bytes where the mapping leads, and marks the page dirty (11)", () => {
+Deno.test("write() puts bytes where the mapping leads, and marks the page dirty (zpci.dma.order)", () => {
   const { dma, bytes, buffer, machine } = wired();
   assertEquals(dma.write(SDMA + 0x1ff0, pattern(16)), DMA.OK);
   assertEquals(bytes.slice(0x2ff0, 0x3000), pattern(16));
@@ -39,7 +39,7 @@ Deno.test.each([
   { what: "its last page", iova: SDMA + 0x3000, length: 4096, outcome: DMA.OK },
   { what: "one byte behind it", iova: SDMA + 0x3001, length: 4096, outcome: DMA.FAULT },
   { what: "the page behind it", iova: SDMA + 0x4000, length: 1, outcome: DMA.FAULT },
-])("write() reaches mapped addresses only: $what (VFIO 9.4)", ({ iova, length, outcome }) => {
+])("write() reaches mapped addresses only: $what (zpci.dma.order)", ({ iova, length, outcome }) => {
   const { dma, fn, bytes, machine } = wired();
   assertEquals(dma.reaches(iova, length), outcome === DMA.OK);
   assertEquals(machine.errors, [], "asking does not fault");
@@ -48,7 +48,7 @@ Deno.test.each([
   if (outcome === DMA.FAULT) assertEquals(bytes.every((byte) => byte === 0), true, "nothing moved");
 });
 
-Deno.test("write() outside the registered range is event 0x02 and the error state (12.2, 13 #27)", () => {
+Deno.test("write() outside the registered range is event 0x02 and the error state (recovery.event.codes, zpci.dma.fault)", () => {
   const { dma, fn, machine, device } = wired();
   assertEquals(dma.write(SDMA - 4096, pattern(8)), DMA.FAULT);
   const event = { fh: fn.fh, fid: 0x10, pec: 0x02, address: SDMA - 4096, write: true };
@@ -69,12 +69,12 @@ Deno.test.each([
   { what: "ISM, limit not corrected, page below", pft: 5, pal: EDMA, iova: EDMA - 8191, reached: true },
   { what: "another type", pft: 0, pal: EDMA, iova: EDMA - 4095, reached: true },
   { what: "another type, the page above", pft: 0, pal: EDMA, iova: EDMA + 1, reached: false },
-])("the limit is off by one page for ISM alone: $what (11)", ({ pft, pal, iova, reached }) => {
+])("the limit is off by one page for ISM alone: $what (zpci.mpcifc.ioat)", ({ pft, pal, iova, reached }) => {
   const { dma } = wired({ pft, pal, at: EDMA + 1 - 2 * 4096 });
   assertEquals(dma.reaches(iova, 4096), reached);
 });
 
-Deno.test("write() to a mapping that the device may only read is a fault (12.2, VFIO 9.4)", () => {
+Deno.test("write() to a mapping that the device may only read is a fault (recovery.event.codes, zpci.dma.fault, vfio.dma.direction)", () => {
   const { dma, fn, bytes, machine } = wired({ write: false });
   assertEquals(dma.write(SDMA, pattern(8)), DMA.FAULT);
   assertEquals([fn.state, machine.errors.length], ["error", 1]);
@@ -89,23 +89,26 @@ const FAULTS = [
   { what: "without registered translation", iova: SDMA, write: true, registered: false, pec: 0x01 },
 ] as const;
 
-Deno.test.each([...FAULTS])("write() $what is an error event, or lost by choice (12.2, 13 #27)", (row) => {
-  for (const unmappedDma of ["error-state", "discard"] as const) {
-    const { dma, fn, machine, device, bytes } = wired({ write: row.write }, { unmappedDma });
-    if (!row.registered) fn.ioat = undefined;
-    const outcome = dma.write(row.iova, pattern(8));
-    assertEquals(bytes.every((byte) => byte === 0), true, "nothing moved");
-    const pecs = machine.errors.map(({ pec }) => pec);
-    assertEquals<unknown>(
-      [outcome, fn.state, pecs, device.log],
-      unmappedDma === "discard"
-        ? [DMA.DISCARDED, "enabled", [], []]
-        : [DMA.FAULT, "error", [row.pec], ["reset error"]],
-    );
-  }
-});
+Deno.test.each([...FAULTS])(
+  "write() $what is an error event, or lost by choice (recovery.event.codes, zpci.dma.fault)",
+  (row) => {
+    for (const unmappedDma of ["error-state", "discard"] as const) {
+      const { dma, fn, machine, device, bytes } = wired({ write: row.write }, { unmappedDma });
+      if (!row.registered) fn.ioat = undefined;
+      const outcome = dma.write(row.iova, pattern(8));
+      assertEquals(bytes.every((byte) => byte === 0), true, "nothing moved");
+      const pecs = machine.errors.map(({ pec }) => pec);
+      assertEquals<unknown>(
+        [outcome, fn.state, pecs, device.log],
+        unmappedDma === "discard"
+          ? [DMA.DISCARDED, "enabled", [], []]
+          : [DMA.FAULT, "error", [row.pec], ["reset error"]],
+      );
+    }
+  },
+);
 
-Deno.test("write() without bus master moves nothing and is no error (VFIO 13 #10)", () => {
+Deno.test("write() without bus master moves nothing and is no error (vfio.dma.busmaster)", () => {
   const { dma, fn, device, bytes, machine } = wired();
   device.config.write(4, 0x02);
   assertEquals(dma.write(SDMA, pattern(8)), DMA.BLOCKED);
@@ -114,7 +117,7 @@ Deno.test("write() without bus master moves nothing and is no error (VFIO 13 #10
   assertEquals(dma.write(SDMA, pattern(8)), DMA.OK);
 });
 
-Deno.test("no state but enabled has DMA (1.5, 12.4)", () => {
+Deno.test("no state but enabled has DMA (zpci.state.table, recovery.event.state)", () => {
   const reached = FUNCTION_STATES.filter((state) => {
     const { dma, fn, bytes } = wired();
     fn.state = state;
@@ -125,7 +128,7 @@ Deno.test("no state but enabled has DMA (1.5, 12.4)", () => {
   assertEquals(reached, ["enabled"]);
 });
 
-Deno.test("a change of the tables counts for the next access, not later (11)", () => {
+Deno.test("a change of the tables counts for the next access, not later (zpci.dma.order)", () => {
   const { dma, tables, machine, fn } = wired();
   assertEquals(dma.write(SDMA, pattern(8)), DMA.OK);
   tables.remove(SDMA);

@@ -1,12 +1,12 @@
 /**
- * Error events: what each event code does to the function. Facts: zPCI sheet 1.5, 12.2 (names as in QEMU
- * include/hw/s390x/s390-pci-bus.h: ERR_EVENT_*).
+ * Error events: what each event code does to the function. Facts: zpci.state.table and recovery.event.codes (names as
+ * in QEMU include/hw/s390x/s390-pci-bus.h: ERR_EVENT_*).
  */
 import { defineStruct } from "../base/struct.ts";
 import type { ZpciFunction } from "./function.ts";
 import type { ErrorEvent } from "./partition.ts";
 
-/** Error event codes (zPCI sheet 12.2). */
+/** Error event codes (recovery.event.codes). */
 export const PEC = {
   INVALID_DMA_SPACE: 0x01,
   OUT_OF_RANGE: 0x02,
@@ -62,7 +62,7 @@ export function pecText(pec: number): string {
   return PEC_TEXT[pec] ?? "unknown event";
 }
 
-/** An error event as CHSC stores it (zPCI sheet 12.1). */
+/** An error event as CHSC stores it (recovery.event.block). */
 export const ERROR_BLOCK = defineStruct("be", 32, {
   fh: [4, "u32"],
   fid: [8, "u32"],

@@ -19,7 +19,7 @@ export type FaultKind =
   /** Condition code 3. */
   | { readonly kind: "invalid-handle" }
   | { readonly kind: "exception"; readonly exception: ProgramExceptionName }
-  /** An error event with this event code (zPCI sheet 12.2), and the state that follows from it. */
+  /** An error event with this event code (recovery.event.codes), and the state that follows from it. */
   | { readonly kind: "event"; readonly pec: number }
   /** One bit of the data is inverted, counted from the most significant of the first byte. */
   | { readonly kind: "flip"; readonly bit: number };

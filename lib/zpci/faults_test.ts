@@ -60,7 +60,7 @@ Deno.test("FaultPlan.before() throws the exception that is asked for", () => {
   assertEquals(error.exception, "operand");
 });
 
-Deno.test("FaultPlan.before() lets the access happen with an event about the measurement block (12.2)", () => {
+Deno.test("FaultPlan.before() lets the access happen with an event about the measurement block (recovery.event.codes)", () => {
   const machine = Machine.enabled();
   const plan = new FaultPlan();
   plan.add({ kind: "event", pec: 0x2b }, {}, 1);
@@ -68,7 +68,7 @@ Deno.test("FaultPlan.before() lets the access happen with an event about the mea
   assertEquals([machine.fn.state, machine.errors.map(({ pec }) => pec)], ["enabled", [0x2b]]);
 });
 
-Deno.test("FaultPlan.before() with a permanent error loses the function (12.2)", () => {
+Deno.test("FaultPlan.before() with a permanent error loses the function (recovery.event.codes)", () => {
   const machine = Machine.enabled();
   const plan = new FaultPlan();
   plan.add({ kind: "event", pec: 0x40 }, {}, 1);
@@ -76,7 +76,7 @@ Deno.test("FaultPlan.before() with a permanent error loses the function (12.2)",
   assertEquals([machine.fn.state, machine.errors[0]?.write], ["permanent-error", false]);
 });
 
-Deno.test("FaultPlan.before() puts the function into the error state for an event (12.4)", () => {
+Deno.test("FaultPlan.before() puts the function into the error state for an event (recovery.event.state)", () => {
   const machine = Machine.enabled();
   const plan = new FaultPlan();
   plan.add({ kind: "event", pec: 0x3a }, {}, 1);

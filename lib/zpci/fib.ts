@@ -1,5 +1,5 @@
 /**
- * The function information block, operand of MPCIFC. Facts: zPCI sheet section 11.
+ * The function information block, operand of MPCIFC. Facts: zpci.mpcifc.fib.
  */
 import { defineStruct } from "../base/struct.ts";
 
@@ -19,7 +19,7 @@ export const FIB = defineStruct("be", 80, {
   gd: [76, "u32"],
 });
 
-/** Bits of the function-controls byte (zPCI sheet 1.5). */
+/** Bits of the function-controls byte (zpci.stpcifc.controls). */
 export const FUNCTION_CONTROLS = { ENABLED: 0x80, ERROR: 0x40, BLOCKED: 0x20, DMA_REGISTERED: 0x10 } as const;
 
 /** iota: translation on, the designation type's bits, and their value for a region-third table. */

@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet section 11 and 1.5: the FIB's layout, written by hand. */
+/** Facts, zpci.mpcifc.fib and zpci.state.table: the FIB's layout, written by hand. */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { bytes } from "../../tests/support/bytes.ts";
@@ -12,7 +12,7 @@ const IMAGE = bytes(
     "0000000000200000" + "00000000" + "01020304", // FMB address, gd
 );
 
-Deno.test("FIB has its fields where zPCI sheet section 11 has them", () => {
+Deno.test("FIB has its fields where zpci.mpcifc.fib has them", () => {
   assertEquals(FIB.size, 80);
   assertEquals(FIB.decode(IMAGE), {
     format: 0,
@@ -35,12 +35,12 @@ Deno.test.each([
   { name: "aibvo", word: 0x0000_3f00, fields: { isc: 0, noi: 0, aibvo: 0x3f, sum: 0, aisbo: 0 } },
   { name: "sum", word: 0x0000_0080, fields: { isc: 0, noi: 0, aibvo: 0, sum: 1, aisbo: 0 } },
   { name: "aisbo", word: 0x0000_003f, fields: { isc: 0, noi: 0, aibvo: 0, sum: 0, aisbo: 0x3f } },
-])("the interrupt word holds $name at its mask (11)", ({ word, fields }) => {
+])("the interrupt word holds $name at its mask (zpci.mpcifc.fib)", ({ word, fields }) => {
   assertEquals(unpackInterrupts(word), fields);
   assertEquals(packInterrupts(fields), word);
 });
 
-Deno.test("unpackInterrupts() ignores the bits between the fields (11)", () => {
+Deno.test("unpackInterrupts() ignores the bits between the fields (zpci.mpcifc.fib)", () => {
   assertEquals(unpackInterrupts(0x8000_c040), { isc: 0, noi: 0, aibvo: 0, sum: 0, aisbo: 0 });
 });
 
@@ -57,7 +57,7 @@ Deno.test("unpackInterrupts() gives back what packInterrupts() packed", () => {
   });
 });
 
-Deno.test("FUNCTION_CONTROLS has the bits of zPCI sheet 1.5", () => {
+Deno.test("FUNCTION_CONTROLS has the bits of zpci.stpcifc.controls", () => {
   assertEquals<unknown>(FUNCTION_CONTROLS, {
     ENABLED: 0x80,
     ERROR: 0x40,

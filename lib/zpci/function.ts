@@ -1,6 +1,7 @@
 /**
  * A zPCI function as the platform knows it: identity, state, handle, and what is registered for it.
- * Facts: zPCI sheet section 1 (states as in QEMU hw/s390x/s390-pci-bus.h: ZpciState), 5.3, 5.4, 11.
+ * Facts: docs/reference/zpci/functions.md, zpci/clp.md and zpci/controls.md (states as in QEMU
+ * hw/s390x/s390-pci-bus.h: ZpciState).
  */
 import { ConfigRegisters, type ConfigRegistersState } from "./config_registers.ts";
 import { DmaPort } from "./dma.ts";
@@ -9,7 +10,7 @@ import { disabledHandle, ENABLED_HANDLE, initialHandle } from "./handle.ts";
 import type { Partition } from "./partition.ts";
 import type { IoatRegistration } from "./translation.ts";
 
-/** States of zPCI sheet 1.5. */
+/** States of zpci.state.table. */
 export const FUNCTION_STATES = [
   "reserved",
   "standby",
@@ -21,13 +22,13 @@ export const FUNCTION_STATES = [
 ] as const;
 export type FunctionState = (typeof FUNCTION_STATES)[number];
 
-/** A function group: what Query PCI Function Group tells (zPCI sheet 5.4). Lengths in bytes. */
+/** A function group: what Query PCI Function Group tells (zpci.group.layout). Lengths in bytes. */
 export interface FunctionGroup {
   readonly pfgid: number;
   /** Most MSIs of a function. */
   readonly noi: number;
   readonly version: number;
-  /** Store blocks of any length and alignment; without it QEMU's strict rules hold (3.4). */
+  /** Store blocks of any length and alignment; without it QEMU's strict rules hold (zpci.pcistb.strict). */
   readonly relaxed: boolean;
   /** Programs must issue RPCIT after they change translation tables. */
   readonly refresh: boolean;
@@ -43,7 +44,10 @@ export interface FunctionGroup {
   readonly dtsm: number;
 }
 
-/** What never changes about a function: its entry in the machine's I/O configuration (zPCI sheet 1.1, 5.3). */
+/**
+ * What never changes about a function: its entry in the machine's I/O configuration (zpci.function.ids and
+ * zpci.query.layout).
+ */
 export interface FunctionIdentity {
   readonly fid: number;
   readonly uid: number;
@@ -155,13 +159,13 @@ export class ZpciFunction {
     return this.#barSizes[space] ?? 0;
   }
 
-  /** Configured disabled -> enabled: another handle (zPCI sheet 1.3). */
+  /** Configured disabled -> enabled: another handle (zpci.handle.change). */
   enable(): void {
     this.fh = ENABLED_HANDLE[this.partition.options.handleInstance](this.fh);
     this.state = "enabled";
   }
 
-  /** Any enabled state -> disabled. Implies a reset: everything registered is dropped (zPCI sheet 1.3). */
+  /** Any enabled state -> disabled. Implies a reset: everything registered is dropped (zpci.state.disable). */
   disable(to: FunctionState = "disabled"): void {
     this.fh = disabledHandle(this.fh);
     this.state = to;
@@ -173,17 +177,17 @@ export class ZpciFunction {
   }
 
   /**
-   * The device ran into an error: loads and stores are refused, DMA and interrupts stop (zPCI sheet 12.4), and the
+   * The device ran into an error: loads and stores are refused, DMA and interrupts stop (recovery.event.state), and the
    * partition is told. Once: what is in an error state already does nothing that could fail.
    *
-   * @param pec event code of zPCI sheet 12.2
+   * @param pec event code of recovery.event.codes
    * @param address failing DMA address
    */
   fail(pec: number, address: number, write: boolean): void {
     if (this.state !== "error") reportError(this, pec, address, write);
   }
 
-  /** MSI from the device: bits in storage, then perhaps an adapter interruption (zPCI sheet 11). */
+  /** MSI from the device: bits in storage, then perhaps an adapter interruption (zpci.irq.deliver). */
   raiseMsi(vector: number): void {
     this.partition.deliverMsi(this, vector);
   }

@@ -1,6 +1,6 @@
 /**
- * Function handles. Facts: zPCI sheet 1.2 and 1.3. Only the enable bit has public meaning; the split of the other
- * bits is QEMU's (include/hw/s390x/s390-pci-bus.h) and the instance bump is this project's assumption.
+ * Function handles. Facts: zpci.handle.*. Only the enable bit has public meaning; the split
+ * of the other bits is QEMU's (include/hw/s390x/s390-pci-bus.h) and the instance bump is this project's assumption.
  */
 import type { MachineOptions } from "./options.ts";
 
@@ -31,7 +31,7 @@ export function enabledHandle(fh: number): number {
   return HANDLE_ENABLED + instance * INSTANCE_UNIT + fh % INSTANCE_UNIT;
 }
 
-/** Handles that an enable gives, by the choice of `machine.handleInstance` (zPCI sheet 13, point 26). */
+/** Handles that an enable gives, by the choice of `machine.handleInstance` (zpci.handle.format). */
 export const ENABLED_HANDLE: Readonly<Record<MachineOptions["handleInstance"], (fh: number) => number>> = {
   bump: enabledHandle,
   keep: (fh) => HANDLE_ENABLED + fh % HANDLE_ENABLED,

@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet 1.2 to 1.4: handle bits, what enable and disable do to them, stale handles. */
+/** Facts, docs/reference/zpci/functions.md: handle bits, what enable and disable do to them, stale handles. */
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { Machine, outcome } from "../../tests/support/machine.ts";
 import { disabledHandle, enabledHandle, handleIndex, initialHandle, isEnabledHandle } from "./handle.ts";
@@ -9,11 +9,14 @@ Deno.test.each([
   { fh: 0x7fff_ffff, enabled: false },
   { fh: 0x8000_0000, enabled: true },
   { fh: 0xffff_ffff, enabled: true },
-])("isEnabledHandle() looks at bit 0x80000000 alone: $fh is $enabled (1.2)", ({ fh, enabled }) => {
-  assertEquals(isEnabledHandle(fh), enabled);
-});
+])(
+  "isEnabledHandle() looks at bit 0x80000000 alone: $fh is $enabled (zpci.handle.format)",
+  ({ fh, enabled }) => {
+    assertEquals(isEnabledHandle(fh), enabled);
+  },
+);
 
-Deno.test("handleIndex() is the low 16 bits (1.2)", () => {
+Deno.test("handleIndex() is the low 16 bits (zpci.handle.format)", () => {
   assertEquals(handleIndex(0x81ff_0102), 0x0102);
   assertEquals(handleIndex(initialHandle(0xffff)), 0xffff);
 });
@@ -23,16 +26,19 @@ Deno.test.each([
   { name: "the next one", fh: 0x0100_0001, then: 0x8200_0001 },
   { name: "the wrap after 7 bits", fh: 0x7f00_0001, then: 0x8000_0001 },
   { name: "other bits, which stay", fh: 0x0001_abcd, then: 0x8101_abcd },
-])("enabledHandle() sets the enable bit and bumps the instance: $name (1.2)", ({ fh, then }) => {
-  assertEquals(enabledHandle(fh), then);
-});
+])(
+  "enabledHandle() sets the enable bit and bumps the instance: $name (zpci.handle.format)",
+  ({ fh, then }) => {
+    assertEquals(enabledHandle(fh), then);
+  },
+);
 
-Deno.test("disabledHandle() only clears the enable bit (1.3)", () => {
+Deno.test("disabledHandle() only clears the enable bit (zpci.handle.change)", () => {
   assertEquals(disabledHandle(0xff12_3456), 0x7f12_3456);
   assertEquals(disabledHandle(0x8100_0001), 0x0100_0001);
 });
 
-Deno.test("enable() gives another handle each time, 127 times in a row (1.2, 1.3)", () => {
+Deno.test("enable() gives another handle each time, 127 times in a row (zpci.handle.format, zpci.handle.change)", () => {
   const { fn } = new Machine();
   const seen = new Set<number>();
   for (let i = 0; i < 127; i++) {
@@ -43,7 +49,7 @@ Deno.test("enable() gives another handle each time, 127 times in a row (1.2, 1.3
   assertEquals(seen.size, 127);
 });
 
-Deno.test("enable() gives the same handle again by choice, and an old one is good then (1.2, 13 #26)", () => {
+Deno.test("enable() gives the same handle again by choice, and an old one is good then (zpci.handle.format)", () => {
   const machine = Machine.enabled({}, {}, { handleInstance: "keep" });
   const { fn, processor } = machine;
   const before = fn.fh;
@@ -59,7 +65,7 @@ Deno.test("enable() gives the same handle again by choice, and an old one is goo
   assertEquals([fn.fh, outcome(processor, () => processor.pcilg(before, 2, 0, 8))], [before, "cc 0"]);
 });
 
-Deno.test("disable() drops interrupts, translation and the device's state (1.3)", () => {
+Deno.test("disable() drops interrupts, translation and the device's state (zpci.state.disable)", () => {
   const machine = Machine.enabled();
   const { fn, device } = machine;
   fn.interrupts = { isc: 2, noi: 1, aibv: 0x100000, aibvo: 0, aisb: 0x100000, aisbo: 0 };
@@ -85,7 +91,7 @@ for (const [name, execute] of Object.entries(INSTRUCTIONS)) {
   const isStale = (machine: Machine, fh: number) =>
     assertEquals(outcome(machine.processor, () => execute(machine, fh)), "cc 3");
 
-  Deno.test(`${name} with a stale handle is condition code 3 (1.4)`, () => {
+  Deno.test(`${name} with a stale handle is condition code 3 (zpci.handle.stale)`, () => {
     const machine = Machine.enabled();
     const before = machine.fn.fh;
     machine.fn.disable();
@@ -96,7 +102,7 @@ for (const [name, execute] of Object.entries(INSTRUCTIONS)) {
     assertNotEquals(outcome(machine.processor, () => execute(machine, machine.fn.fh)), "cc 3");
   });
 
-  Deno.test(`${name} compares all 32 bits of the handle (1.4)`, () => {
+  Deno.test(`${name} compares all 32 bits of the handle (zpci.handle.stale)`, () => {
     const machine = Machine.enabled();
     const { fh } = machine.fn;
     // STPCIFC takes the handle of an enabled function without its enable bit.
@@ -107,7 +113,7 @@ for (const [name, execute] of Object.entries(INSTRUCTIONS)) {
   });
 }
 
-Deno.test("STPCIFC of a handle without its enable bit: cc 0 and the bit while the function is enabled (Linux 7.3, 9)", () => {
+Deno.test("STPCIFC of a handle without its enable bit: cc 0 and the bit while the function is enabled (zpci.stpcifc.cc)", () => {
   const machine = Machine.enabled();
   const { processor, fn } = machine;
   const without = fn.fh - 0x8000_0000;
@@ -128,7 +134,7 @@ Deno.test("STPCIFC of a handle without its enable bit: cc 0 and the bit while th
   assertEquals(store(before), ["cc 3", before]);
 });
 
-Deno.test("a disabled function's own handle is condition code 3 on loads and stores (1.5)", () => {
+Deno.test("a disabled function's own handle is condition code 3 on loads and stores (zpci.state.table)", () => {
   const machine = new Machine();
   for (const name of ["PCILG", "PCISTG", "PCISTB", "MPCIFC", "RPCIT"] as const) {
     const execute = INSTRUCTIONS[name];

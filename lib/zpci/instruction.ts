@@ -1,5 +1,5 @@
 /**
- * PCILG, PCISTG and PCISTB as the machine executes them, checks in the order of zPCI sheet 3.2
+ * PCILG, PCISTG and PCISTB as the machine executes them, checks in the order of zpci.insn.order
  * (QEMU hw/s390x/s390-pci-inst.c). The other instructions are in their own files.
  */
 import type { InstructionEvent } from "../base/trace.ts";
@@ -23,7 +23,7 @@ export class Processor {
   status = 0;
   /** The device itself gave the last refusal, not the platform in front of it. */
   refusedByDevice = false;
-  /** Result register of the last PCILG: big-endian, the value right-aligned, upper bytes zero (zPCI sheet 3.8). */
+  /** Result register of the last PCILG: big-endian, the value right-aligned, upper bytes zero (zpci.pcilg.register). */
   readonly register = new Uint8Array(REGISTER_BYTES);
   /** Function handle in the operand register after the last STPCIFC. */
   handle = 0;

@@ -1,4 +1,7 @@
-/** Facts, zPCI sheet 2, 3.2, 3.5, 3.8 and 1.5: PCILG, PCISTG and PCISTB. Lengths are in access_rules_test.ts. */
+/**
+ * Facts, docs/reference/zpci/instructions.md and zpci/functions.md: PCILG, PCISTG and PCISTB. Lengths are in
+ * access_rules_test.ts.
+ */
 import { FaultPlan } from "./faults.ts";
 import { assertEquals } from "@std/assert";
 import { Machine, outcome } from "../../tests/support/machine.ts";
@@ -27,7 +30,7 @@ function attempt(machine: Machine, op: Op, access: Partial<Access>): string {
   return outcome(machine.processor, () => OPS[op](machine, full));
 }
 
-/** The checks of 3.2 that can fail, in their order: what provokes each and what it answers. */
+/** The checks of zpci.insn.order that can fail, in their order: what provokes each and what it answers. */
 const CHECKS = [
   { name: "3 enable bit", access: { clear: true }, PCILG: "cc 3", PCISTB: "cc 3" },
   { name: "4 unknown handle", access: { stale: true }, PCILG: "cc 3", PCISTB: "cc 3" },
@@ -46,7 +49,7 @@ const CHECKS = [
 for (const [i, first] of CHECKS.entries()) {
   for (const second of CHECKS.slice(i + 1)) {
     Deno.test.each(["PCILG", "PCISTG", "PCISTB"] as const)(
-      `%s: check ${first.name} wins over check ${second.name} (3.2)`,
+      `%s: check ${first.name} wins over check ${second.name} (zpci.insn.order)`,
       (op) => {
         const machine = Machine.enabled();
         const { clear, stale, error, answer, ...access }: Partial<Access> & {
@@ -67,7 +70,7 @@ for (const [i, first] of CHECKS.entries()) {
   }
 }
 
-Deno.test("loads and stores answer each state as zPCI sheet 1.5 says", () => {
+Deno.test("loads and stores answer each state as zpci.state.table says", () => {
   for (const op of ["PCILG", "PCISTG", "PCISTB"] as const) {
     const answers = FUNCTION_STATES.map((state) => {
       const machine = new Machine();
@@ -87,7 +90,7 @@ Deno.test("loads and stores answer each state as zPCI sheet 1.5 says", () => {
   }
 });
 
-Deno.test("address spaces 6 to 14 are status 20, for PCISTB also 15 (2, 3.2)", () => {
+Deno.test("address spaces 6 to 14 are status 20, for PCISTB also 15 (zpci.request.spaces, zpci.insn.order)", () => {
   for (let space = 0; space <= 15; space++) {
     const machine = Machine.enabled({}, { barExponents: [48, 12, 12, 12, 12, 12] });
     const barOrInvalid = space <= 5 ? "cc 0" : "cc 1 status 20";
@@ -104,14 +107,14 @@ Deno.test.each([
   { what: "the last doubleword of BAR 0", access: { space: 0, offset: 2 ** 48 - 8 }, answer: "cc 0" },
   { what: "past BAR 0", access: { space: 0, offset: 2 ** 48 }, answer: "operand exception" },
   { what: "the absent BAR 1", access: { space: 1, length: 1 }, answer: "operand exception" },
-])("the target must lie inside its space: $what (3.2 check 8)", ({ access, answer }) => {
+])("the target must lie inside its space: $what (zpci.insn.order)", ({ access, answer }) => {
   const machine = Machine.enabled();
   for (const op of ["PCILG", "PCISTG", "PCISTB"] as const) {
     assertEquals(attempt(machine, op, access), answer);
   }
 });
 
-Deno.test("config space ends after its last word (3.2 check 8)", () => {
+Deno.test("config space ends after its last word (zpci.insn.order)", () => {
   const machine = Machine.enabled();
   for (const op of ["PCILG", "PCISTG"] as const) {
     assertEquals(attempt(machine, op, { space: 15, offset: 252, length: 4 }), "cc 0");
@@ -119,13 +122,13 @@ Deno.test("config space ends after its last word (3.2 check 8)", () => {
   }
 });
 
-Deno.test("a PCISTB that begins inside a BAR and ends outside stores nothing (3.2 check 8)", () => {
+Deno.test("a PCISTB that begins inside a BAR and ends outside stores nothing (zpci.insn.order)", () => {
   const machine = Machine.enabled();
   assertEquals(attempt(machine, "PCISTB", { space: 4, offset: 8, length: 9 }), "operand exception");
   assertEquals(machine.device.log, []);
 });
 
-Deno.test("the device's answer becomes a condition code with status, or an exception (3.2, 3.5)", () => {
+Deno.test("the device's answer becomes a condition code with status, or an exception (zpci.insn.order, zpci.insn.cc)", () => {
   for (const op of ["PCILG", "PCISTG", "PCISTB"] as const) {
     const answers = [MODEL.OK, 36, 20, MODEL.BUSY, MODEL.NOT_ACCESSIBLE].map((answer) => {
       const machine = Machine.enabled();
@@ -136,7 +139,7 @@ Deno.test("the device's answer becomes a condition code with status, or an excep
   }
 });
 
-Deno.test("busy answers are injected n times, then the access happens (13 #29)", () => {
+Deno.test("busy answers are injected n times, then the access happens (zpci.insn.busy)", () => {
   const machine = Machine.enabled();
   machine.processor.faults = new FaultPlan();
   machine.processor.faults.add({ kind: "busy", times: 2 }, {}, 1);
@@ -145,7 +148,7 @@ Deno.test("busy answers are injected n times, then the access happens (13 #29)",
   assertEquals(machine.device.log, ["block 2 0x0 00"]);
 });
 
-Deno.test("an injected condition code comes with its status, after the checks (3.2, 3.6)", () => {
+Deno.test("an injected condition code comes with its status, after the checks (zpci.insn.order, zpci.insn.status)", () => {
   const machine = Machine.enabled();
   machine.processor.faults = new FaultPlan();
   machine.processor.faults.add({ kind: "status", status: 40 }, { op: "PCILG" }, 1);
@@ -154,7 +157,7 @@ Deno.test("an injected condition code comes with its status, after the checks (3
   assertEquals(machine.device.log, []);
 });
 
-Deno.test("PCILG gives config bytes 14 10 as 0x1410 (3.8)", () => {
+Deno.test("PCILG gives config bytes 14 10 as 0x1410 (zpci.insn.bytes)", () => {
   const machine = Machine.enabled();
   attempt(machine, "PCILG", { space: 15, length: 2 });
   assertEquals(machine.processor.register.toHex(), "0000000000001410");
@@ -162,7 +165,7 @@ Deno.test("PCILG gives config bytes 14 10 as 0x1410 (3.8)", () => {
   assertEquals(machine.processor.register.toHex(), "000000001410ed04");
 });
 
-Deno.test("PCILG right-aligns 1 to 8 bytes and zeroes those above (3.8)", () => {
+Deno.test("PCILG right-aligns 1 to 8 bytes and zeroes those above (zpci.insn.bytes)", () => {
   const machine = Machine.enabled();
   machine.device.memory.set(bytes("f1f2f3f4f5f6f7f8"));
   for (let length = 8; length >= 1; length--) {
@@ -172,7 +175,7 @@ Deno.test("PCILG right-aligns 1 to 8 bytes and zeroes those above (3.8)", () => 
   }
 });
 
-Deno.test("PCISTG stores the low-order bytes of the register in address order (3.8)", () => {
+Deno.test("PCISTG stores the low-order bytes of the register in address order (zpci.pcilg.register)", () => {
   const machine = Machine.enabled();
   const { processor, fn, device } = machine;
   const value = bytes("f1f2f3f4f5f6f7f8");
@@ -188,7 +191,7 @@ Deno.test("PCISTG stores the low-order bytes of the register in address order (3
   assertEquals([device.config.read(4), device.config.read(5)], [0x06, 0x01]);
 });
 
-Deno.test("PCISTB hands over the source bytes as they are, as one operation (3.4, 3.8)", () => {
+Deno.test("PCISTB hands over the source bytes as they are, as one operation (zpci.pcistb.relaxed, zpci.insn.bytes, zpci.pcistb.atomic)", () => {
   const machine = Machine.enabled();
   const source = pattern(4096);
   machine.processor.pcistb(machine.fn.fh, 0, 4096 + 3, 1001, source);

@@ -1,6 +1,6 @@
 /**
  * MPCIFC (modify PCI function controls), STPCIFC (store them) and RPCIT (refresh translations).
- * Facts: zPCI sheet sections 2 (operation codes), 1.5 (states), 3.6 (status codes), 11
+ * Facts: docs/reference/zpci/controls.md, zpci/functions.md and zpci/instructions.md
  * (QEMU hw/s390x/s390-pci-inst.c: mpcifc_service_call, stpcifc_service_call, rpcit_service_call).
  */
 import { CC, MPCIFC_STATUS, ProgramException } from "./answer.ts";
@@ -160,8 +160,9 @@ function modify(
 }
 
 /**
- * STPCIFC: stores the function's controls and what is registered for it into a FIB (zPCI sheet 1.5, 11). The handle of an
- * enabled function may lack its enable bit, which the operand register has afterwards: `processor.handle`.
+ * STPCIFC: stores the function's controls and what is registered for it into a FIB (zpci.stpcifc.controls and
+ * zpci.mpcifc.fib). The handle of an enabled function may lack its enable bit, which the operand register has
+ * afterwards: `processor.handle`.
  */
 export function stpcifc(processor: Processor, fh: number, fib: Uint8Array): number {
   const event = { layer: "insn", op: "STPCIFC", fh, space: 0, length: fib.length, offset: 0 } as const;
@@ -208,7 +209,7 @@ function storeControls(processor: Processor, fh: number, fib: Uint8Array): numbe
 
 /**
  * RPCIT: the device looks at the translations of a range again. ISM has no IOMMU of its own: a range that holds an
- * address still in use puts the function into the error state, whether it is still mapped or not (zPCI sheet 11).
+ * address still in use puts the function into the error state, whether it is still mapped or not (zpci.rpcit.inuse).
  * So do a function without translation, and a range outside of the registered one.
  */
 export function rpcit(processor: Processor, fh: number, iova: number, length: number): number {

@@ -1,11 +1,11 @@
-/** Facts, zPCI sheet 1.5, 2, 3.6 and 11: MPCIFC, STPCIFC and RPCIT. */
+/** Facts, docs/reference/zpci/functions.md, zpci/instructions.md and zpci/controls.md: MPCIFC, STPCIFC and RPCIT. */
 import { assertEquals } from "@std/assert";
 import { Machine, outcome } from "../../tests/support/machine.ts";
 import { FIB } from "./fib.ts";
 import { FUNCTION_STATES } from "./function.ts";
 import { mpcifc, rpcit, stpcifc } from "./mpcifc.ts";
 
-// Operation codes of zPCI sheet section 2, as numbers: the test names what the operand holds.
+// Operation codes of zpci.mpcifc.operations, as numbers: the test names what the operand holds.
 const REGISTER_INTERRUPTS = 2;
 const DEREGISTER_INTERRUPTS = 3;
 const REGISTER_IOAT = 4;
@@ -28,7 +28,7 @@ function modify(
   return outcome(processor, () => mpcifc(processor, fn.fh, operation, FIB.encode(fib), dmaSpace));
 }
 
-Deno.test("MPCIFC 2 registers interrupts once, 3 takes them back once (3.6, 11)", () => {
+Deno.test("MPCIFC 2 registers interrupts once, 3 takes them back once (zpci.mpcifc.sequence)", () => {
   const machine = Machine.enabled();
   assertEquals(modify(machine, DEREGISTER_INTERRUPTS), "cc 1 status 24");
   const fib = { interrupts: 0x2003_0582, aibv: 0x10_0008, aisb: 0x10_0000 };
@@ -41,7 +41,7 @@ Deno.test("MPCIFC 2 registers interrupts once, 3 takes them back once (3.6, 11)"
   assertEquals(modify(machine, DEREGISTER_INTERRUPTS), "cc 1 status 24");
 });
 
-Deno.test("MPCIFC 4, 5 and 6 register, deregister and re-register translation (3.6, 11)", () => {
+Deno.test("MPCIFC 4, 5 and 6 register, deregister and re-register translation (zpci.insn.status, zpci.mpcifc.ioat)", () => {
   const machine = Machine.enabled();
   const { tables, iota } = machine.tables();
   const other = machine.tables();
@@ -67,7 +67,7 @@ Deno.test.each([
   { pft: 5, pba: SDMA - 4096, pal: EDMA + 4096, answer: "operand exception" },
   { pft: 5, pba: EDMA + 1, pal: EDMA, answer: "operand exception" },
 ])(
-  "MPCIFC 4 wants DMA addresses inside sdma to edma, one page more for ISM: pft $pft, $pba to $pal (11)",
+  "MPCIFC 4 wants DMA addresses inside sdma to edma, one page more for ISM: pft $pft, $pba to $pal (zpci.mpcifc.ioat)",
   ({ pft, pba, pal, answer }) => {
     const machine = Machine.enabled({}, { pft });
     const { iota } = machine.tables();
@@ -76,7 +76,7 @@ Deno.test.each([
   },
 );
 
-Deno.test("MPCIFC 4 rounds pba and pal to pages (11)", () => {
+Deno.test("MPCIFC 4 rounds pba and pal to pages (zpci.mpcifc.ioat)", () => {
   const machine = Machine.enabled({}, { pft: 0 });
   const { iota } = machine.tables();
   assertEquals(modify(machine, REGISTER_IOAT, { pba: SDMA + 0x1001, pal: SDMA + 0x5000, iota }), "cc 0");
@@ -88,13 +88,16 @@ Deno.test.each([
   { what: "translation off", flags: 0x004, answer: "operand exception" },
   { what: "a segment table", flags: 0x800, answer: "operand exception" },
   { what: "a region-second table", flags: 0x808, answer: "operand exception" },
-])("MPCIFC 4 expects an iota with translation on and type 1: $what (11)", ({ flags, answer }) => {
-  const machine = Machine.enabled();
-  const iota = machine.tables().iota - 0x804 + flags;
-  assertEquals(modify(machine, REGISTER_IOAT, { pba: SDMA, pal: EDMA + 4096, iota }), answer);
-});
+])(
+  "MPCIFC 4 expects an iota with translation on and type 1: $what (zpci.mpcifc.ioat)",
+  ({ flags, answer }) => {
+    const machine = Machine.enabled();
+    const iota = machine.tables().iota - 0x804 + flags;
+    assertEquals(modify(machine, REGISTER_IOAT, { pba: SDMA, pal: EDMA + 4096, iota }), answer);
+  },
+);
 
-Deno.test("MPCIFC 4 and 6 in the error state: recovery in progress, whatever is registered or asked for (7.3, 8)", () => {
+Deno.test("MPCIFC 4 and 6 in the error state: recovery in progress, whatever is registered or asked for (zpci.mpcifc.error)", () => {
   const after = (operation: number, isRegistered: boolean, pba: number) =>
     (["enabled", "blocked", "error", "permanent-error"] as const).map((state) => {
       const machine = Machine.enabled();
@@ -115,7 +118,7 @@ Deno.test("MPCIFC 4 and 6 in the error state: recovery in progress, whatever is 
   assertEquals(after(REGISTER_IOAT, false, 0), [exception, exception, status40, "cc 3"]);
 });
 
-Deno.test("MPCIFC 7 and 9 lead out of the error state, and are sequence errors elsewhere (1.5)", () => {
+Deno.test("MPCIFC 7 and 9 lead out of the error state, and are sequence errors elsewhere (zpci.state.table)", () => {
   const after = (operation: number) =>
     (["enabled", "blocked", "error", "permanent-error"] as const).map((state) => {
       const machine = Machine.enabled();
@@ -136,7 +139,7 @@ Deno.test("MPCIFC 7 and 9 lead out of the error state, and are sequence errors e
   ]);
 });
 
-Deno.test("MPCIFC 10 sets the measurement block, shown by STPCIFC, until address 0 or a disable (2, 11)", () => {
+Deno.test("MPCIFC 10 sets the measurement block, shown by STPCIFC, until address 0 or a disable (zpci.request.format, zpci.mpcifc.measurement)", () => {
   const machine = Machine.enabled();
   const { processor, fn } = machine;
   const shown = () => {
@@ -158,7 +161,7 @@ Deno.test("MPCIFC 10 sets the measurement block, shown by STPCIFC, until address
   assertEquals(fn.measurementBlock, undefined);
 });
 
-Deno.test("MPCIFC with another DMA address space than 0 is status 28 and does nothing (2, 3.6)", () => {
+Deno.test("MPCIFC with another DMA address space than 0 is status 28 and does nothing (zpci.request.spaces, zpci.insn.status, zpci.mpcifc.request)", () => {
   const machine = Machine.enabled();
   const { iota } = machine.tables();
   const fib = { pba: SDMA, pal: EDMA + 4096, iota, interrupts: 0x2001_0000, fmba: 4096 };
@@ -172,7 +175,7 @@ Deno.test("MPCIFC with another DMA address space than 0 is status 28 and does no
   assertEquals(modify(machine, REGISTER_IOAT, fib, 0), "cc 0");
 });
 
-Deno.test("MPCIFC answers each state as zPCI sheet 1.5 says", () => {
+Deno.test("MPCIFC answers each state as zpci.state.table says", () => {
   const answers = FUNCTION_STATES.map((state) => {
     const machine = new Machine();
     if (!["reserved", "standby", "disabled"].includes(state)) machine.fn.enable();
@@ -190,7 +193,7 @@ Deno.test("MPCIFC answers each state as zPCI sheet 1.5 says", () => {
   ]);
 });
 
-Deno.test("MPCIFC with an unknown operation or another FIB format is an operand exception (3.7)", () => {
+Deno.test("MPCIFC with an unknown operation or another FIB format is an operand exception (zpci.insn.exceptions)", () => {
   const machine = Machine.enabled();
   for (const operation of [0, 1, 8, 11, 15, 18, 255]) {
     assertEquals(modify(machine, operation), "operand exception");
@@ -198,7 +201,7 @@ Deno.test("MPCIFC with an unknown operation or another FIB format is an operand 
   assertEquals(modify(machine, RESET_ERROR, { format: 1 }), "operand exception");
 });
 
-Deno.test("STPCIFC stores the function controls of each state (1.5)", () => {
+Deno.test("STPCIFC stores the function controls of each state (zpci.stpcifc.controls, zpci.stpcifc.cc)", () => {
   const answers = FUNCTION_STATES.map((state) => {
     const machine = new Machine();
     if (!["reserved", "standby", "disabled"].includes(state)) machine.fn.enable();
@@ -218,7 +221,7 @@ Deno.test("STPCIFC stores the function controls of each state (1.5)", () => {
   ]);
 });
 
-Deno.test("STPCIFC shows 0x10 while translation is registered (1.5)", () => {
+Deno.test("STPCIFC shows 0x10 while translation is registered (zpci.state.table)", () => {
   const machine = Machine.enabled();
   const controls = () => {
     const fib = new Uint8Array(80);
@@ -239,14 +242,17 @@ Deno.test.each(
     { what: "the first byte in use", inUse: [[SDMA, 4097]], state: "error" },
     { what: "the last byte in use", inUse: [[SDMA + 0x2fff, 4096]], state: "error" },
   ] as const,
-)("RPCIT over a range with $what leaves state $state (11)", ({ inUse, state }) => {
-  const machine = translated();
-  machine.device.inUse = inUse;
-  const { processor, fn } = machine;
-  const answer = outcome(processor, () => rpcit(processor, fn.fh, SDMA + 0x1000, 0x2000));
-  assertEquals([fn.state, answer], [state, state === "error" ? "cc 1 status 8" : "cc 0"]);
-  assertEquals(machine.errors.map(({ pec }) => pec), state === "error" ? [0x02] : []);
-});
+)(
+  "RPCIT over a range with $what leaves state $state (zpci.rpcit.inuse, zpci.rpcit.refresh)",
+  ({ inUse, state }) => {
+    const machine = translated();
+    machine.device.inUse = inUse;
+    const { processor, fn } = machine;
+    const answer = outcome(processor, () => rpcit(processor, fn.fh, SDMA + 0x1000, 0x2000));
+    assertEquals([fn.state, answer], [state, state === "error" ? "cc 1 status 8" : "cc 0"]);
+    assertEquals(machine.errors.map(({ pec }) => pec), state === "error" ? [0x02] : []);
+  },
+);
 
 Deno.test.each([
   { what: "its first page", iova: SDMA, length: 4096, pec: undefined },
@@ -254,17 +260,20 @@ Deno.test.each([
   { what: "a range that ends before it", iova: SDMA - 4096, length: 4096, pec: 0x02 },
   { what: "its last byte, one page more for ISM", iova: EDMA + 4096, length: 1, pec: undefined },
   { what: "a range behind it", iova: EDMA + 4097, length: 4096, pec: 0x02 },
-])("RPCIT over the registered range: $what (11, 12.2)", ({ iova, length, pec }) => {
-  const machine = translated();
-  const { processor, fn } = machine;
-  assertEquals(
-    outcome(processor, () => rpcit(processor, fn.fh, iova, length)),
-    pec === undefined ? "cc 0" : "cc 1 status 8",
-  );
-  assertEquals(machine.errors.map((event) => event.pec), pec === undefined ? [] : [pec]);
-});
+])(
+  "RPCIT over the registered range: $what (zpci.rpcit.inuse, recovery.event.codes)",
+  ({ iova, length, pec }) => {
+    const machine = translated();
+    const { processor, fn } = machine;
+    assertEquals(
+      outcome(processor, () => rpcit(processor, fn.fh, iova, length)),
+      pec === undefined ? "cc 0" : "cc 1 status 8",
+    );
+    assertEquals(machine.errors.map((event) => event.pec), pec === undefined ? [] : [pec]);
+  },
+);
 
-Deno.test("RPCIT without registered translation is event 0x01 and the error state (12.2)", () => {
+Deno.test("RPCIT without registered translation is event 0x01 and the error state (recovery.event.codes)", () => {
   const machine = Machine.enabled();
   const { processor, fn } = machine;
   assertEquals(outcome(processor, () => rpcit(processor, fn.fh, SDMA, 4096)), "cc 1 status 8");
@@ -278,7 +287,7 @@ function translated(): Machine {
   return machine;
 }
 
-Deno.test("RPCIT over a range in use is an error also while the range is mapped (11)", () => {
+Deno.test("RPCIT over a range in use is an error also while the range is mapped (zpci.rpcit.inuse)", () => {
   const machine = Machine.enabled();
   const { tables, iota } = machine.tables();
   modify(machine, REGISTER_IOAT, { pba: SDMA, pal: EDMA + 4096, iota });
@@ -289,7 +298,7 @@ Deno.test("RPCIT over a range in use is an error also while the range is mapped 
   assertEquals(machine.fn.state, "error");
 });
 
-Deno.test("RPCIT answers each state: recovery in progress is status 40 (1.5, 3.6)", () => {
+Deno.test("RPCIT answers each state: recovery in progress is status 40 (zpci.state.table, zpci.insn.status, zpci.rpcit.outside)", () => {
   const answers = FUNCTION_STATES.map((state) => {
     const machine = ["reserved", "standby", "disabled"].includes(state) ? new Machine() : translated();
     machine.fn.state = state;
@@ -307,7 +316,7 @@ Deno.test("RPCIT answers each state: recovery in progress is status 40 (1.5, 3.6
   ]);
 });
 
-Deno.test("STPCIFC gives back what MPCIFC registered, and zeros when it is gone (11)", () => {
+Deno.test("STPCIFC gives back what MPCIFC registered, and zeros when it is gone (zpci.mpcifc.fib)", () => {
   const machine = Machine.enabled();
   const { processor, fn } = machine;
   const stored = () => {
@@ -330,7 +339,7 @@ Deno.test("STPCIFC gives back what MPCIFC registered, and zeros when it is gone 
   assertEquals(stored(), "00".repeat(8) + "80" + "00".repeat(71));
 });
 
-Deno.test("STPCIFC and MPCIFC with a short block are specification exceptions (3.1)", () => {
+Deno.test("STPCIFC and MPCIFC with a short block are specification exceptions (zpci.insn.opcodes)", () => {
   const { processor, fn } = Machine.enabled();
   const short = new Uint8Array(79);
   assertEquals(outcome(processor, () => stpcifc(processor, fn.fh, short)), "specification exception");

@@ -11,7 +11,7 @@ import { AVAILABILITY } from "./service_processor.ts";
 import type { MainStorage } from "./storage.ts";
 import type { TranslationTables } from "./translation.ts";
 
-/** An error event block (zPCI sheet 12.1, CCDF error). */
+/** An error event block (recovery.event.block, CCDF error). */
 export interface ErrorEvent {
   readonly fh: number;
   readonly fid: number;
@@ -21,7 +21,7 @@ export interface ErrorEvent {
   readonly write: boolean;
 }
 
-/** An availability event block (zPCI sheet 12.1). */
+/** An availability event block (recovery.avail.codes). */
 export interface AvailabilityEvent {
   readonly fh: number;
   readonly fid: number;
@@ -86,7 +86,7 @@ export class Partition {
     return fn;
   }
 
-  /** The function with exactly this handle (zPCI sheet 1.4: index and full equality), or undefined. */
+  /** The function with exactly this handle (zpci.handle.stale: index and full equality), or undefined. */
   byHandle(fh: number): ZpciFunction | undefined {
     const fn = this.#functions[handleIndex(fh)];
     return fn !== undefined && fn.fh === fh ? fn : undefined;
@@ -130,7 +130,7 @@ export class Partition {
   }
 
   /**
-   * SIC (set interruption controls): which adapter interruptions of a subclass come (zPCI sheet 11).
+   * SIC (set interruption controls): which adapter interruptions of a subclass come (zpci.irq.sic).
    *
    * @throws {ProgramException} operand: a mode of CPU-directed delivery, which the machine does not have
    */
@@ -163,7 +163,7 @@ export class Partition {
     if (this.tracer.sink !== undefined) {
       this.tracer.point({ layer: "irq", op: "availability-event", fid: fn.identity.fid, args: { pec } });
     }
-    // An event about several functions names none (zPCI sheet 12.3).
+    // An event about several functions names none (recovery.avail.codes).
     const named = pec !== AVAILABILITY.RESCAN;
     this.kernel?.availabilityEvent({ fh: named ? fn.fh : 0, fid: named ? fn.identity.fid : 0, pec });
   }

@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet section 11 and 12.1: MSI delivery in floating mode, error events. */
+/** Facts, zpci.irq.deliver and recovery.event.block: MSI delivery in floating mode, error events. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { Machine } from "../../tests/support/machine.ts";
 import { ProgramException } from "./answer.ts";
@@ -25,23 +25,26 @@ Deno.test.each([
   { aibvo: 0, vector: 8, bits: "0080000000000000" },
   { aibvo: 5, vector: 0, bits: "0400000000000000" },
   { aibvo: 48, vector: 15, bits: "0000000000000001" },
-])("deliverMsi() sets bit $aibvo + $vector of the vector, MSB first (11)", ({ aibvo, vector, bits }) => {
-  const { machine, vectors } = withInterrupts({ aibvo });
-  machine.fn.raiseMsi(vector);
-  assertEquals(vectors(), bits);
-});
+])(
+  "deliverMsi() sets bit $aibvo + $vector of the vector, MSB first (zpci.irq.deliver)",
+  ({ aibvo, vector, bits }) => {
+    const { machine, vectors } = withInterrupts({ aibvo });
+    machine.fn.raiseMsi(vector);
+    assertEquals(vectors(), bits);
+  },
+);
 
 Deno.test.each([
   { aisbo: 0, bits: "8000000000000000" },
   { aisbo: 9, bits: "0040000000000000" },
   { aisbo: 63, bits: "0000000000000001" },
-])("deliverMsi() sets summary bit $aisbo, MSB first (11)", ({ aisbo, bits }) => {
+])("deliverMsi() sets summary bit $aisbo, MSB first (zpci.irq.deliver)", ({ aisbo, bits }) => {
   const { machine, summary } = withInterrupts({ aisbo });
   machine.fn.raiseMsi(0);
   assertEquals(summary(), bits);
 });
 
-Deno.test("deliverMsi() interrupts on the isc only if the summary bit was 0 (11)", () => {
+Deno.test("deliverMsi() interrupts on the isc only if the summary bit was 0 (zpci.irq.deliver)", () => {
   const { machine, page, vectors } = withInterrupts({ isc: 3 });
   machine.fn.raiseMsi(0);
   machine.fn.raiseMsi(1);
@@ -52,7 +55,7 @@ Deno.test("deliverMsi() interrupts on the isc only if the summary bit was 0 (11)
   assertEquals(machine.interruptions, [3, 3]);
 });
 
-Deno.test("deliverMsi() leaves other bits as they are (11)", () => {
+Deno.test("deliverMsi() leaves other bits as they are (zpci.irq.deliver)", () => {
   const { machine, page, summary, vectors } = withInterrupts({ aisbo: 1 });
   page.set([0x20], 0);
   page.set([0x0f], 64);
@@ -61,7 +64,7 @@ Deno.test("deliverMsi() leaves other bits as they are (11)", () => {
   assertEquals(machine.interruptions, [2], "another function's summary bit does not hold it back");
 });
 
-Deno.test("deliverMsi() drops the MSI unless the function is enabled (11)", () => {
+Deno.test("deliverMsi() drops the MSI unless the function is enabled (zpci.irq.deliver)", () => {
   const delivered = FUNCTION_STATES.filter((state) => {
     const { machine, page } = withInterrupts();
     machine.fn.state = state;
@@ -72,7 +75,7 @@ Deno.test("deliverMsi() drops the MSI unless the function is enabled (11)", () =
   assertEquals(delivered, ["enabled"]);
 });
 
-Deno.test("deliverMsi() drops the MSI while no interrupts are registered, and vectors beyond noi (11)", () => {
+Deno.test("deliverMsi() drops the MSI while no interrupts are registered, and vectors beyond noi (zpci.irq.deliver)", () => {
   const { machine, page } = withInterrupts({ noi: 2 });
   machine.fn.raiseMsi(2);
   machine.fn.interrupts = undefined;
@@ -80,7 +83,7 @@ Deno.test("deliverMsi() drops the MSI while no interrupts are registered, and ve
   assertEquals([machine.interruptions, page.every((byte) => byte === 0)], [[], true]);
 });
 
-Deno.test("fail() puts the function into the error state once and reports the event (12.1, 12.4)", () => {
+Deno.test("fail() puts the function into the error state once and reports the event (recovery.event.block, recovery.event.state)", () => {
   const machine = Machine.enabled();
   const { fn, device } = machine;
   fn.fail(0x02, 0x1_2345_6000, true);
@@ -96,7 +99,7 @@ Deno.test("fail() means nothing to a function that is not enabled", () => {
   assertEquals([machine.fn.state, machine.errors], ["disabled", []]);
 });
 
-Deno.test("SIC mode 1 lets one interruption come, and the next one after it was issued again (11)", () => {
+Deno.test("SIC mode 1 lets one interruption come, and the next one after it was issued again (zpci.irq.sic)", () => {
   const { machine, page, vectors } = withInterrupts({ isc: 2 });
   const signal = (vector: number) => {
     page[0] = 0;
@@ -113,7 +116,7 @@ Deno.test("SIC mode 1 lets one interruption come, and the next one after it was 
   assertEquals([signal(5), signal(6)], [3, 4], "mode 0: every one");
 });
 
-Deno.test("SIC is for one interruption subclass (11)", () => {
+Deno.test("SIC is for one interruption subclass (zpci.irq.sic)", () => {
   const { machine, page } = withInterrupts({ isc: 3 });
   machine.partition.setInterruptionControls(1, 2);
   for (const vector of [0, 1]) {
@@ -123,7 +126,7 @@ Deno.test("SIC is for one interruption subclass (11)", () => {
   assertEquals(machine.interruptions, [3, 3]);
 });
 
-Deno.test("SIC takes no mode of CPU-directed delivery (11)", () => {
+Deno.test("SIC takes no mode of CPU-directed delivery (zpci.irq.sic, zpci.mpcifc.directed)", () => {
   const { partition } = new Machine();
   for (const mode of [2, 4, 16, 17, 18]) {
     const error = assertThrows(() => partition.setInterruptionControls(mode, 2), ProgramException);
@@ -131,7 +134,7 @@ Deno.test("SIC takes no mode of CPU-directed delivery (11)", () => {
   }
 });
 
-Deno.test("byFid() and byHandle() find each of several functions and nothing else (1.4)", () => {
+Deno.test("byFid() and byHandle() find each of several functions and nothing else (zpci.handle.stale)", () => {
   const machine = new Machine();
   const { partition, fn } = machine;
   const second = partition.addFunction({ ...fn.identity, fid: 0x11 }, fn.group);

@@ -1,7 +1,7 @@
 /**
  * The service processor's part: SCLP commands by which a partition configures and deconfigures functions, and changes
  * of availability that an operator causes, of which the partition is told by events.
- * Facts: zPCI sheet 1.5 (SCLP commands and response codes), 12.3 (availability event codes).
+ * Facts: zpci.sclp.responses and recovery.avail.codes.
  */
 import { defineStruct } from "../base/struct.ts";
 import type { FunctionState, ZpciFunction } from "./function.ts";
@@ -53,7 +53,7 @@ export function availabilityText(pec: number): string {
   return AVAILABILITY_TEXT[pec] ?? "unknown event";
 }
 
-/** An availability event as CHSC stores it (zPCI sheet 12.1). */
+/** An availability event as CHSC stores it (recovery.avail.codes). */
 export const AVAILABILITY_BLOCK = defineStruct("be", 32, {
   fh: [4, "u32"],
   fid: [8, "u32"],
@@ -121,7 +121,7 @@ export function isAvailabilityEvent(pec: number): boolean {
 }
 
 /**
- * Changes a function's availability under the partition's hands and tells it (zPCI sheet 12.3).
+ * Changes a function's availability under the partition's hands and tells it (recovery.avail.codes).
  *
  * @param pec one of {@linkcode AVAILABILITY}
  * @param to for 0x0304: reserved in place of standby

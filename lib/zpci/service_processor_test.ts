@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet 1.5 (SCLP) and 12.3 (availability events): what is possible in which state, and what it leads to. */
+/** Facts, zpci.sclp.responses and recovery.avail.codes: what is possible in which state, and what it leads to. */
 import { assertEquals } from "@std/assert";
 import { Machine } from "../../tests/support/machine.ts";
 import { FUNCTION_STATES, type FunctionState } from "./function.ts";
@@ -34,7 +34,7 @@ const answers = (command: (typeof SCLP)[keyof typeof SCLP]) =>
     return `${state}: 0x${sclp(partition, command, 0x10).toString(16).padStart(4, "0")}, ${fn.state}`;
   });
 
-Deno.test("SCLP configure answers each state: done from standby, nothing to do when configured (1.5)", () => {
+Deno.test("SCLP configure answers each state: done from standby, nothing to do when configured (zpci.sclp.responses, zpci.sclp.states)", () => {
   assertEquals(SCLP.CONFIGURE, 0x001a0001);
   assertEquals(answers(SCLP.CONFIGURE), [
     "reserved: 0x05f0, reserved",
@@ -47,7 +47,7 @@ Deno.test("SCLP configure answers each state: done from standby, nothing to do w
   ]);
 });
 
-Deno.test("SCLP deconfigure answers each state: the way out of a permanent error (1.5)", () => {
+Deno.test("SCLP deconfigure answers each state: the way out of a permanent error (zpci.sclp.responses)", () => {
   assertEquals(SCLP.DECONFIGURE, 0x001b0001);
   assertEquals(answers(SCLP.DECONFIGURE), [
     "reserved: 0x05f0, reserved",
@@ -60,7 +60,7 @@ Deno.test("SCLP deconfigure answers each state: the way out of a permanent error
   ]);
 });
 
-Deno.test("SCLP knows PCI adapters and functions of the partition only (1.5)", () => {
+Deno.test("SCLP knows PCI adapters and functions of the partition only (zpci.sclp.responses, zpci.sclp.block)", () => {
   const { partition, fn } = inState("standby");
   assertEquals(sclp(partition, SCLP.CONFIGURE, 0x11), 0x09f0);
   assertEquals(sclp(partition, SCLP.CONFIGURE, 0x10, 1), 0x06f0);
@@ -68,7 +68,7 @@ Deno.test("SCLP knows PCI adapters and functions of the partition only (1.5)", (
   assertEquals(sclp(partition, SCLP.CONFIGURE, 0x10, 2), 0x0020);
 });
 
-Deno.test("SCLP deconfigure resets the device and leaves a handle without the enable bit (1.3)", () => {
+Deno.test("SCLP deconfigure resets the device and leaves a handle without the enable bit (zpci.handle.change)", () => {
   const { partition, fn, device } = inState("enabled");
   sclp(partition, SCLP.DECONFIGURE, 0x10);
   assertEquals([device.log, fn.fh >= 0x8000_0000], [["reset disable"], false]);
@@ -92,7 +92,7 @@ const SAME = FUNCTION_STATES.map((state) => `${state}: ${state}`);
 const NONE = FUNCTION_STATES.map((state) => `${state}: none`);
 const CONFIGURED = ["disabled", "enabled", "blocked", "error", "permanent-error"] as const;
 
-Deno.test("availability events change states as zPCI sheet 12.3 says", () => {
+Deno.test("availability events change states as recovery.avail.codes says (zpci.state.reserved)", () => {
   assertEquals(changes(0x0301), ["reserved: disabled", "standby: disabled", ...SAME.slice(2)]);
   assertEquals(changes(0x0302), ["reserved: standby", ...NONE.slice(1)]);
   assertEquals(changes(0x0303), SAME);
@@ -106,14 +106,14 @@ Deno.test("availability events change states as zPCI sheet 12.3 says", () => {
   assertEquals(changes(0x0305), NONE);
 });
 
-Deno.test("AVAILABILITY has the codes of zPCI sheet 12.3, each with a text of its own", () => {
+Deno.test("AVAILABILITY has the codes of recovery.avail.codes, each with a text of its own", () => {
   const codes = [0x0301, 0x0302, 0x0303, 0x0304, 0x0306, 0x0308];
   assertEquals(Object.values<number>(AVAILABILITY), codes);
   assertEquals(new Set([...codes, 0x0305].map(availabilityText)).size, 7);
   assertEquals([0x0300, ...codes, 0x0305, 0x0307].filter(isAvailabilityEvent), codes);
 });
 
-Deno.test("availabilityBlock() lays an event out as zPCI sheet 12.1 has it", () => {
+Deno.test("availabilityBlock() lays an event out as recovery.avail.codes has it", () => {
   const block = availabilityBlock({ fh: 0x0100_0001, fid: 0x10, pec: 0x0304 });
   assertEquals(block.toHex(), "00000000" + "01000001" + "00000010" + "00".repeat(18) + "0304");
 });

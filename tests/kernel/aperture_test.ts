@@ -1,6 +1,7 @@
 /**
- * 7.3, sections 8 and 14: the end of the DMA window as everyone in a guest sees it, and the ranges that type1, an iommufd
- * and its compatibility layer tell, before and after ATTACH, and after one that replaces another.
+ * zpci.dma.window and vfio.iommufd.window: the end of the DMA window as everyone in a guest sees it, and the ranges
+ * that type1, an iommufd and its compatibility layer tell, before and after ATTACH, and after one that replaces
+ * another.
  */
 import { assertEquals } from "@std/assert";
 import { GIB, ranged, ranges } from "../support/ranges.ts";
@@ -32,13 +33,16 @@ Deno.test.each<{ what: string; choices: Choices; end: number }>([
   { what: "all of it", choices: { kernel: { iommuAperture: 0 } }, end: 2048 * GIB - 1 },
   { what: "less than memory", choices: { machine: { endDma: 0x1_0000_ffff } }, end: 0x1_0000_ffff },
   { what: "release 7.1", choices: { kernel: { release: "7.1" } }, end: 8 * GIB - 1 },
-])("end_dma, IOVA range and pal with $what agree; CLP keeps the machine's value (8)", ({ choices, end }) => {
-  assertEquals(ends(choices), [BigInt(end), BigInt(end), end + PAGE], "pal is one page too high for ISM");
-  const { fn } = new Rig(choices).target;
-  assertEquals(fn.identity.edma, Number(choices.machine?.["endDma"] ?? 0x1ff_ffff_ffff));
-});
+])(
+  "end_dma, IOVA range and pal with $what agree; CLP keeps the machine's value (zpci.mpcifc.error)",
+  ({ choices, end }) => {
+    assertEquals(ends(choices), [BigInt(end), BigInt(end), end + PAGE], "pal is one page too high for ISM");
+    const { fn } = new Rig(choices).target;
+    assertEquals(fn.identity.edma, Number(choices.machine?.["endDma"] ?? 0x1ff_ffff_ffff));
+  },
+);
 
-Deno.test("an iommufd: everything before ATTACH, what page tables reach after it, again after DETACH (10 c, 14)", () => {
+Deno.test("an iommufd: everything before ATTACH, what page tables reach after it, again after DETACH (vfio.iommufd.window)", () => {
   const rig = new Rig();
   rig.openCdev();
   const { device, ioas } = rig;
@@ -49,7 +53,7 @@ Deno.test("an iommufd: everything before ATTACH, what page tables reach after it
   assertEquals(ranges(rig, ioas), [START, REACH, 4096n]);
 });
 
-Deno.test("ATTACH in place of another IOAS reserves what is above end_dma in the new one (10 c, 14)", () => {
+Deno.test("ATTACH in place of another IOAS reserves what is above end_dma in the new one (vfio.iommufd.window)", () => {
   const rig = new Rig();
   rig.openCdev();
   const second = rig.newIoas();
@@ -71,21 +75,24 @@ Deno.test.each([
   { what: "the last page below end_dma", at: END - 4095n, result: 0 },
   { what: "the first page above", at: END + 1n, result: "EADDRINUSE" },
   { what: "pages across end_dma", at: END - 4095n, size: 8192n, result: "EADDRINUSE" },
-])("ATTACH in place of another to an IOAS that maps $what: $result (14)", ({ at, size = 4096n, result }) => {
-  const rig = new Rig();
-  rig.openCdev();
-  const second = rig.newIoas();
-  const vaddr = BigInt(rig.process.mmapAnonymous(2 * PAGE));
-  rig.process.ioctl(rig.iommufd, IOCTL.IOAS_MAP, words(40, 7, second, 0, vaddr, size, at));
-  const arg = words(12, 0, second);
-  assertEquals(rig.ioctl(rig.device, IOCTL.ATTACH_PT, arg), result);
-  const table = u32(arg, 8);
-  assertEquals(table, result === 0 ? 5 : second, "nothing is written back by a refused one");
-  const [, last] = ranges(rig, rig.ioas);
-  assertEquals(last, result === 0 ? MAX : REACH, "a refused one leaves the old one attached");
-});
+])(
+  "ATTACH in place of another to an IOAS that maps $what: $result (vfio.iommufd.window)",
+  ({ at, size = 4096n, result }) => {
+    const rig = new Rig();
+    rig.openCdev();
+    const second = rig.newIoas();
+    const vaddr = BigInt(rig.process.mmapAnonymous(2 * PAGE));
+    rig.process.ioctl(rig.iommufd, IOCTL.IOAS_MAP, words(40, 7, second, 0, vaddr, size, at));
+    const arg = words(12, 0, second);
+    assertEquals(rig.ioctl(rig.device, IOCTL.ATTACH_PT, arg), result);
+    const table = u32(arg, 8);
+    assertEquals(table, result === 0 ? 5 : second, "nothing is written back by a refused one");
+    const [, last] = ranges(rig, rig.ioas);
+    assertEquals(last, result === 0 ? MAX : REACH, "a refused one leaves the old one attached");
+  },
+);
 
-Deno.test("a mapping between end_dma and the reach: the machine's RPCIT decides, and refuses (8, 14)", () => {
+Deno.test("a mapping between end_dma and the reach: the machine's RPCIT decides, and refuses (zpci.rpcit.map, vfio.dma.reach)", () => {
   const rig = new Rig();
   rig.openCdev();
   const vaddr = BigInt(rig.process.mmapAnonymous(PAGE));
@@ -96,7 +103,7 @@ Deno.test("a mapping between end_dma and the reach: the machine's RPCIT decides,
   assertEquals(map(REACH + 1n), "EINVAL", "it is reserved");
 });
 
-Deno.test("the compatibility layer: everything before there is a device, then what page tables reach (14)", () => {
+Deno.test("the compatibility layer: everything before there is a device, then what page tables reach (vfio.dma.reach)", () => {
   const range = (compat: Compat) => {
     const arg = words(72, ...new Array<number>(17).fill(0));
     assertEquals(compat.ioctl(IOCTL.IOMMU_GET_INFO, arg), 0);

@@ -1,4 +1,7 @@
-/** 7.3, sections 8 and 15: MPCIFC 4 at an attach, its answer by answer, and RPCIT at a map and an unmap. */
+/**
+ * zpci.rpcit.map and recovery.event.order: MPCIFC 4 at an attach, its answer by answer, and RPCIT at a map and an
+ * unmap.
+ */
 import { assertEquals } from "@std/assert";
 import type { FaultKind } from "../../lib/zpci/faults.ts";
 import { IOCTL, type Outcome, PAGE, Rig, START_DMA, type Way, words } from "../support/kernel.ts";
@@ -54,7 +57,7 @@ const ANSWERS: readonly { what: string; fault: FaultKind; result: Outcome }[] = 
 ];
 
 Deno.test.each((["group", "cdev"] as const).flatMap((way) => ANSWERS.map((row) => ({ way, ...row }))))(
-  "attach by $way with $what: $result; registered at the next enable if it counts as attached (8, 15)",
+  "attach by $way with $what: $result; registered at the next enable if it counts as attached (zpci.mpcifc.error, recovery.event.order)",
   ({ way, fault, result }) => {
     const bench = new Bench(way);
     const { zdev, fn, guest } = bench.rig.target;
@@ -70,7 +73,7 @@ Deno.test.each((["group", "cdev"] as const).flatMap((way) => ANSWERS.map((row) =
 );
 
 Deno.test.each([{ way: "group" }, { way: "cdev" }] as const)(
-  "a function in the error state is attached by $way, and registered by the reset (8, 15)",
+  "a function in the error state is attached by $way, and registered by the reset (zpci.mpcifc.error, recovery.event.order)",
   ({ way }) => {
     const bench = new Bench(way);
     const { zdev, fn } = bench.rig.target;
@@ -82,12 +85,15 @@ Deno.test.each([{ way: "group" }, { way: "cdev" }] as const)(
   },
 );
 
-Deno.test.each(ANSWERS)("a detach does not look at the answer of MPCIFC 5: $what (8)", ({ fault }) => {
-  const bench = new Bench("cdev");
-  assertEquals(bench.attach(), 0);
-  bench.refuse(fault, DEREGISTER);
-  assertEquals([bench.detach(), bench.rig.target.zdev.domain], [0, undefined]);
-});
+Deno.test.each(ANSWERS)(
+  "a detach does not look at the answer of MPCIFC 5: $what (zpci.mpcifc.error)",
+  ({ fault }) => {
+    const bench = new Bench("cdev");
+    assertEquals(bench.attach(), 0);
+    bench.refuse(fault, DEREGISTER);
+    assertEquals([bench.detach(), bench.rig.target.zdev.domain], [0, undefined]);
+  },
+);
 
 /** Address and bytes of each RPCIT of a call. */
 function refreshes(rig: Rig, call: () => Outcome): { result: Outcome; ranges: string[] } {
@@ -167,14 +173,14 @@ const REFRESHES: readonly {
 ];
 
 Deno.test.each((["group", "cdev"] as const).flatMap((way) => REFRESHES.map((row) => ({ way, ...row }))))(
-  "RPCIT at a map by $way, $what: $result (8, 15)",
+  "RPCIT at a map by $way, $what: $result (zpci.rpcit.map, recovery.event.order)",
   ({ way, faults, ranges, result }) => {
     assertEquals(map(way, faults), [result, ranges, result === 0 ? 1 : 0]);
   },
 );
 
 Deno.test.each([status(4), status(8), status(16), { kind: "invalid-handle" }] as const)(
-  "an unmap does not look at the answer of RPCIT (8)",
+  "an unmap does not look at the answer of RPCIT (zpci.rpcit.map)",
   (fault) => {
     for (const way of ["group", "cdev"] as const) {
       const rig = Rig.opened(way);
@@ -192,7 +198,7 @@ Deno.test.each([status(4), status(8), status(16), { kind: "invalid-handle" }] as
   },
 );
 
-Deno.test("ATTACH of an IOAS with mappings refreshes each of them, and takes all back if one is refused (14)", () => {
+Deno.test("ATTACH of an IOAS with mappings refreshes each of them, and takes all back if one is refused (vfio.iommufd.window)", () => {
   const bench = new Bench("cdev");
   const { rig } = bench;
   for (const page of [0, 4]) rig.mapDma(START_DMA + page * PAGE);

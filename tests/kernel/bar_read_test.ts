@@ -1,4 +1,4 @@
-/** VFIO sheet 4.3: reads of a BAR become loads; what is done when one fails. */
+/** vfio.read.error: reads of a BAR become loads; what is done when one fails. */
 import { assertEquals } from "@std/assert";
 import { pattern } from "../support/bytes.ts";
 import { BAR2_SIZE, type Outcome, region, Rig } from "../support/kernel.ts";
@@ -27,7 +27,7 @@ Deno.test.each([
   { offset: 0, count: 7, loads: "4@0 2@4 1@6" },
   { offset: 1, count: 15, loads: "1@1 2@2 4@4 8@8" },
   { offset: 0xffc, count: 12, loads: "4@ffc 8@1000" },
-])("$count bytes at $offset are the loads $loads (4.3)", ({ offset, count, loads }) => {
+])("$count bytes at $offset are the loads $loads (vfio.read.loads)", ({ offset, count, loads }) => {
   const rig = patterned();
   const buffer = new Uint8Array(count);
   assertEquals(loadsOf(rig, region(2) + offset, count, buffer), [loads, count]);
@@ -36,7 +36,7 @@ Deno.test.each([
   assertEquals(buffer, expected.slice(offset, offset + count), "bytes in address order");
 });
 
-/** The rule of 4.3, written again: 8 if aligned and enough is left, else 4, else 2, else 1. */
+/** The rule of vfio.read.loads, written again: 8 if aligned and enough is left, else 4, else 2, else 1. */
 function rule(offset: number, count: number): string {
   const loads: string[] = [];
   while (count > 0) {
@@ -48,7 +48,7 @@ function rule(offset: number, count: number): string {
   return loads.join(" ");
 }
 
-Deno.test("every offset in a doubleword with every length up to 24, exhaustively (4.3)", () => {
+Deno.test("every offset in a doubleword with every length up to 24, exhaustively (vfio.read.loads)", () => {
   const rig = patterned();
   for (let offset = 0; offset < 8; offset++) {
     for (let count = 1; count <= 24; count++) {
@@ -57,7 +57,7 @@ Deno.test("every offset in a doubleword with every length up to 24, exhaustively
   }
 });
 
-Deno.test("a length shorter than the register leaves the bytes behind it alone (4.3)", () => {
+Deno.test("a length shorter than the register leaves the bytes behind it alone (vfio.read.loads)", () => {
   const rig = patterned();
   const buffer = new Uint8Array(8).fill(0xa5);
   assertEquals(rig.pread(region(2) + 1, 1, { buffer }), 1);
@@ -72,20 +72,20 @@ Deno.test.each([
   { left: 1, count: 1, result: 1 },
   { left: 1, count: 100, result: 1 },
   { left: 12, count: 0x7fff_ffff, result: 12 },
-])("$count bytes, $left before the end of BAR 2: $result (4.2)", ({ left, count, result }) => {
+])("$count bytes, $left before the end of BAR 2: $result (vfio.rw.end)", ({ left, count, result }) => {
   const rig = Rig.opened();
   const [loads, returned] = loadsOf(rig, region(2) + BAR2_SIZE - left, count, new Uint8Array(16));
   assertEquals([loads, returned], [rule(BAR2_SIZE - left, left), result]);
 });
 
-Deno.test("a read at the end of a BAR or behind it is EINVAL: there is no end of file (4.2)", () => {
+Deno.test("a read at the end of a BAR or behind it is EINVAL: there is no end of file (vfio.rw.end)", () => {
   const rig = Rig.opened();
   for (const offset of [BAR2_SIZE, BAR2_SIZE + 1, 2 ** 40, 2 ** 48 - 1]) {
     assertEquals(loadsOf(rig, region(2) + offset, 1), ["", "EINVAL"]);
   }
 });
 
-Deno.test("a read has no limit but the BAR's: a whole BAR 2 is 8192 loads (4.3)", () => {
+Deno.test("a read has no limit but the BAR's: a whole BAR 2 is 8192 loads (vfio.read.loads)", () => {
   const rig = patterned();
   const buffer = new Uint8Array(BAR2_SIZE);
   const loads = rig.instructions(() => assertEquals(rig.pread(region(2), BAR2_SIZE, { buffer }), BAR2_SIZE));
@@ -94,7 +94,7 @@ Deno.test("a read has no limit but the BAR's: a whole BAR 2 is 8192 loads (4.3)"
 });
 
 Deno.test.each([1, 2, 3, 4, 5].map((k) => ({ k })))(
-  "load $k of five fails: its errno, no partial count, the bytes before it are there (4.3)",
+  "load $k of five fails: its errno, no partial count, the bytes before it are there (vfio.read.error)",
   ({ k }) => {
     const rig = patterned();
     const file = rig.process.file(rig.device);
@@ -117,16 +117,19 @@ Deno.test.each([
   { accessible: 5, loads: 3, whole: 5 },
   { accessible: 12, loads: 3, whole: 5 },
   { accessible: 15, loads: 5, whole: 15 },
-])("a buffer of $accessible bytes faults at load $loads, which the device has executed (4.3)", (row) => {
-  const { accessible, loads, whole } = row;
-  const rig = patterned();
-  const buffer = new Uint8Array(accessible);
-  const [lines, result] = loadsOf(rig, region(2) + 3, 16, buffer);
-  assertEquals([lines.split(" ").length, result], [loads, "EFAULT"]);
-  assertEquals(buffer.slice(0, whole), pattern(32).slice(3, 3 + whole));
-});
+])(
+  "a buffer of $accessible bytes faults at load $loads, which the device has executed (vfio.read.fault)",
+  (row) => {
+    const { accessible, loads, whole } = row;
+    const rig = patterned();
+    const buffer = new Uint8Array(accessible);
+    const [lines, result] = loadsOf(rig, region(2) + 3, 16, buffer);
+    assertEquals([lines.split(" ").length, result], [loads, "EFAULT"]);
+    assertEquals(buffer.slice(0, whole), pattern(32).slice(3, 3 + whole));
+  },
+);
 
-Deno.test("neither memory decode, bus master nor low power matter to a read (4.2, 4.8)", () => {
+Deno.test("neither memory decode, bus master nor low power matter to a read (vfio.rw.command, vfio.generic.memory)", () => {
   const rig = Rig.opened("group", { vfn: 0 });
   rig.setConfig(4, 2, 0);
   assertEquals([rig.config(4, 2), rig.pread(region(2), 8)], [0, 8]);
@@ -134,12 +137,12 @@ Deno.test("neither memory decode, bus master nor low power matter to a read (4.2
   assertEquals(rig.pread(region(2), 8), 8);
 });
 
-Deno.test("loads of BAR 0 are refused by the device unless the topology wants zeros (13, point 8)", () => {
+Deno.test("loads of BAR 0 are refused by the device unless the topology wants zeros (ism.data.load)", () => {
   assertEquals(loadsOf(Rig.opened(), 0, 16), ["8@0", "EIO"]);
   assertEquals(loadsOf(Rig.opened("group", { ism: { bar0Loads: "zeros" } }), 0, 16), ["8@0 8@8", 16]);
 });
 
-Deno.test("2^48 - 1 with 2 bytes is the last byte of BAR 0; read() then stands at BAR 1 (4.7)", () => {
+Deno.test("2^48 - 1 with 2 bytes is the last byte of BAR 0; read() then stands at BAR 1 (vfio.rw.corners)", () => {
   const rig = Rig.opened("group", { ism: { bar0Loads: "zeros" } });
   const file = rig.process.file(rig.device);
   file.position = 2 ** 48 - 1;
@@ -149,7 +152,7 @@ Deno.test("2^48 - 1 with 2 bytes is the last byte of BAR 0; read() then stands a
   assertEquals([read(), file.position], ["EINVAL", 0x0001_0000_0000_0000]);
 });
 
-Deno.test("posted version 4 of the driver reads whole doublewords only (0)", () => {
+Deno.test("posted version 4 of the driver reads whole doublewords only (vfio.driver.revision)", () => {
   const rig = Rig.opened("group", { kernel: { driverRevision: "posted-v4" } });
   const accepted = [[0, 8], [8, 16], [BAR2_SIZE - 8, 8], [0, 4096]] as const;
   for (const [offset, count] of accepted) {

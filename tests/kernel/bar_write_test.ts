@@ -1,4 +1,7 @@
-/** VFIO sheet 4.4: a write of a BAR is one store block or none; 4.5: how answers of the machine become errnos. */
+/**
+ * vfio.write.once: a write of a BAR is one store block or none; vfio.cc.errno: how answers of the machine become
+ * errnos.
+ */
 import { assertEquals, assertThrows } from "@std/assert";
 import { WouldHangError } from "../../lib/vfio/s390/zdev.ts";
 import type { FaultKind, FaultOp } from "../../lib/zpci/faults.ts";
@@ -55,14 +58,17 @@ const ROWS: readonly Row[] = [
   { maxstbl: 4096, offset: BAR2_SIZE, count: 1, result: "EINVAL" },
 ];
 
-Deno.test.each([...ROWS])("$count bytes at $offset of BAR 2, maxstbl $maxstbl: $result (4.4)", (row) => {
-  const rig = Rig.opened("group", { machine: { maxstbl: row.maxstbl } });
-  const [stores, returned] = storesOf(rig, region(2) + row.offset, row.count);
-  const refused = row.result === "EINVAL";
-  assertEquals([stores, returned], refused ? ["", "EINVAL"] : [row.result, parseInt(row.result)]);
-});
+Deno.test.each([...ROWS])(
+  "$count bytes at $offset of BAR 2, maxstbl $maxstbl: $result (vfio.write.limit)",
+  (row) => {
+    const rig = Rig.opened("group", { machine: { maxstbl: row.maxstbl } });
+    const [stores, returned] = storesOf(rig, region(2) + row.offset, row.count);
+    const refused = row.result === "EINVAL";
+    assertEquals([stores, returned], refused ? ["", "EINVAL"] : [row.result, parseInt(row.result)]);
+  },
+);
 
-Deno.test("all distances to a 4 KiB boundary with all lengths around them, exhaustively (4.4)", () => {
+Deno.test("all distances to a 4 KiB boundary with all lengths around them, exhaustively (vfio.write.boundary)", () => {
   const rig = Rig.opened();
   for (let distance = 1; distance <= 24; distance++) {
     for (let count = 1; count <= 25; count++) {
@@ -74,7 +80,7 @@ Deno.test("all distances to a 4 KiB boundary with all lengths around them, exhau
   }
 });
 
-Deno.test("the limit and the boundary come before the copy, the copy before the store (4.4)", () => {
+Deno.test("the limit and the boundary come before the copy, the copy before the store (vfio.write.order, vfio.write.fault)", () => {
   const rig = Rig.opened();
   const none = new Uint8Array(0);
   assertEquals(storesOf(rig, region(2) + 0x1000, 4097, none), ["", "EINVAL"]);
@@ -91,7 +97,7 @@ Deno.test("the limit and the boundary come before the copy, the copy before the 
   assertEquals(storesOf(rig, region(2) + 0x1000, 16, none), ["", "EFAULT"], "the machine is asked last");
 });
 
-Deno.test("the bytes arrive in ascending order, whatever part of the buffer they come from (4.4)", () => {
+Deno.test("the bytes arrive in ascending order, whatever part of the buffer they come from (vfio.write.order)", () => {
   const rig = Rig.opened();
   const data = pattern(64);
   rig.process.pwrite(rig.device, data, 24, region(2) + 9, 5);
@@ -99,7 +105,7 @@ Deno.test("the bytes arrive in ascending order, whatever part of the buffer they
   assertEquals(rig.target.adapter.commandArea.slice(33, 41), new Uint8Array(8));
 });
 
-Deno.test("neither memory decode, bus master nor low power matter to a write (4.2, 4.8)", () => {
+Deno.test("neither memory decode, bus master nor low power matter to a write (vfio.rw.command, vfio.generic.memory)", () => {
   const rig = Rig.opened("group", { vfn: 0 });
   rig.setConfig(4, 2, 0);
   assertEquals(storesOf(rig, region(2) + 8, 8), ["8@8", 8]);
@@ -126,7 +132,7 @@ const ACCESSES: readonly { op: FaultOp; act: (rig: Rig) => Outcome }[] = [
   { op: "PCISTB", act: (rig) => rig.pwrite(region(2) + 8, 8, { effect: true }) },
 ];
 
-Deno.test("condition codes 1 and 3 are EIO, a program exception is ENXIO, on loads and store blocks (4.5)", () => {
+Deno.test("condition codes 1 and 3 are EIO, a program exception is ENXIO, on loads and store blocks (vfio.cc.errno)", () => {
   for (const { op, act } of ACCESSES) {
     for (const { fault, errno } of ANSWERS) {
       const rig = Rig.opened();
@@ -136,7 +142,7 @@ Deno.test("condition codes 1 and 3 are EIO, a program exception is ENXIO, on loa
   }
 });
 
-Deno.test("busy is retried until the machine is ready; one that never is, hangs (4.5)", () => {
+Deno.test("busy is retried until the machine is ready; one that never is, hangs (vfio.cc.busy)", () => {
   for (const { op, act } of ACCESSES) {
     const rig = Rig.opened("group", { kernel: { busyRetryLimit: 20 } });
     const before = rig.host.clock.microseconds;
@@ -156,18 +162,21 @@ Deno.test.each([
   { offset: 8, count: 20, relaxed: 20, strict: "ENXIO" },
   { offset: 4, count: 16, relaxed: 16, strict: "ENXIO" },
   { offset: 1, count: 1, relaxed: 1, strict: "ENXIO" },
-])("relaxed and strict store blocks of $count bytes at $offset: $relaxed, $strict (4.5)", (row) => {
-  for (const storeBlock of ["relaxed", "strict8"]) {
-    const rig = Rig.opened("group", { machine: { storeBlock } });
-    const expected: Outcome = storeBlock === "relaxed" ? row.relaxed : row.strict;
-    const stores = rig.instructions(() =>
-      assertEquals(rig.pwrite(region(2) + row.offset, row.count), expected)
-    );
-    assertEquals(stores.length, 1, "one store block, accepted or not");
-  }
-});
+])(
+  "relaxed and strict store blocks of $count bytes at $offset: $relaxed, $strict (zpci.pcistb.strict)",
+  (row) => {
+    for (const storeBlock of ["relaxed", "strict8"]) {
+      const rig = Rig.opened("group", { machine: { storeBlock } });
+      const expected: Outcome = storeBlock === "relaxed" ? row.relaxed : row.strict;
+      const stores = rig.instructions(() =>
+        assertEquals(rig.pwrite(region(2) + row.offset, row.count), expected)
+      );
+      assertEquals(stores.length, 1, "one store block, accepted or not");
+    }
+  },
+);
 
-Deno.test("a stale handle and a disabled function are condition code 3, and so EIO (4.5, zPCI sheet 1.4)", () => {
+Deno.test("a stale handle and a disabled function are condition code 3, and so EIO (vfio.cc.errno, zpci.handle.stale)", () => {
   const rig = Rig.opened();
   rig.target.zdev.fh ^= 0x0100_0000;
   assertEquals([rig.pread(region(2), 8), rig.pwrite(region(2), 8)], ["EIO", "EIO"]);
@@ -175,14 +184,14 @@ Deno.test("a stale handle and a disabled function are condition code 3, and so E
   assertEquals([rig.pread(region(2), 8), rig.pwrite(region(2), 8)], ["EIO", "EIO"]);
 });
 
-Deno.test("in the error state loads and stores of BARs are EIO, config accesses ENODEV (4.5, 5.1, 8.6)", () => {
+Deno.test("in the error state loads and stores of BARs are EIO, config accesses ENODEV (vfio.cc.errno, vfio.config.gone, recovery.event.state)", () => {
   const rig = Rig.opened();
   rig.target.fn.fail(0x02, 0, true);
   assertEquals([rig.pread(region(2), 8), rig.pwrite(region(2), 8), rig.pwrite(0, 8)], ["EIO", "EIO", "EIO"]);
   assertEquals([rig.pread(region(7) + 8, 4), rig.pwrite(region(7) + 4, 2)], ["ENODEV", "ENODEV"]);
 });
 
-Deno.test("the example of a hard-coded 7 << 40 is an access to BAR 0, never to config space (3.2)", () => {
+Deno.test("the example of a hard-coded 7 << 40 is an access to BAR 0, never to config space (vfio.region.offset)", () => {
   const rig = Rig.opened("group", { ism: { bar0Loads: "zeros" } });
   const position = 7 * 2 ** 40;
   const reads = rig.instructions(() => assertEquals(rig.pread(position, 4), 4));

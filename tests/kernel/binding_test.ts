@@ -1,4 +1,7 @@
-/** VFIO sheet 1.1 and 1.2: who may hold a function, and which nodes exist then; 8.5: taking it away while it is open. */
+/**
+ * vfio.bind.ids and vfio.node.names: who may hold a function, and which nodes exist then; vfio.unplug.wait: taking it
+ * away while it is open.
+ */
 import { assertEquals } from "@std/assert";
 import type { Binding, DriverName } from "../../lib/vfio/binding.ts";
 import { cString, IOCTL, outcome, region, Rig, type Way, WAYS, words } from "../support/kernel.ts";
@@ -33,7 +36,7 @@ Deno.test.each<{ override: string | undefined; driver: DriverName; result: numbe
   { override: "ism-vfio-pci", driver: "ism_vfio_pci", result: "ENODEV" },
   { override: "none", driver: "ism", result: "ENODEV" },
 ])(
-  "a write to bind of $driver with driver_override $override: $result (1.1)",
+  "a write to bind of $driver with driver_override $override: $result (vfio.bind.errno)",
   ({ override, driver, result }) => {
     const rig = unbound(override);
     assertEquals(write(rig, (binding) => binding.bind(driver)), result);
@@ -48,20 +51,23 @@ Deno.test.each<{ override: string | undefined; driver: string | undefined }>([
   { override: "ism", driver: "ism" },
   { override: "ism-vfio-pci", driver: undefined },
   { override: "nvme", driver: undefined },
-])("drivers_probe with driver_override $override finds $driver (1.1)", ({ override, driver }) => {
-  const rig = unbound(override);
-  bindingOf(rig).probe();
-  assertEquals<string | undefined>(bindingOf(rig).driver, driver);
-});
+])(
+  "drivers_probe with driver_override $override finds $driver (vfio.bind.recipe)",
+  ({ override, driver }) => {
+    const rig = unbound(override);
+    bindingOf(rig).probe();
+    assertEquals<string | undefined>(bindingOf(rig).driver, driver);
+  },
+);
 
-Deno.test("bind and unbind refuse a function that is held, or held by nobody (1.1)", () => {
+Deno.test("bind and unbind refuse a function that is held, or held by nobody (vfio.bind.errno)", () => {
   const rig = new Rig();
   assertEquals(write(rig, (binding) => binding.bind("ism_vfio_pci")), "EBUSY");
   assertEquals(write(rig, (binding) => binding.unbind()), 0);
   assertEquals(write(rig, (binding) => binding.unbind()), "ENODEV");
 });
 
-Deno.test("the recipe: override, unbind, probe; and the way back with a bare newline (1.1)", () => {
+Deno.test("the recipe: override, unbind, probe; and the way back with a bare newline (vfio.bind.recipe)", () => {
   const rig = new Rig();
   const binding = bindingOf(rig);
   const drivers: (string | undefined)[] = [];
@@ -76,14 +82,14 @@ Deno.test("the recipe: override, unbind, probe; and the way back with a bare new
   assertEquals(rig.pread(region(2), 8), 8);
 });
 
-Deno.test("drivers_probe leaves a function alone that is held (1.1)", () => {
+Deno.test("drivers_probe leaves a function alone that is held (vfio.bind.errno)", () => {
   const rig = new Rig();
   bindingOf(rig).override = "vfio-pci";
   bindingOf(rig).probe();
   assertEquals(bindingOf(rig).driver, "ism_vfio_pci");
 });
 
-Deno.test("sysfs shows driver, IOMMU group and vfio device; the PCI domain is the UID (1.1, 1.2)", () => {
+Deno.test("sysfs shows driver, IOMMU group and vfio device; the PCI domain is the UID (vfio.bind.ids, vfio.node.names)", () => {
   const rig = new Rig();
   const device = `/sys/bus/pci/devices/${rig.name}`;
   assertEquals(rig.name, "0001:00:00.0");
@@ -100,12 +106,15 @@ Deno.test.each([
   { driver: "ism_vfio_pci", cdev: 3, group: 4 },
   { driver: "vfio-pci", cdev: 3, group: 4 },
   { driver: "ism", cdev: "ENOENT", group: "ENOENT" },
-])("nodes of the function exist while $driver holds it: $cdev (1.2)", ({ driver, cdev, group }) => {
-  const rig = unbound(driver);
-  bindingOf(rig).probe();
-  const open = (path: string) => rig.call(() => rig.process.open(path));
-  assertEquals([open("/dev/vfio/devices/vfio0"), open("/dev/vfio/0")], [cdev, group]);
-});
+])(
+  "nodes of the function exist while $driver holds it: $cdev (vfio.node.names)",
+  ({ driver, cdev, group }) => {
+    const rig = unbound(driver);
+    bindingOf(rig).probe();
+    const open = (path: string) => rig.call(() => rig.process.open(path));
+    assertEquals([open("/dev/vfio/devices/vfio0"), open("/dev/vfio/0")], [cdev, group]);
+  },
+);
 
 Deno.test.each([
   { path: "/dev/vfio/vfio", result: 3 },
@@ -119,7 +128,7 @@ Deno.test.each([
   { path: "/dev/vfio/noiommu-0", result: "ENOENT" },
   { path: "/dev/vfio/vfio0", result: "ENOENT" },
   { path: "/dev/vfio", result: "ENOENT" },
-])("open of $path on a guest with two functions: $result (1.2)", ({ path, result }) => {
+])("open of $path on a guest with two functions: $result (vfio.node.missing)", ({ path, result }) => {
   const rig = new Rig({ functions: 2 });
   assertEquals(rig.call(() => rig.process.open(path)), result);
 });
@@ -136,7 +145,7 @@ function whileWaiting(rig: Rig, way: Way): void {
 }
 
 Deno.test.each(WAYS.map((way) => ({ way })))(
-  "unbind of a function opened by its $way signals REQ, waits for the last close, then happens (8.5)",
+  "unbind of a function opened by its $way signals REQ, waits for the last close, then happens (vfio.unplug.req)",
   ({ way }) => {
     const rig = Rig.opened(way);
     const req = rig.process.eventfd();
@@ -150,7 +159,7 @@ Deno.test.each(WAYS.map((way) => ({ way })))(
   },
 );
 
-Deno.test("unbind without a REQ eventfd waits all the same; each of several descriptors counts (8.5)", () => {
+Deno.test("unbind without a REQ eventfd waits all the same; each of several descriptors counts (vfio.unplug.req)", () => {
   const rig = Rig.opened();
   const second = rig.deviceFd();
   assertEquals(bindingOf(rig).unbind(), false);
@@ -162,7 +171,7 @@ Deno.test("unbind without a REQ eventfd waits all the same; each of several desc
   assertEquals(bindingOf(rig).driver, undefined);
 });
 
-Deno.test("a character device that is open and not bound keeps the driver too (8.5)", () => {
+Deno.test("a character device that is open and not bound keeps the driver too (vfio.unplug.wait)", () => {
   const rig = new Rig();
   rig.device = rig.process.open("/dev/vfio/devices/vfio0");
   assertEquals(bindingOf(rig).unbind(), false);
@@ -171,7 +180,7 @@ Deno.test("a character device that is open and not bound keeps the driver too (8
   assertEquals(bindingOf(rig).driver, undefined);
 });
 
-Deno.test("a probe that waits for an unbind happens after it, with the override of then (1.1, 8.5)", () => {
+Deno.test("a probe that waits for an unbind happens after it, with the override of then (vfio.bind.errno, vfio.unplug.wait)", () => {
   const rig = Rig.opened();
   const binding = bindingOf(rig);
   binding.override = "vfio-pci";
@@ -182,7 +191,7 @@ Deno.test("a probe that waits for an unbind happens after it, with the override 
   assertEquals(binding.driver, "vfio-pci");
 });
 
-Deno.test("a group whose driver has gone is dissolved: its descriptor leads nowhere (1.4, 8.5)", () => {
+Deno.test("a group whose driver has gone is dissolved: its descriptor leads nowhere (vfio.group.getfd, vfio.unplug.wait)", () => {
   const rig = new Rig();
   const container = rig.process.open("/dev/vfio/vfio");
   const group = rig.process.open("/dev/vfio/0");
@@ -234,7 +243,7 @@ Deno.test.each([
   { microseconds: 20 * SECOND - 1, signals: 2 },
   { microseconds: 20 * SECOND, signals: 3 },
   { microseconds: 3600 * SECOND, signals: 361 },
-])("$microseconds microseconds after an unbind REQ was signalled $signals times (8.5)", (row) => {
+])("$microseconds microseconds after an unbind REQ was signalled $signals times (vfio.unplug.req)", (row) => {
   for (const way of WAYS) {
     const { rig, req } = requested(way);
     const { clock } = rig.host;
@@ -245,7 +254,7 @@ Deno.test.each([
   }
 });
 
-Deno.test("every 10 seconds from the unbind on, whenever the kernel is entered (8.5)", () => {
+Deno.test("every 10 seconds from the unbind on, whenever the kernel is entered (vfio.unplug.req)", () => {
   const { rig, req } = requested("group");
   const { clock } = rig.host;
   assertEquals(rig.signals(req), 1);
@@ -256,12 +265,12 @@ Deno.test("every 10 seconds from the unbind on, whenever the kernel is entered (
   assertEquals(bindingOf(rig).nextRequest! - clock.microseconds, 10 * SECOND);
 });
 
-Deno.test("a second unbind waits with the first: no signal of its own (8.5)", () => {
+Deno.test("a second unbind waits with the first: no signal of its own (vfio.unplug.req)", () => {
   const { rig, req } = requested("group");
   assertEquals([bindingOf(rig).unbind(), rig.signals(req)], [false, 1]);
 });
 
-Deno.test("a REQ eventfd that comes late is signalled from its time on, one that goes is not any more (8.5)", () => {
+Deno.test("a REQ eventfd that comes late is signalled from its time on, one that goes is not any more (vfio.unplug.req)", () => {
   const rig = Rig.opened();
   assertEquals(bindingOf(rig).unbind(), false);
   rig.host.clock.advance(25 * SECOND);
@@ -275,7 +284,7 @@ Deno.test("a REQ eventfd that comes late is signalled from its time on, one that
   assertEquals(rig.signals(req), 0);
 });
 
-Deno.test("the last close ends the requests (8.5)", () => {
+Deno.test("the last close ends the requests (vfio.unplug.req)", () => {
   const { rig, req } = requested("group");
   rig.host.clock.advance(10 * SECOND);
   rig.process.close(rig.device);
@@ -284,7 +293,7 @@ Deno.test("the last close ends the requests (8.5)", () => {
   assertEquals(rig.signals(req), 0);
 });
 
-Deno.test("a saved host goes on asking, by its clock (8.5)", () => {
+Deno.test("a saved host goes on asking, by its clock (vfio.unplug.req)", () => {
   const { rig, req } = requested("cdev");
   rig.host.clock.advance(9 * SECOND);
   const copy = rig.host.fork();
@@ -298,7 +307,7 @@ Deno.test("a saved host goes on asking, by its clock (8.5)", () => {
   assertEquals([read(), read()], [1, "EAGAIN"]);
 });
 
-Deno.test("deconfiguration and recovery of an open function ask in the same way (8.5, 8.6)", () => {
+Deno.test("deconfiguration and recovery of an open function ask in the same way (vfio.unplug.wait, recovery.event.state, vfio.sysfs.recover)", () => {
   for (const act of [(binding: Binding) => binding.leave(), (binding: Binding) => binding.recover()]) {
     const rig = Rig.opened();
     const req = rig.process.eventfd();

@@ -1,4 +1,4 @@
-/** VFIO sheet 1.5: character device and iommufd, step by step, errors in the order of the table. */
+/** vfio.cdev.bind: character device and iommufd, step by step, errors in the order of the table. */
 import { assertEquals } from "@std/assert";
 import { IOCTL, PAGE, region, Rig, START_DMA, u32, words } from "../support/kernel.ts";
 
@@ -24,7 +24,7 @@ const attach = (rig: Rig, ...fields: number[]) => rig.ioctl(rig.device, IOCTL.AT
 const detach = (rig: Rig, ...fields: number[]) => rig.ioctl(rig.device, IOCTL.DETACH_PT, words(...fields));
 const info = (rig: Rig) => rig.ioctl(rig.device, IOCTL.GET_INFO, words(16, 0, 0, 0));
 
-Deno.test("the order of the table works, step by step (1.5)", () => {
+Deno.test("the order of the table works, step by step (vfio.cdev.bind)", () => {
   const rig = unbound();
   assertEquals(info(rig), "EINVAL");
   const arg = words(24, 0, rig.iommufd, 0, 0n);
@@ -39,7 +39,7 @@ Deno.test("the order of the table works, step by step (1.5)", () => {
   rig.close();
 });
 
-Deno.test("every call on an unbound descriptor is EINVAL, BIND and what the VFS answers aside (1.5)", () => {
+Deno.test("every call on an unbound descriptor is EINVAL, BIND and what the VFS answers aside (vfio.cdev.bind, vfio.cdev.before)", () => {
   const rig = unbound();
   const { process, device } = rig;
   const bytes = new Uint8Array(8);
@@ -71,13 +71,13 @@ Deno.test.each([
   { what: "a descriptor of another kind", fields: [24, 0, 4, 0, 0n], errno: "EBADFD" },
   { what: "the shortest argument", fields: [16, 0, 3, 0], errno: 0 },
   { what: "all of the argument", fields: [24, 0, 3, 0, 0n], errno: 0 },
-])("BIND_IOMMUFD with $what: $errno (1.5)", ({ fields, errno }) => {
+])("BIND_IOMMUFD with $what: $errno (vfio.cdev.bind)", ({ fields, errno }) => {
   const rig = unbound();
   assertEquals([rig.iommufd, rig.device], [3, 4]);
   assertEquals(bind(rig, ...fields), errno);
 });
 
-Deno.test("BIND_IOMMUFD reads argsz alone first, then all of what argsz says (1.5)", () => {
+Deno.test("BIND_IOMMUFD reads argsz alone first, then all of what argsz says (vfio.cdev.bind)", () => {
   const rig = unbound();
   const call = (arg: Uint8Array) => rig.ioctl(rig.device, IOCTL.BIND_IOMMUFD, arg);
   assertEquals(call(new Uint8Array(3)), "EFAULT");
@@ -87,20 +87,20 @@ Deno.test("BIND_IOMMUFD reads argsz alone first, then all of what argsz says (1.
   assertEquals(call(words(16, 0, 3, 0)), 0);
 });
 
-Deno.test("BIND_IOMMUFD with a readable token: EINVAL, the function is neither PF nor VF (1.5)", () => {
+Deno.test("BIND_IOMMUFD with a readable token: EINVAL, the function is neither PF nor VF (vfio.cdev.bind)", () => {
   const rig = unbound();
   const token = rig.process.mmapAnonymous(PAGE);
   assertEquals(bind(rig, 24, 1, 99, 0, BigInt(token)), "EINVAL");
   assertEquals(bind(rig, 24, 0, 99, 0, BigInt(token)), "EBADF", "without the flag nobody looks at it");
 });
 
-Deno.test("BIND_IOMMUFD refuses a group's descriptor, before anything about the iommufd (1.5)", () => {
+Deno.test("BIND_IOMMUFD refuses a group's descriptor, before anything about the iommufd (vfio.cdev.bind)", () => {
   const rig = Rig.opened();
   assertEquals(bind(rig, 24, 0, -1, 0, 0n), "EINVAL");
   assertEquals(bind(rig, 24, 0, 99, 0, 0n), "EINVAL", "not EBUSY for the open group");
 });
 
-Deno.test("BIND_IOMMUFD while the group is open: EBUSY, after the checks of the arguments (1.5)", () => {
+Deno.test("BIND_IOMMUFD while the group is open: EBUSY, after the checks of the arguments (vfio.cdev.bind)", () => {
   const rig = unbound();
   rig.group = rig.process.open("/dev/vfio/0");
   assertEquals(bind(rig, 24, 0, 99, 0, 0n), "EBUSY");
@@ -110,13 +110,13 @@ Deno.test("BIND_IOMMUFD while the group is open: EBUSY, after the checks of the 
   assertEquals(bind(rig, 24, 0, rig.iommufd, 0, 0n), 0);
 });
 
-Deno.test("BIND_IOMMUFD a second time: EINVAL, before anything about the iommufd (1.5)", () => {
+Deno.test("BIND_IOMMUFD a second time: EINVAL, before anything about the iommufd (vfio.cdev.bind)", () => {
   const rig = bound();
   assertEquals(bind(rig, 24, 0, 99, 0, 0n), "EINVAL");
   assertEquals(bind(rig, 24, 1, rig.iommufd, 0, 0n), "EINVAL", "before the token");
 });
 
-Deno.test("BIND_IOMMUFD of a second descriptor: EINVAL, after the look-up of the iommufd (1.5)", () => {
+Deno.test("BIND_IOMMUFD of a second descriptor: EINVAL, after the look-up of the iommufd (vfio.cdev.bind)", () => {
   const rig = bound();
   const first = rig.device;
   rig.device = rig.process.open("/dev/vfio/devices/vfio0");
@@ -128,7 +128,7 @@ Deno.test("BIND_IOMMUFD of a second descriptor: EINVAL, after the look-up of the
   assertEquals(bind(rig, 24, 0, rig.iommufd, 0, 0n), 0);
 });
 
-Deno.test("BIND_IOMMUFD passes an open error on and leaves the descriptor unbound (1.5, 1.6)", () => {
+Deno.test("BIND_IOMMUFD passes an open error on and leaves the descriptor unbound (vfio.cdev.bind, vfio.open.sequence)", () => {
   const rig = unbound();
   const { fn } = rig.target;
   const arg = words(24, 0, rig.iommufd, 0xa5a5_a5a5, 0n);
@@ -143,7 +143,7 @@ Deno.test("BIND_IOMMUFD passes an open error on and leaves the descriptor unboun
   assertEquals(rig.call(() => rig.process.open("/dev/vfio/0")), 5, "the group is free");
 });
 
-Deno.test("the devid of BIND differs from device to device of an iommufd (1.5)", () => {
+Deno.test("the devid of BIND differs from device to device of an iommufd (vfio.cdev.bind)", () => {
   const rig = unbound(2);
   const second = rig.process.open("/dev/vfio/devices/vfio1");
   const ids = [rig.device, second].map((fd) => {
@@ -165,7 +165,7 @@ Deno.test.each([
   { what: "PASID and a bad id", fields: [16, 1, 99, 1], errno: "EOPNOTSUPP" },
   { what: "id 2^32-1", fields: [16, 0, 0xffff_ffff, 0], errno: "ENOENT" },
   { what: "id 99", fields: [16, 0, 99, 0], errno: "ENOENT" },
-])("ATTACH_IOMMUFD_PT with $what: $errno (1.5)", ({ fields, errno }) => {
+])("ATTACH_IOMMUFD_PT with $what: $errno (vfio.cdev.attach)", ({ fields, errno }) => {
   const rig = bound();
   const [argsz, flags, ptId, ...rest] = fields;
   assertEquals(attach(rig, argsz, flags, ptId === 0 ? rig.ioas : ptId, ...rest), errno);
@@ -178,14 +178,14 @@ Deno.test.each([
   { what: "an unknown flag", fields: [12, 2, 0], errno: "EINVAL" },
   { what: "PASID", fields: [12, 1, 1], errno: "EOPNOTSUPP" },
   { what: "PASID without room for one", fields: [8, 1], errno: "EOPNOTSUPP" },
-])("DETACH_IOMMUFD_PT with $what: $errno, attached or not (1.5)", ({ fields, errno }) => {
+])("DETACH_IOMMUFD_PT with $what: $errno, attached or not (vfio.cdev.detach)", ({ fields, errno }) => {
   const rig = bound();
   assertEquals(detach(rig, ...fields), errno);
   attach(rig, 16, 0, rig.ioas, 0);
   assertEquals(detach(rig, ...fields), errno);
 });
 
-Deno.test("ATTACH again replaces the page table; DETACH twice is fine (1.5)", () => {
+Deno.test("ATTACH again replaces the page table; DETACH twice is fine (vfio.cdev.detach)", () => {
   const rig = bound();
   const second = rig.newIoas();
   const attached = () => rig.domain?.mappings().map(({ iova }) => iova);
@@ -200,13 +200,13 @@ Deno.test("ATTACH again replaces the page table; DETACH twice is fine (1.5)", ()
   assertEquals(attached(), undefined);
 });
 
-Deno.test("ATTACH and DETACH on a group's descriptor fall through to the driver: ENOTTY (1.5)", () => {
+Deno.test("ATTACH and DETACH on a group's descriptor fall through to the driver: ENOTTY (vfio.cdev.detach)", () => {
   const rig = Rig.opened();
   assertEquals([attach(rig, 16, 0, 1, 0), detach(rig, 12, 0, 0)], ["ENOTTY", "ENOTTY"]);
   assertEquals([attach(rig, 1, 9, 1, 0), detach(rig, 1, 9, 0)], ["ENOTTY", "ENOTTY"]);
 });
 
-Deno.test("a bound device keeps its iommufd's mappings when that descriptor is closed (1.5, 9.4)", () => {
+Deno.test("a bound device keeps its iommufd's mappings when that descriptor is closed (vfio.cdev.bind, zpci.dma.order)", () => {
   const rig = Rig.opened("cdev");
   rig.mapDma(START_DMA);
   rig.process.close(rig.iommufd);
@@ -215,7 +215,7 @@ Deno.test("a bound device keeps its iommufd's mappings when that descriptor is c
   assertEquals([rig.domain, rig.target.guest.kernel.iommufds.size], [undefined, 0]);
 });
 
-Deno.test("ATTACH writes back the id of a page table, which ATTACH takes too, until the last detach (1.5)", () => {
+Deno.test("ATTACH writes back the id of a page table, which ATTACH takes too, until the last detach (vfio.cdev.pagetable)", () => {
   const rig = bound();
   const attached = (id: number): [unknown, number] => {
     const arg = words(16, 0, id, 0);

@@ -1,4 +1,4 @@
-/** Linux 7.3, section 10 a and d, on both releases: instructions of a write to COMMAND; the number of MSI vectors. */
+/** vfio.config.restore and d, on both releases: instructions of a write to COMMAND; the number of MSI vectors. */
 import { assertEquals } from "@std/assert";
 import { RELEASES } from "../../lib/vfio/release.ts";
 import { IOCTL, type Outcome, region, Rig, u32, words } from "../support/kernel.ts";

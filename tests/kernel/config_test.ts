@@ -1,4 +1,4 @@
-/** VFIO sheet section 5 through the descriptor: chunks, classes of bytes, BAR sizing, MSI; lib/vfio/config has the rest. */
+/** vfio.config.map through the descriptor: chunks, classes of bytes, BAR sizing, MSI; lib/vfio/config has the rest. */
 import { assertEquals } from "@std/assert";
 import { bytes } from "../support/bytes.ts";
 import { IOCTL, type Outcome, region, Rig, words } from "../support/kernel.ts";
@@ -10,13 +10,16 @@ const SPACE_CONFIG = [15];
 const accesses = (rig: Rig, act: () => Outcome) =>
   rig.instructions(act, SPACE_CONFIG).map((line) => line.replace(/^(PCI\w+) 15 0x(\w+) (\d)$/, "$1 $3@$2"));
 
-/** The config space of a freshly opened ISM function, as the descriptor shows it (5.2, 5.4, 5.5). */
+/**
+ * The config space of a freshly opened ISM function, as the descriptor shows it (vfio.config.map, vfio.config.caps,
+ * ism.config.msi).
+ */
 const FRESH = `1410 ed04 0200 1000 00 000000 00 00 00 00
   04000000 00000000 04000000 00000000 00000000 00000000
   00000000 00000000 00000000 40 000000 00000000 00 00 00 00
   05 00 8000 00000000 00000000 0000 ${"00".repeat(0x100 - 0x4e)}`;
 
-Deno.test("all 256 bytes after open (5.2, 5.4, 5.5)", () => {
+Deno.test("all 256 bytes after open (vfio.config.map, vfio.config.caps, ism.config.msi)", () => {
   const rig = Rig.opened();
   const config = new Uint8Array(256);
   assertEquals(rig.pread(CONFIG, 256, { buffer: config }), 256);
@@ -30,15 +33,18 @@ Deno.test.each([
   { offset: 0x83, count: 1, chunks: "1@83" },
   { offset: 0x83, count: 2, chunks: "1@83 1@84" },
   { offset: 0xfc, count: 4, chunks: "4@fc" },
-])("$count bytes at $offset outside capabilities are the chunks $chunks, raw (5.1, 5.2)", (row) => {
-  const { offset, count, chunks } = row;
-  const rig = Rig.opened();
-  const expected = (op: string) => chunks.split(" ").map((chunk) => `${op} ${chunk}`);
-  assertEquals(accesses(rig, () => rig.pread(CONFIG + offset, count)), expected("PCILG"));
-  assertEquals(accesses(rig, () => rig.pwrite(CONFIG + offset, count)), expected("PCISTG"));
-});
+])(
+  "$count bytes at $offset outside capabilities are the chunks $chunks, raw (vfio.config.chunks, vfio.config.map)",
+  (row) => {
+    const { offset, count, chunks } = row;
+    const rig = Rig.opened();
+    const expected = (op: string) => chunks.split(" ").map((chunk) => `${op} ${chunk}`);
+    assertEquals(accesses(rig, () => rig.pread(CONFIG + offset, count)), expected("PCILG"));
+    assertEquals(accesses(rig, () => rig.pwrite(CONFIG + offset, count)), expected("PCISTG"));
+  },
+);
 
-Deno.test("a chunk ends where the capability does (5.1)", () => {
+Deno.test("a chunk ends where the capability does (vfio.config.chunks)", () => {
   const rig = Rig.opened();
   assertEquals(accesses(rig, () => rig.pread(CONFIG + 0x4c, 8)).slice(-2), ["PCILG 2@4e", "PCILG 4@50"]);
 });
@@ -51,15 +57,18 @@ Deno.test.each([
   { offset: 0x100, count: 1, result: "EFAULT" },
   { offset: 0xffc, count: 4, result: "EFAULT" },
   { offset: 0, count: 0x7fff_f000, result: "EFAULT" },
-])("$count bytes at $offset of config space: $result, and nothing done if refused (5.1)", (row) => {
-  const rig = Rig.opened();
-  const act = (call: "pread" | "pwrite") => accesses(rig, () => rig[call](CONFIG + row.offset, row.count));
-  const expected: Outcome = row.result;
-  assertEquals(rig.pread(CONFIG + row.offset, row.count), expected);
-  if (row.result === "EFAULT") assertEquals([act("pread"), act("pwrite")], [[], []]);
-});
+])(
+  "$count bytes at $offset of config space: $result, and nothing done if refused (vfio.config.range)",
+  (row) => {
+    const rig = Rig.opened();
+    const act = (call: "pread" | "pwrite") => accesses(rig, () => rig[call](CONFIG + row.offset, row.count));
+    const expected: Outcome = row.result;
+    assertEquals(rig.pread(CONFIG + row.offset, row.count), expected);
+    if (row.result === "EFAULT") assertEquals([act("pread"), act("pwrite")], [[], []]);
+  },
+);
 
-Deno.test("an error in a later chunk leaves the earlier ones done and the file position alone (5.1)", () => {
+Deno.test("an error in a later chunk leaves the earlier ones done and the file position alone (vfio.config.chunks)", () => {
   const rig = Rig.opened();
   const file = rig.process.file(rig.device);
   file.position = CONFIG + 0x0c;
@@ -73,7 +82,7 @@ Deno.test("an error in a later chunk leaves the earlier ones done and the file p
   assertEquals([file.position, rig.config(0x3c, 1), rig.config(0x44, 4)], [CONFIG + 0x3c, 0x5a, 0x5a5a_5a5a]);
 });
 
-Deno.test("buffers that end too early: earlier chunks stay, the load of a faulting read has happened (5.1)", () => {
+Deno.test("buffers that end too early: earlier chunks stay, the load of a faulting read has happened (vfio.config.fault)", () => {
   const rig = Rig.opened();
   const options = { buffer: new Uint8Array(6), effect: true };
   assertEquals(accesses(rig, () => rig.pread(CONFIG + 0x80, 8, options)), ["PCILG 4@80", "PCILG 4@84"]);
@@ -82,7 +91,7 @@ Deno.test("buffers that end too early: earlier chunks stay, the load of a faulti
   assertEquals(rig.pwrite(CONFIG + 0x3c, 1, { buffer: new Uint8Array(0) }), "EFAULT");
 });
 
-Deno.test("any refusal of the machine is ENODEV, in both directions (5.1)", () => {
+Deno.test("any refusal of the machine is ENODEV, in both directions (vfio.config.gone)", () => {
   for (const fault of [{ kind: "status", status: 8 }, { kind: "invalid-handle" }] as const) {
     const rig = Rig.opened();
     rig.inject(fault, { op: "PCILG", space: 15 });
@@ -114,13 +123,16 @@ Deno.test.each(
     { name: "MSI next", offset: 0x41, width: 1, value: 0 },
     { name: "MSI control high byte", offset: 0x43, width: 1, value: 0 },
   ] as const,
-)("writes to $name are dropped, with the full count (5.2, 5.4)", ({ offset, width, value }) => {
-  const rig = Rig.opened();
-  assertEquals(rig.pwrite(CONFIG + offset, width, { buffer: new Uint8Array(4).fill(0xff) }), width);
-  assertEquals(rig.config(offset, width), value);
-});
+)(
+  "writes to $name are dropped, with the full count (vfio.config.map, vfio.config.caps)",
+  ({ offset, width, value }) => {
+    const rig = Rig.opened();
+    assertEquals(rig.pwrite(CONFIG + offset, width, { buffer: new Uint8Array(4).fill(0xff) }), width);
+    assertEquals(rig.config(offset, width), value);
+  },
+);
 
-Deno.test("BAR sizing: all ones are answered with the mask and the type bits (5.3)", () => {
+Deno.test("BAR sizing: all ones are answered with the mask and the type bits (vfio.config.sizing)", () => {
   const sizes = (choices = {}) => {
     const rig = Rig.opened("group", choices);
     const ones = new Uint8Array(24).fill(0xff);
@@ -139,7 +151,7 @@ Deno.test("BAR sizing: all ones are answered with the mask and the type bits (5.
   ]);
 });
 
-Deno.test("COMMAND: bus master toggles, memory is shown from the start if vfn is not 0 (5.2)", () => {
+Deno.test("COMMAND: bus master toggles, memory is shown from the start if vfn is not 0 (vfio.config.command)", () => {
   const rig = Rig.opened();
   assertEquals(rig.config(4, 2), 0x0002);
   for (const value of [0x0006, 0x0002, 0x0406]) {
@@ -154,7 +166,7 @@ Deno.test.each([
   { vfn: 1, shown: 0x0002 },
   { vfn: 0, shown: 0x0000 },
 ])(
-  "COMMAND with vfn $vfn: memory that only the hardware has lost is shown as $shown (5.2)",
+  "COMMAND with vfn $vfn: memory that only the hardware has lost is shown as $shown (vfio.config.command)",
   ({ vfn, shown }) => {
     const rig = Rig.opened("group", { vfn });
     assertEquals(rig.config(4, 2), 0x0002);
@@ -163,7 +175,7 @@ Deno.test.each([
   },
 );
 
-Deno.test("MSI cannot be switched on through config space; its address never reaches the device (5.4)", () => {
+Deno.test("MSI cannot be switched on through config space; its address never reaches the device (vfio.config.msi)", () => {
   const rig = Rig.opened();
   const hardware = () => Array.from({ length: 14 }, (_, i) => rig.target.fn.model.config.read(0x40 + i));
   const before = hardware();
@@ -176,7 +188,7 @@ Deno.test("MSI cannot be switched on through config space; its address never rea
   assertEquals(rig.config(0x42, 2) & 1, 1, "what SET_IRQS granted stays on");
 });
 
-Deno.test("shadow values survive a reset and end with the last close (5.3, 8.1)", () => {
+Deno.test("shadow values survive a reset and end with the last close (vfio.config.sizing, vfio.reset.result)", () => {
   const rig = Rig.opened();
   rig.setConfig(0x14, 4, 0xabcd_0000);
   rig.setConfig(0x3c, 1, 0x77);
@@ -184,7 +196,7 @@ Deno.test("shadow values survive a reset and end with the last close (5.3, 8.1)"
   assertEquals([rig.config(0x14, 4), rig.config(0x3c, 1)], [0xabcd_0000, 0x77]);
 });
 
-Deno.test("posted version 4 and the generic driver show the same config space (3.2, 5)", () => {
+Deno.test("posted version 4 and the generic driver show the same config space (vfio.generic.bars, vfio.config.map)", () => {
   for (
     const [choices, at] of [
       [{ kernel: { driverRevision: "posted-v4" } }, CONFIG],

@@ -1,4 +1,4 @@
-/** VFIO sheet 4.7 (truncation and sign corners) and section 6 (mmap), row by row. */
+/** vfio.rw.corners and vfio.mmap.never, row by row. */
 import { assertEquals } from "@std/assert";
 import { CONFIG_SIZE, type Outcome, PAGE, region, Rig, WAYS } from "../support/kernel.ts";
 
@@ -35,7 +35,7 @@ const CORNERS: readonly Corner[] = [
   { position: 0xffff_ffff_ffff_ffffn, count: 1, read: "EINVAL", loads: [] },
 ];
 
-Deno.test.each([...CORNERS])("position $position, count $count: $read (4.7)", (corner) => {
+Deno.test.each([...CORNERS])("position $position, count $count: $read (vfio.rw.corners)", (corner) => {
   const rig = Rig.opened("group", ZEROS);
   const { position, count, read, write = read } = corner;
   let result: Outcome = "";
@@ -44,7 +44,7 @@ Deno.test.each([...CORNERS])("position $position, count $count: $read (4.7)", (c
   assertEquals(rig.pwrite(position, count), write);
 });
 
-Deno.test("a bigint position and the same number mean the same (4.7)", () => {
+Deno.test("a bigint position and the same number mean the same (vfio.rw.corners)", () => {
   const rig = Rig.opened();
   for (const [index, offset] of [[0, 8], [2, 0xfff], [2, 0x10000], [7, 0xff], [7, 0x100], [8, 0]] as const) {
     const position = region(index) + offset;
@@ -54,7 +54,7 @@ Deno.test("a bigint position and the same number mean the same (4.7)", () => {
 });
 
 Deno.test.each(WAYS.map((way) => ({ way })))(
-  "mmap is EINVAL for every region, offset and length, by $way (6)",
+  "mmap is EINVAL for every region, offset and length, by $way (vfio.mmap.checks)",
   ({ way }) => {
     const rig = Rig.opened(way);
     const mmap = (length: number | bigint, offset: number | bigint) =>
@@ -93,14 +93,14 @@ Deno.test.each([
   { length: 2n ** 64n - 4095n, offset: 0n, errno: "ENOMEM" },
   { length: 2n ** 64n - 4096n, offset: 0n, errno: "EINVAL" },
 ])(
-  "mmap of $length bytes at $offset: $errno, before the driver is asked (6)",
+  "mmap of $length bytes at $offset: $errno, before the driver is asked (vfio.mmap.checks)",
   ({ length, offset, errno }) => {
     const rig = Rig.opened();
     assertEquals(rig.call(() => rig.process.mmap(rig.device, length, offset)), errno);
   },
 );
 
-Deno.test("mmap of a descriptor that is not open is EBADF, an unaligned offset comes before it (6)", () => {
+Deno.test("mmap of a descriptor that is not open is EBADF, an unaligned offset comes before it (vfio.mmap.checks)", () => {
   const rig = new Rig();
   assertEquals(rig.call(() => rig.process.mmap(99, PAGE, 0)), "EBADF");
   assertEquals(rig.call(() => rig.process.mmap(99, 0, 0)), "EBADF");

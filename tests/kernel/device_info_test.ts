@@ -1,4 +1,4 @@
-/** VFIO sheet section 2: VFIO_DEVICE_GET_INFO and its capability chain, byte for byte. */
+/** vfio.info.chain: VFIO_DEVICE_GET_INFO and its capability chain, byte for byte. */
 import { assertEquals } from "@std/assert";
 import { bytes } from "../support/bytes.ts";
 import { type Choices, IOCTL, Rig, u32, WAYS, words } from "../support/kernel.ts";
@@ -35,7 +35,7 @@ const WITHOUT_STRING: Choices = { machine: { utilityString: false } };
 const WITHOUT_CHAIN: Choices = { kernel: { capabilityChain: false } };
 
 Deno.test.each(WAYS.map((way) => ({ way })))(
-  "the chain with a utility string has 208 bytes: BASE 24, GROUP 64, UTIL 112, PFIP 192 (2; by $way)",
+  "the chain with a utility string has 208 bytes: BASE 24, GROUP 64, UTIL 112, PFIP 192 (vfio.info.chain; by $way, vfio.ioctl.byteorder)",
   ({ way }) => {
     const rig = Rig.opened(way);
     const info = "d0000000 83000000 09000000 05000000 18000000 00000000";
@@ -51,14 +51,14 @@ Deno.test("release 7.1 has version 2 of BASE, in the same chain", () => {
   assertEquals(getInfo(rig, 208).toHex(), bytes(info + chain).toHex());
 });
 
-Deno.test("the chain without a utility string has 128 bytes: BASE 24, GROUP 64, PFIP 112 (2)", () => {
+Deno.test("the chain without a utility string has 128 bytes: BASE 24, GROUP 64, PFIP 112 (vfio.info.base)", () => {
   const rig = Rig.opened("group", WITHOUT_STRING);
   const info = "80000000 83000000 09000000 05000000 18000000 00000000";
   const chain = base(rig.target.fn.fh, 64) + group(112) + PFIP;
   assertEquals(getInfo(rig, 128).toHex(), bytes(info + chain).toHex());
 });
 
-Deno.test("without the chain CAPS is off, cap_offset is 0 and argsz stays as it was (2)", () => {
+Deno.test("without the chain CAPS is off, cap_offset is 0 and argsz stays as it was (vfio.info.chain)", () => {
   const rig = Rig.opened("group", WITHOUT_CHAIN);
   const info = "03000000 09000000 05000000 00000000 00000000";
   assertEquals(getInfo(rig, 24).toHex(), bytes("18000000" + info).toHex());
@@ -75,7 +75,7 @@ Deno.test.each([
   { argsz: 24, needed: 128, choices: WITHOUT_STRING },
   { argsz: 127, needed: 128, choices: WITHOUT_STRING },
 ])(
-  "argsz $argsz is too short for the chain: success, argsz becomes $needed (2)",
+  "argsz $argsz is too short for the chain: success, argsz becomes $needed (vfio.info.chain)",
   ({ argsz, needed, choices }) => {
     const rig = Rig.opened("group", choices);
     const arg = getInfo(rig, argsz, 256);
@@ -91,16 +91,19 @@ Deno.test.each([
   { argsz: 4096, choices: {} },
   { argsz: 128, choices: WITHOUT_STRING },
   { argsz: 4096, choices: WITHOUT_STRING },
-])("argsz $argsz has room for the chain: it stays as it was, nothing behind the chain changes (2)", (row) => {
-  const { argsz, choices } = row;
-  const rig = Rig.opened("group", choices);
-  const arg = getInfo(rig, argsz, 4096);
-  const end = choices === WITHOUT_STRING ? 128 : 208;
-  assertEquals([u32(arg, 0), u32(arg, 4), u32(arg, 16)], [argsz, 0x83, 24]);
-  assertEquals(arg.subarray(end).every((byte) => byte === 0xa5), true);
-});
+])(
+  "argsz $argsz has room for the chain: it stays as it was, nothing behind the chain changes (vfio.info.chain)",
+  (row) => {
+    const { argsz, choices } = row;
+    const rig = Rig.opened("group", choices);
+    const arg = getInfo(rig, argsz, 4096);
+    const end = choices === WITHOUT_STRING ? 128 : 208;
+    assertEquals([u32(arg, 0), u32(arg, 4), u32(arg, 16)], [argsz, 0x83, 24]);
+    assertEquals(arg.subarray(end).every((byte) => byte === 0xa5), true);
+  },
+);
 
-Deno.test("a buffer that ends before argsz says is EFAULT (2)", () => {
+Deno.test("a buffer that ends before argsz says is EFAULT (vfio.info.copy)", () => {
   const rig = Rig.opened();
   const call = (argsz: number, length: number) => {
     const arg = new Uint8Array(length);
@@ -111,7 +114,7 @@ Deno.test("a buffer that ends before argsz says is EFAULT (2)", () => {
   assertEquals([call(208, 208), call(16, 16), call(24, 24)], [0, 0, 0]);
 });
 
-Deno.test("BASE and GROUP tell what the topology chose, the limit of stores in imaxstbl only (2)", () => {
+Deno.test("BASE and GROUP tell what the topology chose, the limit of stores in imaxstbl only (vfio.info.base, vfio.info.group, vfio.info.limit)", () => {
   const machine = { startDma: 0x8000_0000, endDma: 0xf_ffff_ffff, maxstbl: 2048 };
   const rig = Rig.opened("group", { machine, vfn: 0x1234, kernel: { iommuAperture: 0 } });
   const arg = getInfo(rig, 208);
@@ -121,7 +124,7 @@ Deno.test("BASE and GROUP tell what the topology chose, the limit of stores in i
   assertEquals(arg.slice(64 + 40, 64 + 42).toHex(), "0008", "imaxstbl");
 });
 
-Deno.test("fh in BASE is the current handle, which a reset changes (2, 8.1)", () => {
+Deno.test("fh in BASE is the current handle, which a reset changes (vfio.info.base, vfio.reset.result)", () => {
   const rig = Rig.opened();
   const handle = () => u32(getInfo(rig, 208), 24 + 32);
   assertEquals(handle(), rig.target.fn.fh);
@@ -130,7 +133,7 @@ Deno.test("fh in BASE is the current handle, which a reset changes (2, 8.1)", ()
   assertEquals([handle() === before, handle() === rig.target.fn.fh], [false, true]);
 });
 
-Deno.test("GET_INFO needs no working function: config space and BARs are not touched (2)", () => {
+Deno.test("GET_INFO needs no working function: config space and BARs are not touched (vfio.info.struct)", () => {
   const rig = Rig.opened();
   rig.target.fn.disable("standby");
   assertEquals(rig.instructions(() => getInfo(rig, 208), [0, 2, 15]), []);

@@ -1,4 +1,4 @@
-/** VFIO sheet 9.4: what the device's DMA needs, what a fault does, and how long mappings live. */
+/** vfio.dma.life: what the device's DMA needs, what a fault does, and how long mappings live. */
 import { assertEquals } from "@std/assert";
 import { be, bytes } from "../support/bytes.ts";
 import {
@@ -98,7 +98,7 @@ Deno.test.each(EACH_WAY)(
   },
 );
 
-Deno.test("without bus master inbound DMA is blocked, and the command channel works (13, point 10)", () => {
+Deno.test("without bus master inbound DMA is blocked, and the command channel works (vfio.dma.busmaster)", () => {
   const { rig, vaddr } = mapped("group");
   assertEquals(command(rig, REG_SBA, be(START_DMA, 8)), 0);
   rig.setConfig(4, 2, 0x0002);
@@ -110,13 +110,16 @@ Deno.test("without bus master inbound DMA is blocked, and the command channel wo
   assertEquals(rig.process.memory(vaddr, 16, false)[8], 1);
 });
 
-Deno.test.each(EACH_WAY)("an address that is unmapped under the device: error state ($way)", ({ way }) => {
-  const { rig } = mapped(way);
-  assertEquals(command(rig, REG_SBA, be(START_DMA, 8)), 0);
-  assertEquals(unmap(rig, PAGE), 4096n, "unmap does not ask the device");
-  rig.target.fn.dma.write(START_DMA, Uint8Array.of(1));
-  assertEquals([state(rig), rig.pread(region(2), 8)], ["error", "EIO"]);
-});
+Deno.test.each(EACH_WAY)(
+  "an address that is unmapped under the device: error state ($way, vfio.dma.unmap)",
+  ({ way }) => {
+    const { rig } = mapped(way);
+    assertEquals(command(rig, REG_SBA, be(START_DMA, 8)), 0);
+    assertEquals(unmap(rig, PAGE), 4096n, "unmap does not ask the device");
+    rig.target.fn.dma.write(START_DMA, Uint8Array.of(1));
+    assertEquals([state(rig), rig.pread(region(2), 8)], ["error", "EIO"]);
+  },
+);
 
 Deno.test.each(EACH_WAY)("mappings survive DEVICE_RESET and the close of the device ($way)", ({ way }) => {
   const { rig } = mapped(way);
@@ -135,7 +138,7 @@ Deno.test.each(EACH_WAY)("mappings survive DEVICE_RESET and the close of the dev
   assertEquals(rig.target.fn.dma.write(START_DMA, Uint8Array.of(7)), 0);
 });
 
-Deno.test("mappings die with the container: when the last group leaves it, or with its last reference (9.4)", () => {
+Deno.test("mappings die with the container: when the last group leaves it, or with its last reference (zpci.dma.order)", () => {
   const { rig } = mapped("group");
   const { zdev } = rig.target;
   rig.process.close(rig.container);
@@ -145,7 +148,7 @@ Deno.test("mappings die with the container: when the last group leaves it, or wi
   assertEquals([rig.domain, rig.target.guest.kernel.containers.size], [undefined, 0]);
 });
 
-Deno.test("mappings die with the IOAS's iommufd, not before its last device is closed (9.4)", () => {
+Deno.test("mappings die with the IOAS's iommufd, not before its last device is closed (zpci.dma.order)", () => {
   const { rig } = mapped("cdev");
   const { guest, zdev } = rig.target;
   rig.process.close(rig.iommufd);
@@ -155,7 +158,7 @@ Deno.test("mappings die with the IOAS's iommufd, not before its last device is c
   assertEquals([rig.domain, guest.kernel.iommufds.size], [undefined, 0]);
 });
 
-Deno.test("DETACH takes the mappings from the device, not from the IOAS (1.5, 9.4)", () => {
+Deno.test("DETACH takes the mappings from the device, not from the IOAS (vfio.cdev.detach, zpci.dma.order)", () => {
   const { rig } = mapped("cdev");
   assertEquals(rig.ioctl(rig.device, IOCTL.DETACH_PT, words(8, 0)), 0);
   assertEquals(command(rig, REG_SBA, be(START_DMA, 8)), "EIO");
@@ -163,7 +166,7 @@ Deno.test("DETACH takes the mappings from the device, not from the IOAS (1.5, 9.
   assertEquals([rig.ioctl(rig.device, IOCTL.RESET), unmap(rig, PAGE)], [0, 4096n]);
 });
 
-Deno.test("two functions in one container share its mappings (9.4)", () => {
+Deno.test("two functions in one container share its mappings (zpci.dma.order)", () => {
   const rig = new Rig({ functions: 2 }).openGroup();
   const second = rig.process.open("/dev/vfio/1");
   rig.mapDma(START_DMA);

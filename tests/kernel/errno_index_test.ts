@@ -1,4 +1,4 @@
-/** VFIO sheet section 15: the errno index of an ISM device descriptor, one test a row of that table. */
+/** docs/reference/README.md: the errno index of an ISM device descriptor, one test a row of that table. */
 import { assertEquals } from "@std/assert";
 import {
   type Choices,
@@ -267,12 +267,15 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-Deno.test.each([...ROWS])("$call, $situation: $errno (15)", ({ acts, errno, choices, way }) => {
-  const outcomes = acts.map((act) => act(Rig.opened(way, choices)));
-  assertEquals(outcomes, acts.map(() => errno));
-});
+Deno.test.each([...ROWS])(
+  "$call, $situation: $errno (docs/reference/README.md)",
+  ({ acts, errno, choices, way }) => {
+    const outcomes = acts.map((act) => act(Rig.opened(way, choices)));
+    assertEquals(outcomes, acts.map(() => errno));
+  },
+);
 
-Deno.test("an accepted call of each kind beside the refusals of the index (15)", () => {
+Deno.test("an accepted call of each kind beside the refusals of the index (docs/reference/README.md)", () => {
   const rig = Rig.opened();
   const bars = BARS.map((index) => regionInfo(index)(rig));
   assertEquals(bars, [0, 0, 0, 0, 0, 0]);

@@ -1,4 +1,4 @@
-/** Linux 7.3 sheet, section 2: feature ZPCI_ERROR, its checks in their order, and the memory that a block goes to. */
+/** vfio.feature.zpcierror: feature ZPCI_ERROR, its checks in their order, and the memory that a block goes to. */
 import { assertEquals } from "@std/assert";
 import { reportError } from "../../lib/zpci/error_events.ts";
 import { IOCTL, type Outcome, Rig, START_DMA, WAYS, words } from "../support/kernel.ts";

@@ -1,13 +1,13 @@
 /**
- * Linux 7.3 sheet, sections 1, 5 and 12: each error event in each situation: block, ERR, mark, state, uevents; for both
- * releases and for 7.3 without the zdev option.
+ * docs/reference/vfio/interrupts.md and recovery.md: each error event in each situation: block, ERR, mark, state,
+ * uevents; for both releases and for 7.3 without the zdev option.
  */
 import { assertEquals } from "@std/assert";
 import type { TraceEvent } from "../../lib/base/trace.ts";
 import { reportError } from "../../lib/zpci/error_events.ts";
 import { IOCTL, Rig, words } from "../support/kernel.ts";
 
-/** Codes of zPCI sheet 12.2 by what they mean to the kernel. */
+/** Codes of recovery.event.codes by what they mean to the kernel. */
 const CODES = {
   ordinary: [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 16, 17, 18, 19, 0x30, 0x3a, 0x77],
   measurement: [0x2a, 0x2b, 0x2c],
@@ -81,7 +81,10 @@ const HOSTS = [
   { name: "7.1", kernel: { release: "7.1" }, hasErr: false, rows: [...COMMON, ...open(0, 0)] },
 ];
 
-/** A function in the hands that a row names, and the eventfd of its ERR interrupt. */
+/**
+ * A function in the hands that a row names (recovery.event.signals, recovery.event.uevents), and the eventfd of its ERR
+ * interrupt.
+ */
 function situation({ driver, marked }: Row, kernel: Record<string, unknown>, hasErr: boolean) {
   const rig = driver === "open" ? Rig.opened("group", { kernel }) : new Rig({ kernel });
   const binding = rig.target.guest.kernel.binding(rig.target.zdev);
@@ -129,7 +132,7 @@ for (const { name, kernel, hasErr, rows } of HOSTS) {
   );
 }
 
-Deno.test("a recovery that fails gives the function up, and tells the driver once more (12, step 6.7)", () => {
+Deno.test("a recovery that fails gives the function up, and tells the driver once more (recovery.event.order, recovery.event.signals)", () => {
   const kernel = { capabilityChain: false };
   const { rig, eventfd } = situation({ ...HOSTS[1]!.rows[0]!, driver: "open" }, kernel, true);
   rig.host.faults.add({ kind: "status", status: 40 }, { op: "MPCIFC" }, 1);
@@ -140,7 +143,7 @@ Deno.test("a recovery that fails gives the function up, and tells the driver onc
   assertEquals([rig.signals(eventfd), rig.target.zdev.pci.channel], [2, "permanent-failure"]);
 });
 
-Deno.test("an event that was raised before a RESET and is handled after it is stale (12)", () => {
+Deno.test("an event that was raised before a RESET and is handled after it is stale (recovery.event.stale)", () => {
   const { rig, binding, eventfd } = situation({ ...HOSTS[0]!.rows[0]!, driver: "open" }, {}, true);
   const { fh } = rig.target.fn;
   rig.process.ioctl(rig.device, IOCTL.RESET);
@@ -149,7 +152,7 @@ Deno.test("an event that was raised before a RESET and is handled after it is st
   assertEquals([kernel.events.lastReaction, binding.errors.events, rig.signals(eventfd)], ["stale", [], 0]);
 });
 
-Deno.test("the last close says how many blocks nobody has read (12)", () => {
+Deno.test("the last close says how many blocks nobody has read (recovery.queue.life)", () => {
   for (const [events, said] of [[0, []], [1, [1]], [4, [4]], [6, [4]]] as const) {
     const rig = Rig.opened();
     for (let i = 0; i < events; i++) reportError(rig.target.fn, 0x3a, 0, true);
@@ -163,7 +166,7 @@ Deno.test("the last close says how many blocks nobody has read (12)", () => {
   }
 });
 
-Deno.test("one worker: what waits for a function holds up its guest's other functions, and is there after a restart (4)", () => {
+Deno.test("one worker: what waits for a function holds up its guest's other functions, and is there after a restart (recovery.lock.wait)", () => {
   const rig = Rig.opened("group", { functions: 2 });
   const other = rig.host.functions[1]!;
   const { kernel } = rig.target.guest;

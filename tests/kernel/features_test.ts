@@ -1,4 +1,4 @@
-/** VFIO sheet 8.4: VFIO_DEVICE_FEATURE, every number with every combination of GET, SET and PROBE. */
+/** vfio.feature.table: VFIO_DEVICE_FEATURE, every number with every combination of GET, SET and PROBE. */
 import { assertEquals } from "@std/assert";
 import { IOCTL, type Outcome, region, Rig, WAYS, words } from "../support/kernel.ts";
 
@@ -42,7 +42,7 @@ const TABLE: readonly Row[] = [
   { n: 0xffff, name: "no feature", always: "ENOTTY" },
 ];
 
-/** The order of 8.4: common flags, presence, operation, PROBE, neither GET nor SET. */
+/** The order of vfio.feature.order: common flags, presence, operation, PROBE, neither GET nor SET. */
 function rule({ always, get: gets, set, then = "EINVAL" }: Row, flags: number): Outcome {
   const [get, put, probe] = [GET, SET, PROBE].map((bit) => (flags & bit) !== 0);
   if (get && put && !probe) return "EINVAL";
@@ -53,17 +53,20 @@ function rule({ always, get: gets, set, then = "EINVAL" }: Row, flags: number): 
   return put ? 0 : "EINVAL";
 }
 
-Deno.test.each([...TABLE])("feature $n ($name) with every combination of GET, SET and PROBE (8.4)", (row) => {
-  for (const way of WAYS) {
-    for (let flags = 0; flags <= (GET | SET | PROBE); flags += GET) {
-      const rig = Rig.opened(way);
-      const payload = row.n === 4 ? [rig.process.eventfd(), 0] : [0, 0, 0, 0];
-      assertEquals(feature(rig, flags + row.n, payload), rule(row, flags), `flags ${flags.toString(16)}`);
+Deno.test.each([...TABLE])(
+  "feature $n ($name) with every combination of GET, SET and PROBE (vfio.feature.table)",
+  (row) => {
+    for (const way of WAYS) {
+      for (let flags = 0; flags <= (GET | SET | PROBE); flags += GET) {
+        const rig = Rig.opened(way);
+        const payload = row.n === 4 ? [rig.process.eventfd(), 0] : [0, 0, 0, 0];
+        assertEquals(feature(rig, flags + row.n, payload), rule(row, flags), `flags ${flags.toString(16)}`);
+      }
     }
-  }
-});
+  },
+);
 
-Deno.test("unknown flag bits are EINVAL, before the feature is looked at (8.4)", () => {
+Deno.test("unknown flag bits are EINVAL, before the feature is looked at (vfio.feature.order)", () => {
   const rig = Rig.opened();
   for (const { n } of TABLE) {
     for (const bit of [0x8_0000, 0x10_0000, 0x8000_0000]) {
@@ -73,7 +76,7 @@ Deno.test("unknown flag bits are EINVAL, before the feature is looked at (8.4)",
   }
 });
 
-Deno.test("LOW_POWER_ENTRY: once, then EINVAL until LOW_POWER_EXIT, which is always fine (8.4)", () => {
+Deno.test("LOW_POWER_ENTRY: once, then EINVAL until LOW_POWER_EXIT, which is always fine (vfio.feature.lowpower)", () => {
   const rig = Rig.opened();
   const [entry, exit] = [() => feature(rig, SET + 3), () => feature(rig, SET + 5)];
   assertEquals([exit(), exit(), entry(), entry(), exit(), exit(), entry()], [0, 0, 0, "EINVAL", 0, 0, 0]);
@@ -81,7 +84,7 @@ Deno.test("LOW_POWER_ENTRY: once, then EINVAL until LOW_POWER_EXIT, which is alw
   assertEquals(entry(), "EINVAL");
 });
 
-Deno.test("LOW_POWER_ENTRY_WITH_WAKEUP: 8 bytes of payload with an eventfd (8.4)", () => {
+Deno.test("LOW_POWER_ENTRY_WITH_WAKEUP: 8 bytes of payload with an eventfd (vfio.feature.lowpower)", () => {
   const rig = Rig.opened();
   const eventfd = rig.process.eventfd();
   const entry = (fd: number, argsz?: number) => feature(rig, SET + 4, [fd, 0], argsz);
@@ -91,13 +94,13 @@ Deno.test("LOW_POWER_ENTRY_WITH_WAKEUP: 8 bytes of payload with an eventfd (8.4)
   assertEquals([feature(rig, SET + 5), feature(rig, SET + 3), entry(eventfd)], [0, 0, "EINVAL"]);
 });
 
-Deno.test("a payload that argsz promises and memory does not hold is EFAULT (8.4)", () => {
+Deno.test("a payload that argsz promises and memory does not hold is EFAULT (vfio.feature.order)", () => {
   const rig = Rig.opened();
   assertEquals(feature(rig, SET + 4, [0], 16), "EFAULT");
   assertEquals(feature(rig, PROBE + SET + 4, [0], 16), 0, "a probe has no payload");
 });
 
-Deno.test("low power has no visible effect on ISM: accesses, config space, interrupts work (8.4, 13 point 17)", () => {
+Deno.test("low power has no visible effect on ISM: accesses, config space, interrupts work (vfio.feature.lowpower)", () => {
   const rig = Rig.opened();
   const eventfd = rig.process.eventfd();
   assertEquals(feature(rig, SET + 4, [eventfd, 0]), 0);
@@ -107,14 +110,14 @@ Deno.test("low power has no visible effect on ISM: accesses, config space, inter
   assertEquals(rig.signals(eventfd), 1);
 });
 
-Deno.test("low power is shared by all descriptors of the device (1.4, 8.4)", () => {
+Deno.test("low power is shared by all descriptors of the device (vfio.group.getfd, vfio.feature.lowpower)", () => {
   const rig = Rig.opened();
   assertEquals(feature(rig, SET + 3), 0);
   rig.device = rig.deviceFd();
   assertEquals([feature(rig, SET + 3), feature(rig, SET + 5), feature(rig, SET + 3)], ["EINVAL", 0, 0]);
 });
 
-Deno.test("feature 11 of a kernel without DMA_BUF is ENOTTY with either driver, whatever is asked (7.3, 15)", () => {
+Deno.test("feature 11 of a kernel without DMA_BUF is ENOTTY with either driver, whatever is asked (vfio.feature.dmabuf)", () => {
   for (const driver of ["ism_vfio_pci", "vfio-pci"] as const) {
     const rig = Rig.opened("group", { driver, kernel: { dmaBuf: false } });
     for (const flags of [GET, PROBE, PROBE + GET, SET, 0]) {

@@ -1,4 +1,7 @@
-/** VFIO sheet 3.2 and 4.8, Linux 7.3 section 7: what breaks when the generic vfio-pci driver holds an ISM function. */
+/**
+ * vfio.generic.bars and vfio.generic.differences, vfio.generic.bars: what breaks when the generic vfio-pci driver holds
+ * an ISM function.
+ */
 import { assertEquals } from "@std/assert";
 import { IOCTL, type Outcome, region, Rig, WAYS, words } from "../support/kernel.ts";
 
@@ -34,21 +37,21 @@ Deno.test.each([
   { what: "BAR 2 of ism_vfio_pci", position: region(2), errno: "EINVAL" },
   { what: "config space of ism_vfio_pci", position: region(7), errno: "EINVAL" },
   { what: "index 0x7fffff", position: 0x7fff_ff00_0000_0000n, errno: "EINVAL" },
-])("$what: $errno (3.2; Linux 7.3, 7)", ({ position, errno, before = errno }) => {
+])("$what: $errno (vfio.generic.regions, vfio.generic.bars)", ({ position, errno, before = errno }) => {
   const rig = generic();
   const lines = rig.instructions(() => assertEquals(both(rig, position, 1), [errno, errno]));
   assertEquals(lines, [], "no instruction");
   assertEquals<unknown>(both(generic71(), position, 1), [before, before]);
 });
 
-Deno.test("a BAR of 7.3 is ENODEV before memory decode and the caller's buffer are looked at (Linux 7.3, 7)", () => {
+Deno.test("a BAR of 7.3 is ENODEV before memory decode and the caller's buffer are looked at (vfio.generic.bars)", () => {
   const rig = generic({ vfn: 0 });
   rig.process.pwrite(rig.device, words(0), 2, at(7) + 4);
   assertEquals(both(rig, at(2), 8), ["ENODEV", "ENODEV"]);
   assertEquals(rig.pread(at(2), 8, { buffer: new Uint8Array(0) }), "ENODEV");
 });
 
-Deno.test("offset 7 << 40 of BAR 0 reads config space, and writes it (3.2)", () => {
+Deno.test("offset 7 << 40 of BAR 0 reads config space, and writes it (vfio.generic.regions)", () => {
   const rig = generic();
   const buffer = new Uint8Array(4);
   assertEquals([rig.pread(at(7), 4, { buffer }), buffer.toHex()], [4, "1410ed04"]);
@@ -57,13 +60,13 @@ Deno.test("offset 7 << 40 of BAR 0 reads config space, and writes it (3.2)", () 
 });
 
 Deno.test.each([0, 1, 2, 6, 7, 8, 9, 100, 32767].map((index) => ({ index })))(
-  "count 0 at index $index is 0 (4.8: errors are for a count above 0)",
+  "count 0 at index $index is 0 (vfio.generic.differences)",
   ({ index }) => {
     assertEquals(both(generic(), at(index), 0), [0, 0]);
   },
 );
 
-Deno.test("a BAR is reached by MIO instructions, which the function does not take: all ones, nothing stored (7.1; 3.2)", () => {
+Deno.test("a BAR is reached by MIO instructions, which the function does not take: all ones, nothing stored (vfio.irqinfo.table, vfio.generic.bars)", () => {
   const rig = generic71();
   rig.target.adapter.commandArea.fill(0x5a);
   const buffer = new Uint8Array(16);
@@ -74,7 +77,7 @@ Deno.test("a BAR is reached by MIO instructions, which the function does not tak
   assertEquals(rig.target.adapter.commandArea.every((byte) => byte === 0x5a), true);
 });
 
-Deno.test("a write of 5000 bytes is cut into stores of 8, 4, 2 and 1 bytes, across 4 KiB (7.1; 4.8)", () => {
+Deno.test("a write of 5000 bytes is cut into stores of 8, 4, 2 and 1 bytes, across 4 KiB (vfio.irqinfo.table, vfio.generic.differences)", () => {
   const rig = generic71();
   const { result, lines } = instructionsOf(rig, () => rig.pwrite(at(2) + 4, 5000));
   assertEquals([result, lines.length], [5000, 626]);
@@ -85,11 +88,11 @@ Deno.test("a write of 5000 bytes is cut into stores of 8, 4, 2 and 1 bytes, acro
   assertEquals(ism.pwrite(region(2) + 4, 5000), "EINVAL", "ism_vfio_pci refuses it");
 });
 
-Deno.test("a write behind the end of BAR 2 is shortened, as with ism_vfio_pci (7.1; 4.2)", () => {
+Deno.test("a write behind the end of BAR 2 is shortened, as with ism_vfio_pci (vfio.irqinfo.table, vfio.rw.clamp)", () => {
   assertEquals(both(generic71(), at(2) + 0xfff8, 100), [8, 8]);
 });
 
-Deno.test("a buffer that faults in the middle: EFAULT, by both drivers (7.1; 4.8)", () => {
+Deno.test("a buffer that faults in the middle: EFAULT, by both drivers (vfio.irqinfo.table, vfio.generic.differences)", () => {
   const short = () => ({ buffer: new Uint8Array(12), effect: true });
   for (const [rig, position] of [[generic71(), at(2)], [Rig.opened(), region(2)]] as const) {
     assertEquals([rig.pread(position, 16, short()), rig.pwrite(position, 16, short())], ["EFAULT", "EFAULT"]);
@@ -101,7 +104,7 @@ Deno.test.each([
   { vfn: 0, memory: true, result: 8 },
   { vfn: 1, memory: false, result: 8 },
 ])(
-  "memory decode $memory with vfn $vfn: $result, where ism_vfio_pci goes on (7.1; 4.8)",
+  "memory decode $memory with vfn $vfn: $result, where ism_vfio_pci goes on (vfio.irqinfo.table, vfio.generic.memory)",
   ({ vfn, memory, result }) => {
     const rig = generic71({ vfn });
     rig.process.pwrite(rig.device, words(memory ? 2 : 0), 2, at(7) + 4);
@@ -113,7 +116,7 @@ Deno.test.each([
   },
 );
 
-Deno.test("the mapping of BAR 0 fails before memory decode is looked at (7.1; 3.2)", () => {
+Deno.test("the mapping of BAR 0 fails before memory decode is looked at (vfio.irqinfo.table, vfio.generic.bars)", () => {
   const rig = generic71({ vfn: 0 });
   rig.process.pwrite(rig.device, words(0), 2, at(7) + 4);
   assertEquals(both(rig, 0, 8), ["ENOMEM", "ENOMEM"]);
@@ -177,16 +180,19 @@ Deno.test.each([
     ism: "EOPNOTSUPP",
     generic: "EINVAL",
   },
-])("ATTACH with PASID, $what: ism_vfio_pci $ism, vfio-pci $generic (1.5)", ({ fields, ism, generic }) => {
-  for (const [driver, expected] of [["ism_vfio_pci", ism], ["vfio-pci", generic]] as const) {
-    const rig = bound(driver);
-    const [argsz, flags, id, ...pasid] = fields as [number, number, number];
-    const arg = words(argsz, flags, id === 0 ? rig.ioas : id, ...pasid);
-    assertEquals(rig.ioctl(rig.device, IOCTL.ATTACH_PT, arg), expected);
-  }
-});
+])(
+  "ATTACH with PASID, $what: ism_vfio_pci $ism, vfio-pci $generic (vfio.cdev.attach, vfio.generic.pasid, vfio.driver.ops)",
+  ({ fields, ism, generic }) => {
+    for (const [driver, expected] of [["ism_vfio_pci", ism], ["vfio-pci", generic]] as const) {
+      const rig = bound(driver);
+      const [argsz, flags, id, ...pasid] = fields as [number, number, number];
+      const arg = words(argsz, flags, id === 0 ? rig.ioas : id, ...pasid);
+      assertEquals(rig.ioctl(rig.device, IOCTL.ATTACH_PT, arg), expected);
+    }
+  },
+);
 
-Deno.test("DETACH with PASID: vfio-pci finds nothing attached to it, which is fine (1.5)", () => {
+Deno.test("DETACH with PASID: vfio-pci finds nothing attached to it, which is fine (vfio.cdev.attach)", () => {
   const detach = (driver: "ism_vfio_pci" | "vfio-pci", ...fields: number[]) => {
     const rig = bound(driver);
     return rig.ioctl(rig.device, IOCTL.DETACH_PT, words(...fields));
@@ -199,7 +205,7 @@ Deno.test("DETACH with PASID: vfio-pci finds nothing attached to it, which is fi
   ]);
 });
 
-Deno.test("DETACH with PASID leaves what is attached without one (1.5)", () => {
+Deno.test("DETACH with PASID leaves what is attached without one (vfio.cdev.attach)", () => {
   const rig = Rig.opened("cdev", { driver: "vfio-pci" });
   assertEquals(rig.ioctl(rig.device, IOCTL.DETACH_PT, words(12, 1, 1)), 0);
   assertEquals(rig.domain === undefined, false);
@@ -233,14 +239,17 @@ Deno.test.each<
   { what: "GET of a misaligned range", flags: GET, payload: oneRange(2, 1n), errno: "ENODEV" },
   { what: "GET of BAR 1, which is empty", flags: GET, payload: oneRange(1), errno: "ENODEV" },
   { what: "GET of BAR 2, which cannot be mapped", flags: GET, payload: oneRange(2), errno: "ENODEV" },
-])("feature DMA_BUF of vfio-pci with $what: $errno; of ism_vfio_pci never (8.4; Linux 7.3, 11)", (row) => {
-  const { flags, payload = [], argsz, errno } = row;
-  const call = (driver: "ism_vfio_pci" | "vfio-pci", release = "7.3") => {
-    const rig = Rig.opened("group", { driver, kernel: { release } });
-    const bytes = words(...payload);
-    const arg = words(argsz ?? 8 + bytes.length, flags + DMA_BUF, ...payload);
-    return rig.ioctl(rig.device, IOCTL.FEATURE, arg);
-  };
-  assertEquals([call("vfio-pci"), call("vfio-pci", "7.1")], [errno, errno]);
-  assertEquals(call("ism_vfio_pci"), flags === (GET | SET) ? "EINVAL" : "EOPNOTSUPP");
-});
+])(
+  "feature DMA_BUF of vfio-pci with $what: $errno; of ism_vfio_pci never (vfio.feature.dmabuf, vfio.generic.dmabuf)",
+  (row) => {
+    const { flags, payload = [], argsz, errno } = row;
+    const call = (driver: "ism_vfio_pci" | "vfio-pci", release = "7.3") => {
+      const rig = Rig.opened("group", { driver, kernel: { release } });
+      const bytes = words(...payload);
+      const arg = words(argsz ?? 8 + bytes.length, flags + DMA_BUF, ...payload);
+      return rig.ioctl(rig.device, IOCTL.FEATURE, arg);
+    };
+    assertEquals([call("vfio-pci"), call("vfio-pci", "7.1")], [errno, errno]);
+    assertEquals(call("ism_vfio_pci"), flags === (GET | SET) ? "EINVAL" : "EOPNOTSUPP");
+  },
+);

@@ -1,4 +1,4 @@
-/** VFIO sheet 1.4: group and container, step by step, errors in the order of the table. */
+/** vfio.group.getfd: group and container, step by step, errors in the order of the table. */
 import { assertEquals } from "@std/assert";
 import { cString, IOCTL, type Outcome, PAGE, region, Rig, START_DMA, u32, words } from "../support/kernel.ts";
 
@@ -26,7 +26,7 @@ const status = (rig: Rig) => {
   return arg.toHex();
 };
 
-Deno.test("the order of the table works, step by step (1.4)", () => {
+Deno.test("the order of the table works, step by step (vfio.group.getfd)", () => {
   const rig = apart();
   const { container, group } = rig;
   assertEquals(rig.ioctl(container, IOCTL.GET_API_VERSION), 0);
@@ -42,28 +42,28 @@ Deno.test("the order of the table works, step by step (1.4)", () => {
   assertEquals(status(rig), "08000000" + "01000000");
 });
 
-Deno.test("GET_STATUS copies 8 bytes and keeps a larger argsz (1.3, 1.4)", () => {
+Deno.test("GET_STATUS copies 8 bytes and keeps a larger argsz (vfio.ioctl.argsz, vfio.group.status)", () => {
   const rig = apart();
   const arg = words(64, 0, 0xa5a5_a5a5);
   assertEquals(rig.ioctl(rig.group, IOCTL.GROUP_GET_STATUS, arg), 0);
   assertEquals(arg.toHex(), "40000000" + "01000000" + "a5a5a5a5");
 });
 
-Deno.test("open of a group that is open already: EBUSY, until it is closed (1.4)", () => {
+Deno.test("open of a group that is open already: EBUSY, until it is closed (vfio.group.open)", () => {
   const rig = apart();
   assertEquals(rig.call(() => rig.process.open("/dev/vfio/0")), "EBUSY");
   rig.process.close(rig.group);
   assertEquals(rig.call(() => rig.process.open("/dev/vfio/0")), rig.group);
 });
 
-Deno.test("open of a group whose device is open by its cdev: EBUSY, until that is closed (1.4)", () => {
+Deno.test("open of a group whose device is open by its cdev: EBUSY, until that is closed (vfio.group.open)", () => {
   const rig = Rig.opened("cdev");
   assertEquals(rig.call(() => rig.process.open("/dev/vfio/0")), "EBUSY");
   rig.process.close(rig.device);
   assertEquals(rig.call(() => rig.process.open("/dev/vfio/0")), rig.device);
 });
 
-Deno.test("a device descriptor keeps its group open and in its container (1.4, 9.4)", () => {
+Deno.test("a device descriptor keeps its group open and in its container (vfio.group.getfd, zpci.dma.order)", () => {
   const rig = Rig.opened();
   rig.mapDma(START_DMA);
   rig.process.close(rig.group);
@@ -83,12 +83,12 @@ Deno.test.each([
   { what: "the group itself", arg: ({ group }: Rig) => words(group), errno: "EBADFD" },
   { what: "an eventfd", arg: ({ process }: Rig) => words(process.eventfd()), errno: "EBADFD" },
   { what: "the container", arg: ({ container }: Rig) => words(container), errno: 0 },
-])("SET_CONTAINER with $what: $errno (1.4)", ({ arg, errno }) => {
+])("SET_CONTAINER with $what: $errno (vfio.group.setcontainer)", ({ arg, errno }) => {
   const rig = apart();
   assertEquals(rig.ioctl(rig.group, IOCTL.GROUP_SET_CONTAINER, arg(rig)), errno);
 });
 
-Deno.test("SET_CONTAINER of a group in a container: EBADF first, then EINVAL, then the kind of file (1.4)", () => {
+Deno.test("SET_CONTAINER of a group in a container: EBADF first, then EINVAL, then the kind of file (vfio.group.setcontainer)", () => {
   const rig = joined();
   const second = rig.process.open("/dev/vfio/vfio");
   assertEquals(setContainer(rig, 99), "EBADF");
@@ -99,7 +99,7 @@ Deno.test("SET_CONTAINER of a group in a container: EBADF first, then EINVAL, th
   ]);
 });
 
-Deno.test("UNSET_CONTAINER: EINVAL without one, EBUSY while a device is open (1.4)", () => {
+Deno.test("UNSET_CONTAINER: EINVAL without one, EBUSY while a device is open (vfio.group.unset)", () => {
   const rig = apart();
   const unset = () => rig.ioctl(rig.group, IOCTL.GROUP_UNSET_CONTAINER);
   assertEquals(unset(), "EINVAL");
@@ -119,7 +119,7 @@ Deno.test.each([
   { extension: 2, name: "SPAPR_TCE", answer: 0 },
   { extension: 0xffff, name: "unknown", answer: 0 },
 ])(
-  "CHECK_EXTENSION of $name ($extension): $answer, with and without a type (1.4)",
+  "CHECK_EXTENSION of $name ($extension): $answer, with and without a type (vfio.group.name)",
   ({ extension, answer }) => {
     const rig = joined();
     const check = () => rig.ioctl(rig.container, IOCTL.CHECK_EXTENSION, extension);
@@ -138,15 +138,18 @@ Deno.test.each([
   { type: 8, result: "ENODEV" },
   { type: 9, result: "EINVAL" },
   { type: 10, result: "ENODEV" },
-])("SET_IOMMU of $type: $result; EINVAL without a group and the second time (1.4)", ({ type, result }) => {
-  const rig = apart();
-  assertEquals(setIommu(rig, type), "EINVAL");
-  setContainer(rig, rig.container);
-  assertEquals(setIommu(rig, type), result);
-  assertEquals([setIommu(rig, 3), setIommu(rig, 3)], [result === 0 ? "EINVAL" : 0, "EINVAL"]);
-});
+])(
+  "SET_IOMMU of $type: $result; EINVAL without a group and the second time (vfio.container.setiommu)",
+  ({ type, result }) => {
+    const rig = apart();
+    assertEquals(setIommu(rig, type), "EINVAL");
+    setContainer(rig, rig.container);
+    assertEquals(setIommu(rig, type), result);
+    assertEquals([setIommu(rig, 3), setIommu(rig, 3)], [result === 0 ? "EINVAL" : 0, "EINVAL"]);
+  },
+);
 
-Deno.test("other ioctls of a container: EINVAL before SET_IOMMU, ENOTTY after it if they are unknown (1.4)", () => {
+Deno.test("other ioctls of a container: EINVAL before SET_IOMMU, ENOTTY after it if they are unknown (vfio.container.setiommu, vfio.container.order)", () => {
   const rig = joined();
   const unmap = () => rig.ioctl(rig.container, IOCTL.UNMAP_DMA, words(24, 2, 0n, 0n));
   const unknown = () => rig.ioctl(rig.container, 0x3bff);
@@ -155,7 +158,7 @@ Deno.test("other ioctls of a container: EINVAL before SET_IOMMU, ENOTTY after it
   assertEquals([unmap(), unknown()], [0, "ENOTTY"]);
 });
 
-Deno.test("the last group that leaves takes the IOMMU type along, the first does not (1.4, 9.4)", () => {
+Deno.test("the last group that leaves takes the IOMMU type along, the first does not (vfio.group.getfd, zpci.dma.order)", () => {
   const rig = apart(2);
   const other = rig.process.open("/dev/vfio/1");
   for (const group of [rig.group, other]) {
@@ -182,7 +185,7 @@ Deno.test.each<{ context: string; rig: () => Rig; result: Outcome }>([
   { context: "without a container", rig: () => apart(), result: "EINVAL" },
   { context: "in a container without a type", rig: () => joined(), result: "EINVAL" },
   { context: "in a container with a type", rig: () => (Rig.opened()), result: 6 },
-])("GET_DEVICE_FD of a group $context: $result (1.4)", ({ rig: make, result }) => {
+])("GET_DEVICE_FD of a group $context: $result (vfio.group.getfd)", ({ rig: make, result }) => {
   const rig = make();
   assertEquals(deviceFd(rig, "0002:00:00.0"), "ENODEV", "the name comes first");
   assertEquals(deviceFd(rig, `${rig.name} vf_token=`), "EINVAL", "the options come first");
@@ -205,7 +208,7 @@ Deno.test.each([
   { text: `0001:00:00.0 vf_token=${UUID} vf_token=${UUID}`, result: "EINVAL" },
   { text: "0001:00:00.0 vf_token=short", result: "EINVAL" },
   { text: "0001:00:00.0 noiommu", result: "EINVAL" },
-])("GET_DEVICE_FD of $text: $result (1.4)", ({ text, result }) => {
+])("GET_DEVICE_FD of $text: $result (vfio.group.getfd)", ({ text, result }) => {
   const rig = Rig.opened();
   assertEquals(deviceFd(rig, text), result);
 });
@@ -216,14 +219,14 @@ Deno.test.each([
   { what: "4096 bytes without an end", length: 4096, end: -1, result: "EINVAL" },
   { what: "an end as byte 4097", length: 4097, end: 4096, result: "EINVAL" },
   { what: "an end as byte 4096", length: 4096, end: 4095, result: "ENODEV" },
-])("GET_DEVICE_FD with $what: $result (1.4)", ({ length, end, result }) => {
+])("GET_DEVICE_FD with $what: $result (vfio.group.getfd)", ({ length, end, result }) => {
   const rig = Rig.opened();
   const name = new Uint8Array(length).fill(0x41);
   if (end >= 0) name[end] = 0;
   assertEquals(rig.ioctl(rig.group, IOCTL.GROUP_GET_DEVICE_FD, name), result);
 });
 
-Deno.test("GET_DEVICE_FD again shares the open device, not the file position (1.4)", () => {
+Deno.test("GET_DEVICE_FD again shares the open device, not the file position (vfio.group.getfd)", () => {
   const rig = Rig.opened("group", { ism: { bar0Loads: "zeros" } });
   const { process, device } = rig;
   const fh = rig.target.fn.fh;

@@ -1,6 +1,6 @@
 /**
- * The kernel's instructions at open, reset and close, in their order, for each release (Linux 7.3 sheet, 6 and 10 g, h;
- * VFIO sheet 1.6). `PCILG 4 2` is a load of 2 bytes at offset 4 of config space.
+ * The kernel's instructions at open, reset and close, in their order, for each release (vfio.reset.sequence, h;
+ * vfio.open.sequence). `PCILG 4 2` is a load of 2 bytes at offset 4 of config space.
  */
 import { assertEquals } from "@std/assert";
 import type { TraceEvent } from "../../lib/base/trace.ts";

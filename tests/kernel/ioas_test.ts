@@ -1,6 +1,6 @@
 /**
- * VFIO sheet 1.3 and 9.3: ALLOW_IOVAS, IOAS_COPY, OPTION and IOAS_MAP_FILE of an iommufd, and where the kernel places a
- * mapping. What the sheet does not tell follows drivers/iommu/iommufd/ioas.c and io_pagetable.c.
+ * vfio.iommufd.option and vfio.iommufd.place: ALLOW_IOVAS, IOAS_COPY, OPTION and IOAS_MAP_FILE of an iommufd, and where
+ * the kernel places a mapping. What these do not tell follows drivers/iommu/iommufd/ioas.c and io_pagetable.c.
  */
 import { assertEquals } from "@std/assert";
 import { IOCTL, type Outcome, PAGE, Rig, START_DMA, u32, u64, words } from "../support/kernel.ts";
@@ -172,9 +172,12 @@ Deno.test.each<{ what: string; ranges: [bigint, bigint][]; attached: boolean; re
   { what: "a byte that is reserved", ranges: [[IOVA - 1n, IOVA]], attached: true, result: "EADDRINUSE" },
   { what: "all that is not", ranges: [[IOVA, 0x3ff_ffff_ffffn]], attached: true, result: 0 },
   { what: "a byte more", ranges: [[IOVA, 0x400_0000_0000n]], attached: true, result: "EADDRINUSE" },
-])("ALLOW_IOVAS of $what, attached $attached: $result (ioas.c, io_pagetable.c)", (row) => {
-  assertEquals(new Iommufd(row).allow(...row.ranges), row.result);
-});
+])(
+  "ALLOW_IOVAS of $what, attached $attached: $result (ioas.c, io_pagetable.c, vfio.iommufd.allow)",
+  (row) => {
+    assertEquals(new Iommufd(row).allow(...row.ranges), row.result);
+  },
+);
 
 Deno.test("ALLOW_IOVAS: reserved, then the id, then the ranges; a refused call leaves the old ones (ioas.c)", () => {
   const iommufd = new Iommufd();
@@ -185,13 +188,13 @@ Deno.test("ALLOW_IOVAS: reserved, then the id, then the ranges; a refused call l
   assertEquals([iommufd.allow([0n, P], [0n, P]), iommufd.map()], ["EINVAL", 8n * P]);
 });
 
-Deno.test("ATTACH of an IOAS whose allowed ranges are out of reach: EADDRINUSE (1.5, iopt_reserve_iova)", () => {
+Deno.test("ATTACH of an IOAS whose allowed ranges are out of reach: EADDRINUSE (vfio.cdev.attach, iopt_reserve_iova)", () => {
   const iommufd = new Iommufd();
   assertEquals([iommufd.allow([P, 2n * P]), iommufd.attach()], [0, "EADDRINUSE"]);
   assertEquals([iommufd.allow([IOVA, IOVA + P]), iommufd.attach(), iommufd.map()], [0, 0, IOVA]);
 });
 
-Deno.test("IOAS_COPY maps the same memory again, in the same IOAS or another (ioas.c)", () => {
+Deno.test("IOAS_COPY maps the same memory again, in the same IOAS or another (ioas.c, vfio.iommufd.copy)", () => {
   const iommufd = new Iommufd({ attached: true });
   const other = iommufd.rig.newIoas();
   assertEquals(iommufd.map({ iova: IOVA, length: 4n * P }), IOVA);
@@ -349,7 +352,7 @@ Deno.test.each<{ what: string; fields: Parameters<Iommufd["mapFile"]>[0]; result
   }
 });
 
-Deno.test("IOAS_MAP_FILE takes no kind of descriptor that a guest has: EINVAL (memfd_pin_folios)", () => {
+Deno.test("IOAS_MAP_FILE takes no kind of descriptor that a guest has: EINVAL (memfd_pin_folios, vfio.iommufd.file)", () => {
   const iommufd = new Iommufd({ attached: true });
   const { process, device } = iommufd.rig;
   const fds = [
@@ -362,7 +365,7 @@ Deno.test("IOAS_MAP_FILE takes no kind of descriptor that a guest has: EINVAL (m
   assertEquals(fds.map((fd) => iommufd.mapFile({ fd })), fds.map(() => "EINVAL"));
 });
 
-Deno.test("the object of a bound device: DESTROY is EBUSY, ATTACH to it EINVAL, and it is no IOAS (1.5, 9.3)", () => {
+Deno.test("the object of a bound device: DESTROY is EBUSY, ATTACH to it EINVAL, and it is no IOAS (vfio.cdev.attach, vfio.iommufd.destroy)", () => {
   const iommufd = new Iommufd();
   const { devid } = iommufd.rig;
   const destroy = (id: number) => iommufd.ioctl(IOCTL.DESTROY, words(8, id));

@@ -1,4 +1,6 @@
-/** VFIO sheet 1.3: ioctl numbers by name, dispatch by kind of descriptor first, and the rule for struct arguments. */
+/**
+ * vfio.ioctl.numbers: ioctl numbers by name, dispatch by kind of descriptor first, and the rule for struct arguments.
+ */
 import { assertEquals } from "@std/assert";
 import * as uapi from "../../lib/vfio/uapi.ts";
 import { CONTAINER_IOCTL, DEVICE_IOCTL, GROUP_IOCTL, IOMMUFD_IOCTL } from "../../lib/vfio/uapi.ts";
@@ -6,7 +8,7 @@ import { cString, IOCTL, Rig, words } from "../support/kernel.ts";
 
 const { entries, fromEntries } = Object;
 
-Deno.test("the numbers of all ioctls, by name (1.3)", () => {
+Deno.test("the numbers of all ioctls, by name (vfio.ioctl.numbers, vfio.iommufd.commands)", () => {
   assertEquals<unknown>({ ...CONTAINER_IOCTL }, {
     VFIO_GET_API_VERSION: 0x3b64,
     VFIO_CHECK_EXTENSION: 0x3b65,
@@ -63,7 +65,7 @@ Deno.test("the numbers of all ioctls, by name (1.3)", () => {
   });
 });
 
-Deno.test("the numbers of flags, indices and extensions, by name (1.3 to 9.3)", () => {
+Deno.test("the numbers of flags, indices and extensions, by name (vfio.ioctl.numbers, vfio.type1.structs)", () => {
   assertEquals<unknown>(fromEntries(entries(uapi).filter(([name]) => /FLAGS$|^EXTENSION$|_ID$/.test(name))), {
     EXTENSION: { TYPE1: 1, TYPE1V2: 3, DMA_CC: 4, NOIOMMU: 8, UNMAP_ALL: 9, UPDATE_VADDR: 10 },
     GROUP_FLAGS: { VIABLE: 1, CONTAINER_SET: 2 },
@@ -93,7 +95,7 @@ Deno.test("the numbers of flags, indices and extensions, by name (1.3 to 9.3)", 
   assertEquals<unknown>(uapi.IRQ, { INTX: 0, MSI: 1, MSIX: 2, ERR: 3, REQ: 4, COUNT: 5 });
 });
 
-Deno.test("the sizes of all structs, by name (1.4 to 9.3)", () => {
+Deno.test("the sizes of all structs, by name (vfio.type1.structs, vfio.setirqs.struct, vfio.region.struct)", () => {
   const sizes = entries(uapi).filter(([, table]) => typeof table === "object" && "size" in table);
   assertEquals(fromEntries(sizes.map(([name, table]) => [name, (table as { size: number }).size])), {
     GROUP_STATUS: 8,
@@ -152,7 +154,7 @@ Deno.test("the sizes of all structs, by name (1.4 to 9.3)", () => {
   });
 });
 
-Deno.test("the same number means different things on different kinds of descriptor (1.3)", () => {
+Deno.test("the same number means different things on different kinds of descriptor (vfio.ioctl.numbers)", () => {
   const rig = Rig.opened();
   const info = words(24, 0, 0n, 0, 0);
   assertEquals(rig.ioctl(rig.container, 0x3b70, info), 0);
@@ -182,7 +184,7 @@ const KINDS: readonly { kind: string; fd: (rig: Rig) => number; known: readonly 
 ];
 
 Deno.test.each([...KINDS])(
-  "a $kind descriptor answers ENOTTY to the numbers of all other kinds (1.3)",
+  "a $kind descriptor answers ENOTTY to the numbers of all other kinds (vfio.ioctl.unknown)",
   ({ fd, known }) => {
     const rig = Rig.opened();
     const arg = new Uint8Array(64);
@@ -193,7 +195,7 @@ Deno.test.each([...KINDS])(
   },
 );
 
-Deno.test("an iommufd and an eventfd answer ENOTTY to unknown commands (1.3, 9.3)", () => {
+Deno.test("an iommufd and an eventfd answer ENOTTY to unknown commands (vfio.ioctl.unknown, vfio.iommufd.general)", () => {
   const rig = Rig.opened("cdev");
   const eventfd = rig.process.eventfd();
   for (const number of [0x3b79, 0x3b96, 0x3bff]) {
@@ -266,7 +268,7 @@ function argument(rig: Rig, { rest }: StructCall, length: number, argsz: number)
 }
 
 Deno.test.each([...STRUCTS])(
-  "$name takes $minimum bytes: EFAULT first, then EINVAL for argsz (1.3)",
+  "$name takes $minimum bytes: EFAULT first, then EINVAL for argsz (vfio.ioctl.argsz, vfio.ioctl.memory)",
   (row) => {
     const rig = Rig.opened(row.fd === "iommufd" || row.name.endsWith("PT") ? "cdev" : "group");
     const fd = rig[row.fd];
@@ -292,7 +294,7 @@ Deno.test.each([
     minimum,
     rest,
   })),
-])("$name accepts any larger argsz, whatever lies behind (1.3)", (row) => {
+])("$name accepts any larger argsz, whatever lies behind (vfio.ioctl.argsz)", (row) => {
   const rig = Rig.opened(row.name.endsWith("PT") ? "cdev" : "group");
   const call = (argsz: number, tail: number) => {
     const arg = new Uint8Array(4096).fill(tail);
@@ -304,7 +306,7 @@ Deno.test.each([
   assertEquals([4096, 0x1000_0000].map((argsz) => call(argsz, 0xa5) === "E2BIG"), [false, false]);
 });
 
-Deno.test("BIND_IOMMUFD and iommufd answer E2BIG to unknown bytes that are not zero (1.3, 9.3)", () => {
+Deno.test("BIND_IOMMUFD and iommufd answer E2BIG to unknown bytes that are not zero (vfio.ioctl.unknown, vfio.iommufd.general)", () => {
   for (const row of STRUCTS.filter(({ strict }) => strict === true)) {
     const rig = Rig.opened("cdev");
     const known = row.name === "BIND_IOMMUFD" ? 24 : row.minimum;
@@ -320,7 +322,7 @@ Deno.test("BIND_IOMMUFD and iommufd answer E2BIG to unknown bytes that are not z
   }
 });
 
-Deno.test("GET_DEVICE_FD takes text, SET_CONTAINER a descriptor, UNSET_CONTAINER and RESET nothing (1.3)", () => {
+Deno.test("GET_DEVICE_FD takes text, SET_CONTAINER a descriptor, UNSET_CONTAINER and RESET nothing (vfio.ioctl.numbers)", () => {
   const rig = new Rig();
   const container = rig.process.open("/dev/vfio/vfio");
   const group = rig.process.open("/dev/vfio/0");

@@ -1,5 +1,5 @@
 /**
- * 7.3, section 13: GET_HW_INFO and the commands of an iommufd for what s390 does not have. Where the sheet leaves an
+ * vfio.iommufd.hwinfo: GET_HW_INFO and the commands of an iommufd for what s390 does not have. Where that leaves an
  * errno open it follows drivers/iommu/iommufd/viommu.c and eventq.c.
  */
 import { assertEquals } from "@std/assert";
@@ -9,7 +9,9 @@ const DEVICE = 1;
 const IOAS = 2;
 const TABLE = 3;
 
-/** A device (1) that is attached to an IOAS (2) by a page table (3). */
+/**
+ * A device (vfio.setirqs.err) that is attached to an IOAS (vfio.feature.zpcierror) by a page table (vfio.info.base).
+ */
 function attached(): Rig {
   return Rig.opened("cdev");
 }
@@ -52,11 +54,11 @@ Deno.test.each([
   { what: "a bad device", fields: { dev: 99 }, result: "ENOENT" },
   { what: "an IOAS for a device", fields: { dev: IOAS }, result: "ENOENT" },
   { what: "a buffer that is not there", fields: { length: 8 }, result: "EFAULT" },
-])("GET_HW_INFO with $what (13)", ({ fields, result }) => {
+])("GET_HW_INFO with $what (vfio.iommufd.hwinfo)", ({ fields, result }) => {
   assertEquals(hwInfo(fields), result.replaceAll(" ", ""));
 });
 
-Deno.test("GET_HW_INFO clears the caller's buffer over the length that it passed (13)", () => {
+Deno.test("GET_HW_INFO clears the caller's buffer over the length that it passed (vfio.iommufd.hwinfo)", () => {
   const rig = attached();
   const memory = rig.process.mmapAnonymous(PAGE);
   rig.process.memory(memory, PAGE, true).fill(0xff);
@@ -234,24 +236,24 @@ Deno.test.each<{ what: string; request: number; fields: (number | bigint)[]; res
     fields: [40, 0, IOAS, 0, 0n, 1n, 0n],
     result: "EOPNOTSUPP",
   },
-])("$what: $result (11 #10, 13)", ({ request, fields, result }) => {
+])("$what: $result (vfio.iommufd.others)", ({ request, fields, result }) => {
   assertEquals(call(attached(), request, ...fields), result);
 });
 
-Deno.test("INVALIDATE tells how many entries were done, 0, even where it is refused (13)", () => {
+Deno.test("INVALIDATE tells how many entries were done, 0, even where it is refused (vfio.iommufd.others)", () => {
   const rig = attached();
   const arg = words(32, TABLE, 8n, 0, 8, 5, 0);
   assertEquals(rig.ioctl(rig.iommufd, IOCTL.HWPT_INVALIDATE, arg, { effect: true }), "EINVAL");
   assertEquals(u32(arg, 24), 0);
 });
 
-Deno.test("IOAS_CHANGE_PROCESS with a mapping that is not that of a file: EINVAL (13)", () => {
+Deno.test("IOAS_CHANGE_PROCESS with a mapping that is not that of a file: EINVAL (vfio.iommufd.others)", () => {
   const rig = attached();
   rig.mapDma(0x1_0000_0000);
   assertEquals(call(rig, IOCTL.IOAS_CHANGE_PROCESS, 8, 0), "EINVAL");
 });
 
-Deno.test("FAULT_QUEUE_ALLOC makes an object and a descriptor, in which nothing arrives (13)", () => {
+Deno.test("FAULT_QUEUE_ALLOC makes an object and a descriptor, in which nothing arrives (vfio.iommufd.others)", () => {
   const rig = attached();
   assertEquals(call(rig, IOCTL.FAULT_QUEUE_ALLOC, 16, 1, 0, 0), "EOPNOTSUPP");
   const arg = words(16, 0, 0, 0);

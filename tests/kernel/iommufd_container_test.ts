@@ -1,5 +1,5 @@
 /**
- * VFIO sheet 1.4: an iommufd in the place of a container, from SET_CONTAINER to the last close. What the sheet does not
+ * vfio.group.compat: an iommufd in the place of a container, from SET_CONTAINER to the last close. What that does not
  * tell follows drivers/iommu/iommufd/vfio_compat.c and drivers/vfio/group.c.
  */
 import { assertEquals, assertNotEquals } from "@std/assert";
@@ -10,7 +10,7 @@ const VADDR = 4;
 const GET_DIRTY = 1;
 const ALL = 2;
 
-Deno.test("the order of 1.4 works with an iommufd, step by step", () => {
+Deno.test("the order of vfio.group.getfd works with an iommufd, step by step", () => {
   const compat = new Compat({ joined: false });
   const { rig } = compat;
   assertEquals([compat.ioctl(IOCTL.GET_API_VERSION), compat.status], [0, 1]);
@@ -73,11 +73,14 @@ Deno.test.each([
   { extension: 8, answer: 0 },
   { extension: 6, answer: 0 },
   { extension: 0xffff, answer: 0 },
-])("CHECK_EXTENSION of $extension on an iommufd: $answer, with a group and without (1.4)", (row) => {
-  for (const joined of [false, true]) {
-    assertEquals(new Compat({ joined }).ioctl(IOCTL.CHECK_EXTENSION, row.extension), row.answer);
-  }
-});
+])(
+  "CHECK_EXTENSION of $extension on an iommufd: $answer, with a group and without (vfio.group.compat)",
+  (row) => {
+    for (const joined of [false, true]) {
+      assertEquals(new Compat({ joined }).ioctl(IOCTL.CHECK_EXTENSION, row.extension), row.answer);
+    }
+  },
+);
 
 Deno.test("SET_IOMMU is not needed for a device: the group has its IOMMU with the iommufd (group.c)", () => {
   const compat = new Compat();
@@ -85,7 +88,7 @@ Deno.test("SET_IOMMU is not needed for a device: the group has its IOMMU with th
   assertNotEquals(compat.rig.domain, undefined);
 });
 
-Deno.test("SET_CONTAINER of a group that has an iommufd, or a container: EINVAL (1.4)", () => {
+Deno.test("SET_CONTAINER of a group that has an iommufd, or a container: EINVAL (vfio.group.compat)", () => {
   const compat = new Compat();
   const { process, group } = compat.rig;
   const container = process.open("/dev/vfio/vfio");
@@ -127,7 +130,7 @@ Deno.test("the group may be closed and opened again while its device is open (gr
   assertEquals(compat.rig.domain, undefined);
 });
 
-Deno.test("a device descriptor that came from the group has no ATTACH and DETACH, and no devid (1.5, 8.2)", () => {
+Deno.test("a device descriptor that came from the group has no ATTACH and DETACH, and no devid (vfio.cdev.detach, vfio.hotreset.call, vfio.cdev.group)", () => {
   const compat = new Compat({ open: true });
   const { rig } = compat;
   const id = compat.compatId as number;
@@ -178,7 +181,7 @@ Deno.test("only the first descriptor attaches the device; SET_CONTAINER makes an
   assertEquals(fresh.compatId, id, "the lowest free id");
 });
 
-Deno.test("GET_DEVICE_FD while the lock is taken: EAGAIN, and bound to nothing (1.6)", () => {
+Deno.test("GET_DEVICE_FD while the lock is taken: EAGAIN, and bound to nothing (vfio.open.sequence)", () => {
   const compat = new Compat();
   compat.rig.takeLock();
   assertEquals(compat.deviceFd(true), "EAGAIN");
@@ -186,7 +189,7 @@ Deno.test("GET_DEVICE_FD while the lock is taken: EAGAIN, and bound to nothing (
   assertEquals(compat.ioctl(IOCTL.DESTROY, words(8, id)), 0, "nothing is attached");
 });
 
-Deno.test("VFIO_IOAS: GET, SET and CLEAR of the IOAS that container ioctls use (vfio_compat.c)", () => {
+Deno.test("VFIO_IOAS: GET, SET and CLEAR of the IOAS that container ioctls use (vfio_compat.c, vfio.iommufd.vfioioas)", () => {
   const compat = new Compat();
   const first = compat.compatId as number;
   const second = compat.rig.newIoas();
@@ -217,7 +220,7 @@ Deno.test("a new choice of VFIO_IOAS does not move a device that is open (vfio_c
   assertEquals(compat.rig.target.zdev.domain!.mappings().length, 1);
 });
 
-Deno.test("a device that is bound through its group is an object: DESTROY of it and of its IOAS is EBUSY (9.3)", () => {
+Deno.test("a device that is bound through its group is an object: DESTROY of it and of its IOAS is EBUSY (vfio.iommufd.destroy)", () => {
   const compat = new Compat({ open: true });
   const id = compat.compatId as number;
   const devid = id + 1;
@@ -240,7 +243,7 @@ Deno.test("an iommufd lives as long as a descriptor, a group or a device refers 
   assertEquals([iommufds.size, compat.rig.domain], [0, undefined]);
 });
 
-Deno.test("a group that is dissolved leaves its iommufd (8.5)", () => {
+Deno.test("a group that is dissolved leaves its iommufd (vfio.unplug.wait)", () => {
   const compat = new Compat();
   const { rig } = compat;
   rig.process.close(rig.iommufd);

@@ -1,4 +1,4 @@
-/** VFIO sheet 9.3: objects and mappings of an iommufd; alignment and ranges before and after ATTACH. */
+/** vfio.iommufd.window: objects and mappings of an iommufd; alignment and ranges before and after ATTACH. */
 import { assertEquals } from "@std/assert";
 import { IOCTL, type Outcome, PAGE, Rig, START_DMA, u32, u64, words } from "../support/kernel.ts";
 
@@ -70,7 +70,7 @@ class Iommufd {
   }
 }
 
-Deno.test("IOAS_ALLOC gives an id of its own each time; flags are EOPNOTSUPP (9.3)", () => {
+Deno.test("IOAS_ALLOC gives an id of its own each time; flags are EOPNOTSUPP (vfio.iommufd.alloc)", () => {
   const { rig } = new Iommufd({ attached: false });
   assertEquals(new Set([rig.ioas, rig.newIoas(), rig.newIoas()]).size, 3);
   assertEquals(rig.ioctl(rig.iommufd, IOCTL.IOAS_ALLOC, words(12, 1, 0)), "EOPNOTSUPP");
@@ -99,11 +99,14 @@ Deno.test.each<Mapping & { what: string; result: bigint | string }>([
   { what: "WRITEABLE alone", flags: FIXED | WRITEABLE, result: IOVA },
   { what: "no memory", va: 0n, result: "EFAULT" },
   { what: "all memory", length: 16384n, result: IOVA },
-])("IOAS_MAP of an attached IOAS with $what: $result (9.3)", ({ what: _, result, ...mapping }) => {
-  assertEquals(new Iommufd({ attached: true }).map(mapping), result);
-});
+])(
+  "IOAS_MAP of an attached IOAS with $what: $result (vfio.iommufd.map)",
+  ({ what: _, result, ...mapping }) => {
+    assertEquals(new Iommufd({ attached: true }).map(mapping), result);
+  },
+);
 
-Deno.test("IOAS_MAP that overlaps is EEXIST, even the same again; side by side is fine (9.3)", () => {
+Deno.test("IOAS_MAP that overlaps is EEXIST, even the same again; side by side is fine (vfio.iommufd.map)", () => {
   const iommufd = new Iommufd({ attached: true });
   const at = (page: bigint, pages = 1n) => iommufd.map({ iova: IOVA + page * 4096n, length: pages * 4096n });
   assertEquals(at(1n, 2n), IOVA + 4096n);
@@ -111,7 +114,7 @@ Deno.test("IOAS_MAP that overlaps is EEXIST, even the same again; side by side i
   assertEquals([at(0n), at(3n)], [IOVA, IOVA + 12288n]);
 });
 
-Deno.test("without FIXED_IOVA the kernel chooses a free address in the range and returns it (9.3)", () => {
+Deno.test("without FIXED_IOVA the kernel chooses a free address in the range and returns it (vfio.iommufd.place)", () => {
   const iommufd = new Iommufd({ attached: true });
   const choose = (length: bigint) => iommufd.map({ flags: READABLE | WRITEABLE, iova: 0xdead_b000n, length });
   const first = choose(4096n) as bigint;
@@ -132,7 +135,7 @@ Deno.test.each<{ what: string; iova: bigint; length: bigint; result: bigint | st
   { what: "both mappings", iova: IOVA, length: 24576n, result: 16384n },
   { what: "a larger range", iova: 0n, length: 2n ** 63n, result: 16384n },
   { what: "everything", iova: 0n, length: MAX, result: 16384n },
-])("IOAS_UNMAP of $what: $result (9.3)", ({ iova, length, result }) => {
+])("IOAS_UNMAP of $what: $result (vfio.iommufd.unmap)", ({ iova, length, result }) => {
   const iommufd = new Iommufd({ attached: true });
   iommufd.map({ length: 8192n });
   iommufd.map({ iova: IOVA + 16384n, length: 8192n });
@@ -140,7 +143,7 @@ Deno.test.each<{ what: string; iova: bigint; length: bigint; result: bigint | st
   assertEquals(iommufd.unmap(iova, length), result);
 });
 
-Deno.test("before ATTACH alignment is 1 and nothing is reserved: anything goes (9.3)", () => {
+Deno.test("before ATTACH alignment is 1 and nothing is reserved: anything goes (vfio.iommufd.window)", () => {
   const iommufd = new Iommufd({ attached: false });
   const [result, count, alignment, range] = iommufd.ranges(1);
   assertEquals([result, count, alignment, range], [0, 1, 1n, "00".repeat(8) + "ff".repeat(8)]);
@@ -156,7 +159,7 @@ Deno.test("before ATTACH alignment is 1 and nothing is reserved: anything goes (
   assertEquals([iommufd.unmap(MAX - 4095n, 4096n), iommufd.unmap(MAX - 4095n, 4096n)], [4096n, "ENOENT"]);
 });
 
-Deno.test("after ATTACH alignment is 4096 and what the function cannot reach is reserved (9.1, 9.3)", () => {
+Deno.test("after ATTACH alignment is 4096 and what the function cannot reach is reserved (vfio.dma.window, vfio.iommufd.window)", () => {
   const iommufd = new Iommufd({ attached: false });
   assertEquals(iommufd.attach(), 0);
   const range = "0000000001000000" + "ffffffffff030000";
@@ -166,12 +169,12 @@ Deno.test("after ATTACH alignment is 4096 and what the function cannot reach is 
   assertEquals([detached, iommufd.ranges(1)[2]], [0, 1n]);
 });
 
-Deno.test("IOVA_RANGES with too few slots: the needed count, EMSGSIZE (9.3)", () => {
+Deno.test("IOVA_RANGES with too few slots: the needed count, EMSGSIZE (vfio.iommufd.ranges)", () => {
   const iommufd = new Iommufd({ attached: true });
   assertEquals(iommufd.ranges(0), ["EMSGSIZE", 1, 4096n, "00".repeat(16)]);
 });
 
-Deno.test("IOVA_RANGES: a bad id, reserved not 0, an array that is not there (9.3)", () => {
+Deno.test("IOVA_RANGES: a bad id, reserved not 0, an array that is not there (vfio.iommufd.ranges)", () => {
   const { rig } = new Iommufd({ attached: true });
   const call = (id: number, reserved: number, pointer: bigint) =>
     rig.ioctl(rig.iommufd, IOCTL.IOAS_IOVA_RANGES, words(32, id, 1, reserved, pointer, 0n));
@@ -190,14 +193,17 @@ Deno.test.each<{ what: string; mapping: Mapping; result: Outcome }>([
   },
   { what: "a misaligned iova", mapping: { iova: IOVA + 1n }, result: "EADDRINUSE" },
   { what: "a misaligned length", mapping: { length: 1n }, result: "EADDRINUSE" },
-])("ATTACH of an IOAS that maps $what: $result (1.5, 9.3)", ({ mapping, result }) => {
-  const iommufd = new Iommufd({ attached: false });
-  assertEquals(typeof iommufd.map(mapping), "bigint");
-  assertEquals(iommufd.attach(), result);
-  assertEquals(iommufd.rig.domain === undefined, result !== 0);
-});
+])(
+  "ATTACH of an IOAS that maps $what: $result (vfio.cdev.attach, vfio.iommufd.window)",
+  ({ mapping, result }) => {
+    const iommufd = new Iommufd({ attached: false });
+    assertEquals(typeof iommufd.map(mapping), "bigint");
+    assertEquals(iommufd.attach(), result);
+    assertEquals(iommufd.rig.domain === undefined, result !== 0);
+  },
+);
 
-Deno.test("DESTROY: ENOENT for no object, EBUSY while it is attached, 0 after, with all mappings (9.3)", () => {
+Deno.test("DESTROY: ENOENT for no object, EBUSY while it is attached, 0 after, with all mappings (vfio.iommufd.destroy)", () => {
   const iommufd = new Iommufd({ attached: true });
   const { rig } = iommufd;
   iommufd.map();
@@ -212,14 +218,14 @@ Deno.test("DESTROY: ENOENT for no object, EBUSY while it is attached, 0 after, w
   assertEquals([iommufd.destroy(rig.ioas), iommufd.map(), iommufd.attach()], [0, "ENOENT", "ENOENT"]);
 });
 
-Deno.test("objects of one iommufd are not those of another (9.3)", () => {
+Deno.test("objects of one iommufd are not those of another (vfio.iommufd.ids)", () => {
   const { rig } = new Iommufd({ attached: true });
   const other = rig.process.open("/dev/iommu");
   assertEquals(rig.ioctl(other, IOCTL.DESTROY, words(8, rig.ioas)), "ENOENT");
   assertEquals(rig.ioctl(other, IOCTL.IOAS_UNMAP, words(24, rig.ioas, 0n, MAX)), "ENOENT");
 });
 
-Deno.test("as a container the iommufd knows the version and its extensions (1.4)", () => {
+Deno.test("as a container the iommufd knows the version and its extensions (vfio.group.compat)", () => {
   const { rig } = new Iommufd({ attached: true });
   assertEquals(rig.ioctl(rig.iommufd, IOCTL.GET_API_VERSION), 0);
   const check = (extension: number) => rig.ioctl(rig.iommufd, IOCTL.CHECK_EXTENSION, extension);

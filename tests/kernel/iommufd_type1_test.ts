@@ -1,5 +1,5 @@
 /**
- * The end of VFIO sheet 9.3: type1 ioctls on the compatibility IOAS of an iommufd. What the sheet does not tell follows
+ * vfio.iommufd.compat: type1 ioctls on the compatibility IOAS of an iommufd. What that does not tell follows
  * drivers/iommu/iommufd/vfio_compat.c and io_pagetable.c.
  */
 import { assertEquals } from "@std/assert";
@@ -45,10 +45,13 @@ Deno.test.each<Mapping & { what: string; result: Outcome; before?: Outcome }>([
   { what: "a page below the range", iova: IOVA - 4096n, result: "EINVAL", before: 0 },
   { what: "the last page of the window", iova: 0x1_ffff_f000n, result: 0 },
   { what: "a page above what page tables reach", iova: 0x400_0000_0000n, result: "EINVAL", before: 0 },
-])("MAP_DMA on an iommufd with $what: $result (9.3)", ({ what: _, result, before = result, ...mapping }) => {
-  assertEquals(new Compat({ open: true }).map(mapping), result, "with a device");
-  assertEquals(new Compat().map(mapping), before, "before there is a device");
-});
+])(
+  "MAP_DMA on an iommufd with $what: $result (vfio.iommufd.map)",
+  ({ what: _, result, before = result, ...mapping }) => {
+    assertEquals(new Compat({ open: true }).map(mapping), result, "with a device");
+    assertEquals(new Compat().map(mapping), before, "before there is a device");
+  },
+);
 
 Deno.test("a mapping with neither READ nor WRITE is one that the device may not write (vfio_compat.c)", () => {
   const compat = new Compat({ open: true });
@@ -75,7 +78,7 @@ Deno.test.each<{ what: string; iova: bigint; size: bigint; flags?: number; resul
   { what: "the end of a mapping", iova: IOVA + 4096n, size: 4096n, result: ["ENOENT", 0n] },
   { what: "the start of a mapping", iova: IOVA, size: 4096n, result: ["ENOENT", 0n] },
   { what: "one and a half mappings", iova: IOVA, size: 20480n, result: ["ENOENT", 8192n] },
-])("UNMAP_DMA on an iommufd of $what: $result (9.3)", ({ iova, size, flags = 0, result }) => {
+])("UNMAP_DMA on an iommufd of $what: $result (vfio.iommufd.unmap)", ({ iova, size, flags = 0, result }) => {
   const compat = new Compat({ open: true, type: 3 });
   assertEquals([compat.map({ size: 8192n }), compat.map({ iova: IOVA + 16384n, size: 8192n })], [0, 0]);
   assertEquals(compat.unmap(iova, size, flags < 0 ? 0 : flags, flags < 0 ? 23 : 24), result);
@@ -121,16 +124,19 @@ Deno.test.each([
   { argsz: 71, tail: "0000000000000000" + AVAIL },
   { argsz: 72, tail: "1800000000000000" + AVAIL + RANGE },
   { argsz: 200, tail: "1800000000000000" + AVAIL + RANGE },
-])("IOMMU_GET_INFO on an iommufd with argsz $argsz: what fits, and 72 as argsz (9.3)", ({ argsz, tail }) => {
-  const compat = new Compat({ open: true });
-  const arg = new Uint8Array(200).fill(0xa5);
-  arg.set(words(argsz));
-  assertEquals(compat.ioctl(IOCTL.IOMMU_GET_INFO, arg), 0);
-  const expected = "48000000" + "03000000" + "0010000000000000" + tail;
-  assertEquals(arg.toHex(), expected + "a5".repeat(200 - expected.length / 2));
-});
+])(
+  "IOMMU_GET_INFO on an iommufd with argsz $argsz: what fits, and 72 as argsz (vfio.iommufd.general)",
+  ({ argsz, tail }) => {
+    const compat = new Compat({ open: true });
+    const arg = new Uint8Array(200).fill(0xa5);
+    arg.set(words(argsz));
+    assertEquals(compat.ioctl(IOCTL.IOMMU_GET_INFO, arg), 0);
+    const expected = "48000000" + "03000000" + "0010000000000000" + tail;
+    assertEquals(arg.toHex(), expected + "a5".repeat(200 - expected.length / 2));
+  },
+);
 
-Deno.test("IOMMU_GET_INFO before there is a device: any page size, all addresses; EFAULT behind the end (9.3)", () => {
+Deno.test("IOMMU_GET_INFO before there is a device: any page size, all addresses; EFAULT behind the end (vfio.iommufd.general)", () => {
   const compat = new Compat();
   const arg = words(72, 0, 0n, 0, 0, ...new Array<bigint>(6).fill(0n));
   assertEquals(compat.ioctl(IOCTL.IOMMU_GET_INFO, arg), 0);
@@ -138,6 +144,6 @@ Deno.test("IOMMU_GET_INFO before there is a device: any page size, all addresses
   assertEquals(compat.ioctl(IOCTL.IOMMU_GET_INFO, words(72, 0, 0n, 0, 0), true), "EFAULT");
 });
 
-Deno.test("DIRTY_PAGES is not among the ioctls of an iommufd: ENOTTY (9.3)", () => {
+Deno.test("DIRTY_PAGES is not among the ioctls of an iommufd: ENOTTY (vfio.iommufd.general)", () => {
   assertEquals(new Compat({ open: true }).ioctl(IOCTL.DIRTY_PAGES, words(8, 1)), "ENOTTY");
 });

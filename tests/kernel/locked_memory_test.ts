@@ -1,5 +1,5 @@
 /**
- * 7.3, section 10 j: RLIMIT_MEMLOCK of a process without CAP_IPC_LOCK. type1 counts every page of every mapping; an
+ * vfio.dma.memlock: RLIMIT_MEMLOCK of a process without CAP_IPC_LOCK. type1 counts every page of every mapping; an
  * iommufd counts for the user, pages that mappings share once, and only while there is a page table.
  */
 import { assertEquals } from "@std/assert";
@@ -64,7 +64,7 @@ const LIMITS = [
 ] as const;
 
 Deno.test.each((["group", "cdev"] as const).flatMap((way) => LIMITS.map((row) => ({ way, ...row }))))(
-  "$pages pages by $way with a limit of $limit bytes: $result (10 j)",
+  "$pages pages by $way with a limit of $limit bytes: $result (vfio.dma.memlock)",
   ({ way, limit, pages, result }) => {
     const bench = new Bench(way, limit);
     assertEquals(bench.map(0n, pages), result);
@@ -73,7 +73,7 @@ Deno.test.each((["group", "cdev"] as const).flatMap((way) => LIMITS.map((row) =>
 );
 
 Deno.test.each([{ way: "group" }, { way: "cdev" }] as const)(
-  "by $way the pages of all mappings count, the same page twice too, and an unmap gives them back (10 j)",
+  "by $way the pages of all mappings count, the same page twice too, and an unmap gives them back (vfio.dma.memlock)",
   ({ way }) => {
     const bench = new Bench(way, 4 * PAGE);
     assertEquals([bench.map(0n, 2n), bench.map(2n, 2n), bench.map(4n, 1n)], [0, 0, "ENOMEM"]);
@@ -81,13 +81,13 @@ Deno.test.each([{ way: "group" }, { way: "cdev" }] as const)(
   },
 );
 
-Deno.test("type1 meets the limit before a page that is not there, an iommufd looks for all pages first (10 j)", () => {
+Deno.test("type1 meets the limit before a page that is not there, an iommufd looks for all pages first (vfio.dma.memlock)", () => {
   const results = (way: Way, limit: number) => new Bench(way, limit).map(0n, 9n);
   assertEquals([results("group", 7 * PAGE), results("group", 8 * PAGE)], ["ENOMEM", "EFAULT"]);
   assertEquals([results("cdev", 7 * PAGE), results("cdev", 8 * PAGE)], ["EFAULT", "EFAULT"]);
 });
 
-Deno.test("IOAS_COPY shares its pages: they count once, as long as one mapping shows them (10 j)", () => {
+Deno.test("IOAS_COPY shares its pages: they count once, as long as one mapping shows them (vfio.dma.memlock)", () => {
   const bench = new Bench("cdev", 4 * PAGE);
   assertEquals([bench.map(0n, 4n), bench.copy(0n, 8n, 4n), bench.copy(1n, 16n, 2n)], [0, 0, 0]);
   assertEquals([bench.unmap(0n, 4n), bench.map(0n, 1n, 4n)], [0, "ENOMEM"], "the copies still hold them");
@@ -103,7 +103,7 @@ Deno.test("IOAS_COPY shares its pages: they count once, as long as one mapping s
   assertEquals([bench.unmap(8n, 4n), bench.map(0n, 3n, 4n), bench.map(0n, 2n, 4n)], [0, "ENOMEM", 0]);
 });
 
-Deno.test("without a page table nothing counts; ATTACH and HWPT_ALLOC take the pages, and a DETACH gives them back (10 j)", () => {
+Deno.test("without a page table nothing counts; ATTACH and HWPT_ALLOC take the pages, and a DETACH gives them back (vfio.dma.memlock)", () => {
   const bench = new Bench("cdev", 4 * PAGE);
   const { rig } = bench;
   const alloc = () =>
@@ -119,7 +119,7 @@ Deno.test("without a page table nothing counts; ATTACH and HWPT_ALLOC take the p
   assertEquals([bench.detach(), bench.map(5n, 1n), bench.attach()], [0, 0, "ENOMEM"]);
 });
 
-Deno.test("type1 counts for the process, an iommufd for the user: neither sees the other's pages (10 j)", () => {
+Deno.test("type1 counts for the process, an iommufd for the user: neither sees the other's pages (vfio.dma.memlock)", () => {
   const rig = new Rig({ functions: 2, kernel: { memlockLimit: 4 * PAGE } });
   rig.openCdev();
   const { process } = rig;
@@ -134,12 +134,12 @@ Deno.test("type1 counts for the process, an iommufd for the user: neither sees t
   assertEquals([type1(0n), ioas(0n), type1(8n), ioas(8n)], [0, 0, "ENOMEM", "ENOMEM"]);
 });
 
-Deno.test("the compatibility layer counts as the iommufd does (10 j)", () => {
+Deno.test("the compatibility layer counts as the iommufd does (vfio.dma.memlock)", () => {
   const compat = new Compat({ open: true }, { kernel: { memlockLimit: 2 * PAGE } });
   assertEquals([compat.map({ size: 3n * P }), compat.map({ size: 2n * P })], ["ENOMEM", 0]);
 });
 
-Deno.test("OPTION RLIMIT_MODE is a matter of privileged processes: EPERM without the capability (10 j)", () => {
+Deno.test("OPTION RLIMIT_MODE is a matter of privileged processes: EPERM without the capability (vfio.dma.memlock)", () => {
   const option = (memlockLimit: number | "unlimited", op: number, value: bigint) => {
     const rig = new Rig({ kernel: { memlockLimit } });
     rig.iommufd = rig.process.open("/dev/iommu");

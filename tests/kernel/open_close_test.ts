@@ -1,4 +1,4 @@
-/** VFIO sheet 1.6: what the first open and the last close do to the device, by both ways in. */
+/** vfio.close.sequence: what the first open and the last close do to the device, by both ways in. */
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
 import { errnoOf, hostOf } from "../support/host.ts";
@@ -45,7 +45,7 @@ function tryOpen(rig: Rig, way: Way, before = () => {}): Outcome {
 }
 
 Deno.test.each(EACH_WAY)(
-  "the first open by $way switches bus master off and resets the function (1.6)",
+  "the first open by $way switches bus master off and resets the function (vfio.open.sequence)",
   ({ way }) => {
     const rig = new Rig();
     const { fn, adapter, zdev } = rig.target;
@@ -65,7 +65,7 @@ Deno.test.each(EACH_WAY)(
 );
 
 Deno.test.each(EACH_WAY)(
-  "the last close by $way switches bus master off and resets the function (1.6)",
+  "the last close by $way switches bus master off and resets the function (vfio.close.sequence)",
   ({ way }) => {
     const host = hostOf(2);
     const [{ driver, fn, adapter, zdev }, peer] = [host.functions[0]!, host.functions[1]!];
@@ -88,14 +88,14 @@ Deno.test.each(EACH_WAY)(
     assertEquals(
       fn.ioat?.tables.entries,
       [],
-      "the kernel's own domain, in which nothing is mapped (7.3 sheet, 10 h)",
+      "the kernel's own domain, in which nothing is mapped (vfio.open.instructions)",
     );
     assertEquals([zdev.fh, zdev.vectors, fn.state], [fn.fh, 0, "enabled"]);
     assertEquals(errnoOf(() => peer.driver.move(token, 0, new Uint8Array(8))), "EIO", "the DMB is gone");
   },
 );
 
-Deno.test("opening once more and closing one of two resets nothing (1.4, 1.6)", () => {
+Deno.test("opening once more and closing one of two resets nothing (vfio.group.getfd, vfio.open.sequence)", () => {
   const rig = Rig.opened();
   const { fn, adapter } = rig.target;
   rig.setConfig(4, 2, 0x0006);
@@ -108,21 +108,24 @@ Deno.test("opening once more and closing one of two resets nothing (1.4, 1.6)", 
   assertEquals([fn.fh === fh, fn.model.config.busMaster, adapter.vlans.size], [false, false, 0]);
 });
 
-Deno.test.each(EACH_WAY)("the config shadow is built anew at each open by $way (1.6, 5.3)", ({ way }) => {
-  const rig = Rig.opened(way);
-  rig.setConfig(0x10, 4, 0xffff_ffff);
-  rig.setConfig(0x14, 4, 0x1234_0000);
-  rig.setConfig(0x3c, 1, 0x5a);
-  rig.setConfig(4, 2, 0x0406);
-  assertEquals([rig.config(0x14, 4), rig.config(0x3c, 1), rig.config(4, 2)], [0x1234_0000, 0x5a, 0x0406]);
-  rig.close();
-  assertEquals(tryOpen(rig, way), 0);
-  assertEquals([rig.config(0x10, 4), rig.config(0x14, 4), rig.config(0x3c, 1)], [4, 0, 0]);
-  assertEquals(rig.config(4, 2), 0x0002);
-});
+Deno.test.each(EACH_WAY)(
+  "the config shadow is built anew at each open by $way (vfio.open.sequence, vfio.config.sizing)",
+  ({ way }) => {
+    const rig = Rig.opened(way);
+    rig.setConfig(0x10, 4, 0xffff_ffff);
+    rig.setConfig(0x14, 4, 0x1234_0000);
+    rig.setConfig(0x3c, 1, 0x5a);
+    rig.setConfig(4, 2, 0x0406);
+    assertEquals([rig.config(0x14, 4), rig.config(0x3c, 1), rig.config(4, 2)], [0x1234_0000, 0x5a, 0x0406]);
+    rig.close();
+    assertEquals(tryOpen(rig, way), 0);
+    assertEquals([rig.config(0x10, 4), rig.config(0x14, 4), rig.config(0x3c, 1)], [4, 0, 0]);
+    assertEquals(rig.config(4, 2), 0x0002);
+  },
+);
 
 Deno.test.each(EACH_WAY)(
-  "MSI, REQ and low power of one open by $way are gone in the next (1.6)",
+  "MSI, REQ and low power of one open by $way are gone in the next (vfio.open.sequence)",
   ({ way }) => {
     const rig = Rig.opened(way);
     const eventfd = rig.process.eventfd();
@@ -143,7 +146,7 @@ Deno.test.each(EACH_WAY)(
 );
 
 Deno.test.each(EACH_WAY)(
-  "open by $way while the device lock is taken: EAGAIN, and it is not open (1.6)",
+  "open by $way while the device lock is taken: EAGAIN, and it is not open (vfio.open.sequence)",
   ({ way }) => {
     const rig = new Rig();
     const device = rig.target.guest.kernel.device(rig.target.zdev)!;
@@ -157,13 +160,14 @@ Deno.test.each(EACH_WAY)(
 );
 
 Deno.test.each(EACH_WAY)(
-  "a reset that fails at open by $way withdraws the RESET capability (1.6, 8.1)",
+  "a reset that fails at open by $way withdraws the RESET capability (vfio.open.sequence, vfio.reset.result)",
   ({ way }) => {
     const rig = new Rig();
     const { zdev } = rig.target;
     const hotReset = zdev.hotReset;
     const refusal = {
       layer: "instruction",
+      ref: "vfio.cc.errno",
       rule: "test",
       source: "test: test",
       message: "No reset",
@@ -181,30 +185,39 @@ Deno.test.each(EACH_WAY)(
   },
 );
 
-Deno.test.each(EACH_WAY)("a function that has gone cannot be opened by $way: ENODEV (1.6)", ({ way }) => {
-  const rig = new Rig();
-  assertEquals(tryOpen(rig, way, () => rig.target.fn.disable("standby")), "ENODEV");
-  assertEquals(rig.target.guest.kernel.device(rig.target.zdev)!.openCount, 0);
-});
+Deno.test.each(EACH_WAY)(
+  "a function that has gone cannot be opened by $way: ENODEV (vfio.open.sequence)",
+  ({ way }) => {
+    const rig = new Rig();
+    assertEquals(tryOpen(rig, way, () => rig.target.fn.disable("standby")), "ENODEV");
+    assertEquals(rig.target.guest.kernel.device(rig.target.zdev)!.openCount, 0);
+  },
+);
 
-Deno.test.each(EACH_WAY)("closing and opening by $way clears the error state (13, point 15)", ({ way }) => {
-  const rig = Rig.opened(way);
-  rig.target.fn.fail(0x02, START_DMA, true);
-  assertEquals(rig.pread(region(2), 8), "EIO");
-  rig.close();
-  assertEquals(rig.target.fn.state, "enabled");
-  rig.target.fn.fail(0x02, START_DMA, true);
-  assertEquals(tryOpen(rig, way), 0);
-  assertEquals([rig.pread(region(2), 8), flagsOf(rig) & 1, rig.config(4, 2)], [8, 1, 0x0002]);
-});
+Deno.test.each(EACH_WAY)(
+  "closing and opening by $way clears the error state (recovery.event.state)",
+  ({ way }) => {
+    const rig = Rig.opened(way);
+    rig.target.fn.fail(0x02, START_DMA, true);
+    assertEquals(rig.pread(region(2), 8), "EIO");
+    rig.close();
+    assertEquals(rig.target.fn.state, "enabled");
+    rig.target.fn.fail(0x02, START_DMA, true);
+    assertEquals(tryOpen(rig, way), 0);
+    assertEquals([rig.pread(region(2), 8), flagsOf(rig) & 1, rig.config(4, 2)], [8, 1, 0x0002]);
+  },
+);
 
-Deno.test.each(EACH_WAY)("closing a function by $way that has gone cannot fail (10)", ({ way }) => {
-  const rig = Rig.opened(way);
-  rig.target.fn.disable("standby");
-  assertEquals(rig.call(() => rig.process.close(rig.device)), 0);
-});
+Deno.test.each(EACH_WAY)(
+  "closing a function by $way that has gone cannot fail (vfio.driver.life)",
+  ({ way }) => {
+    const rig = Rig.opened(way);
+    rig.target.fn.disable("standby");
+    assertEquals(rig.call(() => rig.process.close(rig.device)), 0);
+  },
+);
 
-Deno.test("SET_IOMMU and SET_CONTAINER pass an attach error on, and nothing is attached then (1.4)", () => {
+Deno.test("SET_IOMMU and SET_CONTAINER pass an attach error on, and nothing is attached then (vfio.group.setcontainer, vfio.type1.attach, zpci.mpcifc.error)", () => {
   const rig = new Rig();
   const { fn, zdev } = rig.target;
   rig.container = rig.process.open("/dev/vfio/vfio");
@@ -222,7 +235,7 @@ Deno.test("SET_IOMMU and SET_CONTAINER pass an attach error on, and nothing is a
   assertEquals(zdev.domain?.zdevs.size, 1);
 });
 
-Deno.test("a device descriptor that is closed is EBADF, its number is free again (1.4)", () => {
+Deno.test("a device descriptor that is closed is EBADF, its number is free again (vfio.group.getfd)", () => {
   const rig = Rig.opened();
   const { device } = rig;
   assertEquals(rig.call(() => rig.process.close(device)), 0);

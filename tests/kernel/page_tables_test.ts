@@ -1,6 +1,7 @@
 /**
- * 7.3, sections 10 f, 11 (3, 4, 11), 13 and 15: page tables of an iommufd as objects: their ids, HWPT_ALLOC, ATTACH in
- * place of another, PASID 0, and mappings of memory that is not there.
+ * vfio.cdev.pagetable and vfio.iommufd.ids (vfio.info.base, recovery.lock.calls, vfio.iommufd.ids), 13 and 15: page
+ * tables of an iommufd as objects: their ids, HWPT_ALLOC, ATTACH in place of another, PASID 0, and mappings of memory
+ * that is not there.
  */
 import { assertEquals } from "@std/assert";
 import { type Choices, IOCTL, type Outcome, PAGE, Rig, START_DMA, u32, words } from "../support/kernel.ts";
@@ -89,27 +90,27 @@ class Bench {
   }
 }
 
-Deno.test("the page table of ATTACH has the lowest free id: 3, 3, 3 after each DETACH (15)", () => {
+Deno.test("the page table of ATTACH has the lowest free id: 3, 3, 3 after each DETACH (vfio.iommufd.ids)", () => {
   const bench = new Bench();
   const ids = Array.from({ length: 3 }, () => [bench.attach(2), bench.detach()]);
   assertEquals(ids, [[3, 0], [3, 0], [3, 0]]);
 });
 
-Deno.test("ATTACH to another IOAS makes the new page table before the old one goes: 5 after 3 (10 f, 11 #4)", () => {
+Deno.test("ATTACH to another IOAS makes the new page table before the old one goes: 5 after 3 (vfio.cdev.pagetable)", () => {
   const bench = new Bench();
   assertEquals([bench.attach(2), bench.rig.newIoas(), bench.attach(4)], [3, 4, 5]);
   assertEquals([bench.destroy(3), bench.attach(2)], ["ENOENT", 3]);
   assertEquals([bench.attach(4), bench.attach(4)], [5, 5], "the same again gives the same");
 });
 
-Deno.test("ATTACH in place of another is MPCIFC 5, then 4; to the same page table nothing (10 f)", () => {
+Deno.test("ATTACH in place of another is MPCIFC 5, then 4; to the same page table nothing (vfio.cdev.pagetable)", () => {
   const bench = new Bench();
   bench.rig.newIoas();
   assertEquals(bench.operations(() => bench.attach(2)), [4]);
   assertEquals([bench.operations(() => bench.attach(2)), bench.operations(() => bench.attach(4))], [[], []]);
 });
 
-Deno.test("HWPT_ALLOC makes a page table that stays: ATTACH takes its id, DESTROY frees it (13)", () => {
+Deno.test("HWPT_ALLOC makes a page table that stays: ATTACH takes its id, DESTROY frees it (vfio.iommufd.hwpt)", () => {
   const bench = new Bench();
   assertEquals(bench.alloc(), 3);
   assertEquals([bench.destroy(2), bench.attach(3), bench.destroy(3)], ["EBUSY", 3, "EBUSY"]);
@@ -119,7 +120,7 @@ Deno.test("HWPT_ALLOC makes a page table that stays: ATTACH takes its id, DESTRO
   assertEquals([bench.destroy(3), bench.destroy(3), bench.destroy(2)], [0, "ENOENT", 0]);
 });
 
-Deno.test("a page table of HWPT_ALLOC reserves what it does not reach, at once (13)", () => {
+Deno.test("a page table of HWPT_ALLOC reserves what it does not reach, at once (vfio.iommufd.hwpt)", () => {
   const bench = new Bench();
   const { rig } = bench;
   assertEquals(ranges(rig, 2), [0n, MAX, 1n]);
@@ -143,10 +144,13 @@ Deno.test.each<{ what: string; iova: bigint; size?: bigint; vaddr?: bigint; resu
   { what: "less than a page", iova: IOVA, size: 1n, result: "EADDRINUSE" },
   { what: "page 0", iova: 0n, result: 3 },
   { what: "memory that is not there", iova: IOVA, vaddr: 0n, result: "EFAULT" },
-])("HWPT_ALLOC over an IOAS that maps $what: $result (13)", ({ what: _, result, ...mapping }) => {
-  const bench = new Bench();
-  assertEquals([bench.map(mapping), bench.alloc()], [0, result]);
-});
+])(
+  "HWPT_ALLOC over an IOAS that maps $what: $result (vfio.iommufd.hwpt)",
+  ({ what: _, result, ...mapping }) => {
+    const bench = new Bench();
+    assertEquals([bench.map(mapping), bench.alloc()], [0, result]);
+  },
+);
 
 Deno.test.each<{ what: string; fields: Parameters<Bench["alloc"]>[0]; result: Outcome }>([
   { what: "size 23 and everything wrong", fields: { size: 23, dev: 99 }, result: "EINVAL" },
@@ -163,11 +167,11 @@ Deno.test.each<{ what: string; fields: Parameters<Bench["alloc"]>[0]; result: Ou
   { what: "DIRTY_TRACKING", fields: { flags: 2 }, result: "EOPNOTSUPP" },
   { what: "an unknown flag", fields: { flags: 0x80 }, result: "EOPNOTSUPP" },
   { what: "data", fields: { type: 1, length: 8 }, result: "EOPNOTSUPP" },
-])("HWPT_ALLOC with $what: $result (13)", ({ fields, result }) => {
+])("HWPT_ALLOC with $what: $result (vfio.iommufd.hwpt)", ({ fields, result }) => {
   assertEquals(new Bench().alloc(fields), result);
 });
 
-Deno.test("HWPT_ALLOC over a page table: nesting is EOPNOTSUPP (13)", () => {
+Deno.test("HWPT_ALLOC over a page table: nesting is EOPNOTSUPP (vfio.iommufd.hwpt)", () => {
   const bench = new Bench();
   assertEquals([bench.alloc(), bench.alloc({ pt: 3 })], [3, "EOPNOTSUPP"]);
 });
@@ -176,7 +180,7 @@ Deno.test.each<{ what: string; vaddr: bigint }>([
   { what: "address 0", vaddr: 0n },
   { what: "an address far above all memory", vaddr: 2n ** 50n },
   { what: "the last address that does not wrap", vaddr: MAX - 8191n },
-])("IOAS_MAP of $what without a page table: 0, and EFAULT at ATTACH (11 #11)", ({ vaddr }) => {
+])("IOAS_MAP of $what without a page table: 0, and EFAULT at ATTACH (vfio.iommufd.pages)", ({ vaddr }) => {
   const bench = new Bench();
   assertEquals(bench.map({ vaddr }), 0);
   assertEquals(bench.attach(2), "EFAULT");
@@ -191,14 +195,14 @@ Deno.test.each<{ what: string; vaddr: bigint }>([
   assertEquals(bench.map({ vaddr }), "EFAULT", "with a page table it is found out at once");
 });
 
-Deno.test("pages are taken anew with every first page table: memory that has gone is EFAULT (11 #11)", () => {
+Deno.test("pages are taken anew with every first page table: memory that has gone is EFAULT (vfio.iommufd.pages)", () => {
   const bench = new Bench();
   assertEquals([bench.map(), bench.attach(2), bench.detach()], [0, 3, 0]);
   bench.rig.process.munmap(Number(bench.vaddr));
   assertEquals(bench.attach(2), "EFAULT");
 });
 
-Deno.test("the generic driver attaches with PASID 0 as well, again and to another IOAS too (11 #3)", () => {
+Deno.test("the generic driver attaches with PASID 0 as well, again and to another IOAS too (vfio.generic.pasid)", () => {
   const bench = new Bench({ driver: "vfio-pci" });
   assertEquals([bench.attach(2, 0), bench.attach(2, 0), bench.rig.newIoas(), bench.attach(4, 0)], [
     3,
@@ -222,7 +226,7 @@ Deno.test("the generic driver attaches with PASID 0 as well, again and to anothe
 });
 
 Deno.test.each([{ pasid: 1, result: "EINVAL" }, { pasid: 2 ** 31, result: "ENOSPC" }])(
-  "the generic driver has no PASID $pasid: $result; ism_vfio_pci none at all (11 #3)",
+  "the generic driver has no PASID $pasid: $result; ism_vfio_pci none at all (vfio.generic.pasid)",
   ({ pasid, result }) => {
     assertEquals(new Bench({ driver: "vfio-pci" }).attach(2, pasid), result);
     assertEquals([new Bench().attach(2, pasid), new Bench().attach(2, 0)], ["EOPNOTSUPP", "EOPNOTSUPP"]);

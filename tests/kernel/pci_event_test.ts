@@ -1,6 +1,6 @@
 /**
- * What the kernel makes of the machine's events (zPCI sheet 1.4, 12.2 to 12.4, VFIO sheet 8.5 and 8.6): every error
- * event in every situation, every availability event in every state.
+ * What the kernel makes of the machine's events (docs/reference/zpci/functions.md and recovery.md, vfio.unplug.wait and
+ * recovery.event.state): every error event in every situation, every availability event in every state.
  */
 import { assertEquals, assertNotEquals } from "@std/assert";
 import type { TraceEvent } from "../../lib/base/trace.ts";
@@ -30,7 +30,7 @@ const reactionTo = (rig: Rig, pec: number) => {
   reportError(rig.target.fn, pec, 0x1_0000_0000, true);
   return rig.target.guest.kernel.events.lastReaction;
 };
-/** Codes of zPCI sheet 12.2 by Linux's reaction. */
+/** Codes of recovery.event.codes by Linux's reaction. */
 const RECOVERABLE = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 16, 17, 18, 19, 0x30, 0x3a, 0x77];
 const LOGGED = [0x2a, 0x2b, 0x2c];
 const PERMANENT = [0x3b, 0x40];
@@ -64,28 +64,31 @@ const SITUATIONS = [
   },
 ] as const;
 
-Deno.test.each([...SITUATIONS])("error events of a function $what: $reaction (12.2, 12.4)", (row) => {
-  for (const pec of RECOVERABLE) {
-    const rig = row.rig();
-    const open = rig.device >= 0;
-    assertEquals<unknown>([reactionTo(rig, pec), rig.target.fn.state], [row.reaction, row.state]);
-    assertEquals(bindingOf(rig).errors.events.map((event) => event.pec), open ? [pec] : []);
-  }
-  for (const pec of LOGGED) {
-    const rig = row.rig();
-    assertEquals<unknown>([reactionTo(rig, pec), rig.target.fn.state], ["logged", "enabled"]);
-    assertEquals(bindingOf(rig).errors.events, []);
-  }
-  for (const pec of PERMANENT) {
-    const rig = row.rig();
-    assertEquals<unknown>([reactionTo(rig, pec), rig.target.fn.state], [
-      "permanent-failure",
-      "permanent-error",
-    ]);
-  }
-});
+Deno.test.each([...SITUATIONS])(
+  "error events of a function $what: $reaction (recovery.event.codes, recovery.event.state)",
+  (row) => {
+    for (const pec of RECOVERABLE) {
+      const rig = row.rig();
+      const open = rig.device >= 0;
+      assertEquals<unknown>([reactionTo(rig, pec), rig.target.fn.state], [row.reaction, row.state]);
+      assertEquals(bindingOf(rig).errors.events.map((event) => event.pec), open ? [pec] : []);
+    }
+    for (const pec of LOGGED) {
+      const rig = row.rig();
+      assertEquals<unknown>([reactionTo(rig, pec), rig.target.fn.state], ["logged", "enabled"]);
+      assertEquals(bindingOf(rig).errors.events, []);
+    }
+    for (const pec of PERMANENT) {
+      const rig = row.rig();
+      assertEquals<unknown>([reactionTo(rig, pec), rig.target.fn.state], [
+        "permanent-failure",
+        "permanent-error",
+      ]);
+    }
+  },
+);
 
-Deno.test("the kernel's own recovery is MPCIFC 9, then 7; a reset if one of them is refused (12.4)", () => {
+Deno.test("the kernel's own recovery is MPCIFC 9, then 7; a reset if one of them is refused (ism.reset.forgets, recovery.kernel.self)", () => {
   const rig = new Rig();
   const { fh } = rig.target.fn;
   assertEquals(controls(rig, () => reactionTo(rig, 0x3a)), ["CLP 2", "MPCIFC 9", "MPCIFC 7"]);
@@ -99,13 +102,13 @@ Deno.test("the kernel's own recovery is MPCIFC 9, then 7; a reset if one of them
   }
 });
 
-Deno.test("nothing else is sent to a function that is open: recovery is user space's (12.4)", () => {
+Deno.test("nothing else is sent to a function that is open: recovery is user space's (recovery.event.order)", () => {
   const rig = Rig.opened();
   assertEquals(controls(rig, () => reactionTo(rig, 0x3a)), ["CLP 2"]);
   assertEquals(rig.call(() => rig.process.pread(rig.device, new Uint8Array(8), 8, region(2))), "EIO");
 });
 
-Deno.test("4 error events are kept, a fifth is dropped; close clears them, reset does not (7.3 sheet, 2)", () => {
+Deno.test("4 error events are kept, a fifth is dropped; close clears them, reset does not (recovery.queue.ring, recovery.queue.life)", () => {
   for (const end of ["reset", "hot reset", "close"] as const) {
     const rig = Rig.opened();
     const { errors } = bindingOf(rig);
@@ -121,7 +124,7 @@ Deno.test("4 error events are kept, a fifth is dropped; close clears them, reset
   }
 });
 
-Deno.test("a permanent error survives reset, close, open and recover; deconfiguring ends it (1.5, 12.2)", () => {
+Deno.test("a permanent error survives reset, close, open and recover; deconfiguring ends it (zpci.state.table, recovery.event.codes, zpci.state.permanent)", () => {
   const rig = Rig.opened();
   reactionTo(rig, 0x3b);
   assertEquals(outcome(() => rig.process.ioctl(rig.device, 0x3b6f)), "EIO");
@@ -134,7 +137,7 @@ Deno.test("a permanent error survives reset, close, open and recover; deconfigur
   assertEquals(rig.target.fn.state, "disabled");
 });
 
-Deno.test("an event with a handle that List PCI does not report is ignored (1.4)", () => {
+Deno.test("an event with a handle that List PCI does not report is ignored (zpci.handle.stale)", () => {
   const rig = Rig.opened();
   const { fn, guest: { kernel } } = rig.target;
   const stale = { fh: fn.fh - 0x0100_0000, fid: 0x10, pec: 0x3a, address: 0, write: true };
@@ -146,7 +149,7 @@ Deno.test("an event with a handle that List PCI does not report is ignored (1.4)
   assertEquals(bindingOf(rig).errors.events.length, 1);
 });
 
-Deno.test("an event with the current handle brings the kernel's own up to date (12.2)", () => {
+Deno.test("an event with the current handle brings the kernel's own up to date (recovery.event.stale, zpci.handle.read)", () => {
   const rig = Rig.opened();
   const { fn, zdev } = rig.target;
   fn.disable();
@@ -162,7 +165,7 @@ function standing({ target: { fn, zdev, guest } }: Rig): string {
   return `${zdev.state}, ${fn.state}, ${driver ?? "no driver"}${zdev.fh === fn.fh ? "" : ", stale handle"}`;
 }
 
-Deno.test("availability events, one after the other, lead the kernel where 12.3 says", () => {
+Deno.test("availability events, one after the other, lead the kernel where recovery.avail.codes says", () => {
   const rig = new Rig();
   const then = (pec: number) => {
     const done = changeAvailability(rig.target.fn, pec);
@@ -185,7 +188,7 @@ Deno.test("availability events, one after the other, lead the kernel where 12.3 
   assertEquals(standing(rig), "reserved, reserved, no driver");
 });
 
-Deno.test("a rescan finds what went and what came without an event of its own (12.3: 0x0306)", () => {
+Deno.test("a rescan finds what went and what came without an event of its own (recovery.avail.codes)", () => {
   const rig = new Rig();
   const { fn } = rig.target;
   changeAvailability(fn, 0x0303);
@@ -204,7 +207,7 @@ Deno.test("a rescan finds what went and what came without an event of its own (1
   assertEquals(standing(rig), "configured, enabled, ism_vfio_pci");
 });
 
-Deno.test("deconfiguring disables, then SCLP; a function that is gone needs neither (1.5, 12.3)", () => {
+Deno.test("deconfiguring disables, then SCLP; a function that is gone needs neither (zpci.sclp.responses, recovery.avail.codes)", () => {
   const rig = new Rig();
   const deconfigure = (pec: number) =>
     controls(rig, () => changeAvailability(rig.target.fn, pec)).filter((line) => !line.startsWith("CLP 2"));
@@ -213,7 +216,7 @@ Deno.test("deconfiguring disables, then SCLP; a function that is gone needs neit
   assertEquals(deconfigure(0x0304), ["MPCIFC 5 cc 3"]);
 });
 
-Deno.test("a function that comes back while its driver waits for the last close is taken after it (12.3)", () => {
+Deno.test("a function that comes back while its driver waits for the last close is taken after it (vfio.unplug.again)", () => {
   const rig = Rig.opened();
   const { fn } = rig.target;
   changeAvailability(fn, 0x0304);
@@ -225,7 +228,7 @@ Deno.test("a function that comes back while its driver waits for the last close 
   assertEquals(standing(rig), "configured, enabled, ism_vfio_pci");
 });
 
-Deno.test("a function in standby has no PCI device: bind is ENODEV, probe finds nothing (1.5)", () => {
+Deno.test("a function in standby has no PCI device: bind is ENODEV, probe finds nothing (vfio.bind.errno)", () => {
   const rig = new Rig();
   changeAvailability(rig.target.fn, 0x0303);
   assertEquals(outcome(() => (bindingOf(rig).bind("ism_vfio_pci"), 0)), "ENODEV");
@@ -233,7 +236,7 @@ Deno.test("a function in standby has no PCI device: bind is ENODEV, probe finds 
   assertEquals(bindingOf(rig).driver, undefined);
 });
 
-Deno.test("a restored host knows what became of its functions, and what waits (12.3, 12.4)", () => {
+Deno.test("a restored host knows what became of its functions, and what waits (recovery.avail.codes, recovery.event.state)", () => {
   for (const codes of [[0x0303], [0x0303, 0x0308], [0x0304, 0x0301]]) {
     const rig = new Rig();
     for (const pec of codes) changeAvailability(rig.target.fn, pec);
@@ -247,7 +250,7 @@ Deno.test("a restored host knows what became of its functions, and what waits (1
   assertEquals([errors.events.map(({ pec }) => pec), errors.dropped], [[0x3a, 2, 7, 1], 1]);
 });
 
-Deno.test("one interruption at a time: SIC single is issued again after the scan (11)", () => {
+Deno.test("one interruption at a time: SIC single is issued again after the scan (vfio.region.offset)", () => {
   const rig = Rig.opened();
   const eventfd = rig.process.eventfd();
   const set = new Uint8Array(24);

@@ -1,4 +1,4 @@
-/** Thousands of random SET_IRQS calls over both ways in, against a model written from VFIO sheet 7.2 alone. */
+/** Thousands of random SET_IRQS calls over both ways in, against a model written from vfio.setirqs.order alone. */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { IrqModel, type SetIrqs } from "../support/irq_model.ts";
@@ -86,7 +86,7 @@ function agree(way: Way, release: "7.3" | "7.1", operations: readonly Operation[
   }
 }
 
-Deno.test("SET_IRQS answers and signals as the table says, whatever was set before (7.2)", () => {
+Deno.test("SET_IRQS answers and signals as the table says, whatever was set before (vfio.setirqs.signal)", () => {
   const way = fc.constantFrom(...WAYS);
   const release = fc.constantFrom("7.3" as const, "7.3" as const, "7.1" as const);
   fc.assert(fc.property(way, release, fc.array(OPERATION, { maxLength: 25, size: "max" }), agree), {

@@ -1,4 +1,4 @@
-/** Thousands of random maps and unmaps, type1 and iommufd, against a model written from VFIO sheet 9 alone. */
+/** Thousands of random maps and unmaps, type1 and iommufd, against a model written from vfio.type1.* alone. */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { IOCTL, outcome, Rig, START_DMA, u64, type Way, words } from "../support/kernel.ts";
@@ -9,9 +9,9 @@ const SEED = 0x9_2;
 const RUNS = 400;
 const PAGES = 16n;
 const TOP = 2n ** 64n;
-/** DMA addresses end here on the default machine: as many bytes as the guest has main memory (7.3, section 8). */
+/** DMA addresses end here on the default machine: as many bytes as the guest has main memory (zpci.dma.window). */
 const END_DMA = 2n ** 33n;
-/** Page tables reach to here, and nothing above can be mapped once there is one (7.3, section 14). */
+/** Page tables reach to here, and nothing above can be mapped once there is one (vfio.dma.reach). */
 const REACH = 2n ** 42n;
 const START = BigInt(START_DMA);
 
@@ -100,7 +100,7 @@ function agree(way: Way, end: bigint, rules: MapRules, operations: readonly MapC
   }
 }
 
-Deno.test("type1 maps and unmaps as the table says, whatever is mapped already (9.2)", () => {
+Deno.test("type1 maps and unmaps as the table says, whatever is mapped already (vfio.type1.unmap)", () => {
   const operations = calls([3, 3, 1, 2], [0, 0, 0, 0, 0, 0, 2], { flags: 2, iova: 0n, size: 0n });
   fc.assert(fc.property(operations, (each) => agree("group", END_DMA, type1, each)), {
     seed: SEED,
@@ -108,7 +108,7 @@ Deno.test("type1 maps and unmaps as the table says, whatever is mapped already (
   });
 });
 
-Deno.test("an IOAS maps and unmaps as the table says, whatever is mapped already (9.3)", () => {
+Deno.test("an IOAS maps and unmaps as the table says, whatever is mapped already (vfio.iommufd.unmap)", () => {
   const operations = calls([7, 3, 5], [0], { iova: 0n, size: TOP - 1n });
   fc.assert(fc.property(operations, (each) => agree("cdev", REACH, iommufd, each)), {
     seed: SEED,

@@ -1,6 +1,6 @@
 /**
  * Thousands of random events, resets, removals, closes and opens, in both releases, against a model written from the
- * Linux 7.3 sheet alone.
+ * rules of docs/reference/recovery.md alone (recovery.mark.transitions, recovery.event.signals).
  */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
@@ -225,7 +225,7 @@ function agree(host: (typeof HOSTS)[number], operations: readonly Operation[]): 
   }
 }
 
-Deno.test("events, resets, removals, closes and opens: answers, marks, queue and ERR as the tables say (1, 4, 5, 12)", () => {
+Deno.test("events, resets, removals, closes and opens: answers, marks, queue and ERR as the tables say (vfio.setirqs.err, recovery.lock.calls, recovery.mark.effects, recovery.event.order)", () => {
   const run = fc.property(
     fc.constantFrom(...HOSTS),
     fc.array(OPERATION, { maxLength: 40, size: "max" }),

@@ -1,4 +1,7 @@
-/** VFIO sheet 4.1 and 4.2: what the VFS and vfio check before the driver, file positions, vectors; the dispatch. */
+/**
+ * vfio.rw.vectored and vfio.rw.index: what the VFS and vfio check before the driver, file positions, vectors; the
+ * dispatch.
+ */
 import { assertEquals } from "@std/assert";
 import { pattern } from "../support/bytes.ts";
 import { BAR2_SIZE, type Outcome, region, Rig, u64, words } from "../support/kernel.ts";
@@ -14,7 +17,7 @@ const both = (rig: Rig, position: number | bigint, count: number | bigint): Outc
 ];
 const twice = (result: Outcome) => [result, result];
 
-Deno.test("a negative position is EINVAL before the descriptor is looked up, which is EBADF (4.1, 1 and 2)", () => {
+Deno.test("a negative position is EINVAL before the descriptor is looked up, which is EBADF (vfio.rw.vfs)", () => {
   const rig = new Rig();
   rig.device = 99;
   for (const position of [-1, -1n, -(2n ** 63n), 2 ** 63, 2n ** 63n, 2n ** 64n - 1n]) {
@@ -38,12 +41,12 @@ Deno.test("a negative position is EINVAL before the descriptor is looked up, whi
   assertEquals(rig.call(() => process.pwritev(99, [], -1n)), "EINVAL");
 });
 
-Deno.test("no other kind of descriptor can be read at a position, and only an eventfd can be read (4.1)", () => {
+Deno.test("no other kind of descriptor can be read at a position, and only an eventfd can be read (vfio.rw.others)", () => {
   const rig = Rig.opened();
   const eventfd = rig.process.eventfd();
   for (const fd of [rig.container, rig.group, eventfd]) {
     rig.device = fd;
-    // What was opened by its path has positions, and nothing to read (Linux 7.3, 11, row 6).
+    // What was opened by its path has positions, and nothing to read (vfio.rw.others).
     for (const count of [8, 0]) {
       assertEquals(both(rig, 0, count), twice(fd === eventfd ? "ESPIPE" : "EINVAL"));
     }
@@ -64,12 +67,12 @@ Deno.test.each<{ position: bigint; count: bigint; result: Outcome }>([
   { position: SSIZE_MAX - 1n, count: 2n, result: "EINVAL" },
   { position: 0x7_0000_0000_0000n, count: SSIZE_MAX - 0x7_0000_0000_0000n + 1n, result: "EINVAL" },
   { position: 0x7_0000_0000_0000n, count: SSIZE_MAX - 0x7_0000_0000_0000n, result: "EFAULT" },
-])("position $position plus count $count: $result (4.1, 4 and 5)", ({ position, count, result }) => {
+])("position $position plus count $count: $result (vfio.rw.vfs)", ({ position, count, result }) => {
   const rig = Rig.opened();
   assertEquals(both(rig, position, count), twice(result));
 });
 
-Deno.test("a count of SSIZE_MAX is one that the driver sees (4.1, 4)", () => {
+Deno.test("a count of SSIZE_MAX is one that the driver sees (vfio.rw.vfs)", () => {
   const rig = Rig.opened();
   const buffer = new Uint8Array(8);
   assertEquals([rig.pread(0n, SSIZE_MAX, { buffer }), rig.pread(1n, SSIZE_MAX, { buffer })], [
@@ -78,7 +81,7 @@ Deno.test("a count of SSIZE_MAX is one that the driver sees (4.1, 4)", () => {
   ]);
 });
 
-Deno.test("a count is clamped to 0x7ffff000, silently (4.1, 6)", () => {
+Deno.test("a count is clamped to 0x7ffff000, silently (vfio.rw.vfs)", () => {
   const rig = Rig.opened("group", { ...ZEROS, ism: { bar0Loads: "zeros", bar2Size: 2 ** 31 } });
   const buffer = new Uint8Array(64);
   // At the end of BAR 2, what is left decides; in the middle of it, the clamp does.
@@ -92,7 +95,7 @@ Deno.test("a count is clamped to 0x7ffff000, silently (4.1, 6)", () => {
   assertEquals(rig.pwrite(0, BigInt(MAX_RW_COUNT) + 1n, { buffer }), "EINVAL");
 });
 
-Deno.test("lseek is ESPIPE on a device, whatever it asks for, and pread works (4.1)", () => {
+Deno.test("lseek is ESPIPE on a device, whatever it asks for, and pread works (vfio.rw.lseek)", () => {
   for (const rig of [Rig.opened("group"), Rig.opened("cdev")]) {
     const { process, device } = rig;
     for (const whence of ["SEEK_SET", "SEEK_CUR", "SEEK_END"] as const) {
@@ -104,7 +107,7 @@ Deno.test("lseek is ESPIPE on a device, whatever it asks for, and pread works (4
   }
 });
 
-Deno.test("read() and write() begin at BAR 0 and advance by what they return; errors leave the position (4.1)", () => {
+Deno.test("read() and write() begin at BAR 0 and advance by what they return; errors leave the position (vfio.rw.position)", () => {
   const rig = Rig.opened("group", ZEROS);
   const { process, device } = rig;
   const file = process.file(device);
@@ -123,7 +126,7 @@ Deno.test("read() and write() begin at BAR 0 and advance by what they return; er
   assertEquals(step(() => process.read(device, bytes, 4)), ["EFAULT", region(7) + 0x100]);
 });
 
-Deno.test("each descriptor has a position of its own (4.1)", () => {
+Deno.test("each descriptor has a position of its own (vfio.rw.position)", () => {
   const rig = Rig.opened("group", ZEROS);
   const { process, device } = rig;
   const second = rig.deviceFd();
@@ -154,7 +157,7 @@ Deno.test.each<{ lengths: number[]; at: number; result: Outcome; stores: string[
   { lengths: [16, 8], at: BAR2_SIZE - 16, result: 16, stores: ["PCISTB 2 0xfff0 16"] },
   { lengths: [8], at: BAR2_SIZE, result: "EINVAL", stores: [] },
   { lengths: [], at: BAR2_SIZE, result: 0, stores: [] },
-])("pwritev of $lengths at $at of BAR 2: $result, one store block a segment (4.1)", (row) => {
+])("pwritev of $lengths at $at of BAR 2: $result, one store block a segment (vfio.rw.vectored)", (row) => {
   const { at, result, stores } = row;
   const rig = Rig.opened();
   const lengths: readonly number[] = row.lengths;
@@ -175,7 +178,7 @@ Deno.test.each([
   { lengths: [8, 8], at: BAR2_SIZE - 8, result: 8, loads: ["0xfff8 8"] },
   { lengths: [8], at: BAR2_SIZE, result: "EINVAL", loads: [] },
 ])(
-  "preadv of $lengths at $at of BAR 2: $result, one driver call a segment (4.1)",
+  "preadv of $lengths at $at of BAR 2: $result, one driver call a segment (vfio.rw.vectored)",
   ({ lengths, at, result, loads }) => {
     const rig = Rig.opened();
     const act = () => rig.call(() => rig.process.preadv(rig.device, segments(...lengths), region(2) + at));
@@ -196,7 +199,7 @@ Deno.test.each([
   },
 );
 
-Deno.test("a failing segment ends preadv with the total so far, and readv moves by that (4.1)", () => {
+Deno.test("a failing segment ends preadv with the total so far, and readv moves by that (vfio.rw.vectored)", () => {
   const rig = Rig.opened();
   const { process, device } = rig;
   rig.inject({ kind: "status", status: 12 }, { op: "PCILG", space: 2, from: 0x10 });
@@ -209,7 +212,7 @@ Deno.test("a failing segment ends preadv with the total so far, and readv moves 
   assertEquals([rig.call(() => process.readv(device, segments(8, 8, 8))), file.position], [8, region(2) + 8]);
 });
 
-Deno.test("an eventfd is read 8 bytes at a time and counts (7.2)", () => {
+Deno.test("an eventfd is read 8 bytes at a time and counts (vfio.setirqs.fds)", () => {
   const rig = new Rig();
   const fd = rig.process.eventfd();
   const buffer = new Uint8Array(8);
@@ -249,7 +252,7 @@ Deno.test("an eventfd adds what is written, 8 bytes at a time, up to 2^64 - 2", 
 });
 
 Deno.test.each([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 100, 32767].map((index) => ({ index })))(
-  "count 0 at index $index is 0, before the index is looked at (4.2)",
+  "count 0 at index $index is 0, before the index is looked at (vfio.rw.zero)",
   ({ index }) => {
     const rig = Rig.opened();
     const start = BigInt(index) << 48n;
@@ -260,7 +263,7 @@ Deno.test.each([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 100, 32767].map((index) => ({ inde
 );
 
 Deno.test.each([6, 8, 9, 31, 32, 33, 100, 0x7ffe, 0x7fff].map((index) => ({ index })))(
-  "count 1 at index $index is EINVAL wherever (4.2)",
+  "count 1 at index $index is EINVAL wherever (vfio.rw.index)",
   ({ index }) => {
     const rig = Rig.opened();
     const start = BigInt(index) << 48n;

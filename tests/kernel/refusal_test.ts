@@ -1,6 +1,6 @@
 /**
  * A refused call changes nothing and copies nothing back, on a host in the middle of its work: DMBs, signals, MSI,
- * mappings, low power. The exceptions are those that the VFIO sheet names (4.3, 8.2, 9.3).
+ * mappings, low power. The exceptions are those of vfio.read.error, vfio.hotreset.info and vfio.iommufd.ranges.
  */
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { pattern } from "../support/bytes.ts";
@@ -205,7 +205,7 @@ Deno.test.each(EACH)(
   },
 );
 
-Deno.test("the exceptions: hot-reset info fills count, IOVA_RANGES fills count and alignment (8.2, 9.3)", () => {
+Deno.test("the exceptions: hot-reset info fills count, IOVA_RANGES fills count and alignment (vfio.hotreset.info, vfio.iommufd.ranges)", () => {
   const rig = busy("cdev");
   const before = snapshot(rig.host);
   const info = words(19, 0xff, 0xff);

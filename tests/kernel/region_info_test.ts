@@ -1,4 +1,7 @@
-/** VFIO sheet section 3: VFIO_DEVICE_GET_REGION_INFO of ism_vfio_pci (3.1) and of the generic driver (3.2). */
+/**
+ * vfio.region.struct: VFIO_DEVICE_GET_REGION_INFO of ism_vfio_pci (vfio.region.table) and of the generic driver
+ * (vfio.generic.regions).
+ */
 import { assertEquals } from "@std/assert";
 import { bytes } from "../support/bytes.ts";
 import { IOCTL, type Outcome, Rig, u32, u64, words } from "../support/kernel.ts";
@@ -28,12 +31,12 @@ Deno.test.each([
   { index: 65536, info: "EINVAL" },
   { index: 2 ** 31, info: "EINVAL" },
   { index: 2 ** 32 - 1, info: "EINVAL" },
-])("ism_vfio_pci: region $index is $info (3.1)", ({ index, info }) => {
+])("ism_vfio_pci: region $index is $info (vfio.region.table)", ({ index, info }) => {
   assertEquals<unknown>(regionInfo(Rig.opened(), index), info);
   assertEquals<unknown>(regionInfo(Rig.opened("cdev"), index), info);
 });
 
-Deno.test("the struct byte for byte: argsz and cap_offset echo, nothing behind 32 bytes changes (3)", () => {
+Deno.test("the struct byte for byte: argsz and cap_offset echo, nothing behind 32 bytes changes (vfio.region.struct)", () => {
   const arg = bytes("28000000 ffffffff 02000000 78563412 ffffffffffffffff ffffffffffffffff a5a5a5a5a5a5a5a5");
   const rig = Rig.opened();
   assertEquals(rig.ioctl(rig.device, IOCTL.GET_REGION_INFO, arg), 0);
@@ -41,14 +44,14 @@ Deno.test("the struct byte for byte: argsz and cap_offset echo, nothing behind 3
   assertEquals(arg.toHex(), bytes(expected).toHex());
 });
 
-Deno.test("the size of BAR 2 is the resource's, whether or not memory decode is on (3.1)", () => {
+Deno.test("the size of BAR 2 is the resource's, whether or not memory decode is on (vfio.region.table)", () => {
   const rig = Rig.opened("group", { ism: { bar2Size: 4096 }, vfn: 0 });
   rig.setConfig(4, 2, 0);
   assertEquals(rig.config(4, 2), 0);
   assertEquals<unknown>(regionInfo(rig, 2), [0x0002_0000_0000_0000n, 4096n, 3]);
 });
 
-Deno.test("a BAR that config space was told to be elsewhere is where it was (3.1, 5.3)", () => {
+Deno.test("a BAR that config space was told to be elsewhere is where it was (vfio.region.table, vfio.config.sizing)", () => {
   const rig = Rig.opened();
   rig.setConfig(0x18, 4, 0xffff_ffff);
   assertEquals<unknown>(regionInfo(rig, 2), [0x0002_0000_0000_0000n, 0x10000n, 3]);
@@ -66,11 +69,11 @@ Deno.test.each([
   { index: 8, info: "EINVAL" },
   { index: 9, info: "EINVAL" },
   { index: 2 ** 32 - 1, info: "EINVAL" },
-])("vfio-pci: region $index is $info, never mappable (3.2)", ({ index, info }) => {
+])("vfio-pci: region $index is $info, never mappable (vfio.generic.regions)", ({ index, info }) => {
   assertEquals<unknown>(regionInfo(Rig.opened("group", { driver: "vfio-pci" }), index), info);
 });
 
-Deno.test("both drivers agree on the number of regions, whatever indices fail then (2, 3)", () => {
+Deno.test("both drivers agree on the number of regions, whatever indices fail then (vfio.info.struct, vfio.region.struct)", () => {
   const counts = (["ism_vfio_pci", "vfio-pci"] as const).map((driver) => {
     const rig = Rig.opened("group", { driver });
     const info = words(16, 0, 0, 0);

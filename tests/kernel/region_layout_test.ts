@@ -1,4 +1,4 @@
-/** VFIO sheet 11.1: layouts that a kernel may choose, and what a driver meets that hard-codes one of them. */
+/** vfio.region.offset: layouts that a kernel may choose, and what a driver meets that hard-codes one of them. */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import {
   BAR2_SIZE as B2,

@@ -1,4 +1,4 @@
-/** VFIO sheet 8.1 to 8.3: DEVICE_RESET, hot reset, and the trap of IOEVENTFD. */
+/** docs/reference/vfio/reset.md: DEVICE_RESET, hot reset, and the trap of IOEVENTFD. */
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { be, bytes } from "../support/bytes.ts";
 import { startedHost } from "../support/host.ts";
@@ -8,7 +8,7 @@ const EACH_WAY = WAYS.map((way) => ({ way }));
 const reset = (rig: Rig) => rig.ioctl(rig.device, IOCTL.RESET);
 
 Deno.test.each(EACH_WAY)(
-  "DEVICE_RESET takes what the device registered, and changes the handle (8.1; $way)",
+  "DEVICE_RESET takes what the device registered, and changes the handle (vfio.reset.keeps, $way, vfio.open.lost)",
   ({ way }) => {
     const rig = Rig.opened(way);
     const { adapter, fn, zdev } = rig.target;
@@ -23,7 +23,7 @@ Deno.test.each(EACH_WAY)(
   },
 );
 
-Deno.test("DEVICE_RESET saves COMMAND, BARs and MSI around it, and leaves the shadow alone (8.1)", () => {
+Deno.test("DEVICE_RESET saves COMMAND, BARs and MSI around it, and leaves the shadow alone (vfio.reset.keeps)", () => {
   const rig = Rig.opened();
   const { model } = rig.target.fn;
   const hardware = () => Array.from({ length: 0x4e }, (_, i) => model.config.read(i));
@@ -32,13 +32,13 @@ Deno.test("DEVICE_RESET saves COMMAND, BARs and MSI around it, and leaves the sh
   rig.setConfig(0x0c, 1, 0x10);
   rig.process.ioctl(rig.device, IOCTL.SET_IRQS, words(24, 0x24, 1, 0, 1, rig.process.eventfd()));
   const before = { hardware: hardware(), shown: rig.config(4, 2), line: rig.config(0x3c, 1) };
-  // MSI is not saved: the kernel has a copy of its own (7.3 sheet, 6).
+  // MSI is not saved: the kernel has a copy of its own (vfio.reset.saved).
   for (let i = 0; i < 10; i++) model.config.write(0x44 + i, 0x51 + i);
   assertEquals(reset(rig), 0);
   assertEquals({ hardware: hardware(), shown: rig.config(4, 2), line: rig.config(0x3c, 1) }, before);
 });
 
-Deno.test("DEVICE_RESET keeps DMA mappings and MSI wiring: registered anew, the device works on (8.1, 9.4)", () => {
+Deno.test("DEVICE_RESET keeps DMA mappings and MSI wiring: registered anew, the device works on (vfio.reset.keeps, zpci.dma.order)", () => {
   const host = startedHost(2);
   const [{ driver, fn, zdev }, peer] = [host.functions[0]!, host.functions[1]!];
   const mappings = zdev.domain!.mappings();
@@ -53,17 +53,20 @@ Deno.test("DEVICE_RESET keeps DMA mappings and MSI wiring: registered anew, the 
   assertEquals(driver.handleInterrupt().interrupts, 1);
 });
 
-Deno.test.each(EACH_WAY)("DEVICE_RESET clears the error state (13, point 15; 9.4; $way)", ({ way }) => {
-  const rig = Rig.opened(way);
-  rig.mapDma(START_DMA);
-  rig.target.fn.fail(0x02, START_DMA, true);
-  assertEquals([rig.pread(region(2), 8), rig.pread(region(7) + 4, 2)], ["EIO", "ENODEV"]);
-  assertEquals(reset(rig), 0);
-  assertEquals([rig.pread(region(2), 8), rig.config(4, 2)], [8, 0x0002]);
-  assertEquals(rig.target.zdev.domain?.mappings().length, 1);
-});
+Deno.test.each(EACH_WAY)(
+  "DEVICE_RESET clears the error state (recovery.event.state, zpci.dma.order, $way)",
+  ({ way }) => {
+    const rig = Rig.opened(way);
+    rig.mapDma(START_DMA);
+    rig.target.fn.fail(0x02, START_DMA, true);
+    assertEquals([rig.pread(region(2), 8), rig.pread(region(7) + 4, 2)], ["EIO", "ENODEV"]);
+    assertEquals(reset(rig), 0);
+    assertEquals([rig.pread(region(2), 8), rig.config(4, 2)], [8, 0x0002]);
+    assertEquals(rig.target.zdev.domain?.mappings().length, 1);
+  },
+);
 
-Deno.test("DEVICE_RESET: EAGAIN while the lock is taken, EIO if the machine does not reset (8.1)", () => {
+Deno.test("DEVICE_RESET: EAGAIN while the lock is taken, EIO if the machine does not reset (vfio.reset.result, vfio.reset.refused)", () => {
   const rig = Rig.opened();
   rig.takeLock(2);
   assertEquals([reset(rig), reset(rig), reset(rig)], ["EAGAIN", "EAGAIN", 0]);
@@ -71,7 +74,7 @@ Deno.test("DEVICE_RESET: EAGAIN while the lock is taken, EIO if the machine does
   assertEquals(rig.ioctl(rig.device, IOCTL.RESET, 0, { effect: true }), "EIO");
 });
 
-Deno.test("DEVICE_RESET takes no argument, and looks at none (8.1)", () => {
+Deno.test("DEVICE_RESET takes no argument, and looks at none (vfio.reset.result)", () => {
   const rig = Rig.opened();
   const arg = new Uint8Array(8).fill(0xa5);
   assertEquals([rig.ioctl(rig.device, IOCTL.RESET, arg), rig.ioctl(rig.device, IOCTL.RESET, 0x1234)], [0, 0]);
@@ -86,7 +89,7 @@ function hotResetInfo(rig: Rig, argsz: number, length = argsz): [Outcome, string
 }
 
 Deno.test.each([12, 13, 19].map((argsz) => ({ argsz })))(
-  "hot-reset info with argsz $argsz: ENOSPC, count filled, flags 0 (8.2)",
+  "hot-reset info with argsz $argsz: ENOSPC, count filled, flags 0 (vfio.hotreset.info)",
   ({ argsz }) => {
     for (const way of WAYS) {
       const expected = words(argsz, 0, 1).toHex() + "a5".repeat(20);
@@ -95,14 +98,14 @@ Deno.test.each([12, 13, 19].map((argsz) => ({ argsz })))(
   },
 );
 
-Deno.test("hot-reset info: one entry with group, segment, bus and devfn for a group's descriptor (8.2)", () => {
+Deno.test("hot-reset info: one entry with group, segment, bus and devfn for a group's descriptor (vfio.hotreset.info)", () => {
   const rig = Rig.opened("group", { functions: 2 });
   const expected = bytes(`20000000 00000000 01000000 00000000 0100 00 00 ${"a5".repeat(12)}`).toHex();
   assertEquals(hotResetInfo(rig, 32), [0, expected]);
   assertEquals(hotResetInfo(rig, 20), [0, bytes("14000000 00000000 01000000 00000000 0100 00 00").toHex()]);
 });
 
-Deno.test("hot-reset info: DEV_ID and DEV_ID_OWNED with the devid of BIND for a cdev (8.2)", () => {
+Deno.test("hot-reset info: DEV_ID and DEV_ID_OWNED with the devid of BIND for a cdev (vfio.hotreset.info)", () => {
   const rig = Rig.opened("cdev");
   const expected = "14000000" + "03000000" + "01000000" + words(rig.devid).toHex() + "01000000";
   assertEquals(hotResetInfo(rig, 20), [0, expected]);
@@ -129,14 +132,14 @@ Deno.test.each([
     result: "EINVAL",
   },
   { what: "the group", fields: ({ group }: Rig) => [16, 0, 1, group], result: 0 },
-])("PCI_HOT_RESET with $what: $result (8.2)", ({ fields, result }) => {
+])("PCI_HOT_RESET with $what: $result (vfio.hotreset.call)", ({ fields, result }) => {
   const rig = Rig.opened("group", { functions: 2 });
   const { fh } = rig.target.fn;
   assertEquals<Outcome>(hotReset(rig, ...fields(rig)), result);
   assertEquals(rig.target.fn.fh === fh, result !== 0);
 });
 
-Deno.test("PCI_HOT_RESET of a cdev takes no descriptors (8.2)", () => {
+Deno.test("PCI_HOT_RESET of a cdev takes no descriptors (vfio.hotreset.call)", () => {
   const rig = Rig.opened("cdev");
   const { fh } = rig.target.fn;
   assertEquals([hotReset(rig, 16, 0, 1, rig.iommufd), hotReset(rig, 12, 0, 1)], ["EINVAL", "EINVAL"]);
@@ -144,7 +147,7 @@ Deno.test("PCI_HOT_RESET of a cdev takes no descriptors (8.2)", () => {
   assertNotEquals(rig.target.fn.fh, fh);
 });
 
-Deno.test("PCI_HOT_RESET while the device lock is taken: EAGAIN, last of all checks (8.2; 7.3 sheet, 10 b)", () => {
+Deno.test("PCI_HOT_RESET while the device lock is taken: EAGAIN, last of all checks (vfio.hotreset.lock)", () => {
   const rig = Rig.opened();
   rig.takeLock();
   assertEquals(hotReset(rig, 16, 0, 1, 99), "EBADF");
@@ -156,7 +159,7 @@ Deno.test("PCI_HOT_RESET while the device lock is taken: EAGAIN, last of all che
 const ioeventfd = (rig: Rig, flags: number, offset: bigint, fd: number) =>
   rig.ioctl(rig.device, IOCTL.IOEVENTFD, words(28, flags, offset, 0n, fd));
 
-Deno.test("IOEVENTFD: exactly one size bit, 8 as well, no descriptor below -1 (Linux 7.3, 11 and 15)", () => {
+Deno.test("IOEVENTFD: exactly one size bit, 8 as well, no descriptor below -1 (vfio.ioeventfd.trap)", () => {
   const rig = Rig.opened();
   const eventfd = rig.process.eventfd();
   for (let flags = 0; flags < 32; flags++) {
@@ -181,7 +184,7 @@ Deno.test.each([
   { offset: 7n << 48n, errno: "EINVAL" },
   { offset: 1n << 63n, errno: "EINVAL" },
   { offset: 2n ** 64n - 1n, errno: "EINVAL" },
-])("IOEVENTFD at $offset: $errno, decoded with a shift of 40 (8.3; Linux 7.3, 11)", ({ offset, errno }) => {
+])("IOEVENTFD at $offset: $errno, decoded with a shift of 40 (vfio.ioeventfd.trap)", ({ offset, errno }) => {
   for (const driver of ["ism_vfio_pci", "vfio-pci"] as const) {
     for (const release of ["7.1", "7.3"]) {
       const rig = Rig.opened("group", { driver, kernel: { release } });

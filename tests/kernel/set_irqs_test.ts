@@ -1,4 +1,4 @@
-/** VFIO sheet 7.1 and 7.2: GET_IRQ_INFO; SET_IRQS for every index, flag combination and range. */
+/** vfio.irqinfo.table and vfio.setirqs.range: GET_IRQ_INFO; SET_IRQS for every index, flag combination and range. */
 import { assertEquals } from "@std/assert";
 import { bytes } from "../support/bytes.ts";
 import { IOCTL, type Outcome, Rig, WAYS, words } from "../support/kernel.ts";
@@ -23,7 +23,7 @@ Deno.test.each([
   { index: 5, name: "no", info: "EINVAL" },
   { index: 0x8000_0000, name: "no", info: "EINVAL" },
   { index: 0xffff_ffff, name: "no", info: "EINVAL" },
-])("GET_IRQ_INFO of index $index ($name): $info (7.1)", ({ index, info }) => {
+])("GET_IRQ_INFO of index $index ($name): $info (vfio.irqinfo.table)", ({ index, info }) => {
   for (const way of WAYS) {
     const rig = Rig.opened(way);
     const arg = words(64, 0xdead, index, 0xbeef, 0xa5a5_a5a5);
@@ -68,7 +68,10 @@ function wired({ msi, req, err = false, release }: Wiring): { rig: Rig; eventfd:
   return { rig, eventfd };
 }
 
-/** The tables of 7.2, in the order of validation and dispatch, for data that is one valid eventfd or a true bool. */
+/**
+ * The tables of vfio.setirqs.*, in the order of validation and dispatch, for data that is one valid eventfd or a true
+ * bool.
+ */
 function rule(flags: number, index: number, start: number, count: number, wiring: Wiring): Outcome {
   const { msi, req, err, release } = wiring;
   const irqs = [0, 1, 0, release === "7.1" ? 0 : 1, 1][index];
@@ -91,7 +94,7 @@ const RANGES = [[0, 0], [0, 1], [1, 0], [1, 1], [0, 2], [0, 2 ** 32 - 2], [0, 2 
 ]] as const;
 
 Deno.test.each([0, 1, 2, 3, 4, 5, 0xffff_ffff].map((index) => ({ index })))(
-  "SET_IRQS of index $index: all 64 combinations of flags, 8 ranges, 5 wirings, ERR in both releases (7.2)",
+  "SET_IRQS of index $index: all 64 combinations of flags, 8 ranges, 5 wirings, ERR in both releases (vfio.setirqs.err)",
   ({ index }) => {
     const wirings: Wiring[] = [
       { msi: false, req: false },
@@ -113,12 +116,12 @@ Deno.test.each([0, 1, 2, 3, 4, 5, 0xffff_ffff].map((index) => ({ index })))(
   },
 );
 
-Deno.test("GET_IRQ_INFO of ERR is EINVAL in 7.1, where it is for PCIe only (7.1)", () => {
+Deno.test("GET_IRQ_INFO of ERR is EINVAL in 7.1, where it is for PCIe only (vfio.irqinfo.table)", () => {
   const { rig } = wired({ msi: false, req: false, release: "7.1" });
   assertEquals(rig.ioctl(rig.device, IOCTL.GET_IRQ_INFO, words(16, 0, ERR, 0)), "EINVAL");
 });
 
-Deno.test("unknown flag bits are EINVAL, before the range and the action (7.2)", () => {
+Deno.test("unknown flag bits are EINVAL, before the range and the action (vfio.setirqs.action)", () => {
   const { rig, eventfd } = wired({ msi: true, req: true });
   for (const bit of [0x40, 0x80, 0x8000_0000]) {
     for (const index of [MSI, REQ]) {
@@ -136,14 +139,14 @@ Deno.test.each([
   { kind: EVENTFD, count: 1, room: 4, argsz: 0 },
   { kind: NONE, count: 1, room: 0, argsz: 0 },
   { kind: EVENTFD, count: 0, room: 0, argsz: 0 },
-])("argsz with $room bytes of data for $count entries of type $kind: $argsz (7.2)", (row) => {
+])("argsz with $room bytes of data for $count entries of type $kind: $argsz (vfio.setirqs.order)", (row) => {
   const { kind, count, room } = row;
   const { rig, eventfd } = wired({ msi: true, req: false });
   const data = words(eventfd);
   assertEquals<Outcome>(setIrqs(rig, [kind | TRIGGER, MSI, 0, count], { data, argsz: 20 + room }), row.argsz);
 });
 
-Deno.test("data that argsz promises and memory does not hold is EFAULT, after validation (7.2)", () => {
+Deno.test("data that argsz promises and memory does not hold is EFAULT, after validation (vfio.setirqs.order)", () => {
   const { rig } = wired({ msi: true, req: true });
   for (const index of [MSI, REQ]) {
     assertEquals(setIrqs(rig, [EVENTFD | TRIGGER, index, 0, 1], { argsz: 24 }), "EFAULT");
@@ -153,7 +156,7 @@ Deno.test("data that argsz promises and memory does not hold is EFAULT, after va
   }
 });
 
-Deno.test("MSI: eventfds are signalled by the device, by loop-back, and count (7.2)", () => {
+Deno.test("MSI: eventfds are signalled by the device, by loop-back, and count (vfio.setirqs.fds)", () => {
   const { rig, eventfd } = wired({ msi: true, req: false });
   const interrupt = () => rig.target.fn.raiseMsi(0);
   interrupt();
@@ -168,7 +171,7 @@ Deno.test("MSI: eventfds are signalled by the device, by loop-back, and count (7
   assertEquals([loop(NONE), loop(BOOL, 1), loop(BOOL, 2), loop(BOOL, 0)], [[0, 1], [0, 1], [0, 1], [0, 0]]);
 });
 
-Deno.test("MSI: NONE with count 0 switches off, and the second time is EINVAL (7.2)", () => {
+Deno.test("MSI: NONE with count 0 switches off, and the second time is EINVAL (vfio.setirqs.msi)", () => {
   const { rig, eventfd } = wired({ msi: true, req: false });
   const off = () => setIrqs(rig, [NONE | TRIGGER, MSI, 0, 0]);
   assertEquals(rig.config(0x42, 2) & 1, 0);
@@ -178,7 +181,7 @@ Deno.test("MSI: NONE with count 0 switches off, and the second time is EINVAL (7
   assertEquals(setIrqs(rig, [EVENTFD | TRIGGER, MSI, 0, 1], { data: words(eventfd) }), 0, "and on again");
 });
 
-Deno.test("MSI: a vector without an eventfd is skipped; -1 removes it, MSI stays on (7.2)", () => {
+Deno.test("MSI: a vector without an eventfd is skipped; -1 removes it, MSI stays on (vfio.setirqs.fds)", () => {
   const { rig, eventfd } = wired({ msi: false, req: false });
   const install = (fd: number) => setIrqs(rig, [EVENTFD | TRIGGER, MSI, 0, 1], { data: words(fd) });
   assertEquals([install(-1), setIrqs(rig, [NONE | TRIGGER, MSI, 0, 1])], [0, 0]);
@@ -187,7 +190,7 @@ Deno.test("MSI: a vector without an eventfd is skipped; -1 removes it, MSI stays
   assertEquals([rig.signals(eventfd), rig.target.zdev.vectors], [0, 1]);
 });
 
-Deno.test("MSI: an eventfd replaces the one before, and closing its descriptor does not remove it (7.2)", () => {
+Deno.test("MSI: an eventfd replaces the one before, and closing its descriptor does not remove it (vfio.setirqs.fds)", () => {
   const { rig, eventfd } = wired({ msi: true, req: false });
   const second = rig.process.eventfd();
   assertEquals(setIrqs(rig, [EVENTFD | TRIGGER, MSI, 0, 1], { data: words(second) }), 0);
@@ -203,7 +206,7 @@ Deno.test.each([
   { what: "no descriptor", fd: () => 99, errno: "EBADF" },
   { what: "a group", fd: ({ group }: Rig) => group, errno: "EINVAL" },
   { what: "the device itself", fd: ({ device }: Rig) => device, errno: "EINVAL" },
-])("MSI with $what as eventfd: $errno, and MSI is as it was or off (7.2)", ({ fd, errno }) => {
+])("MSI with $what as eventfd: $errno, and MSI is as it was or off (vfio.setirqs.fds)", ({ fd, errno }) => {
   const off = wired({ msi: false, req: false }).rig;
   // What stays of a refused call is the message in the MSI capability.
   const call = (rig: Rig) =>
@@ -216,7 +219,7 @@ Deno.test.each([
   assertEquals(rig.signals(eventfd), 0, "the vectors of the call are removed");
 });
 
-Deno.test("MSI on and off writes the message and the enable bit of the capability (zPCI 11)", () => {
+Deno.test("MSI on and off writes the message and the enable bit of the capability (vfio.setirqs.msi, zpci.irq.linux, zpci.irq.enable)", () => {
   const { rig, eventfd } = wired({ msi: false, req: false });
   const capability = () => rig.target.fn.model.config.snapshot().slice(0x42, 0x4e).toHex();
   assertEquals(capability(), "8000" + "00000000" + "00000000" + "0000");
@@ -226,7 +229,7 @@ Deno.test("MSI on and off writes the message and the enable bit of the capabilit
   assertEquals(capability(), "8000" + "00000000" + "000000fe" + "0000");
 });
 
-Deno.test("MSI that the machine does not grant is off (7.2)", () => {
+Deno.test("MSI that the machine does not grant is off (vfio.setirqs.msi)", () => {
   const { rig, eventfd } = wired({ msi: false, req: false });
   rig.inject({ kind: "status", status: 16 }, { op: "MPCIFC" });
   const on = [EVENTFD | TRIGGER, MSI, 0, 1] as const;
@@ -240,14 +243,14 @@ Deno.test.each([
   { what: "-2 is refused", data: -2, result: "EINVAL" },
   { what: "no descriptor is refused", data: 99, result: "EBADF" },
   { what: "the container is refused", data: 3, result: "EINVAL" },
-])("REQ, EVENTFD: $what (7.2)", ({ data, result }) => {
+])("REQ, EVENTFD: $what (vfio.setirqs.req)", ({ data, result }) => {
   const { rig, eventfd } = wired({ msi: false, req: true });
   assertEquals<Outcome>(setIrqs(rig, [EVENTFD | TRIGGER, REQ, 0, 1], { data: words(data) }), result);
   const signalled = setIrqs(rig, [NONE | TRIGGER, REQ, 0, 1]);
   assertEquals([signalled, rig.signals(eventfd)], result === 0 ? ["EINVAL", 0] : [0, 1]);
 });
 
-Deno.test("REQ: NONE signals or removes, BOOL signals if true; without an eventfd BOOL is still 0 (7.2)", () => {
+Deno.test("REQ: NONE signals or removes, BOOL signals if true; without an eventfd BOOL is still 0 (vfio.setirqs.req)", () => {
   const { rig, eventfd } = wired({ msi: false, req: true });
   const call = (kind: number, count: number, ...data: number[]) =>
     setIrqs(rig, [kind | TRIGGER, REQ, 0, count], { data: Uint8Array.from(data) });
@@ -261,7 +264,7 @@ Deno.test("REQ: NONE signals or removes, BOOL signals if true; without an eventf
   assertEquals([install(), install(), call(NONE, 1), rig.signals(second)], [0, 0, 0, 1]);
 });
 
-Deno.test("MASK and UNMASK, or several actions, are ENOTTY whether MSI is on or off (7.2)", () => {
+Deno.test("MASK and UNMASK, or several actions, are ENOTTY whether MSI is on or off (vfio.setirqs.action)", () => {
   for (const msi of [false, true]) {
     const { rig } = wired({ msi, req: msi });
     for (const action of [0, MASK, UNMASK, MASK | UNMASK, MASK | TRIGGER, UNMASK | TRIGGER, 56]) {

@@ -1,4 +1,7 @@
-/** Linux 7.3, section 9, 10 i and 15: paths of sysfs, its config file, resources, ids that are added to drivers. */
+/**
+ * docs/reference/vfio/binding.md and vfio/iommufd.md: paths of sysfs, its config file, resources, ids that are added to
+ * drivers.
+ */
 import { assertEquals } from "@std/assert";
 import { readAttribute, writeAttribute, type Written } from "../../lib/vfio/sysfs/node.ts";
 import { lookUp, readDirectory, readLink } from "../../lib/vfio/sysfs/tree.ts";

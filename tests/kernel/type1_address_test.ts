@@ -1,5 +1,5 @@
 /**
- * VFIO sheet 9.2, flag VADDR and extension UPDATE_VADDR; 1.3, DIRTY_PAGES. What the sheet does not tell follows
+ * vfio.type1.vaddr and vfio.type1.dirty: flag VADDR, UPDATE_VADDR, DIRTY_PAGES. What these do not tell follows
  * drivers/vfio/vfio_iommu_type1.c.
  */
 import { assertEquals } from "@std/assert";
@@ -57,7 +57,7 @@ class Type1 {
   }
 }
 
-Deno.test("UPDATE_VADDR is an extension of a container with an IOMMU, not of one without (1.4)", () => {
+Deno.test("UPDATE_VADDR is an extension of a container with an IOMMU, not of one without (vfio.container.extension)", () => {
   const rig = new Rig();
   const container = rig.process.open("/dev/vfio/vfio");
   const group = rig.process.open("/dev/vfio/0");
@@ -68,7 +68,7 @@ Deno.test("UPDATE_VADDR is an extension of a container with an IOMMU, not of one
   assertEquals(check(), [1, 0], "s390 enforces no coherency: no DMA_CC");
 });
 
-Deno.test("UNMAP with VADDR keeps the mapping, MAP with VADDR gives it an address again (9.2)", () => {
+Deno.test("UNMAP with VADDR keeps the mapping, MAP with VADDR gives it an address again (vfio.type1.vaddr)", () => {
   const type1 = new Type1();
   const { fn } = type1.rig.target;
   assertEquals([type1.map(0n, 2n), type1.unmap(0n, 2n, VADDR), type1.mapped], [0, 2n, "0+2"]);
@@ -88,13 +88,13 @@ Deno.test.each<{ what: string; page: bigint; pages: bigint; result: Outcome }>([
   { what: "a later part of it", page: 1n, pages: 1n, result: "EINVAL" },
   { what: "nothing", page: 2n, pages: 2n, result: "ENOENT" },
   { what: "a mapping that has its address", page: 4n, pages: 2n, result: "EINVAL" },
-])("MAP_DMA with VADDR of $what: $result (9.2, vfio_dma_do_map)", ({ page, pages, result }) => {
+])("MAP_DMA with VADDR of $what: $result (vfio.type1.vaddr, vfio_dma_do_map)", ({ page, pages, result }) => {
   const type1 = new Type1();
   assertEquals([type1.map(0n, 2n), type1.map(4n, 2n), type1.unmap(0n, 2n, VADDR)], [0, 0, 2n]);
   assertEquals([type1.map(page, pages, VADDR), type1.mapped], [result, "0+2 4+2"]);
 });
 
-Deno.test("UNMAP with VADDR: ranges as without; a mapping without an address stops it, and none changes (9.2)", () => {
+Deno.test("UNMAP with VADDR: ranges as without; a mapping without an address stops it, and none changes (vfio.type1.vaddr)", () => {
   const type1 = new Type1();
   for (const page of [0n, 2n, 4n]) type1.map(page, 2n);
   assertEquals([type1.unmap(8n, 2n, VADDR), type1.unmap(1n, 2n, VADDR)], [0n, "EINVAL"]);
@@ -105,13 +105,13 @@ Deno.test("UNMAP with VADDR: ranges as without; a mapping without an address sto
   assertEquals(type1.mapped, "0+2 2+2 4+2");
 });
 
-Deno.test("version 1 takes addresses of what its unmap would take (9.2)", () => {
+Deno.test("version 1 takes addresses of what its unmap would take (vfio.type1.vaddr)", () => {
   const type1 = new Type1(1);
   assertEquals([type1.map(0n, 2n), type1.unmap(1n, 1n, VADDR), type1.unmap(0n, 1n, VADDR)], [0, 0n, 2n]);
   assertEquals(type1.map(0n, 2n, VADDR), 0);
 });
 
-Deno.test("a mapping without an address is unmapped as any other, and a new one there has one (9.2)", () => {
+Deno.test("a mapping without an address is unmapped as any other, and a new one there has one (vfio.type1.unmap)", () => {
   const type1 = new Type1();
   assertEquals([type1.map(0n, 2n), type1.unmap(0n, 2n, VADDR), type1.unmap(0n, 2n)], [0, 2n, 2n]);
   assertEquals([type1.map(0n, 2n, VADDR), type1.map(0n, 2n), type1.map(0n, 2n, VADDR)], [
@@ -184,7 +184,7 @@ function getBitmap(
 
 const CLEAN = "a5".repeat(8);
 
-Deno.test("GET_BITMAP: every mapped page is dirty, a word at a time (9.2, update_user_bitmap)", () => {
+Deno.test("GET_BITMAP: every mapped page is dirty, a word at a time (vfio.type1.dirty, update_user_bitmap)", () => {
   const type1 = new Type1();
   assertEquals([type1.map(1n, 3n), type1.map(6n, 2n), dirty(type1, START)], [0, 0, 0]);
   // Page 0 is not mapped: its bit stays as it was (0xa5 has it set); those behind a mapping become 0.
@@ -231,7 +231,7 @@ Deno.test.each<{ what: string; fields: Parameters<typeof getBitmap>[1]; result: 
   assertEquals(getBitmap(type1, fields)[0], result);
 });
 
-Deno.test("UNMAP with GET_DIRTY gives the bitmap of what it unmaps (9.2)", () => {
+Deno.test("UNMAP with GET_DIRTY gives the bitmap of what it unmaps (vfio.type1.dirty)", () => {
   const type1 = new Type1();
   const { process } = type1.rig;
   const memory = process.mmapAnonymous(PAGE);

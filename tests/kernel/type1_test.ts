@@ -1,4 +1,7 @@
-/** VFIO sheet 9.1 and 9.2: mapping and unmapping through a type1 container, both versions; limits and order of errors. */
+/**
+ * vfio.dma.window and vfio.type1.unmap: mapping and unmapping through a type1 container, both versions; limits and
+ * order of errors.
+ */
 import { assertEquals } from "@std/assert";
 import { bytes } from "../support/bytes.ts";
 import { type Choices, IOCTL, type Outcome, PAGE, Rig, START_DMA, u64, words } from "../support/kernel.ts";
@@ -90,13 +93,13 @@ Deno.test.each<Mapping & { what: string; result: Outcome }>([
   { what: "pages across the end of the range", iova: 0x1_ffff_f000n, size: 8192n, result: "EINVAL" },
   { what: "the first page above the range", iova: 0x2_0000_0000n, result: "EINVAL" },
   { what: "a bad range and no memory", iova: 0n, vaddr: 0n, result: "EINVAL" },
-])("MAP_DMA with $what: $result (9.2)", ({ what: _, result, ...mapping }) => {
+])("MAP_DMA with $what: $result (vfio.type1.map)", ({ what: _, result, ...mapping }) => {
   const type1 = new Type1();
   assertEquals(type1.map(mapping), result);
   assertEquals(type1.mapped === "", result !== 0);
 });
 
-Deno.test("a mapping that overlaps is EEXIST, even the same again, before range, limit and memory (9.2)", () => {
+Deno.test("a mapping that overlaps is EEXIST, even the same again, before range, limit and memory (vfio.type1.map)", () => {
   const type1 = new Type1(3, { kernel: { dmaEntryLimit: 1 } });
   assertEquals(type1.map({ iova: IOVA + 4096n, size: 8192n }), 0);
   assertEquals(type1.map({ iova: IOVA + 4096n, size: 8192n }), "EEXIST");
@@ -116,7 +119,7 @@ Deno.test("a mapping that overlaps is EEXIST, even the same again, before range,
 Deno.test.each([
   { limit: 1, mapped: 1 },
   { limit: 3, mapped: 3 },
-])("$limit mappings and no more: ENOSPC (9.2)", ({ limit, mapped }) => {
+])("$limit mappings and no more: ENOSPC (vfio.type1.map)", ({ limit, mapped }) => {
   const type1 = new Type1(3, { kernel: { dmaEntryLimit: limit } });
   for (let i = 0; i < mapped; i++) assertEquals(type1.map({ iova: IOVA + BigInt(i * 2 * PAGE) }), 0);
   assertEquals(type1.map({ iova: IOVA + 2n ** 30n }), "ENOSPC");
@@ -124,7 +127,7 @@ Deno.test.each([
   assertEquals(type1.map({ iova: IOVA + 2n ** 30n }), 0);
 });
 
-Deno.test("a mapping may begin anywhere in the memory of the process, and the device writes there (9.2)", () => {
+Deno.test("a mapping may begin anywhere in the memory of the process, and the device writes there (vfio.type1.map)", () => {
   const type1 = new Type1();
   assertEquals(type1.map({ vaddr: type1.vaddr + 4096n, size: 8192n }), 0);
   const { fn, zdev } = type1.rig.target;
@@ -134,7 +137,7 @@ Deno.test("a mapping may begin anywhere in the memory of the process, and the de
   assertEquals(type1.rig.process.memory(Number(type1.vaddr), MEMORY, false).indexOf(0x5a), 2 * PAGE + 1);
 });
 
-Deno.test("mappings side by side do not overlap, and two may share memory (9.2)", () => {
+Deno.test("mappings side by side do not overlap, and two may share memory (vfio.type1.map)", () => {
   const type1 = new Type1();
   for (const page of [0n, 1n, 2n]) assertEquals(type1.map({ iova: IOVA + page * 4096n }), 0);
   assertEquals(type1.mapped, "0+1 1+1 2+1");
@@ -167,7 +170,7 @@ Deno.test.each<
   { what: "a cut at the start of a mapping", iova: IOVA, size: 4096n, v2: "EINVAL", v1: 8192n },
   { what: "a cut in front, another mapping behind", iova: IOVA + 4096n, size: 20480n, v2: "EINVAL", v1: 0n },
   { what: "a cut behind, another mapping in front", iova: IOVA, size: 20480n, v2: "EINVAL", v1: 16384n },
-])("UNMAP_DMA of $what: $v2 (9.2)", ({ iova, size, flags, argsz, v2, v1 = v2 }) => {
+])("UNMAP_DMA of $what: $v2 (vfio.type1.unmap)", ({ iova, size, flags, argsz, v2, v1 = v2 }) => {
   for (const [type, expected] of [[3, v2], [1, v1]] as const) {
     const type1 = new Type1(type);
     assertEquals([type1.map({ size: 8192n }), type1.map({ iova: IOVA + 16384n, size: 8192n })], [0, 0]);
@@ -177,7 +180,7 @@ Deno.test.each<
   }
 });
 
-Deno.test("UNMAP_DMA with ALL takes everything; IOVA and size must be 0 (9.2)", () => {
+Deno.test("UNMAP_DMA with ALL takes everything; IOVA and size must be 0 (vfio.type1.unmap)", () => {
   const type1 = new Type1();
   assertEquals(type1.unmap(0n, 0n, ALL), 0n);
   assertEquals([type1.map({ size: 8192n }), type1.map({ iova: IOVA + 16384n })], [0, 0]);
@@ -185,13 +188,13 @@ Deno.test("UNMAP_DMA with ALL takes everything; IOVA and size must be 0 (9.2)", 
   assertEquals([type1.unmap(0n, 0n, ALL), type1.mapped], [12288n, ""]);
 });
 
-Deno.test("UNMAP_DMA with GET_DIRTY without dirty logging is EINVAL (9.2)", () => {
+Deno.test("UNMAP_DMA with GET_DIRTY without dirty logging is EINVAL (vfio.type1.dirty)", () => {
   const type1 = new Type1();
   type1.map();
   assertEquals(type1.unmap(IOVA, 4096n, 1), "EINVAL");
 });
 
-Deno.test("a larger argsz is fine, bytes behind the struct are not looked at (1.3)", () => {
+Deno.test("a larger argsz is fine, bytes behind the struct are not looked at (vfio.ioctl.argsz)", () => {
   const type1 = new Type1();
   const arg = new Uint8Array(64).fill(0xa5);
   arg.set(words(64, 3, type1.vaddr, IOVA, 4096n));
@@ -210,25 +213,28 @@ Deno.test.each([
   { argsz: 103, fields: "68000000 03000000 0010000000000000 00000000 00000000", chain: "" },
   { argsz: 104, fields: "68000000 03000000 0010000000000000 18000000 00000000", chain: CHAIN },
   { argsz: 200, fields: "c8000000 03000000 0010000000000000 18000000 00000000", chain: CHAIN },
-])("IOMMU_GET_INFO with argsz $argsz: page sizes and a chain of 104 bytes if it fits (9.2)", (row) => {
-  const { argsz, fields, chain } = row;
-  const type1 = new Type1();
-  type1.map();
-  const arg = new Uint8Array(200).fill(0xa5);
-  arg.set(words(argsz));
-  assertEquals(type1.rig.ioctl(type1.rig.container, IOCTL.IOMMU_GET_INFO, arg), 0);
-  const expected = bytes(fields + chain).toHex();
-  assertEquals(arg.toHex(), expected + "a5".repeat(200 - expected.length / 2));
-});
+])(
+  "IOMMU_GET_INFO with argsz $argsz: page sizes and a chain of 104 bytes if it fits (vfio.type1.info)",
+  (row) => {
+    const { argsz, fields, chain } = row;
+    const type1 = new Type1();
+    type1.map();
+    const arg = new Uint8Array(200).fill(0xa5);
+    arg.set(words(argsz));
+    assertEquals(type1.rig.ioctl(type1.rig.container, IOCTL.IOMMU_GET_INFO, arg), 0);
+    const expected = bytes(fields + chain).toHex();
+    assertEquals(arg.toHex(), expected + "a5".repeat(200 - expected.length / 2));
+  },
+);
 
-Deno.test("IOMMU_GET_INFO into a buffer that ends before argsz says is EFAULT (9.2)", () => {
+Deno.test("IOMMU_GET_INFO into a buffer that ends before argsz says is EFAULT (vfio.type1.info)", () => {
   const type1 = new Type1();
   const arg = words(104, 0, 0n, 0, 0);
   const call = () => type1.rig.ioctl(type1.rig.container, IOCTL.IOMMU_GET_INFO, arg, { effect: true });
   assertEquals(call(), "EFAULT");
 });
 
-Deno.test("the range follows the topology, both ends (9.1)", () => {
+Deno.test("the range follows the topology, both ends (vfio.dma.window)", () => {
   const type1 = new Type1(3, { machine: { startDma: 0x1000, endDma: 0x2fff } });
   const at = (iova: bigint) => type1.map({ iova });
   assertEquals([at(0n), at(0x1000n), at(0x2000n), at(0x3000n)], ["EINVAL", 0, 0, "EINVAL"]);

@@ -1,4 +1,7 @@
-/** Linux 7.3, section 11, rows 6, 7, 8 and 12: what the VFS answers for every kind of descriptor, on both releases. */
+/**
+ * vfio.ioctl.vfs, vfio.rw.others, vfio.rw.mode and vfio.mmap.checks: what the VFS answers for every kind of descriptor,
+ * on both releases.
+ */
 import { assertEquals } from "@std/assert";
 import { RELEASES } from "../../lib/vfio/release.ts";
 import { WouldHangError } from "../../lib/vfio/s390/zdev.ts";
@@ -47,7 +50,7 @@ const int = (value: number) => words(value);
 
 for (const release of RELEASES) {
   for (const kind of KINDS) {
-    Deno.test(`ioctls of the VFS on a descriptor of the kind ${kind} (row 8, ${release})`, () => {
+    Deno.test(`ioctls of the VFS on a descriptor of the kind ${kind} (vfio.ioctl.vfs, ${release})`, () => {
       const { rig, fd } = opened(kind, release);
       const call = (request: number, arg: Uint8Array | number = 0, effect = false): Outcome =>
         rig.ioctl(fd, request, arg, { effect });
@@ -71,7 +74,7 @@ for (const release of RELEASES) {
       assertEquals(rig.call(() => rig.process.ioctl(99, FIOCLEX)), "EBADF");
     });
 
-    Deno.test(`FIONBIO and F_GETFL of a descriptor of the kind ${kind} (rows 8 and 12, ${release})`, () => {
+    Deno.test(`FIONBIO and F_GETFL of a descriptor of the kind ${kind} (vfio.ioctl.vfs, vfio.rw.mode, ${release})`, () => {
       const { rig, fd } = opened(kind, release);
       const fresh = kind === "eventfd" ? RDWR | NONBLOCK : kind === "device" ? RDWR : RDWR | LARGEFILE;
       assertEquals(rig.process.getfl(fd), fresh);
@@ -83,7 +86,7 @@ for (const release of RELEASES) {
       assertEquals(rig.call(() => rig.process.getfl(99)), "EBADF");
     });
 
-    Deno.test(`mmap, fsync and ftruncate of a descriptor of the kind ${kind} (rows 7 and 12, ${release})`, () => {
+    Deno.test(`mmap, fsync and ftruncate of a descriptor of the kind ${kind} (vfio.mmap.checks, vfio.rw.mode, ${release})`, () => {
       const { rig, fd } = opened(kind, release);
       const map = (length: bigint, offset: bigint, how = {}) =>
         rig.call(() => rig.process.mmap(fd, length, offset, how));
@@ -112,7 +115,7 @@ for (const release of RELEASES) {
     assertEquals([0, -1].map((length) => rig.call(() => process.ftruncate(99, length))), ["EBADF", "EINVAL"]);
   });
 
-  Deno.test(`pread and pwrite of what has positions and no data: EINVAL, count 0 and empty vectors too (row 6, ${release})`, () => {
+  Deno.test(`pread and pwrite of what has positions and no data: EINVAL, count 0 and empty vectors too (vfio.rw.others, ${release})`, () => {
     for (const kind of ["container", "group", "iommufd"] as const) {
       const { rig, fd } = opened(kind, release);
       const { process } = rig;
@@ -135,7 +138,7 @@ for (const release of RELEASES) {
     }
   });
 
-  Deno.test(`a device that is open for reading or for writing only (row 12, ${release})`, () => {
+  Deno.test(`a device that is open for reading or for writing only (vfio.rw.mode, ${release})`, () => {
     const through = (mode: number) => {
       const rig = new Rig(choices(release));
       const { process } = rig;
@@ -179,7 +182,7 @@ for (const release of RELEASES) {
     assertEquals(through(RDWR).iommufd, ["ENXIO", "ENXIO", "EINVAL"]);
   });
 
-  Deno.test(`containers and groups that are open for reading or writing only do all their ioctls (row 12, ${release})`, () => {
+  Deno.test(`containers and groups that are open for reading or writing only do all their ioctls (vfio.rw.mode, ${release})`, () => {
     for (const mode of [RDONLY, WRONLY]) {
       const rig = new Rig(choices(release));
       const { process } = rig;

@@ -21,7 +21,7 @@ export class FakeHardware implements ConfigHardware {
   /** Refuses each access for which this is true. */
   refuses: (access: string) => boolean = () => false;
 
-  /** Starts with the layout of facts 5.5; `capabilities` replaces the bytes from 0x40 on. */
+  /** Starts with the layout of ism.config.msi; `capabilities` replaces the bytes from 0x40 on. */
   constructor(capabilities: readonly number[] = [0x05, 0x00, 0x80, 0x00], size = 256) {
     this.bytes = new Uint8Array(size);
     this.bytes.set([0x14, 0x10, 0xed, 0x04, 0x00, 0x00, 0x10, 0x00]);
@@ -47,6 +47,7 @@ export class FakeHardware implements ConfigHardware {
     if (!this.refuses(access)) return;
     throw new ErrnoError("EIO", {
       layer: "instruction",
+      ref: "zpci.handle.stale",
       rule: "condition code 3",
       source: "arch/s390/pci/pci_insn.c: zpci_load",
       message: "The function handle is not valid",

@@ -1,4 +1,4 @@
-/** What ioctls give, a table per kind of descriptor, from the VFIO sheet alone. Imports nothing from lib. */
+/** What ioctls give, a table per kind of descriptor, from docs/reference/vfio alone. Imports nothing from lib. */
 import type { Call, Node } from "./kernel_operations.ts";
 import type { KernelModel } from "./kernel_model.ts";
 
@@ -17,7 +17,7 @@ export interface File {
   bound: boolean;
 }
 
-/** A return value, the name of an errno, or undefined where the sheet is silent. */
+/** A return value, the name of an errno, or undefined where the reference is silent. */
 export type Result = number | string | undefined;
 type Rule = (model: KernelModel, file: File, value: number) => Result;
 
@@ -26,7 +26,7 @@ const refuse = (...rows: [boolean, string][]) => rows.find(([holds]) => holds)?.
 const extension = (...silent: number[]): Rule => (_, __, value) =>
   silent.includes(value) ? undefined : +[1, 3, 9].includes(value);
 
-/** ioctls by kind of descriptor (1.3); a call that is not in the table is unknown to the kind. */
+/** ioctls by kind of descriptor (vfio.ioctl.unknown); a call that is not in the table is unknown to the kind. */
 export const IOCTLS: Record<File["kind"], Partial<Record<Call, Rule>>> = {
   container: {
     GET_API_VERSION: () => 0,
@@ -66,7 +66,7 @@ export const IOCTLS: Record<File["kind"], Partial<Record<Call, Rule>>> = {
       refuse([type !== 1 && type !== 3, "EINVAL"], [!box.compat, "ENODEV"]) ?? 0,
   },
   cdev: {
-    BIND_IOMMUFD(model, file, slot) { // The row of 1.5, in its order.
+    BIND_IOMMUFD(model, file, slot) { // vfio.cdev.bind, in its order.
       const iommu = model.file(slot);
       const no = refuse(
         [file.kind === "device", "EINVAL"],
@@ -83,10 +83,10 @@ export const IOCTLS: Record<File["kind"], Partial<Record<Call, Rule>>> = {
     GET_REGION_INFO: (_, __, index) => index > 5 && index !== 7 ? "EINVAL" : 0,
     GET_IRQ_INFO: ({ is71 }, __, index) => index > 4 || (is71 && index === 3) ? "EINVAL" : 0,
     RESET: () => 0,
-    FEATURE(model, _, flags) { // 8.4
+    FEATURE(model, _, flags) { // vfio.feature.order
       const n = flags & 0xffff;
       const [get, set, probe] = [0x1_0000, 0x2_0000, 0x4_0000].map((bit) => (flags & bit) !== 0);
-      const reads = n === 13 && !model.is71; // 7.3 sheet, 2; without room for its payload
+      const reads = n === 13 && !model.is71; // vfio.feature.zpcierror; without room for its payload
       const wrong = reads ? set || !probe : get || (!set && !probe) || (n === 3 && !probe && model.lowPower);
       const absent = ![3, 5, 12].includes(n) && !reads;
       const both = !!(get && set && !probe);

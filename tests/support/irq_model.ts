@@ -1,4 +1,4 @@
-/** What SET_IRQS gives on an ISM function, from VFIO sheet 7.2 alone. Imports nothing from lib. */
+/** What SET_IRQS gives on an ISM function, from vfio.setirqs.order alone. Imports nothing from lib. */
 
 /** Header fields, then what lies behind them: bytes for BOOL, descriptors for EVENTFD. */
 export interface SetIrqs {
@@ -12,7 +12,7 @@ export interface SetIrqs {
 
 const [NONE, BOOL, EVENTFD, TRIGGER] = [1, 2, 4, 32];
 const MSI = 1;
-/** Vectors by index: INTx, MSI, MSI-X, ERR from 7.3 on, REQ (7.1). */
+/** Vectors by index: INTx, MSI, MSI-X, ERR from 7.3 on, REQ (vfio.irqinfo.table). */
 const VECTORS = (err: number) => [0, 1, 0, err, 1];
 const isOne = (bits: number) => bits !== 0 && (bits & (bits - 1)) === 0;
 

@@ -1,6 +1,7 @@
 /**
  * A guest's process before its kernel, for the tests of tests/kernel: numbers and structs are written by hand from the
- * VFIO sheet, never by the codecs under test, and each refused call must leave host and arguments as they were.
+ * reference (docs/reference/vfio), never by the codecs under test, and each refused call must leave host and arguments
+ * as they were.
  */
 import { assertEquals } from "@std/assert";
 import type { TraceEvent } from "../../lib/base/trace.ts";
@@ -12,7 +13,7 @@ import type { LockName, LockOp } from "../../lib/vfio/lock_plan.ts";
 import type { Process } from "../../lib/vfio/process/process.ts";
 import type { Offset } from "../../lib/vfio/process/vfs_checks.ts";
 
-/** ioctl numbers of VFIO sheet 1.3, as written there. */
+/** ioctl numbers of vfio.ioctl.numbers, as written there. */
 export const IOCTL = {
   GET_API_VERSION: 0x3b64,
   CHECK_EXTENSION: 0x3b65,
@@ -61,12 +62,12 @@ export const IOCTL = {
   NOIOMMU_GET_PA: 0x3b95,
 } as const;
 
-/** First byte of region `index` in an ISM device descriptor (VFIO sheet 3.1). */
+/** First byte of region `index` in an ISM device descriptor (vfio.region.table). */
 export const region = (index: number): number => index * 2 ** 48;
-/** BAR 2 has 64 KiB, config space 256 bytes (VFIO sheet section 13, points 1 and 2). */
+/** BAR 2 has 64 KiB, config space 256 bytes (ism.config.bars and ism.config.ids). */
 export const BAR2_SIZE = 0x10000;
 export const CONFIG_SIZE = 0x100;
-/** First DMA address that may be mapped (section 13, point 6). */
+/** First DMA address that may be mapped (zpci.dma.window). */
 export const START_DMA = 0x1_0000_0000;
 export const PAGE = 4096;
 
@@ -185,7 +186,7 @@ export class Rig {
     return rig;
   }
 
-  /** Group and container, step by step (VFIO sheet 1.4); with "compat" the container is an iommufd. */
+  /** Group and container, step by step (vfio.group.compat); with "compat" the container is an iommufd. */
   openGroup(way: "group" | "compat" = "group"): this {
     this.container = this.process.open(way === "group" ? "/dev/vfio/vfio" : "/dev/iommu");
     this.group = this.process.open("/dev/vfio/0");
@@ -200,7 +201,7 @@ export class Rig {
     return this.process.ioctl(this.group, IOCTL.GROUP_GET_DEVICE_FD, cString(this.name));
   }
 
-  /** Character device and iommufd (VFIO sheet 1.5). */
+  /** Character device and iommufd (vfio.cdev.bind). */
   openCdev(): this {
     this.iommufd = this.process.open("/dev/iommu");
     this.device = this.process.open("/dev/vfio/devices/vfio0");
@@ -239,7 +240,7 @@ export class Rig {
     return result;
   }
 
-  /** ioctl(2); nothing is copied back to the argument of one that is refused (VFIO sheet section 3). */
+  /** ioctl(2); nothing is copied back to the argument of one that is refused (vfio.region.struct). */
   ioctl(fd: number, request: number, arg: Uint8Array | number = 0, effects: Effects = {}): Outcome {
     const before = typeof arg === "number" ? arg : arg.slice();
     const result = this.call(() => this.process.ioctl(fd, request, arg), effects);

@@ -1,12 +1,12 @@
 /**
- * A second opinion on what the kernel answers: tables of the VFIO sheet, for a guest with one ISM function whose BAR 0
- * loads give zeros and for which nobody has a DMB. Written from the sheet alone; it imports nothing from lib.
+ * A second opinion on what the kernel answers: tables of docs/reference/vfio, for a guest with one ISM function whose
+ * BAR 0 loads give zeros and for which nobody has a DMB. Written from those alone; it imports nothing from lib.
  */
 import { type File, IOCTLS, type Result } from "./ioctl_model.ts";
 import { DEVICE_SLOT, type Node, type Operation, type Prediction } from "./kernel_operations.ts";
 import { transfer } from "./transfer_model.ts";
 
-/** Descriptors, the group, low power: sections 1.4 to 1.6. */
+/** Descriptors, the group, low power: docs/reference/vfio/open.md. */
 export class KernelModel {
   readonly files: (File | undefined)[] = [undefined, undefined, undefined];
   box: File["box"] | undefined;
@@ -59,12 +59,12 @@ export class KernelModel {
   #perform(call: Operation): Prediction | Result {
     if (call.op === "open") return this.#open(call.node);
     const position = "position" in call ? call.position : 0n;
-    if (position < 0n || position >= 2n ** 63n) return "EINVAL"; // 4.1, before the descriptor
+    if (position < 0n || position >= 2n ** 63n) return "EINVAL"; // vfio.rw.vfs, before the descriptor
     const file = this.file(call.slot);
     if (file === undefined) return "EBADF";
     const isDevice = file.kind === "device" || file.kind === "cdev";
     if (call.op === "ioctl") {
-      if (isDevice && !file.bound && call.call !== "BIND_IOMMUFD") return "EINVAL"; // 1.5
+      if (isDevice && !file.bound && call.call !== "BIND_IOMMUFD") return "EINVAL"; // vfio.cdev.before
       const rule = IOCTLS[file.kind][call.call];
       if (rule) return rule(this, file, call.value);
       return file.kind === "container" && !file.box.type ? "EINVAL" : "ENOTTY";
@@ -72,7 +72,7 @@ export class KernelModel {
     if (call.op === "close") return this.#close(this.fd(call.slot));
     if (call.op === "mmap") return isDevice ? "EINVAL" : file.kind === "iommu" ? "ENXIO" : "ENODEV"; // 6
     if (!("count" in call)) return "ESPIPE";
-    // Opened by their path, with positions, but with nothing to read or write (Linux 7.3, 11, row 6).
+    // Opened by their path, with positions, but with nothing to read or write (vfio.rw.others).
     if (!isDevice) return "EINVAL";
     const at = "position" in call ? position : file.position;
     const prediction = transfer(this.maxstbl, file.bound, call.op.endsWith("write"), at, call);

@@ -45,7 +45,7 @@ export interface Prediction {
 
 const ioctl = (slot: number, call: Call, value = 0): Operation => ({ op: "ioctl", slot, call, value });
 
-/** The ceremonies of VFIO sheet 1.4 and 1.5, on a process without descriptors. */
+/** The ceremonies of vfio.group.getfd and vfio.cdev.bind, on a process without descriptors. */
 export const CEREMONIES: Readonly<Record<"group" | "compat" | "cdev" | "none", readonly Operation[]>> = {
   group: [
     { op: "open", node: "container" },

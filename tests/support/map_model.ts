@@ -1,4 +1,7 @@
-/** What mapping and unmapping give, type1 v2 and iommufd, from VFIO sheet 9.2 and 9.3 alone. Imports nothing from lib. */
+/**
+ * What mapping and unmapping give, type1 v2 and iommufd, from vfio.type1.unmap and vfio.iommufd.compat alone. Imports
+ * nothing from lib.
+ */
 
 import type { MapModel } from "./mappings.ts";
 
@@ -19,7 +22,7 @@ const TOP = 2n ** 64n;
 const isAligned = (...values: bigint[]) => values.every((value) => value % 4096n === 0n);
 const refuse = (...rows: [boolean, string][]) => rows.find(([holds]) => holds)?.[1];
 
-/** 9.2, flags READ 1 and WRITE 2 for a map, ALL 2 for an unmap. */
+/** vfio.type1.map and vfio.type1.unmap, flags READ 1 and WRITE 2 for a map, ALL 2 for an unmap. */
 export const type1: MapRules = (model, { op, flags, vaddr, iova, size }) => {
   if (op === "map") {
     return refuse(
@@ -42,7 +45,7 @@ export const type1: MapRules = (model, { op, flags, vaddr, iova, size }) => {
   ) ?? model.remove(iova, size);
 };
 
-/** 9.3 with a device attached, flags FIXED_IOVA 1 (always set here), WRITEABLE 2, READABLE 4. */
+/** vfio.iommufd.map with a device attached, flags FIXED_IOVA 1 (always set here), WRITEABLE 2, READABLE 4. */
 export const iommufd: MapRules = (model, { op, flags, vaddr, iova, size }) => {
   if (op === "map") {
     return refuse(
@@ -54,7 +57,7 @@ export const iommufd: MapRules = (model, { op, flags, vaddr, iova, size }) => {
       [!isAligned(size, iova), "EINVAL"],
       [model.isOutside(iova, size), "EINVAL"],
       [model.touched(iova, size).length > 0, "EEXIST"],
-      // The sheet gives no order for the alignment of the process's address; the kernel looks at it last.
+      // The reference gives no order for the alignment of the process's address; the kernel looks at it last.
       [!isAligned(vaddr), "EINVAL"],
       [model.isForeign(vaddr, size), "EFAULT"],
     ) ?? model.add(iova, size);

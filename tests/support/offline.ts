@@ -5,6 +5,8 @@ import { offlineName, type OfflineParts, writeOffline } from "../../build/offlin
 
 /** The offline form is for Linux. */
 export const LINUX = Deno.build.os === "linux";
+/** The user who runs the tests. */
+export const USER = LINUX ? userId() : undefined;
 /** Declares tests of the offline form, skipped where it cannot be. */
 export const onLinux = LINUX ? describe : describe.skip;
 /** Declares a test that needs something of this machine; without it, it is told as skipped. */
@@ -14,7 +16,8 @@ const BASH = "/bin/bash";
 /** Prints what it was given, and what it was started with; waits for a line if it is told to. */
 const RUN = `while [[ $1 == --* ]]; do flags+=("$1"); shift; done
 program=$1; shift
-echo "program \${program##*/} of $(<"$program")"
+read -r version <"$program"
+echo "program \${program##*/} of $version"
 printf 'argument %s\\n' "$@"
 [[ \${1-} == wait ]] && { echo waiting; read -r; }
 [[ \${1-} == flags ]] && printf '%s\\n' "\${flags[@]}"
@@ -46,7 +49,8 @@ export class OfflineFiles implements Disposable {
     const path = `${this.dir}/ism ${version}`;
     const parts = {
       version,
-      program: new TextEncoder().encode(version),
+      // Its own for each folder, so that nothing which lies ready on the machine is taken for it.
+      program: new TextEncoder().encode(`${version}\n${this.dir}\n`),
       deno: Deno.readFileSync(BASH),
       permissions: ["--no-prompt", "--allow-env=A,B", "--allow-read=it's"],
     };
@@ -136,6 +140,12 @@ export function assertRefused({ code, stdout, stderr }: Ending, reason: RegExp):
 
 /** What is in the cache folder of a version that is ready. */
 export const ready = (name: string) => [name, `${name}/deno`, `${name}/ism.js`, `${name}/used`];
+
+/** Asked of a program: Deno wants a permission more to tell. */
+function userId(): number {
+  const { stdout } = new Deno.Command("id", { args: ["-u"] }).outputSync();
+  return Number(new TextDecoder().decode(stdout));
+}
 
 /** True if a program is on this machine, and takes these words. */
 export function found(command: readonly string[]): boolean {

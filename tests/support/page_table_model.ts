@@ -1,6 +1,6 @@
 /**
- * Objects of an iommufd with one device, and the IOVA ranges of its IOASes, from 7.3, sections 10, 13, 14 and 15 alone.
- * Imports nothing from lib.
+ * Objects of an iommufd with one device, and the IOVA ranges of its IOASes, from docs/reference/vfio/config.md,
+ * vfio/iommufd.md and recovery.md alone. Imports nothing from lib.
  */
 
 /** A call; ids and addresses are as a driver would pass them. */

@@ -1,4 +1,6 @@
-/** What locks, marks and recovery give, from the Linux 7.3 sheet, sections 1, 4, 5 and 12, alone. Imports nothing of lib. */
+/**
+ * What locks, marks and recovery give, from docs/reference/vfio/interrupts.md and recovery.md. Imports nothing of lib.
+ */
 const LOGGED = [0x2a, 0x2b, 0x2c];
 const LOST = [0x3b, 0x40];
 type Answer = number | string;

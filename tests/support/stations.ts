@@ -139,7 +139,7 @@ export class Station {
     return this.at(IEQ_AT, 512);
   }
 
-  /** Takes the events out, `type code token` each, walking as zPCI sheet 9.2 describes the kernel's driver. */
+  /** Takes the events out, `type code token` each, walking as ism.ieq.layout describes the kernel's driver. */
   takeEvents(): string[] {
     const idx = Number(fromBe(this.ieq, 0, 8));
     const events: string[] = [];

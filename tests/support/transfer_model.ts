@@ -1,11 +1,11 @@
-/** What a read or write of the device gives, from the VFIO sheet alone: sections 4.1 to 4.4. Imports nothing from lib. */
+/** What a read or write of the device gives, from docs/reference/vfio/access.md alone. Imports nothing from lib. */
 import type { Prediction, Span } from "./kernel_operations.ts";
 
 const SSIZE_MAX = 2n ** 63n - 1n;
-/** BARs of an ISM function, bytes (3.1). */
+/** BARs of an ISM function, bytes (vfio.region.table). */
 const BARS = [2n ** 48n, 0n, 0x1_0000n, 0n, 0n, 0n];
 
-/** Sections 4.1 to 4.4, in order. */
+/** Its checks, in order. */
 export function transfer(
   maxstbl: bigint,
   isBound: boolean,
@@ -27,7 +27,9 @@ export function transfer(
   return { result: index === 0 ? "EIO" : Number(length), instructions };
 }
 
-/** 4.3: the widest aligned load that is left; a load whose bytes cannot be copied has happened all the same. */
+/**
+ * vfio.read.loads: the widest aligned load that is left; a load whose bytes cannot be copied has happened all the same.
+ */
 function load(index: number, offset: bigint, length: bigint, accessible: number): Prediction {
   const instructions: string[] = [];
   for (let done = 0n; done < length;) {

@@ -133,7 +133,7 @@ export const FUNCTION = object<FunctionRecord>({
 
 /** A VLAN id that a function may be in: any, or the reserved one by which ISM V2 is found out. */
 export const VLAN_ID = v.union([whole(1, VLAN.MAX_ID), v.literal(VLAN.V2_PROBE)]);
-/** A token of a DMB: 20 bits of a BAR 0 offset (zPCI sheet 8.1). */
+/** A token of a DMB: 20 bits of a BAR 0 offset (ism.token.format). */
 export const DMB_TOKEN = TOKEN;
 /** A DMB's place in the SBA. */
 export const SBA_INDEX = whole(0, SBA.INDICES - 1);

@@ -1,7 +1,7 @@
 /**
  * One ISM function: what stands behind the platform's device boundary. BAR 0 is in data_path.ts, BAR 2 in
- * command_bar.ts and commands.ts, SBA and IEQ in notify.ts; here is the state they share. Facts: zPCI sheet sections
- * 6 to 10.
+ * command_bar.ts and commands.ts, SBA and IEQ in notify.ts; here is the state they share. Facts:
+ * docs/reference/ism.
  */
 import type { TraceValue } from "../../base/trace.ts";
 import type { ConfigRegisters } from "../../zpci/config_registers.ts";
@@ -19,7 +19,7 @@ import { type ResetCause, tellReset } from "./peer_events.ts";
 
 /** What a simulator can count and hardware does not show. A reset does not touch it. */
 export interface AdapterStatistics {
-  /** Events that found 15 others in the IEQ since the driver last cleared `e` (zPCI sheet 13, point 14). */
+  /** Events that found 15 others in the IEQ since the driver last cleared `e` (ism.ieq.overflow). */
   ieqOverflows: number;
   /** How often the IEQ came to 15 unread events, of which a driver that has handled others sees none. */
   ieqFull: number;
@@ -131,7 +131,7 @@ export class IsmAdapter implements PciFunctionModel {
     return false;
   }
 
-  /** Everything registered is gone; peers that share a DMB are told (zPCI sheet 13, points 17 and 18). */
+  /** Everything registered is gone; peers that share a DMB are told (ism.reset.events and ism.error.events). */
   reset(cause: ResetCause): void {
     const owned = [...this.dmbs.values()];
     for (const dmb of owned) this.removeDmb(dmb);

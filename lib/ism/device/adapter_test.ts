@@ -1,4 +1,7 @@
-/** Facts, zPCI sheet 11, 12.4 and 13 #17, #18: what the device holds on to, what a reset takes along, saved state. */
+/**
+ * Facts, docs/reference/zpci/controls.md and ism/adapter.md: what the device holds on to, what a reset takes along,
+ * saved state.
+ */
 import { assertEquals } from "@std/assert";
 import { be, pattern } from "../../../tests/support/bytes.ts";
 import {
@@ -19,7 +22,7 @@ Deno.test.each([
   { what: "the DMB's first page", iova: DMB_AT, state: "error" },
   { what: "the DMB's last page", iova: DMB_AT + 4096, state: "error" },
   { what: "the page behind the DMB", iova: DMB_AT + 8192, state: "enabled" },
-])("RPCIT over $what leaves state $state (11: addresses in use)", ({ iova, state }) => {
+])("RPCIT over $what leaves state $state (zpci.rpcit.inuse)", ({ iova, state }) => {
   const [station] = stations(1);
   station!.dmb(0xa1n, { length: 8192 });
   const { processor, fn } = station!;
@@ -27,7 +30,7 @@ Deno.test.each([
   assertEquals(fn.state, state);
 });
 
-Deno.test("RPCIT over everything is harmless once all is unregistered, or after a reset (11)", () => {
+Deno.test("RPCIT over everything is harmless once all is unregistered, or after a reset (zpci.rpcit.inuse)", () => {
   for (const unregister of [true, false]) {
     const [station] = stations(1);
     const { processor, fn } = station!;
@@ -41,7 +44,7 @@ Deno.test("RPCIT over everything is harmless once all is unregistered, or after 
   }
 });
 
-Deno.test("disable and error state leave the function as at boot (1.3, 12.4, 13 #17)", () => {
+Deno.test("disable and error state leave the function as at boot (zpci.handle.change, ism.reset.forgets, ism.reset.events)", () => {
   for (
     const act of [
       (station: Station) => station.fn.disable(),

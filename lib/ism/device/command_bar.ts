@@ -1,6 +1,6 @@
 /**
  * BAR 2: the command area as memory, which store starts a command, and the order that a driver has to keep.
- * Facts: zPCI sheet 7.1 and 13 (points 3 to 7 and 25), VFIO sheet 13 (point 9). The commands are in commands.ts.
+ * Facts: docs/reference/ism/commands.md, ism.cmd.area. The commands are in commands.ts.
  */
 import { STATUS } from "../../zpci/answer.ts";
 import { PEC } from "../../zpci/error_events.ts";
@@ -30,7 +30,7 @@ const LONGEST_START: Readonly<Record<IsmOptions["wholeCommandStores"], number>> 
 };
 /** What the device answers to an access that a choice allows or refuses. */
 const ANSWER = { ignore: MODEL.OK, store: MODEL.OK, refuse: STATUS.INVALID_SPACE } as const;
-/** What follows when a command overlaps another one. Event 0x3a was seen on real machines (zPCI sheet 7.1). */
+/** What follows when a command overlaps another one. Event 0x3a was seen on real machines (ism.cmd.serial). */
 const ON_OVERLAP: Readonly<Record<IsmOptions["concurrency"], (adapter: IsmAdapter) => void>> = {
   mix: () => {},
   fail: (adapter) => adapter.fn.fail(PEC.SERVICE_ACTION, 0, true),
@@ -38,7 +38,7 @@ const ON_OVERLAP: Readonly<Record<IsmOptions["concurrency"], (adapter: IsmAdapte
 
 /** BAR 2 of one function. */
 export class CommandBar {
-  /** Request and response share these bytes (zPCI sheet 7.1). */
+  /** Request and response share these bytes (ism.cmd.start). */
   readonly area = new Uint8Array(COMMAND_AREA_BYTES);
   readonly #adapter: IsmAdapter;
   readonly #initialByte: number;

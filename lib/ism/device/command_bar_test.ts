@@ -1,4 +1,7 @@
-/** Facts, zPCI sheet 7.1, 7.5 and 13 #3 to #7, #9, #25, VFIO sheet 13 #9: BAR 2 as memory, and what starts a command. */
+/**
+ * Facts, docs/reference/ism/commands.md, ism/drivers.md and ism/data.md, ism.cmd.area: BAR 2 as memory, and what starts
+ * a command.
+ */
 import { assertEquals } from "@std/assert";
 import { be, bytes, pattern } from "../../../tests/support/bytes.ts";
 import { outcome } from "../../../tests/support/machine.ts";
@@ -28,44 +31,50 @@ Deno.test.each(
     { bar2Initial: "zeros", byte: "00" },
     { bar2Initial: "ones", byte: "ff" },
   ] as const,
-)("BAR 2 is $bar2Initial before any command, after a reset and behind the command area (13 #5)", (row) => {
-  const station = fresh({ bar2Initial: row.bar2Initial });
-  assertEquals([station.response(64), station.load(2, 8192, 8)], [row.byte.repeat(64), row.byte.repeat(8)]);
-  station.command(0x03);
-  assertEquals(station.response(24), GID_ANSWER + row.byte.repeat(8), "a response leaves the rest alone");
-  station.fn.disable();
-  station.enable();
-  assertEquals(station.response(16), row.byte.repeat(16));
-});
+)(
+  "BAR 2 is $bar2Initial before any command, after a reset and behind the command area (ism.cmd.area)",
+  (row) => {
+    const station = fresh({ bar2Initial: row.bar2Initial });
+    assertEquals([station.response(64), station.load(2, 8192, 8)], [row.byte.repeat(64), row.byte.repeat(8)]);
+    station.command(0x03);
+    assertEquals(station.response(24), GID_ANSWER + row.byte.repeat(8), "a response leaves the rest alone");
+    station.fn.disable();
+    station.enable();
+    assertEquals(station.response(16), row.byte.repeat(16));
+  },
+);
 
-Deno.test("the header store executes at once, and the response takes the request's place (7.1, 13 #4)", () => {
+Deno.test("the header store executes at once, and the response takes the request's place (ism.cmd.sequence, ism.cmd.start)", () => {
   const station = fresh();
   station.store(2, 8, bytes("ff".repeat(8)));
   station.store(2, 0, bytes(READ_GID));
   assertEquals(station.response(16), GID_ANSWER);
 });
 
-Deno.test.each([0, 1, 3])("after each command %d loads of BAR 2 answer busy (13 #4)", (responseDelay) => {
-  const station = fresh({ responseDelay });
-  assertEquals(station.load(2, 0, 8), "00".repeat(8), "no command, no delay");
-  for (let command = 0; command < 2; command++) {
+Deno.test.each([0, 1, 3])(
+  "after each command %d loads of BAR 2 answer busy (ism.cmd.start)",
+  (responseDelay) => {
+    const station = fresh({ responseDelay });
+    assertEquals(station.load(2, 0, 8), "00".repeat(8), "no command, no delay");
+    for (let command = 0; command < 2; command++) {
+      station.store(2, 0, bytes(READ_GID));
+      const answers = Array.from({ length: responseDelay + 1 }, () => station.load(2, 0, 8));
+      assertEquals(answers, [...Array(responseDelay).fill("cc 2"), GID_ANSWER.slice(0, 16)]);
+    }
     station.store(2, 0, bytes(READ_GID));
-    const answers = Array.from({ length: responseDelay + 1 }, () => station.load(2, 0, 8));
-    assertEquals(answers, [...Array(responseDelay).fill("cc 2"), GID_ANSWER.slice(0, 16)]);
-  }
-  station.store(2, 0, bytes(READ_GID));
-  station.fn.disable();
-  station.enable();
-  assertEquals(station.load(2, 0, 8), "00".repeat(8), "a reset ends the delay");
-});
+    station.fn.disable();
+    station.enable();
+    assertEquals(station.load(2, 0, 8), "00".repeat(8), "a reset ends the delay");
+  },
+);
 
-Deno.test("a payload store alone executes nothing (7.1)", () => {
+Deno.test("a payload store alone executes nothing (ism.cmd.start)", () => {
   const station = fresh();
   station.store(2, 8, bytes(be(SBA_AT, 8)));
   assertEquals([station.adapter.sba, station.response(16)], [undefined, "00".repeat(8) + be(SBA_AT, 8)]);
 });
 
-Deno.test("header and payload in one store are executed, or only stored by choice (13 #6)", () => {
+Deno.test("header and payload in one store are executed, or only stored by choice (ism.cmd.whole)", () => {
   const whole = bytes("00000001" + "0000" + "0010" + be(SBA_AT, 8));
   const executing = fresh({ wholeCommandStores: "execute" });
   assertEquals(executing.store(2, 0, whole), "cc 0");
@@ -77,7 +86,7 @@ Deno.test("header and payload in one store are executed, or only stored by choic
   assertEquals([storing.adapter.sba, storing.load(2, 0, 8)], [SBA_AT, "00000001" + "0000" + "0008"]);
 });
 
-Deno.test("a header store shorter than 8 bytes, or at offset 1 to 7, only leaves its bytes (13 #7)", () => {
+Deno.test("a header store shorter than 8 bytes, or at offset 1 to 7, only leaves its bytes (ism.cmd.partial)", () => {
   const station = fresh({ partialHeaderStores: "store" });
   station.store(2, 0, bytes(READ_GID).subarray(0, 7));
   station.store(2, 7, bytes("08"));
@@ -90,7 +99,7 @@ Deno.test("a header store shorter than 8 bytes, or at offset 1 to 7, only leaves
   assertEquals(station.response(16), GID_ANSWER);
 });
 
-Deno.test("stores over a part of the header are refused by choice, and leave nothing (13 #7)", () => {
+Deno.test("stores over a part of the header are refused by choice, and leave nothing (ism.cmd.partial)", () => {
   const station = fresh({ partialHeaderStores: "refuse" });
   const parts = [[0, 7], [0, 1], [1, 8], [7, 1], [7, 100]] as const;
   for (const [offset, length] of parts) assertEquals(station.store(2, offset, pattern(length)), REFUSED);
@@ -99,7 +108,7 @@ Deno.test("stores over a part of the header are refused by choice, and leave not
   assertEquals(station.response(16), GID_ANSWER);
 });
 
-Deno.test("a command runs on the bytes that are there, also where too few were stored (13 #3)", () => {
+Deno.test("a command runs on the bytes that are there, also where too few were stored (ism.cmd.length)", () => {
   const station = fresh();
   station.store(2, 8, bytes(be(IEQ_AT, 8) + be(512, 8)));
   station.store(2, 8, bytes(be(IEQ_AT, 8)));
@@ -107,7 +116,7 @@ Deno.test("a command runs on the bytes that are there, also where too few were s
   assertEquals([station.load(2, 0, 8), station.adapter.ieq], ["00000002" + "0000" + "0008", IEQ_AT]);
 });
 
-Deno.test("loads of 1, 2 and 4 bytes give the same bytes as one of 8 (7.5)", () => {
+Deno.test("loads of 1, 2 and 4 bytes give the same bytes as one of 8 (ism.cmd.loads)", () => {
   const station = fresh();
   station.store(2, 0, bytes(READ_GID));
   for (const length of [1, 2, 4, 8]) {
@@ -116,7 +125,7 @@ Deno.test("loads of 1, 2 and 4 bytes give the same bytes as one of 8 (7.5)", () 
   }
 });
 
-Deno.test("the rest of BAR 2 takes stores, does nothing with them, and reads as zeros (VFIO 13 #9)", () => {
+Deno.test("the rest of BAR 2 takes stores, does nothing with them, and reads as zeros (ism.cmd.area)", () => {
   const station = fresh({ bar2Size: 65536, bar2Outside: "ignore" });
   const before = station.adapter.save();
   assertEquals(station.store(2, 8192, pattern(4096)), "cc 0");
@@ -125,7 +134,7 @@ Deno.test("the rest of BAR 2 takes stores, does nothing with them, and reads as 
   assertEquals(station.adapter.save(), before);
 });
 
-Deno.test("the rest of BAR 2 refuses stores and loads by choice (VFIO 13 #9)", () => {
+Deno.test("the rest of BAR 2 refuses stores and loads by choice (ism.cmd.area)", () => {
   const station = fresh({ bar2Size: 65536, bar2Outside: "refuse" });
   assertEquals([station.store(2, 4088, pattern(8)), station.load(2, 4088, 8)], ["cc 0", pattern(8).toHex()]);
   for (const offset of [4096, 8192, 65528]) {
@@ -134,7 +143,7 @@ Deno.test("the rest of BAR 2 refuses stores and loads by choice (VFIO 13 #9)", (
   assertEquals(station.fn.state, "enabled");
 });
 
-Deno.test("BAR 2 ends where its size says (3.2 check 8, 13 #1)", () => {
+Deno.test("BAR 2 ends where its size says (zpci.insn.order, ism.config.bars)", () => {
   for (const bar2Size of [4096, 65536]) {
     const station = fresh({ bar2Size });
     assertEquals([station.store(2, bar2Size - 8, pattern(8)), station.load(2, bar2Size - 8, 8)], [
@@ -146,7 +155,7 @@ Deno.test("BAR 2 ends where its size says (3.2 check 8, 13 #1)", () => {
   }
 });
 
-Deno.test("PCISTG to BAR 2 is status 20, or a store like any other by choice (7.5, 13 #9)", () => {
+Deno.test("PCISTG to BAR 2 is status 20, or a store like any other by choice (ism.cmd.pcistg, ism.data.load)", () => {
   const store = ({ processor, fn }: Station) =>
     outcome(processor, () => processor.pcistg(fn.fh, 2, 0, 8, bytes(READ_GID)));
   const strict = fresh({ bar2Stores: "refuse" });
@@ -206,7 +215,7 @@ function run(station: Station, steps: (typeof SEQUENCES)[number]["steps"]): stri
 }
 
 Deno.test.each([...SEQUENCES])(
-  "$what: overlapping commands are traced (7.1, 13 #25)",
+  "$what: overlapping commands are traced (ism.cmd.serial)",
   ({ steps, broken }) => {
     const station = fresh({ concurrency: "mix" });
     assertEquals(run(station, steps), broken);
@@ -214,7 +223,7 @@ Deno.test.each([...SEQUENCES])(
   },
 );
 
-Deno.test.each([...SEQUENCES])("$what: overlapping commands fail by choice (7.1, 13 #25)", (row) => {
+Deno.test.each([...SEQUENCES])("$what: overlapping commands fail by choice (ism.cmd.serial)", (row) => {
   const station = fresh({ concurrency: "fail" });
   assertEquals(run(station, row.steps), row.broken);
   const failed = row.broken.length > 0;
@@ -222,7 +231,7 @@ Deno.test.each([...SEQUENCES])("$what: overlapping commands fail by choice (7.1,
   assertEquals(station.load(2, 0, 8).startsWith("cc 1 status 12"), failed);
 });
 
-Deno.test("commands that overlap mix: a token taken for an address is event 0x02 (7.1, 13 #25)", () => {
+Deno.test("commands that overlap mix: a token taken for an address is event 0x02 (ism.cmd.serial)", () => {
   const [station] = stations();
   station!.command(0x12);
   const token = station!.dmb(0xa2n);
@@ -232,7 +241,7 @@ Deno.test("commands that overlap mix: a token taken for an address is event 0x02
   assertEquals([station!.fn.state, station!.errors], ["error", [0x02]]);
 });
 
-Deno.test("a reset ends what overlapped (7.1, 12.4)", () => {
+Deno.test("a reset ends what overlapped (ism.cmd.serial, ism.reset.forgets)", () => {
   const station = fresh({ concurrency: "fail" });
   run(station, [HEADER, HEADER]);
   station.fn.disable();

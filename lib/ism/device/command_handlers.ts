@@ -26,9 +26,9 @@ export function isPageAligned(address: bigint): boolean {
 }
 
 /**
- * The device looks at the translations of a buffer that is being registered. An address that leads nowhere is an
- * error event and the error state, as seen on real machines when a token was taken for an address (zPCI sheet 7.1). Where the topology
- * discards such writes, the command is only refused.
+ * The device looks at the translations of a buffer that is being registered. An address that leads nowhere is an error
+ * event and the error state, as seen on real machines when a token was taken for an address (ism.cmd.serial). Where the
+ * topology discards such writes, the command is only refused.
  */
 export function isReachable(adapter: IsmAdapter, iova: number, length: number): boolean {
   const { dma } = adapter.fn;

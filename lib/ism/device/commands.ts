@@ -1,5 +1,5 @@
 /**
- * The command engine of BAR 2: from a header to a response. The table of commands is in protocol.ts (zPCI sheet 7.3),
+ * The command engine of BAR 2: from a header to a response. The table of commands is in protocol.ts (ism.cmd.table),
  * what each does in the files that begin with commands_.
  */
 import type { FieldRow, StructValue } from "../../base/struct.ts";
@@ -25,7 +25,7 @@ import type { IsmOptions } from "./options.ts";
 
 const HANDLERS: Handlers = { ...SETUP_COMMANDS, ...DMB_COMMANDS, ...VLAN_COMMANDS, ...PEER_COMMANDS };
 
-/** Whether a header may have a length for a command of `documented` bytes (zPCI sheet 13, point 3). */
+/** Whether a header may have a length for a command of `documented` bytes (ism.cmd.length). */
 const LENGTH_FITS: Readonly<
   Record<IsmOptions["headerLength"], (length: number, documented: number) => boolean>
 > = {
@@ -33,7 +33,7 @@ const LENGTH_FITS: Readonly<
   any: (length) => length >= HEADER_BYTES,
 };
 
-/** What a failure answers (zPCI sheet 13, point 2). */
+/** What a failure answers (ism.cmd.codes). */
 const FAILURE_CODES: Readonly<Record<IsmOptions["returnCodes"], (ret: number) => number>> = {
   private: (ret) => ret,
   one: () => RET.FAILED,

@@ -1,4 +1,4 @@
-/** REG_DMB and UNREG_DMB. Facts: zPCI sheet 7.3, 9.1, section 10 and 13 (points 15, 19 and 20). */
+/** REG_DMB and UNREG_DMB. Facts: docs/reference/ism/commands.md, ism/signals.md and ism/adapter.md. */
 import { DMB, RET, SBA } from "../protocol.ts";
 import { type Handlers, isPageAligned, isReachable } from "./command_handlers.ts";
 import { checkVlan } from "./commands_vlan.ts";

@@ -1,4 +1,7 @@
-/** Facts, zPCI sheet 7.3, 9.1, section 10 and 13: REG_DMB and UNREG_DMB, a row on each side of each limit. */
+/**
+ * Facts, docs/reference/ism/commands.md, ism/signals.md, ism/adapter.md and docs/fidelity.md: REG_DMB and UNREG_DMB, a
+ * row on each side of each limit.
+ */
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { be, bytes, fromBe } from "../../../tests/support/bytes.ts";
 import { DMB_AT, regDmb, SBA_AT, stations } from "../../../tests/support/stations.ts";
@@ -19,7 +22,7 @@ Deno.test.each([
   { what: "an end on a 1 MiB boundary", iova: DMB_AT + MIB - 8192, length: 8192, accepted: true },
   { what: "a 1 MiB boundary inside", iova: DMB_AT + MIB - 4096, length: 8192, accepted: false },
   { what: "1 MiB off its boundary", iova: DMB_AT + 4096, length: MIB, accepted: false },
-])("REG_DMB of $what: accepted=$accepted (10, 13 #2)", ({ iova, length, accepted }) => {
+])("REG_DMB of $what: accepted=$accepted (ism.dmb.limits, ism.cmd.codes)", ({ iova, length, accepted }) => {
   const [station] = stations();
   station!.map(DMB_AT, 2 * MIB);
   const ret = station!.ret(0x0a, regDmb({ iova, length, rgid: 0xa2n }));
@@ -34,13 +37,16 @@ Deno.test.each([
   { index: 1919, ret: "0000" },
   { index: 1920, ret: "0007" },
   { index: 0xffff_ffff, ret: "0007" },
-])("REG_DMB accepts any index in range: $index answers $ret (9.1, 13 #2)", ({ index, ret }) => {
-  const [station] = stations();
-  station!.map(DMB_AT, 4096);
-  assertEquals(station!.ret(0x0a, regDmb({ index, rgid: 0xa2n })), ret);
-});
+])(
+  "REG_DMB accepts any index in range: $index answers $ret (ism.dmb.register, ism.cmd.codes)",
+  ({ index, ret }) => {
+    const [station] = stations();
+    station!.map(DMB_AT, 4096);
+    assertEquals(station!.ret(0x0a, regDmb({ index, rgid: 0xa2n })), ret);
+  },
+);
 
-Deno.test("REG_DMB refuses an index in use with 0x0007 until it is free again (9.1, 13 #2)", () => {
+Deno.test("REG_DMB refuses an index in use with 0x0007 until it is free again (ism.sba.bits, ism.cmd.codes)", () => {
   const [station, peer] = stations();
   const token = station!.dmb(0xa2n, { index: 40 });
   station!.map(DMB_AT + 4096, 4096);
@@ -51,7 +57,7 @@ Deno.test("REG_DMB refuses an index in use with 0x0007 until it is free again (9
   assertEquals(station!.ret(0x0a, again), "0000");
 });
 
-Deno.test("REG_DMB needs an SBA, and UNREG_SBA waits for the last DMB (13 #15, #16)", () => {
+Deno.test("REG_DMB needs an SBA, and UNREG_SBA waits for the last DMB (ism.cmd.before, ism.sba.register)", () => {
   const [station] = stations();
   const token = station!.dmb(0xa2n);
   assertEquals(station!.ret(0x11), "0004");
@@ -60,7 +66,7 @@ Deno.test("REG_DMB needs an SBA, and UNREG_SBA waits for the last DMB (13 #15, #
   assertEquals(station!.ret(0x0a, regDmb({ rgid: 0xa2n })), "0004");
 });
 
-Deno.test("REG_DMB works without an SBA by choice; its signals go nowhere (13 #15)", () => {
+Deno.test("REG_DMB works without an SBA by choice; its signals go nowhere (ism.cmd.before)", () => {
   const [station, peer] = stations(2, { dmbNeedsSba: false });
   station!.command(0x11);
   const token = station!.dmb(0xa2n);
@@ -69,7 +75,7 @@ Deno.test("REG_DMB works without an SBA by choice; its signals go nowhere (13 #1
   assertEquals([station!.at(DMB_AT, 1)[0], station!.interruptions], [7, 0]);
 });
 
-Deno.test("UNREG_SBA works with DMBs registered by choice; the DMBs stay (13 #16)", () => {
+Deno.test("UNREG_SBA works with DMBs registered by choice; the DMBs stay (ism.sba.register)", () => {
   const [station, peer] = stations(2, { unregSbaWithDmbs: "allow" });
   const token = station!.dmb(0xa2n);
   assertEquals([station!.ret(0x11), station!.ret(0x11)], ["0000", "0004"]);
@@ -80,7 +86,7 @@ Deno.test("UNREG_SBA works with DMBs registered by choice; the DMBs stay (13 #16
   assertEquals(station!.interruptions, 1);
 });
 
-Deno.test("REG_DMB refuses a writer that does not exist by choice, and no other (13 #20)", () => {
+Deno.test("REG_DMB refuses a writer that does not exist by choice, and no other (ism.dmb.writer)", () => {
   const [station, peer] = stations(2, { unknownWriter: "refuse" });
   station!.map(DMB_AT, 4096);
   peer!.fn.disable();
@@ -90,13 +96,13 @@ Deno.test("REG_DMB refuses a writer that does not exist by choice, and no other 
   assertEquals(station!.ret(0x0a, regDmb({ rgid: 0xa1n, index: 33 })), "0000");
 });
 
-Deno.test("REG_DMB accepts a writer that does not exist yet, and the function itself (13 #20, #21)", () => {
+Deno.test("REG_DMB accepts a writer that does not exist yet, and the function itself (ism.dmb.writer, ism.gid.self)", () => {
   const [station] = stations();
   assertNotEquals(station!.dmb(0xdeadn), 0);
   assertNotEquals(station!.dmb(0xa1n, { iova: DMB_AT + 4096, index: 33 }), 0);
 });
 
-Deno.test("tokens are multiples of 2^28 below 2^48, not 0, and differ over the fabric (8.1, 13 #11)", () => {
+Deno.test("tokens are multiples of 2^28 below 2^48, not 0, and differ over the fabric (ism.token.format)", () => {
   const [first, second] = stations();
   const tokens = new Set<number>();
   for (let i = 0; i < 20; i++) {
@@ -109,7 +115,7 @@ Deno.test("tokens are multiples of 2^28 below 2^48, not 0, and differ over the f
   assertEquals(tokens.size, 40);
 });
 
-Deno.test("a token is not used again soon (13 #11)", () => {
+Deno.test("a token is not used again soon (ism.token.format)", () => {
   const [station] = stations();
   const tokens = new Set<number>();
   for (let i = 0; i < 200; i++) {
@@ -120,7 +126,7 @@ Deno.test("a token is not used again soon (13 #11)", () => {
   assertEquals(tokens.size, 200);
 });
 
-Deno.test("REG_DMB refuses half-mapped and read-only memory with the error state, whole or not at all (7.1)", () => {
+Deno.test("REG_DMB refuses half-mapped and read-only memory with the error state, whole or not at all (ism.buffer.nowhere)", () => {
   for (const write of [true, false]) {
     const [station] = stations();
     station!.map(DMB_AT, 4096, { write: true });
@@ -130,7 +136,7 @@ Deno.test("REG_DMB refuses half-mapped and read-only memory with the error state
   }
 });
 
-Deno.test("REG_DMB accepts a DMB whose pages lie in several mappings (10)", () => {
+Deno.test("REG_DMB accepts a DMB whose pages lie in several mappings (ism.dmb.limits)", () => {
   const [station, peer] = stations();
   for (let page = 0; page < 4; page++) station!.map(DMB_AT + page * 4096, 4096);
   assertEquals(station!.ret(0x0a, regDmb({ length: 4 * 4096, rgid: 0xa2n })), "0000");
@@ -145,14 +151,14 @@ Deno.test.each([
   { what: "an offset inside its DMB", token: (token: number) => token + 1 },
   { what: "the token with idx bits", token: (token: number) => token + 2 ** 24 },
   { what: "the token with a bit above 2^48", token: (token: number) => token + 2 ** 50 },
-])("UNREG_DMB of $what is 0x0005 (13 #2)", ({ token }) => {
+])("UNREG_DMB of $what is 0x0005 (ism.cmd.codes)", ({ token }) => {
   const [station] = stations();
   const mine = station!.dmb(0xa2n);
   assertEquals(station!.ret(0x0b, be(token(mine), 8)), "0005");
   assertEquals(station!.adapter.dmbs.size, 1);
 });
 
-Deno.test("UNREG_DMB takes a token once, and only from its owner (10, 13 #2)", () => {
+Deno.test("UNREG_DMB takes a token once, and only from its owner (ism.dmb.unregister, ism.cmd.codes)", () => {
   const [station, peer] = stations();
   const token = station!.dmb(0xa2n);
   assertMatch(peer!.ret(0x0b, be(token, 8)), /^000[1-9]$/);
@@ -161,7 +167,7 @@ Deno.test("UNREG_DMB takes a token once, and only from its owner (10, 13 #2)", (
   assertEquals(station!.ret(0x0b, be(token, 8)), "0005");
 });
 
-Deno.test("UNREG_DMB ends the peer's access and tells it: type 0, code 4, the token (9.3, 13 #19)", () => {
+Deno.test("UNREG_DMB ends the peer's access and tells it: type 0, code 4, the token (ism.event.types, ism.dmb.unregister)", () => {
   const [station, peer] = stations();
   const token = station!.dmb(0xa2n);
   assertEquals(peer!.store(0, token, Uint8Array.of(1)), "cc 0");

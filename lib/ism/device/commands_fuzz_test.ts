@@ -1,6 +1,6 @@
 /**
- * Facts, zPCI sheet 7.1 and 7.2: whatever is stored, and whatever a topology chooses, the answer keeps the rules that
- * Linux relies on.
+ * Facts, ism.cmd.sequence and ism.cmd.header: whatever is stored, and whatever a topology chooses, the answer keeps the
+ * rules that Linux relies on.
  */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
@@ -48,7 +48,7 @@ const COMMAND = fc.record({
   payload: fc.array(DOUBLEWORD, { maxLength: 4 }),
 });
 
-Deno.test("every answer echoes the code, has its documented length, and never returns 0xffff (7.1, 7.2)", () => {
+Deno.test("every answer echoes the code, has its documented length, and never returns 0xffff (ism.cmd.sequence, ism.cmd.preset)", () => {
   const property = fc.property(OPTIONS, fc.array(COMMAND, { maxLength: 30 }), (options, commands) => {
     const [station, peer] = stations(2, options);
     station!.map(DMB_AT, 2 ** 20);
@@ -72,7 +72,7 @@ Deno.test("every answer echoes the code, has its documented length, and never re
   fc.assert(property, { seed: 0x72, numRuns: 300 });
 });
 
-Deno.test("stores of any bytes to any place of BAR 2 end in a condition code (3.5)", () => {
+Deno.test("stores of any bytes to any place of BAR 2 end in a condition code (zpci.insn.cc)", () => {
   const store = fc.record({ offset: fc.nat(4095), data: fc.uint8Array({ minLength: 1, maxLength: 64 }) });
   const property = fc.property(OPTIONS, fc.array(store, { maxLength: 20 }), (options, stores) => {
     const [station] = stations(1, options);

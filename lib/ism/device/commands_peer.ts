@@ -1,4 +1,7 @@
-/** Commands that name a remote GID: is it there, and tell it something. Facts: zPCI sheet 7.3, 9.3, section 10. */
+/**
+ * Commands that name a remote GID: is it there, and tell it something. Facts: docs/reference/ism/commands.md,
+ * ism/signals.md and ism/adapter.md.
+ */
 import { EVENT_TYPE, RET } from "../protocol.ts";
 import type { IsmAdapter } from "./adapter.ts";
 import type { Handlers } from "./command_handlers.ts";

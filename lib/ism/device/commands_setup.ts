@@ -1,4 +1,7 @@
-/** Commands that register SBA and IEQ, and those that tell what the function is. Facts: zPCI sheet 7.3, 7.4, 9. */
+/**
+ * Commands that register SBA and IEQ, and those that tell what the function is. Facts: docs/reference/ism/commands.md
+ * and ism/signals.md.
+ */
 import { IEQ, IEQ_HEADER, RET, SBA, VLAN } from "../protocol.ts";
 import { type Handlers, isPageAligned, isReachable } from "./command_handlers.ts";
 

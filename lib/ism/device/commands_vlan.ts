@@ -1,4 +1,4 @@
-/** VLAN membership and the commands that change it. Facts: zPCI sheet 7.3, section 10 and 13 (point 22). */
+/** VLAN membership and the commands that change it. Facts: ism.vlan.ids and ism.vlan.required. */
 import { RET, VLAN } from "../protocol.ts";
 import type { IsmAdapter } from "./adapter.ts";
 import type { Handlers } from "./command_handlers.ts";

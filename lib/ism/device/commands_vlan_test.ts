@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet 7.3, 7.4, section 10 and 13 #22: VLAN membership and what depends on it. */
+/** Facts, docs/reference/ism/adapter.md and ism/commands.md: VLAN membership and what depends on it. */
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { be, bytes } from "../../../tests/support/bytes.ts";
 import { DMB_AT, regDmb, type Station, stations } from "../../../tests/support/stations.ts";
@@ -25,20 +25,23 @@ Deno.test.each([
   { id: 0x1ffe, accepted: false },
   { id: 0x2000, accepted: false },
   { id: 0x1_0000_0001, accepted: false },
-])("ADD_VLAN_ID takes 12-bit ids but 0: $id, accepted=$accepted (10, 13 #2)", ({ id, accepted }) => {
-  const [station] = stations(1);
-  assertEquals(station!.ret(ADD, be(id, 8)), accepted ? "0000" : "0008");
-  assertEquals(station!.adapter.vlans.size, accepted ? 1 : 0);
-});
+])(
+  "ADD_VLAN_ID takes 12-bit ids but 0: $id, accepted=$accepted (ism.vlan.ids, ism.cmd.codes)",
+  ({ id, accepted }) => {
+    const [station] = stations(1);
+    assertEquals(station!.ret(ADD, be(id, 8)), accepted ? "0000" : "0008");
+    assertEquals(station!.adapter.vlans.size, accepted ? 1 : 0);
+  },
+);
 
-Deno.test("ADD_VLAN_ID and DEL_VLAN_ID of 0x1FFF succeed on version 2 only (10)", () => {
+Deno.test("ADD_VLAN_ID and DEL_VLAN_ID of 0x1FFF succeed on version 2 only (ism.vlan.version)", () => {
   const [second] = stations(1, { version: 2 });
   assertEquals([second!.ret(ADD, be(0x1fff, 8)), second!.ret(DEL, be(0x1fff, 8))], ["0000", "0000"]);
   const [first] = stations(1, { version: 1 });
   assertEquals([first!.ret(ADD, be(0x1fff, 8)), first!.adapter.vlans.size], ["0008", 0]);
 });
 
-Deno.test("64 VLAN ids fit, the next one is refused, and a place that is freed can be used (7.4, 10)", () => {
+Deno.test("64 VLAN ids fit, the next one is refused, and a place that is freed can be used (ism.info.layout, ism.vlan.ids)", () => {
   const [station] = stations(1);
   for (let id = 1; id <= 64; id++) assertEquals(station!.ret(ADD, be(id, 8)), "0000");
   assertMatch(station!.ret(ADD, be(65, 8)), /^000[1-9]$/);
@@ -47,7 +50,7 @@ Deno.test("64 VLAN ids fit, the next one is refused, and a place that is freed c
   assertEquals(station!.adapter.vlans.size, 64);
 });
 
-Deno.test("QUERY_INFO lists each VLAN id once (7.4)", () => {
+Deno.test("QUERY_INFO lists each VLAN id once (ism.info.layout)", () => {
   const [station] = stations(1);
   assertEquals(table(station!), "00000000 ");
   for (const id of [5, 0x123, 5]) station!.command(ADD, be(id, 8));
@@ -56,7 +59,7 @@ Deno.test("QUERY_INFO lists each VLAN id once (7.4)", () => {
   assertEquals(table(station!), "00000001 0123");
 });
 
-Deno.test("SET_VLAN makes QUERY_RGID and REG_DMB want a VLAN, RESET_VLAN lifts it (13 #22)", () => {
+Deno.test("SET_VLAN makes QUERY_RGID and REG_DMB want a VLAN, RESET_VLAN lifts it (ism.vlan.required)", () => {
   const [station, peer] = stations();
   station!.map(DMB_AT, 4096);
   for (const each of [station!, peer!]) each.command(ADD, be(7, 8));
@@ -72,7 +75,7 @@ Deno.test("SET_VLAN makes QUERY_RGID and REG_DMB want a VLAN, RESET_VLAN lifts i
   assertEquals(untagged(), ["0000", "0000"]);
 });
 
-Deno.test("SET_VLAN only shows in QUERY_INFO by choice; a foreign VLAN stays refused (13 #22)", () => {
+Deno.test("SET_VLAN only shows in QUERY_INFO by choice; a foreign VLAN stays refused (ism.vlan.required)", () => {
   const [station] = stations(2, { vlanRequired: "ignored" });
   station!.map(DMB_AT, 4096);
   station!.command(SET_VLAN);
@@ -83,7 +86,7 @@ Deno.test("SET_VLAN only shows in QUERY_INFO by choice; a foreign VLAN stays ref
   assertEquals(bytes(station!.response(200)).slice(64, 68).toHex(), "00000001");
 });
 
-Deno.test("a tagged DMB is written by members of its VLAN only (8.3, 10)", () => {
+Deno.test("a tagged DMB is written by members of its VLAN only (ism.data.store, ism.vlan.ids, ism.vlan.tagged)", () => {
   const [owner, writer] = stations();
   owner!.command(ADD, be(7, 8));
   const token = owner!.dmb(0xa2n, { vlan: 7 });
@@ -99,7 +102,7 @@ Deno.test("a tagged DMB is written by members of its VLAN only (8.3, 10)", () =>
   assertEquals(store(), "cc 1 status 36");
 });
 
-Deno.test("an untagged DMB is written whatever VLANs there are; vlan_id without vlan_valid means nothing (10)", () => {
+Deno.test("an untagged DMB is written whatever VLANs there are; vlan_id without vlan_valid means nothing (ism.vlan.ids)", () => {
   const [owner, writer] = stations();
   owner!.map(DMB_AT, 4096);
   assertEquals(owner!.ret(REG_DMB, regDmb({ rgid: 0xa2n, vlan: 7, vlanValid: 0 })), "0000");

@@ -1,6 +1,6 @@
 /**
- * The configuration space that an ISM function's hardware shows. Facts: zPCI sheet section 6, VFIO sheet 5.5, 13
- * (points 1 to 3): one 64-bit MSI capability with one vector at 0x40, no power management, no PCIe, no MSI-X.
+ * The configuration space that an ISM function's hardware shows. Facts: ism.config.ids, ism.config.msi and
+ * ism.config.bars : one 64-bit MSI capability with one vector at 0x40, no power management, no PCIe, no MSI-X.
  */
 import { ConfigRegisters } from "../../zpci/config_registers.ts";
 import { ISM_DEVICE_ID, ISM_VENDOR_ID } from "../protocol.ts";

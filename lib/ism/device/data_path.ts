@@ -1,5 +1,5 @@
 /**
- * BAR 0: one store block is one store into a peer's DMB. Facts: zPCI sheet 8.1 and 8.3.
+ * BAR 0: one store block is one store into a peer's DMB. Facts: ism.data.offset and ism.data.store.
  */
 import { remainder } from "../../base/bits.ts";
 import { DMA } from "../../zpci/dma.ts";

@@ -1,4 +1,7 @@
-/** Facts, zPCI sheet 8.1, 8.3, 8.5 and 13 #8, #9, #19: stores to BAR 0. Signals are in notify_test.ts. */
+/**
+ * Facts, docs/reference/ism/data.md, ism/drivers.md and ism/commands.md: stores to BAR 0. Signals are in
+ * notify_test.ts.
+ */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { pattern } from "../../../tests/support/bytes.ts";
@@ -18,7 +21,7 @@ function pair(length = 8192, options = {}) {
   return { owner: owner!, writer: writer!, third: third!, token, memory };
 }
 
-Deno.test("a store lands in the owner's memory at its offset, and nowhere else (8.1, 8.3)", () => {
+Deno.test("a store lands in the owner's memory at its offset, and nowhere else (ism.data.offset, ism.data.store)", () => {
   const { owner, writer, token, memory } = pair();
   assertEquals(writer.store(0, token + 4096 + 5, pattern(1000)), "cc 0");
   const expected = new Uint8Array(8192);
@@ -37,13 +40,13 @@ Deno.test.each([
   { what: "a page up to the end", offset: 4096, length: 4096, answer: "cc 0" },
   { what: "the next page", offset: 8192, length: 4096, answer: REFUSED },
   { what: "the last byte that an offset can name", offset: 2 ** 23 - 1, length: 1, answer: REFUSED },
-])("a store must end inside the DMB: $what (8.3)", ({ offset, length, answer }) => {
+])("a store must end inside the DMB: $what (ism.data.store)", ({ offset, length, answer }) => {
   const { writer, token, memory } = pair();
   assertEquals(writer.store(0, token + offset, pattern(length)), answer);
   assertEquals(memory().some((byte) => byte !== 0), answer === "cc 0");
 });
 
-Deno.test("a store of 4096 bytes fills a DMB of one page (8.3)", () => {
+Deno.test("a store of 4096 bytes fills a DMB of one page (ism.data.store)", () => {
   const { writer, token, memory } = pair(4096);
   assertEquals(writer.store(0, token, pattern(4096)), "cc 0");
   assertEquals(memory(), pattern(4096));
@@ -68,7 +71,7 @@ Deno.test.each([
     what: "an offset behind the end, with sf",
     store: ({ writer, token }: Pair) => writer.store(0, token + SIGNAL + 8192, pattern(8)),
   },
-])("$what is refused: status 36, no copy, no signal, no error state (8.3, 13 #8)", ({ store }) => {
+])("$what is refused: status 36, no copy, no signal, no error state (ism.data.refused)", ({ store }) => {
   const bench = pair();
   assertEquals(store(bench), REFUSED);
   assertEquals(bench.memory().every((byte) => byte === 0), true);
@@ -80,7 +83,7 @@ Deno.test.each([
 });
 type Pair = ReturnType<typeof pair>;
 
-Deno.test("idx names an element, not a place (8.1)", () => {
+Deno.test("idx names an element, not a place (ism.data.offset)", () => {
   const { writer, token, memory } = pair();
   for (let idx = 0; idx < 16; idx++) {
     assertEquals(writer.store(0, token + idx * IDX + idx, Uint8Array.of(idx + 1)), "cc 0");
@@ -88,7 +91,7 @@ Deno.test("idx names an element, not a place (8.1)", () => {
   assertEquals([...memory().slice(0, 17)], [...Array.from({ length: 16 }, (_, idx) => idx + 1), 0]);
 });
 
-Deno.test("a function writes its own DMB when it is the GID given at registration (10, 13 #21)", () => {
+Deno.test("a function writes its own DMB when it is the GID given at registration (ism.gid.self)", () => {
   const [station] = stations(1);
   const token = station!.dmb(0xa1n);
   assertEquals(station!.store(0, token + SIGNAL, pattern(8)), "cc 0");
@@ -96,7 +99,7 @@ Deno.test("a function writes its own DMB when it is the GID given at registratio
   assertEquals(station!.interruptions, 1);
 });
 
-Deno.test("a function's stores into its own DMBs are refused by choice (10, 13 #21)", () => {
+Deno.test("a function's stores into its own DMBs are refused by choice (ism.gid.self)", () => {
   const [station, peer] = stations(2, { selfCommunication: "refuse" });
   const token = station!.dmb(0xa1n);
   assertEquals(station!.store(0, token + SIGNAL, pattern(8)), REFUSED);
@@ -104,7 +107,7 @@ Deno.test("a function's stores into its own DMBs are refused by choice (10, 13 #
   assertEquals(station!.store(0, peer!.dmb(0xa1n), pattern(8)), "cc 0", "into those of others they go");
 });
 
-Deno.test("a writer that comes later may write (13 #20)", () => {
+Deno.test("a writer that comes later may write (ism.dmb.writer)", () => {
   const fabric = new IsmFabric(0x7e1, 1);
   const [owner] = stations(1, {}, fabric);
   const token = owner!.dmb(0xa2n);
@@ -112,7 +115,7 @@ Deno.test("a writer that comes later may write (13 #20)", () => {
   assertEquals(writer!.store(0, token, pattern(8)), "cc 0");
 });
 
-Deno.test("functions of different channels cannot reach each other's DMBs (10)", () => {
+Deno.test("functions of different channels cannot reach each other's DMBs (ism.gid.channel)", () => {
   const [owner] = stations(1, {}, new IsmFabric(0x7e1, 5));
   const [writer] = stations(1, {}, new IsmFabric(0x7e2, 5));
   const token = owner!.dmb(0xa1n);
@@ -120,7 +123,7 @@ Deno.test("functions of different channels cannot reach each other's DMBs (10)",
   assertEquals(writer!.store(0, token, pattern(8)), REFUSED);
 });
 
-Deno.test("bar0Status and bar0Failure choose how a refused store ends (13 #8)", () => {
+Deno.test("bar0Status and bar0Failure choose how a refused store ends (ism.data.refused)", () => {
   const other = pair(4096, { bar0Status: 40 });
   assertEquals(other.third.store(0, other.token, pattern(8)), "cc 1 status 40");
   const { third, token } = pair(4096, { bar0Failure: "error-state" });
@@ -128,7 +131,7 @@ Deno.test("bar0Status and bar0Failure choose how a refused store ends (13 #8)", 
   assertEquals([third.fn.state, third.errors], ["error", [0x02]]);
 });
 
-Deno.test("loads of BAR 0 are status 20, or zeros by choice; PCISTG to BAR 0 is status 20 (8.5, 13 #9)", () => {
+Deno.test("loads of BAR 0 are status 20, or zeros by choice; PCISTG to BAR 0 is status 20 (ism.data.load, ism.data.pcistg)", () => {
   const pcistg = ({ processor, fn }: Station, offset: number) =>
     outcome(processor, () => processor.pcistg(fn.fh, 0, offset, 8, pattern(8)));
   const { writer, token, memory } = pair();
@@ -140,7 +143,7 @@ Deno.test("loads of BAR 0 are status 20, or zeros by choice; PCISTG to BAR 0 is 
   assertEquals(zeros.writer.load(0, zeros.token, 8), "00".repeat(8));
 });
 
-Deno.test("an owner without bus master gets no data, or gets it by choice (VFIO 13 #10)", () => {
+Deno.test("an owner without bus master gets no data, or gets it by choice (vfio.dma.busmaster)", () => {
   const store = (busMaster: "enforced" | "ignored") => {
     const { owner, writer, token, memory } = pair(8192, { busMaster });
     owner.busMaster = false;
@@ -152,14 +155,14 @@ Deno.test("an owner without bus master gets no data, or gets it by choice (VFIO 
   assertEquals(store("ignored"), ["cc 0", true, 1]);
 });
 
-Deno.test("a DMB that lost its mapping puts its owner into the error state, not the writer (VFIO 9.2)", () => {
+Deno.test("a DMB that lost its mapping puts its owner into the error state, not the writer (vfio.dma.unmap, ism.data.owner)", () => {
   const { owner, writer, token } = pair();
   owner.tables.remove(DMB_AT);
   assertEquals(writer.store(0, token, pattern(8)), REFUSED);
   assertEquals([owner.fn.state, owner.errors.length, writer.fn.state], ["error", 1, "enabled"]);
 });
 
-Deno.test("a store into a DMB that lost its mapping is lost by choice, the signal is not (13 #27)", () => {
+Deno.test("a store into a DMB that lost its mapping is lost by choice, the signal is not (zpci.dma.fault)", () => {
   const [owner, writer] = stations(2, {}, new IsmFabric(0x7e1, 1), { unmappedDma: "discard" });
   const token = owner!.dmb(0xa2n);
   const buffer = owner!.at(DMB_AT, 8);
@@ -169,7 +172,7 @@ Deno.test("a store into a DMB that lost its mapping is lost by choice, the signa
   assertEquals(buffer, new Uint8Array(8));
 });
 
-Deno.test("stores of any length from one buffer copy its first bytes, as they are at that time (3.8, 8.3)", () => {
+Deno.test("stores of any length from one buffer copy its first bytes, as they are at that time (zpci.insn.bytes, ism.data.store)", () => {
   const store = fc.record({ at: fc.nat(4095), length: fc.integer({ min: 1, max: 4096 }), seed: fc.nat(255) });
   const property = fc.property(fc.array(store, { minLength: 1, maxLength: 12 }), (stores) => {
     const { writer, token, memory } = pair(4096);

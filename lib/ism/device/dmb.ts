@@ -1,4 +1,4 @@
-/** A registered DMB (direct memory buffer). Facts: zPCI sheet sections 8.3 and 10. */
+/** A registered DMB (direct memory buffer). Facts: ism.data.store and ism.dmb.limits. */
 import type { IsmAdapter } from "./adapter.ts";
 
 export interface Dmb {

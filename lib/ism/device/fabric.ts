@@ -1,6 +1,6 @@
 /**
  * The fabric that joins all ISM functions of one channel id: GIDs, DMB tokens, who may reach whom.
- * Facts: zPCI sheet sections 8.1 (tokens), 10 (CHID, GID).
+ * Facts: ism.token.format and ism.gid.channel.
  */
 import { DATA_OFFSET } from "../protocol.ts";
 import type { Dmb } from "./dmb.ts";

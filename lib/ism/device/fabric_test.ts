@@ -1,17 +1,17 @@
-/** Facts, zPCI sheet 8.1, section 10 and 13 #11: tokens and who is on a fabric. */
+/** Facts, ism.token.format and ism.dmb.limits: tokens and who is on a fabric. */
 import { assertEquals } from "@std/assert";
 import { stations } from "../../../tests/support/stations.ts";
 import { IsmFabric } from "./fabric.ts";
 
 const UNIT = 2 ** 28;
 
-Deno.test("takeToken() counts up, wraps after 2^48 - 2^28 and never gives 0 (8.1)", () => {
+Deno.test("takeToken() counts up, wraps after 2^48 - 2^28 and never gives 0 (ism.token.format)", () => {
   const fabric = new IsmFabric(0x7e1, 2 ** 20 - 2);
   const tokens = [1, 2, 3, 4].map(() => fabric.takeToken() / UNIT);
   assertEquals(tokens, [2 ** 20 - 2, 2 ** 20 - 1, 1, 2]);
 });
 
-Deno.test("takeToken() skips tokens that are in use (13 #11)", () => {
+Deno.test("takeToken() skips tokens that are in use (ism.token.format)", () => {
   const fabric = new IsmFabric(0x7e1, 1);
   const [station] = stations(1, {}, fabric);
   const dmb = { owner: station!.adapter, iova: 0, length: 4096, sbaIndex: 32, vlanId: undefined, rgid: 1n };
@@ -27,7 +27,7 @@ Deno.test("save() and restore() keep the place in the sequence", () => {
   assertEquals(after.takeToken(), before.takeToken());
 });
 
-Deno.test("byGid() finds the functions of its own channel only (10)", () => {
+Deno.test("byGid() finds the functions of its own channel only (ism.gid.channel)", () => {
   const fabric = new IsmFabric(0x7e1, 1);
   const other = new IsmFabric(0x7e2, 1);
   stations(2, {}, fabric);

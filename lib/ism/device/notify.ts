@@ -1,7 +1,7 @@
 /**
  * How the device tells a function's owner: signal bits in the SBA, entries in the IEQ, then the MSI.
- * Order matters: data, element mask, DMB bit, summary bit, MSI (zPCI sheet 8.3); entry, idx, event bit, summary bit,
- * MSI (9.2).
+ * Order matters: data, element mask, DMB bit, summary bit, MSI (ism.data.store); entry, idx, event bit, summary bit,
+ * MSI (ism.ieq.order).
  */
 import { DMA } from "../../zpci/dma.ts";
 import type { DmaMemory } from "../../zpci/storage.ts";
@@ -12,13 +12,13 @@ import type { IsmOptions } from "./options.ts";
 
 const MSI_VECTOR = 0;
 
-/** Element masks by idx (zPCI sheet 8.4 and 13, point 10). */
+/** Element masks by idx (ism.data.element). */
 export const ELEMENT_MASKS: Readonly<Record<IsmOptions["elementMask"], readonly number[]>> = {
   rotate: Array.from({ length: DATA_OFFSET.IDX_COUNT }, (_, idx) => elementMask(idx)),
   "msb-first": Array.from({ length: DATA_OFFSET.IDX_COUNT }, (_, idx) => 0x8000 >> idx),
 };
 
-/** The time in an event (zPCI sheet 13, point 23). */
+/** The time in an event (ism.event.time). */
 const EVENT_TIMES: Readonly<Record<IsmOptions["eventTime"], (clock: Clock) => bigint>> = {
   tod: (clock) => clock.tod,
   zero: () => 0n,
@@ -58,7 +58,7 @@ export function signalDmb(owner: IsmAdapter, sbaIndex: number, idx: number): voi
 export function postEvent(to: IsmAdapter, event: IsmEvent, trigger: boolean): void {
   const { dma } = to.fn;
   if (to.ieq === undefined || to.sba === undefined) return;
-  // The entry is what is written first (zPCI sheet 9.2), so it is what a fault is reported of first.
+  // The entry is what is written first (ism.ieq.order), so it is what a fault is reported of first.
   if (dma.resolve(to.ieq, IEQ.BYTES) !== DMA.OK) return;
   const { offset: queueAt } = dma;
   const queue = dma.memory!;
@@ -79,7 +79,7 @@ export function postEvent(to: IsmAdapter, event: IsmEvent, trigger: boolean): vo
   const time = EVENT_TIMES[to.options.eventTime](to.fn.partition.clock);
   const entry = IEQ_ENTRY.encode({ ...event, time });
   queue.store(queueAt + IEQ.ENTRIES + slot * IEQ.ENTRY_BYTES, entry, entry.length);
-  // idx is the slot just written plus one: 1 to 15, never 0 again after the first event (zPCI sheet 9.2).
+  // idx is the slot just written plus one: 1 to 15, never 0 again after the first event (ism.ieq.index).
   IEQ_HEADER.encode({ idx: slot + 1 }, header);
   queue.store(queueAt, header, IDX_BYTES);
   to.ieqSlot = (slot + 1) % IEQ.SLOTS;

@@ -1,4 +1,7 @@
-/** Facts, zPCI sheet 8.3, 8.4, 9.1 to 9.3, 11 and 13 #12 to #15: SBA bits, IEQ entries, when the MSI comes. */
+/**
+ * Facts, docs/reference/ism/data.md, ism/signals.md, zpci/controls.md and ism/commands.md: SBA bits, IEQ entries, when
+ * the MSI comes.
+ */
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { be, fromBe, pattern } from "../../../tests/support/bytes.ts";
@@ -24,14 +27,17 @@ Deno.test.each([
   { index: 33, bits: "0=80 8=40 322=10" },
   { index: 63, bits: "0=80 11=01 382=10" },
   { index: 1919, bits: "0=80 243=01 4094=10" },
-])("a signal for SBA index $index sets summary, DMB bit and element mask (9.1)", ({ index, bits }) => {
-  const [owner, writer] = stations();
-  const token = owner!.dmb(0xa2n, { index });
-  assertEquals(writer!.store(0, token + SIGNAL, Uint8Array.of(1)), "cc 0");
-  assertEquals(set(owner!.sba), bits);
-});
+])(
+  "a signal for SBA index $index sets summary, DMB bit and element mask (ism.sba.bits)",
+  ({ index, bits }) => {
+    const [owner, writer] = stations();
+    const token = owner!.dmb(0xa2n, { index });
+    assertEquals(writer!.store(0, token + SIGNAL, Uint8Array.of(1)), "cc 0");
+    assertEquals(set(owner!.sba), bits);
+  },
+);
 
-Deno.test("signals of several elements and DMBs add up in the masks (8.3, 8.4)", () => {
+Deno.test("signals of several elements and DMBs add up in the masks (ism.data.store, ism.data.element)", () => {
   const [owner, writer] = stations();
   const first = owner!.dmb(0xa2n, { index: 32 });
   const second = owner!.dmb(0xa2n, { iova: DMB_AT + 4096, index: 34 });
@@ -45,7 +51,7 @@ Deno.test.each(
     { elementMask: "rotate", masks: "1000 0800 0001 8000 4000 2000" },
     { elementMask: "msb-first", masks: "8000 4000 0008 0004 0002 0001" },
   ] as const,
-)("idx becomes a bit of the element mask: $elementMask (8.4, 13 #10)", ({ elementMask, masks }) => {
+)("idx becomes a bit of the element mask: $elementMask (ism.data.element)", ({ elementMask, masks }) => {
   const [owner, writer] = stations(2, { elementMask });
   const token = owner!.dmb(0xa2n);
   const set = [0, 1, 12, 13, 14, 15].map((idx) => {
@@ -57,7 +63,7 @@ Deno.test.each(
   assertEquals(set.join(" "), masks);
 });
 
-Deno.test("the MSI comes when a signal sets s from 0 to 1, and only then (11, 13 #12)", () => {
+Deno.test("the MSI comes when a signal sets s from 0 to 1, and only then (zpci.irq.deliver, ism.msi.when)", () => {
   const [owner, writer] = stations();
   const token = owner!.dmb(0xa2n);
   const store = () => writer!.store(0, token + SIGNAL, Uint8Array.of(1));
@@ -69,14 +75,14 @@ Deno.test("the MSI comes when a signal sets s from 0 to 1, and only then (11, 13
   assertEquals(owner!.interruptions, 2);
 });
 
-Deno.test("every signal raises the MSI by choice (13 #12)", () => {
+Deno.test("every signal raises the MSI by choice (ism.msi.when)", () => {
   const [owner, writer] = stations(2, { msiOn: "every-signal" });
   const token = owner!.dmb(0xa2n);
   for (let i = 0; i < 3; i++) writer!.store(0, token + SIGNAL, Uint8Array.of(1));
   assertEquals(owner!.interruptions, 3);
 });
 
-Deno.test("data, mask, DMB bit and summary are all there when the interrupt comes (8.3)", () => {
+Deno.test("data, mask, DMB bit and summary are all there when the interrupt comes (ism.data.store)", () => {
   const [owner, writer] = stations();
   const token = owner!.dmb(0xa2n, { index: 40 });
   let seen = "";
@@ -85,12 +91,12 @@ Deno.test("data, mask, DMB bit and summary are all there when the interrupt come
   assertEquals(seen, `0=80 9=80 336=10 ${pattern(4096).toHex()}`);
 });
 
-Deno.test("REG_IEQ leaves an empty queue: idx 0, lengths 512 and 32 (9.2)", () => {
+Deno.test("REG_IEQ leaves an empty queue: idx 0, lengths 512 and 32 (ism.ieq.layout)", () => {
   const [station] = stations(1);
   assertEquals(station!.ieq.toHex(), be(0, 8) + be(512, 8) + be(32, 8) + "00".repeat(488));
 });
 
-Deno.test("SIGNAL_IEQ writes an entry, idx, e, then s with the MSI (7.3, 9.2, 9.3)", () => {
+Deno.test("SIGNAL_IEQ writes an entry, idx, e, then s with the MSI (ism.event.signal, ism.ieq.index, ism.event.types)", () => {
   const [from, to] = stations();
   let seen = "";
   to!.onInterruption = () => seen = `${set(to!.sba)} ${to!.ieq.slice(0, 64).toHex()}`;
@@ -101,11 +107,11 @@ Deno.test("SIGNAL_IEQ writes an entry, idx, e, then s with the MSI (7.3, 9.2, 9.
   assertEquals(
     [time % 4096n, time > 0n, to!.interruptions],
     [0n, true, 1],
-    "time is a TOD clock value (13 #23)",
+    "time is a TOD clock value (ism.event.time)",
   );
 });
 
-Deno.test("SIGNAL_IEQ without trigger waits for the next one that has it (9.3, 13 #13)", () => {
+Deno.test("SIGNAL_IEQ without trigger waits for the next one that has it (ism.event.types, ism.event.trigger)", () => {
   const [from, to] = stations();
   signal(from!, 0xa2, 1, { trigger: 0 });
   assertEquals([set(to!.sba), to!.interruptions, fromBe(to!.ieq, 0, 8)], ["0=40", 0, 1n]);
@@ -114,13 +120,13 @@ Deno.test("SIGNAL_IEQ without trigger waits for the next one that has it (9.3, 1
   assertEquals(to!.takeEvents(), ["2 0x1 0xa1", "2 0x2 0xa1"]);
 });
 
-Deno.test("SIGNAL_IEQ without trigger notifies at once by choice (9.3, 13 #13)", () => {
+Deno.test("SIGNAL_IEQ without trigger notifies at once by choice (ism.event.types, ism.event.trigger)", () => {
   const [from, to] = stations(2, { untriggeredEvents: "notify" });
   signal(from!, 0xa2, 1, { trigger: 0 });
   assertEquals([set(to!.sba), to!.interruptions], ["0=c0", 1]);
 });
 
-Deno.test("events carry no time by choice (13 #23)", () => {
+Deno.test("events carry no time by choice (ism.event.time)", () => {
   const [from, to] = stations(2, { eventTime: "zero" });
   signal(from!, 0xa2, 0x83, { info: 5n });
   assertEquals(to!.ieq.slice(32, 64).toHex(), "00000002" + "00000083" + be(0xa1, 8) + be(0, 8) + be(5, 8));
@@ -138,7 +144,7 @@ Deno.test.each(
     { ieqOverflow: "drop", then: ONE_TO_15, idx: 15n },
   ] as const,
 )(
-  "events behind 15 unread ones: $ieqOverflow, and they are counted (13 #14)",
+  "events behind 15 unread ones: $ieqOverflow, and they are counted (ism.ieq.overflow)",
   ({ ieqOverflow, then, idx }) => {
     const [from, to] = stations(2, { ieqOverflow });
     const overflows = () => to!.adapter.statistics.ieqOverflows;
@@ -154,7 +160,7 @@ Deno.test.each(
   },
 );
 
-Deno.test("the driver's clearing of e makes room for 15 events again (13 #14)", () => {
+Deno.test("the driver's clearing of e makes room for 15 events again (ism.ieq.overflow)", () => {
   const [from, to] = stations(2, { ieqOverflow: "drop" });
   for (let round = 0; round < 3; round++) {
     for (const code of ONE_TO_15) signal(from!, 0xa2, code);
@@ -165,7 +171,7 @@ Deno.test("the driver's clearing of e makes room for 15 events again (13 #14)", 
   assertEquals(to!.adapter.statistics.ieqOverflows, 1);
 });
 
-Deno.test("save() and restore() carry unread events and overflows (13 #14)", () => {
+Deno.test("save() and restore() carry unread events and overflows (ism.ieq.overflow)", () => {
   const [from, to] = stations(2, { ieqOverflow: "drop" });
   for (const code of [...ONE_TO_15, 16]) signal(from!, 0xa2, code);
   const saved = to!.adapter.save();
@@ -175,13 +181,13 @@ Deno.test("save() and restore() carry unread events and overflows (13 #14)", () 
   assertEquals(other!.adapter.save(), saved);
 });
 
-Deno.test("SIGNAL_IEQ reaches the own GID, and unknown GIDs are 0x0006 (10, 13 #2)", () => {
+Deno.test("SIGNAL_IEQ reaches the own GID, and unknown GIDs are 0x0006 (ism.gid.self, ism.cmd.codes)", () => {
   const [from] = stations();
   assertEquals([signal(from!, 0xa1), signal(from!, 0xa9)], ["0000", "0006"]);
   assertEquals(from!.takeEvents(), ["2 0x80 0xa1"]);
 });
 
-Deno.test("signals to a peer without SBA or without IEQ are dropped (13 #15)", () => {
+Deno.test("signals to a peer without SBA or without IEQ are dropped (ism.cmd.before)", () => {
   for (const unregister of [0x11, 0x12]) {
     const [from, to] = stations();
     to!.command(unregister);
@@ -190,7 +196,7 @@ Deno.test("signals to a peer without SBA or without IEQ are dropped (13 #15)", (
   }
 });
 
-Deno.test("idx runs from 1 to 15 and then to 1, never to 0 again (9.2)", () => {
+Deno.test("idx runs from 1 to 15 and then to 1, never to 0 again (ism.ieq.index)", () => {
   const [from, to] = stations();
   const idx: number[] = [];
   for (let i = 1; i <= 32; i++) {
@@ -201,7 +207,7 @@ Deno.test("idx runs from 1 to 15 and then to 1, never to 0 again (9.2)", () => {
   assertEquals(idx, Array.from({ length: 32 }, (_, i) => i % 15 + 1));
 });
 
-Deno.test("REG_IEQ starts at slot 0 again (9.2)", () => {
+Deno.test("REG_IEQ starts at slot 0 again (ism.ieq.index)", () => {
   const [from, to] = stations();
   for (const code of [1, 2]) signal(from!, 0xa2, code);
   to!.command(0x12);
@@ -212,7 +218,7 @@ Deno.test("REG_IEQ starts at slot 0 again (9.2)", () => {
   assertEquals([to!.takeEvents(), fromBe(to!.ieq, 0, 8)], [["2 0x3 0xa1"], 1n]);
 });
 
-Deno.test("15 events on a new queue are all seen; after a first one, 15 more look like none (9.2)", () => {
+Deno.test("15 events on a new queue are all seen; after a first one, 15 more look like none (ism.ieq.fourteen)", () => {
   const [from, to] = stations();
   const fill = (count: number) => {
     for (let i = 1; i <= count; i++) signal(from!, 0xa2, i);
@@ -222,10 +228,14 @@ Deno.test("15 events on a new queue are all seen; after a first one, 15 more loo
   fill(15);
   assertEquals(to!.takeEvents(), []);
   fill(1);
-  assertEquals(to!.takeEvents(), ["2 0x1 0xa1"], "the oldest entries are overwritten silently (13 #14)");
+  assertEquals(
+    to!.takeEvents(),
+    ["2 0x1 0xa1"],
+    "the oldest entries are overwritten silently (ism.ieq.overflow)",
+  );
 });
 
-Deno.test("a driver that walks in time sees every event once and in order, whatever the pauses (9.2)", () => {
+Deno.test("a driver that walks in time sees every event once and in order, whatever the pauses (ism.ieq.order)", () => {
   const property = fc.property(fc.array(fc.nat(14), { maxLength: 20 }), (bursts) => {
     const [from, to] = stations();
     let code = 0;
@@ -238,7 +248,7 @@ Deno.test("a driver that walks in time sees every event once and in order, whate
   fc.assert(property, { seed: 0x92, numRuns: 60 });
 });
 
-Deno.test("no interrupts without SBA: the driver's order at removal holds (7.5)", () => {
+Deno.test("no interrupts without SBA: the driver's order at removal holds (ism.driver.stop)", () => {
   const [from, to] = stations();
   to!.command(0x12);
   to!.command(0x11);

@@ -1,78 +1,81 @@
 /**
- * What public sources leave open about the adapter: each is a choice of the topology, the fact sheet's proposal as
- * default. #n is a point of zPCI sheet section 13; docs/fidelity.md lists them all.
+ * What public sources leave open about the adapter: each is a choice of the topology, and named by the
+ * rule of docs/reference that it is about. docs/fidelity.md lists them all.
  */
 import { type Chosen, defaultsOf } from "../../base/choices.ts";
 
 /** Choices between named behaviours, the default first. */
 export const ISM_CHOICES = {
-  /** #24: hardware version. 2 accepts the reserved VLAN id 0x1FFF, 1 refuses it. */
+  /** ism.vlan.version: hardware version. 2 accepts the reserved VLAN id 0x1FFF, 1 refuses it. */
   version: [2, 1],
-  /** #2: a failed command answers a code of the private set, or 0x000a whatever the reason. */
+  /** ism.cmd.codes: a failed command answers a code of the private set, or 0x000a whatever the reason. */
   returnCodes: ["private", "one"],
-  /** #3: a header must have the command's documented length, or any from 8 to `maxLength`. */
+  /** ism.cmd.length: a header must have the command's documented length, or any from 8 to `maxLength`. */
   headerLength: ["documented", "any"],
-  /** #5: bytes of BAR 2 that no command has written yet. */
+  /** ism.cmd.area: bytes of BAR 2 that no command has written yet. */
   bar2Initial: ["zeros", "ones"],
-  /** #6: a store over header and payload starts the command, or only leaves its bytes. */
+  /** ism.cmd.whole: a store over header and payload starts the command, or only leaves its bytes. */
   wholeCommandStores: ["execute", "store-only"],
-  /** #7: a store over a part of the header leaves its bytes, or is refused. */
+  /** ism.cmd.partial: a store over a part of the header leaves its bytes, or is refused. */
   partialHeaderStores: ["store", "refuse"],
-  /** VFIO sheet section 13, #9: accesses to BAR 2 behind the command area. */
+  /** ism.cmd.area: accesses to BAR 2 behind the command area. */
   bar2Outside: ["ignore", "refuse"],
-  /** #9: PCISTG to BAR 2 is refused, or treated as a store block of its length. */
+  /** ism.cmd.pcistg: PCISTG to BAR 2 is refused, or treated as a store block of its length. */
   bar2Stores: ["refuse", "accept"],
-  /** #25: a command that overlaps another one mixes with it, or is an error event. */
+  /** ism.cmd.serial: a command that overlaps another one mixes with it, or is an error event. */
   concurrency: ["mix", "fail"],
-  /** #9: loads of BAR 0 are refused, or give zeros. */
+  /** ism.data.load: loads of BAR 0 are refused, or give zeros. */
   bar0Loads: ["refuse", "zeros"],
-  /** #8: a refused store to BAR 0 is a status code, or also puts the writer into the error state (PEC 0x02). */
+  /**
+   * ism.data.refused: a refused store to BAR 0 is a status code, or also puts the writer into the error state (PEC
+   * 0x02).
+   */
   bar0Failure: ["status", "error-state"],
-  /** #10: the element mask of idx is 0x1000 rotated right, or 0x8000 shifted right. */
+  /** ism.data.element: the element mask of idx is 0x1000 rotated right, or 0x8000 shifted right. */
   elementMask: ["rotate", "msb-first"],
-  /** #11: tokens count up, or come in an order that looks random. */
+  /** ism.token.format: tokens count up, or come in an order that looks random. */
   tokens: ["sequential", "random"],
-  /** #12: a signal raises the MSI when it sets `s` from 0 to 1, or every time. */
+  /** ism.msi.when: a signal raises the MSI when it sets `s` from 0 to 1, or every time. */
   msiOn: ["summary", "every-signal"],
-  /** #13: an event with trigger_irq 0 waits for the next trigger, or notifies like any other. */
+  /** ism.event.trigger: an event with trigger_irq 0 waits for the next trigger, or notifies like any other. */
   untriggeredEvents: ["queue", "notify"],
-  /** #14: an event that finds 15 others unread takes the oldest one's place, or is lost. */
+  /** ism.ieq.overflow: an event that finds 15 others unread takes the oldest one's place, or is lost. */
   ieqOverflow: ["overwrite", "drop"],
-  /** #23: the time in an event is the TOD clock, or 0. */
+  /** ism.event.time: the time in an event is the TOD clock, or 0. */
   eventTime: ["tod", "zero"],
-  /** #16: UNREG_SBA while DMBs are registered. */
+  /** ism.sba.register: UNREG_SBA while DMBs are registered. */
   unregSbaWithDmbs: ["refuse", "allow"],
-  /** #20: REG_DMB for a GID that does not exist. */
+  /** ism.dmb.writer: REG_DMB for a GID that does not exist. */
   unknownWriter: ["accept", "refuse"],
-  /** #21: a function may reach its own GID and write its own DMBs, or not. */
+  /** ism.gid.self: a function may reach its own GID and write its own DMBs, or not. */
   selfCommunication: ["allow", "refuse"],
-  /** #22: SET_VLAN makes QUERY_RGID and REG_DMB want a VLAN, or only shows in QUERY_INFO. */
+  /** ism.vlan.required: SET_VLAN makes QUERY_RGID and REG_DMB want a VLAN, or only shows in QUERY_INFO. */
   vlanRequired: ["enforced", "ignored"],
-  /** #17: peers are told of a disable or reset. */
+  /** ism.reset.events: peers are told of a disable or reset. */
   resetEvents: ["send", "none"],
-  /** #18: peers are told of an error state. */
+  /** ism.error.events: peers are told of an error state. */
   errorEvents: ["send", "none"],
-  /** #19: the writer of a DMB is told when it is unregistered. */
+  /** ism.dmb.unregister: the writer of a DMB is told when it is unregistered. */
   unregisterEvents: ["send", "none"],
-  /** 9.3: the other end of a tagged DMB is told when one end leaves the VLAN. */
+  /** ism.vlan.leave: the other end of a tagged DMB is told when one end leaves the VLAN. */
   vlanEvents: ["send", "none"],
-  /** VFIO sheet section 13, #10: device writes need the bus-master bit in COMMAND. */
+  /** vfio.dma.busmaster: device writes need the bus-master bit in COMMAND. */
   busMaster: ["enforced", "ignored"],
 } as const;
 
 /** The adapter's options: one of each choice, and those that are numbers. */
 export interface IsmOptions extends Chosen<typeof ISM_CHOICES> {
-  /** #1: size of BAR 2 in bytes, a power of two. */
+  /** ism.config.bars: size of BAR 2 in bytes, a power of two. */
   readonly bar2Size: number;
-  /** #24: longest command in bytes; a longer one is refused. */
+  /** ism.cmd.length: longest command in bytes; a longer one is refused. */
   readonly maxLength: number;
-  /** #24: what QUERY_INFO tells as ism_state. */
+  /** ism.info.layout: what QUERY_INFO tells as ism_state. */
   readonly ismState: number;
-  /** #4: loads of BAR 2 that answer busy after each command. */
+  /** ism.cmd.start: loads of BAR 2 that answer busy after each command. */
   readonly responseDelay: number;
-  /** #8: status code of a refused store to BAR 0. */
+  /** ism.data.refused: status code of a refused store to BAR 0. */
   readonly bar0Status: number;
-  /** #15: REG_DMB needs a registered SBA. */
+  /** ism.cmd.before: REG_DMB needs a registered SBA. */
   readonly dmbNeedsSba: boolean;
 }
 

@@ -1,6 +1,6 @@
 /**
- * What the other end of a shared DMB is told when something happens at this end. Facts: zPCI sheet 9.3 and 13
- * (points 17 to 19). Each kind of news is a choice of the topology.
+ * What the other end of a shared DMB is told when something happens at this end. Facts: ism.event.types and
+ * docs/fidelity.md (points 17 to 19). Each kind of news is a choice of the topology.
  */
 import { EVENT_CODE, EVENT_TYPE } from "../protocol.ts";
 import type { IsmAdapter } from "./adapter.ts";

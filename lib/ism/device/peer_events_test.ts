@@ -1,4 +1,7 @@
-/** Facts, zPCI sheet 9.3 and 13 #17 to #19: what the other end of a shared DMB is told, and who is told nothing. */
+/**
+ * Facts, docs/reference/ism/signals.md, ism/adapter.md and ism/commands.md: what the other end of a shared DMB is told,
+ * and who is told nothing.
+ */
 import { assertEquals } from "@std/assert";
 import { be } from "../../../tests/support/bytes.ts";
 import { DMB_AT, sharingStations, type Station, stations } from "../../../tests/support/stations.ts";
@@ -15,14 +18,14 @@ function hex(value: number): string {
 const RESETS = [
   {
     what: "disable",
-    point: "13 #17",
+    point: "ism.reset.events",
     act: (station: Station) => station.fn.disable(),
     codes: ["0x4", "0x8", "0x7"],
     silent: { resetEvents: "none" },
   },
   {
     what: "error state",
-    point: "13 #18",
+    point: "ism.error.events",
     act: (station: Station) => station.fn.fail(2, 0, true),
     codes: ["0x2", "0x3", "0x1"],
     silent: { errorEvents: "none" },
@@ -53,7 +56,7 @@ Deno.test.each([...RESETS])("$what tells nobody by choice, and takes the DMBs al
   assertEquals([first.adapter.dmbs.size, second.store(0, owned, Uint8Array.of(1))], [0, "cc 1 status 36"]);
 });
 
-Deno.test("each choice of silence is for one kind of news only (13 #17, #18)", () => {
+Deno.test("each choice of silence is for one kind of news only (ism.reset.events, ism.error.events)", () => {
   for (const [row, other] of [[RESETS[0], RESETS[1]], [RESETS[1], RESETS[0]]] as const) {
     const { first, second } = sharingStations(other.silent);
     row.act(first);
@@ -61,7 +64,7 @@ Deno.test("each choice of silence is for one kind of news only (13 #17, #18)", (
   }
 });
 
-Deno.test("who only owns and who only uses a shared DMB hear of a disable too (13 #17)", () => {
+Deno.test("who only owns and who only uses a shared DMB hear of a disable too (ism.reset.events)", () => {
   const [owner, user] = stations();
   const token = owner!.dmb(0xa2n).toString(16);
   user!.fn.disable();
@@ -72,7 +75,7 @@ Deno.test("who only owns and who only uses a shared DMB hear of a disable too (1
   assertEquals(user!.takeEvents(), [`0 0x4 0x${token}`, "1 0x7 0xa1"]);
 });
 
-Deno.test("a function that only shares a DMB with itself tells nobody at a reset (13 #17)", () => {
+Deno.test("a function that only shares a DMB with itself tells nobody at a reset (ism.reset.events)", () => {
   const [station, peer] = stations();
   station!.dmb(0xa1n);
   station!.fn.disable();
@@ -85,7 +88,7 @@ Deno.test.each(
     { unregisterEvents: "send", events: (token: string) => [`0 0x4 ${token}`] },
     { unregisterEvents: "none", events: () => [] },
   ] as const,
-)("UNREG_DMB tells the writer, or not by choice: $unregisterEvents (13 #19)", (row) => {
+)("UNREG_DMB tells the writer, or not by choice: $unregisterEvents (ism.dmb.unregister)", (row) => {
   const [owner, writer] = stations(2, { unregisterEvents: row.unregisterEvents });
   const token = owner!.dmb(0xa2n);
   assertEquals(owner!.ret(UNREG_DMB, be(token, 8)), "0000");
@@ -110,7 +113,7 @@ Deno.test.each(
     { vlanEvents: "send", ownerLeaves: ["0 0x5"], writerLeaves: ["0 0x6"] },
     { vlanEvents: "none", ownerLeaves: [], writerLeaves: [] },
   ] as const,
-)("DEL_VLAN_ID tells the other end of each DMB with that tag: $vlanEvents (9.3 codes 5 and 6)", (row) => {
+)("DEL_VLAN_ID tells the other end of each DMB with that tag: $vlanEvents (ism.vlan.leave)", (row) => {
   const { owner, writer, token } = tagged({ vlanEvents: row.vlanEvents });
   const withToken = (events: readonly string[]) => events.map((event) => `${event} ${hex(token)}`);
   assertEquals(owner.ret(DEL_VLAN, be(7, 8)), "0000");
@@ -120,7 +123,7 @@ Deno.test.each(
   assertEquals(writer.store(0, token, Uint8Array.of(1)), "cc 1 status 36");
 });
 
-Deno.test("DEL_VLAN_ID of an id that was not there, or of one's own DMB, tells nobody (9.3)", () => {
+Deno.test("DEL_VLAN_ID of an id that was not there, or of one's own DMB, tells nobody (ism.event.types)", () => {
   const { owner, writer } = tagged();
   assertEquals(owner.ret(DEL_VLAN, be(9, 8)), "0008");
   const [alone] = stations(1);

@@ -1,5 +1,5 @@
 /**
- * In which order a fabric hands out its DMB tokens. Facts: zPCI sheet 8.1: 20 bits, never 0, opaque to software.
+ * In which order a fabric hands out its DMB tokens. Facts: ism.token.format: 20 bits, never 0, opaque to software.
  */
 import { SPLIT_MIX_STEP, splitMix64 } from "../../base/random.ts";
 import type { IsmOptions } from "./options.ts";
@@ -11,7 +11,7 @@ const MASK = TOKEN_NUMBERS - 1;
 /** Token number for a position, both 1 to 2^20 - 1; different positions have different numbers. */
 export type TokenOrder = (position: number) => number;
 
-/** Orders by the choice of `ism.tokens` (zPCI sheet 13, point 11). */
+/** Orders by the choice of `ism.tokens` (ism.token.format). */
 export const TOKEN_ORDERS: Readonly<Record<IsmOptions["tokens"], (seed: number) => TokenOrder>> = {
   sequential: () => (position) => position,
   random: shuffledOrder,

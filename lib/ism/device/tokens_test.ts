@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet 8.1 and 13 #11: the order of DMB tokens. */
+/** Facts, ism.token.format: the order of DMB tokens. */
 import { assert, assertEquals, assertNotEquals } from "@std/assert";
 import { IsmFabric } from "./fabric.ts";
 import { TOKEN_NUMBERS, TOKEN_ORDERS } from "./tokens.ts";
@@ -6,7 +6,7 @@ import { TOKEN_NUMBERS, TOKEN_ORDERS } from "./tokens.ts";
 const UNIT = 2 ** 28;
 
 for (const [name, orderOf] of Object.entries(TOKEN_ORDERS)) {
-  Deno.test(`${name} tokens: no number comes twice before all others came, and 0 never (8.1, 13 #11)`, () => {
+  Deno.test(`${name} tokens: no number comes twice before all others came, and 0 never (ism.token.format)`, () => {
     for (const seed of [0, 1, 0x1234_5678_9abc]) {
       const order = orderOf(seed);
       const seen = new Uint8Array(TOKEN_NUMBERS);
@@ -19,7 +19,7 @@ for (const [name, orderOf] of Object.entries(TOKEN_ORDERS)) {
     }
   });
 
-  Deno.test(`${name} tokens are multiples of 2^28 below 2^48 (8.1, 13 #11)`, () => {
+  Deno.test(`${name} tokens are multiples of 2^28 below 2^48 (ism.token.format)`, () => {
     const fabric = new IsmFabric(0x7e1, 1, orderOf(7));
     for (let i = 0; i < 1000; i++) {
       const token = fabric.takeToken();
@@ -28,7 +28,7 @@ for (const [name, orderOf] of Object.entries(TOKEN_ORDERS)) {
   });
 }
 
-Deno.test("sequential tokens are neighbours, random ones are not, and depend on the seed (13 #11)", () => {
+Deno.test("sequential tokens are neighbours, random ones are not, and depend on the seed (ism.token.format)", () => {
   const first = (tokens: keyof typeof TOKEN_ORDERS, seed: number) => {
     const fabric = new IsmFabric(0x7e1, 100, TOKEN_ORDERS[tokens](seed));
     return Array.from({ length: 64 }, () => fabric.takeToken() / UNIT);

@@ -1,6 +1,6 @@
 /**
  * The command channel of an ISM function from the driver's side: payload first, header second (which starts the
- * command), then the response. One command at a time. Facts: zPCI sheet 7.1 (drivers/s390/net/ism_drv.c: ism_cmd).
+ * command), then the response. One command at a time. Facts: ism.cmd.sequence (drivers/s390/net/ism_drv.c: ism_cmd).
  */
 import type { FieldRow, StructValue } from "../../base/struct.ts";
 import {
@@ -60,7 +60,7 @@ export class CommandChannel {
     REQUEST_CODE.set(header, 0, code);
     REQUEST_LENGTH.set(header, 0, HEADER_BYTES + payload.length);
     this.#descriptor.write(COMMAND_BAR, 0, header);
-    // What is still in the buffer when nothing was read: a driver takes it for "no answer" (zPCI sheet 7.1).
+    // What is still in the buffer when nothing was read: a driver takes it for "no answer" (ism.cmd.preset).
     header.fill(0);
     RESPONSE_RET.set(header, 0, NO_ANSWER);
     this.#descriptor.read(COMMAND_BAR, 0, HEADER_BYTES, header);
@@ -94,7 +94,7 @@ export class CommandChannel {
     return layout.response.decode(bytes) as ResponseFields<(typeof COMMANDS)[Name]>;
   }
 
-  /** As {@linkcode send} for unregistering: no answer counts as done (zPCI sheet 7.2). @returns the return code */
+  /** As {@linkcode send} for unregistering: no answer counts as done (ism.cmd.preset). @returns the return code */
   unregister<Name extends CommandName>(name: Name, fields: RequestFields<(typeof COMMANDS)[Name]>): number {
     try {
       this.send(name, fields);

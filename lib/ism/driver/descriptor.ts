@@ -83,7 +83,7 @@ export interface DescriptorState {
   readonly endDma: number;
 }
 
-/** Store limit to assume when the kernel has no capability chain (VFIO sheet section 2). */
+/** Store limit to assume when the kernel has no capability chain (vfio.info.chain). */
 const ASSUMED_STORE_BLOCK = 4096;
 /** Start of IOVA space to assume without a capability chain. */
 const ASSUMED_START_DMA = 2 ** 32;
@@ -121,7 +121,7 @@ export class VfioDescriptor {
   }
 
   /**
-   * Opens a function by PCI address, in the order of VFIO sheet 1.4 or 1.5.
+   * Opens a function by PCI address, in the order of vfio.group.getfd and vfio.cdev.bind.
    *
    * @throws {ErrnoError} what the kernel refuses with, everything opened so far closed again
    * @throws {DriverError} if the API version or the IOMMU type is not the one this driver knows
@@ -164,7 +164,7 @@ export class VfioDescriptor {
     return this.#state.device;
   }
 
-  /** Longest store block in bytes: `imaxstbl`, not the `maxstbl` field beside it (VFIO sheet section 2). */
+  /** Longest store block in bytes: `imaxstbl`, not the `maxstbl` field beside it (vfio.info.group). */
   get maxStoreBlock(): number {
     return this.#state.maxStoreBlock;
   }
@@ -317,8 +317,8 @@ interface Opened {
 const CONTAINERS = { group: "/dev/vfio/vfio", compat: "/dev/iommu" } as const;
 
 /**
- * Group and container (VFIO sheet 1.4). An iommufd has no container ioctls before it has a group, but for the version
- * and the extensions.
+ * Group and container (vfio.group.compat). An iommufd has no container ioctls before it has a group, but for the
+ * version and the extensions.
  */
 function openByGroup(
   sys: SystemCalls,
@@ -347,7 +347,7 @@ function openByGroup(
   return { iommu: container, device, ioas: 0 };
 }
 
-/** Character device and iommufd (VFIO sheet 1.5). */
+/** Character device and iommufd (vfio.cdev.bind). */
 function openByCdev(sys: SystemCalls, address: string, opened: (fd: number) => number): Opened {
   const iommu = opened(sys.open("/dev/iommu"));
   const node = sys.readdir(`/sys/bus/pci/devices/${address}/vfio-dev`).find((name) =>

@@ -1,6 +1,6 @@
 /**
  * A user-space ISM driver: what a process does with one function from open to close. It knows the device only
- * through its descriptor. Facts: zPCI sheet 7.5 (order), 8.2 (move), 9.2 and 9.4 (interrupt walk), 10 (limits).
+ * through its descriptor. Facts: docs/reference/ism/drivers.md, ism/data.md, ism/signals.md and ism/adapter.md.
  */
 import { PAGE_SIZE, pageRound } from "../../zpci/storage.ts";
 import type { SystemCalls } from "../../vfio/process/process.ts";
@@ -268,7 +268,7 @@ export class IsmDriver {
       vlanId: vlan ?? 0,
       rgid: BigInt(rgid),
     });
-    // Nothing can be moved to a token that is no multiple of 2^28 inside BAR 0 (zPCI sheet 8.1).
+    // Nothing can be moved to a token that is no multiple of 2^28 inside BAR 0 (ism.token.format).
     if (token === 0 || token >= DATA_OFFSET.END || token % DATA_OFFSET.TOKEN_UNIT !== 0) {
       throw new DriverError(`REG_DMB answered the token 0x${token.toString(16)}, which is no place in BAR 0`);
     }
@@ -299,7 +299,7 @@ export class IsmDriver {
 
   /**
    * Moves `length` bytes of `data` at `start` into a peer's DMB: one store block per 4 KiB line of the target,
-   * the signal on the last one only. Nothing, not even a signal, for zero bytes (zPCI sheet 8.2).
+   * the signal on the last one only. Nothing, not even a signal, for zero bytes (ism.data.chunks).
    *
    * @returns store blocks issued @throws {ErrnoError} stores before a refused one stay done
    */
@@ -343,7 +343,7 @@ export class IsmDriver {
 
   /**
    * The interrupt handler: takes the eventfd's count, clears `s`, scans the DMB bits from index 32, takes the element
-   * masks, then the events (zPCI sheet 9.4). `s` is cleared before the scan, so no signal is lost.
+   * masks, then the events (ism.sba.walk). `s` is cleared before the scan, so no signal is lost.
    *
    * @param only SBA indices to handle; other DMBs' signals and all events stay for a later walk
    */
@@ -475,7 +475,7 @@ export class IsmDriver {
     return undefined;
   }
 
-  /** The lowest free SBA index from 32 on (zPCI sheet 9.1). @throws {DriverError} */
+  /** The lowest free SBA index from 32 on (ism.sba.bits). @throws {DriverError} */
   #freeIndex(): number {
     const used = new Set(this.dmbs.map(({ index }) => index));
     for (let index: number = SBA.FIRST_INDEX; index < SBA.INDICES; index++) {

@@ -9,7 +9,7 @@ export interface Range {
 
 /**
  * The lowest free address for `size` bytes between `first` and `last`, aligned to the next power of two of the size
- * (at least a page). That keeps a DMB of up to 1 MiB from crossing a 1 MiB boundary (zPCI sheet section 10).
+ * (at least a page). That keeps a DMB of up to 1 MiB from crossing a 1 MiB boundary (ism.dmb.limits).
  *
  * @returns undefined if there is no room
  */

@@ -1,4 +1,4 @@
-/** Facts, zPCI sheet section 10: what firstFit() gives is free, inside the range, and crosses no 1 MiB boundary. */
+/** Facts, ism.dmb.limits: what firstFit() gives is free, inside the range, and crosses no 1 MiB boundary. */
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { firstFit, IovaSpace, type Range } from "./iova.ts";

@@ -20,7 +20,9 @@ export function takeCount(sys: Pick<SystemCalls, "read">, eventfd: number): numb
   return COUNTER_VIEW.getUint32(4, true) * 2 ** 32 + COUNTER_VIEW.getUint32(0, true);
 }
 
-/** An interrupt index of which a driver listens to the one interrupt: REQ or ERR (VFIO sheet 7.2, Linux 7.3 sheet 1). */
+/**
+ * An interrupt index of which a driver listens to the one interrupt: REQ or ERR (vfio.setirqs.req, vfio.setirqs.err).
+ */
 export class Listener {
   readonly #sys: SystemCalls;
   readonly #index: number;

@@ -1,6 +1,6 @@
 /**
- * A driver's recovery from an error of its function: read what happened, reset until the kernel has let go of its locks,
- * register anew. Facts: Linux 7.3 sheet, section 12, last part.
+ * A driver's recovery from an error of its function: read what happened, reset until the kernel has let go of its
+ * locks, register anew. Facts: recovery.driver.procedure.
  */
 import type { SystemCalls } from "../../vfio/process/process.ts";
 import { ErrnoError } from "../../vfio/errno.ts";

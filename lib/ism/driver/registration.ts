@@ -1,6 +1,6 @@
 /**
  * Making a function ready for DMBs and events, and taking that back, in the order of the kernel's own driver.
- * Facts: zPCI sheet 7.5 and section 10, V2 detection (drivers/s390/net/ism_drv.c: ism_dev_init, ism_dev_exit).
+ * Facts: ism.driver.start and ism.vlan.version, V2 detection (drivers/s390/net/ism_drv.c: ism_dev_init, ism_dev_exit).
  */
 import type { SystemCalls } from "../../vfio/process/process.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
@@ -94,7 +94,7 @@ export function registerAgain({ sys, descriptor, channel }: Means, registered: R
   return { ...registered, isV2, lastSlot: -1 };
 }
 
-/** Memory decode and bus master: DMA needs the latter, which is off after open (VFIO sheet 5.2). */
+/** Memory decode and bus master: DMA needs the latter, which is off after open (vfio.config.command). */
 function switchOn(descriptor: VfioDescriptor): void {
   setCommandBits(descriptor, MEMORY);
   setCommandBits(descriptor, BUS_MASTER);

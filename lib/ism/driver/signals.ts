@@ -1,6 +1,7 @@
 /**
  * The driver's side of SBA and IEQ: which DMBs were signalled, which events came. Works on the driver's own memory and
- * talks to nobody. Facts: zPCI sheet 9.2 and 9.4 (drivers/s390/net/ism_drv.c: ism_handle_irq, ism_handle_event).
+ * talks to nobody. Facts: ism.ieq.layout and ism.sba.walk (drivers/s390/net/ism_drv.c: ism_handle_irq,
+ * ism_handle_event).
  */
 import { IEQ, IEQ_ENTRY, IEQ_HEADER, SBA } from "../protocol.ts";
 

@@ -2,7 +2,7 @@
  * A byte stream over DMBs, as SMC-D does it: each side registers a DMB for the other; a 32-byte control message at
  * its start holds the cursors, the ring of data lies behind it. Data moves with sf 0, then the control message with
  * sf 1; the reader answers with its own control message, which gives the writer room again.
- * Facts: zPCI sheet 8.5 (net/smc/smc_cdc.h, net/smc/smc_tx.c).
+ * Facts: ism.smcd.ring (net/smc/smc_cdc.h, net/smc/smc_tx.c).
  *
  * The two ends know each other by tokens only, so they can live in two processes. They hold no driver, because a
  * process that waits gets a new one whenever the host file has changed.

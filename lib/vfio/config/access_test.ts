@@ -1,4 +1,4 @@
-/** Facts 5.1: range, order of effects, errnos. */
+/** vfio.config.range: range, order of effects, errnos. */
 import { assertEquals, assertThrows } from "@std/assert";
 import { Bench, errnoOf, FakeHardware, ISM_FACTS } from "../../../tests/support/config_hardware.ts";
 import { ConfigSpace } from "./space.ts";
@@ -16,7 +16,7 @@ for (
     { offset: 0, count: 0x7ffff000, code: "EFAULT" },
   ]
 ) {
-  Deno.test(`range ${offset}+${count}: ${code ?? "full count"} (facts 5.1)`, () => {
+  Deno.test(`range ${offset}+${count}: ${code ?? "full count"} (vfio.config.range)`, () => {
     for (const direction of ["read", "write"] as const) {
       const bench = new Bench();
       const before = bench.space.save();
@@ -33,7 +33,7 @@ for (
   });
 }
 
-Deno.test("a config space of 4096 bytes ends there (facts 5.2)", () => {
+Deno.test("a config space of 4096 bytes ends there (vfio.config.map)", () => {
   const bench = new Bench(new FakeHardware(undefined, 4096));
   assertEquals(bench.set(0xffc, 0x01020304), 4);
   assertEquals(bench.get(0xffc), 0x01020304);
@@ -49,7 +49,7 @@ Deno.test("read() and write() use the buffer from `start` on, and only that much
   assertEquals(bench.get(0x3c, 1), 7);
 });
 
-Deno.test("read() loads the chunk before its copy faults, and keeps the chunks before it (facts 5.1)", () => {
+Deno.test("read() loads the chunk before its copy faults, and keeps the chunks before it (vfio.config.fault)", () => {
   const bench = new Bench();
   const buffer = new Uint8Array(6);
   const error = errnoOf(() => bench.space.read(0x2c, buffer, 8));
@@ -59,7 +59,7 @@ Deno.test("read() loads the chunk before its copy faults, and keeps the chunks b
   assertEquals(bench.hardware.log.slice(1), ["load 4@0x28", "load 4@0x2c"]);
 });
 
-Deno.test("write() faults before the chunk has an effect; earlier chunks stay (facts 5.1)", () => {
+Deno.test("write() faults before the chunk has an effect; earlier chunks stay (vfio.config.fault)", () => {
   const bench = new Bench();
   const error = errnoOf(() => bench.space.write(0x44, new Uint8Array(7).fill(0x5a), 8));
   assertEquals([error?.code, error?.rule], ["EFAULT", "user buffer"]);
@@ -74,7 +74,7 @@ for (
     { where: "raw bytes", offset: 0x80, code: "EFAULT" },
   ]
 ) {
-  Deno.test(`write() to ${where} from an inaccessible buffer: ${code ?? "full count"} (facts 5.1)`, () => {
+  Deno.test(`write() to ${where} from an inaccessible buffer: ${code ?? "full count"} (vfio.config.fault)`, () => {
     const bench = new Bench(new FakeHardware([0x11, 0, 0, 0]));
     let returned: number | undefined;
     assertEquals(errnoOf(() => returned = bench.space.write(offset, new Uint8Array(0), 4))?.code, code);
@@ -83,7 +83,7 @@ for (
   });
 }
 
-Deno.test("a refusal of the machine is ENODEV, whatever it was (facts 5.1)", () => {
+Deno.test("a refusal of the machine is ENODEV, whatever it was (vfio.config.gone)", () => {
   const bench = new Bench();
   bench.hardware.refuses = () => true;
   for (const act of [() => bench.get(0x08), () => bench.set(0x04, 6, 2), () => bench.set(0x80, 1)]) {
@@ -100,7 +100,7 @@ Deno.test("a refusal of the machine is ENODEV, whatever it was (facts 5.1)", () 
   assertEquals(bench.set(0x10, 0x1234), 4);
 });
 
-Deno.test("an error in a later chunk leaves the earlier ones applied (facts 5.1)", () => {
+Deno.test("an error in a later chunk leaves the earlier ones applied (vfio.config.chunks)", () => {
   const bench = new Bench();
   bench.hardware.refuses = (access) => access.startsWith("store 4@0x84");
   const data = new Uint8Array(12).fill(0x77);
@@ -108,7 +108,7 @@ Deno.test("an error in a later chunk leaves the earlier ones applied (facts 5.1)
   assertEquals([bench.get(0x80), bench.get(0x84), bench.get(0x88)], [0x77777777, 0, 0]);
 });
 
-Deno.test("build() is ENODEV if the machine refuses (facts 1.6)", () => {
+Deno.test("build() is ENODEV if the machine refuses (vfio.open.sequence)", () => {
   for (const access of ["load 4@0x0", "load 1@0x40", "load 4@0x48"]) {
     const hardware = new FakeHardware();
     hardware.refuses = (each) => each === access;

@@ -1,4 +1,4 @@
-/** Facts 5.3: BAR sizing. */
+/** vfio.config.sizing: BAR sizing. */
 import { assertEquals } from "@std/assert";
 import { Bench } from "../../../tests/support/config_hardware.ts";
 
@@ -46,7 +46,7 @@ for (
     },
   ]
 ) {
-  Deno.test(`after writing all ones: ${register} (facts 5.3)`, () => {
+  Deno.test(`after writing all ones: ${register} (vfio.config.sizing)`, () => {
     const bench = new Bench(undefined, facts);
     bench.set(at, ONES);
     bench.set(at + 4, ONES);
@@ -54,7 +54,7 @@ for (
   });
 }
 
-Deno.test("the ROM BAR reads 0 whatever was written, and each time (facts 5.3)", () => {
+Deno.test("the ROM BAR reads 0 whatever was written, and each time (vfio.config.sizing)", () => {
   const bench = new Bench();
   for (const value of [ONES, 1, 0x1000]) {
     assertEquals(bench.set(0x30, value), 4);
@@ -62,12 +62,12 @@ Deno.test("the ROM BAR reads 0 whatever was written, and each time (facts 5.3)",
   }
 });
 
-Deno.test("initial reads already show the type bits (facts 5.3)", () => {
+Deno.test("initial reads already show the type bits (vfio.config.sizing)", () => {
   const bench = new Bench(undefined, { barPrefetch: [true, false, true, false, false, false] });
   assertEquals([bench.get(0x10), bench.get(0x18)], [0xc, 0xc]);
 });
 
-Deno.test("BAR writes stay in the shadow, also over a reset of the device (facts 5.3)", () => {
+Deno.test("BAR writes stay in the shadow, also over a reset of the device (vfio.config.sizing)", () => {
   const bench = new Bench();
   bench.set(0x18, 0x12345678);
   bench.hardware.bytes.fill(0, 0x10, 0x28);
@@ -75,7 +75,7 @@ Deno.test("BAR writes stay in the shadow, also over a reset of the device (facts
   assertEquals(bench.hardware.log, []);
 });
 
-Deno.test("writes settle at the next read, not before (facts 5.3)", () => {
+Deno.test("writes settle at the next read, not before (vfio.config.sizing)", () => {
   const bench = new Bench();
   bench.get(0x10);
   assertEquals(bench.space.save().barsDirty, false);

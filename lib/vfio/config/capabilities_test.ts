@@ -1,4 +1,4 @@
-/** Facts 5.4: the chain and what each capability does. */
+/** vfio.config.caps: the chain and what each capability does. */
 import { assertEquals } from "@std/assert";
 import { Bench, errnoOf, FakeHardware } from "../../../tests/support/config_hardware.ts";
 
@@ -31,14 +31,14 @@ for (
     { what: "none visible", chain: [UNKNOWN], pointers: { 0x34: 0 } },
   ]
 ) {
-  Deno.test(`capability chain, ${what} (facts 5.4)`, () => {
+  Deno.test(`capability chain, ${what} (vfio.config.caps)`, () => {
     const bench = new Bench(chainOf(...chain));
     for (const [at, next] of Object.entries(pointers)) assertEquals(bench.get(Number(at), 1), next, at);
     assertEquals(bench.get(0x06, 1) & 0x10, bench.space.capabilities.length > 0 ? 0x10 : 0, "STATUS bit 4");
   });
 }
 
-Deno.test("bytes of a hidden capability count as outside: raw (facts 5.4)", () => {
+Deno.test("bytes of a hidden capability count as outside: raw (vfio.config.caps)", () => {
   const bench = new Bench(chainOf(UNKNOWN, MSI));
   assertEquals(bench.get(0x40), 0xbbaa6015);
   bench.set(0x40, 0x01020304);
@@ -76,7 +76,7 @@ for (
     { control: 0x0180, length: 24 },
   ]
 ) {
-  Deno.test(`MSI control 0x${control.toString(16)} is ${length} bytes long (facts 5.4)`, () => {
+  Deno.test(`MSI control 0x${control.toString(16)} is ${length} bytes long (vfio.config.msi)`, () => {
     const bench = new Bench(chainOf([0x05, control & 0xff, control >> 8]));
     assertEquals(bench.space.capabilities, [{ id: 5, start: 0x40, length }]);
     assertEquals(bench.space.plan(0x40 + length - 1, 1)[0]!.kind, "msi");
@@ -84,7 +84,7 @@ for (
   });
 }
 
-// Facts 5.4, MSI rows, on a 64-bit capability with mask: what a byte write of ones leaves in a read.
+// vfio.config.msi, MSI rows, on a 64-bit capability with mask: what a byte write of ones leaves in a read.
 for (
   const { field, at, read, write } of [
     { field: "id", at: 0, read: "H", write: "dropped" },
@@ -98,7 +98,7 @@ for (
     { field: "pending", at: 23, read: "H", write: "hardware" },
   ]
 ) {
-  Deno.test(`MSI ${field}: read ${read}, write ${write} (facts 5.4)`, () => {
+  Deno.test(`MSI ${field}: read ${read}, write ${write} (vfio.config.msi)`, () => {
     const bench = new Bench(chainOf([0x05, 0x80, 0x01]));
     const address = 0x40 + at;
     const opened = bench.hardware.bytes[address]!;
@@ -111,7 +111,7 @@ for (
   });
 }
 
-// Facts 5.4, fix-up: ENABLE needs SET_IRQS, MME is clamped to the granted exponent.
+// vfio.config.caps, fix-up: ENABLE needs SET_IRQS, MME is clamped to the granted exponent.
 for (
   const { enabled, log2, written, kept } of [
     { enabled: false, log2: 0, written: 0x81, kept: 0x80 },
@@ -123,7 +123,7 @@ for (
     { enabled: false, log2: 3, written: 0x30, kept: 0x30 },
   ]
 ) {
-  Deno.test(`MSI control 0x${written.toString(16)} with grant ${enabled}/${log2} (facts 5.4)`, () => {
+  Deno.test(`MSI control 0x${written.toString(16)} with grant ${enabled}/${log2} (vfio.config.msi)`, () => {
     const bench = new Bench();
     bench.grant = { enabled, vectorsLog2: log2 };
     assertEquals(bench.set(0x42, written, 2), 2);
@@ -143,7 +143,7 @@ for (
     { offset: 0x44, width: 4, runs: false },
   ] as const
 ) {
-  Deno.test(`MSI fix-up after ${width} bytes at 0x${offset.toString(16)}: ${runs} (facts 5.4)`, () => {
+  Deno.test(`MSI fix-up after ${width} bytes at 0x${offset.toString(16)}: ${runs} (vfio.config.msi)`, () => {
     const bench = new Bench();
     bench.set(offset, 0, width);
     const stores = bench.hardware.log.filter((access) => access.startsWith("store 2@0x42"));
@@ -170,7 +170,7 @@ for (
     { name: "AF", body: [0x13], length: 6, kind: "masked" },
   ]
 ) {
-  Deno.test(`${name}: ${length} bytes, ${kind}, next pointer kept (facts 5.4)`, () => {
+  Deno.test(`${name}: ${length} bytes, ${kind}, next pointer kept (vfio.config.caps)`, () => {
     const bench = new Bench(chainOf(body));
     assertEquals(bench.space.capabilities, [{ id: body[0]!, start: 0x40, length }]);
     assertEquals(bench.space.plan(0x40 + length - 1, 1)[0]!.kind, kind);
@@ -182,7 +182,7 @@ for (
   });
 }
 
-Deno.test("PM: PME bits read 0, power-state writes are accepted and dropped (facts 5.4)", () => {
+Deno.test("PM: PME bits read 0, power-state writes are accepted and dropped (vfio.config.caps)", () => {
   const bench = new Bench(chainOf([0x01, 0xff, 0xff, 0xff, 0xff]));
   assertEquals(bench.get(0x42, 2), 0x07ff);
   assertEquals(bench.get(0x44, 2), 0x7eff);

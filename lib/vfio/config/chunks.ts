@@ -36,6 +36,7 @@ export function checkRange(offset: number, count: number, size: number): void {
   if (count === 0 || (offset >= 0 && offset + count <= size)) return;
   throw new ErrnoError("EFAULT", {
     layer: "vfio-core",
+    ref: "vfio.config.range",
     rule: "config range",
     source: "drivers/vfio/pci/vfio_pci_config.c: vfio_pci_config_rw_single",
     message: `Length ${count} at ${hex(offset)} is not within the ${size} bytes of config space`,
@@ -48,6 +49,7 @@ export function checkUserBuffer(chunk: Chunk, at: number, accessible: number): v
   if (at + chunk.width <= accessible) return;
   throw new ErrnoError("EFAULT", {
     layer: "vfio-core",
+    ref: "vfio.config.fault",
     rule: "user buffer",
     source: "drivers/vfio/pci/vfio_pci_config.c: vfio_pci_config_rw_single",
     message: `The user buffer ends after ${accessible} bytes, before the ${at + chunk.width} that the ` +

@@ -19,7 +19,7 @@ for (
     { offset: 0, count: 4, end: (at: number) => at < 2 ? 2 : 4, chunks: ["2@0", "2@2"] },
   ]
 ) {
-  Deno.test(`planChunks(${offset}, ${count}) gives ${chunks.join(" ")} (facts 5.1)`, () => {
+  Deno.test(`planChunks(${offset}, ${count}) gives ${chunks.join(" ")} (vfio.config.chunks)`, () => {
     assertEquals([...planChunks(offset, count, end)].map((c) => `${c.width}@${c.offset}`), chunks);
   });
 }

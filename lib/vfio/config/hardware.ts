@@ -56,6 +56,7 @@ function foldRefusal(error: unknown, what: string, offset: number, symbol: strin
   if (!(error instanceof ErrnoError)) return error;
   const folded = new ErrnoError("ENODEV", {
     layer: "vfio-core",
+    ref: "vfio.config.gone",
     rule: "config access",
     source: `drivers/vfio/pci/vfio_pci_config.c: ${symbol}`,
     message: `The config ${what} ${hex(offset, 2)} failed: ${error.message}`,

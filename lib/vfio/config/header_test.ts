@@ -1,4 +1,4 @@
-/** Facts 5.2: every row of the type 0 header. */
+/** vfio.config.map: every row of the type 0 header. */
 import { assertEquals } from "@std/assert";
 import { Bench, errnoOf, FakeHardware } from "../../../tests/support/config_hardware.ts";
 import { findRegister } from "./registers.ts";
@@ -28,7 +28,7 @@ const AT_OPEN: Record<string, number> = { VENDOR_ID: 0x1014, DEVICE_ID: 0x04ed, 
 
 for (const { name, read, write } of ROWS) {
   const { offset, size } = findRegister(name)!;
-  Deno.test(`${name}: read ${read}, write ${write} (facts 5.2)`, () => {
+  Deno.test(`${name}: read ${read}, write ${write} (vfio.config.map)`, () => {
     const bench = new Bench();
     bench.hardware.bytes.fill(0xb4, 0, 0x40);
     const changed = Number.parseInt("b4".repeat(size), 16);
@@ -43,7 +43,7 @@ for (const { name, read, write } of ROWS) {
   });
 }
 
-Deno.test("reserved 0x35-0x3b: read H, writes dropped (facts 5.2)", () => {
+Deno.test("reserved 0x35-0x3b: read H, writes dropped (vfio.config.map)", () => {
   const bench = new Bench();
   bench.hardware.bytes.fill(0x5e, 0x35, 0x3c);
   for (let at = 0x35; at < 0x3c; at++) {
@@ -52,7 +52,7 @@ Deno.test("reserved 0x35-0x3b: read H, writes dropped (facts 5.2)", () => {
   }
 });
 
-Deno.test("outside any capability: H raw, raw write-through (facts 5.2)", () => {
+Deno.test("outside any capability: H raw, raw write-through (vfio.config.map)", () => {
   const bench = new Bench();
   assertEquals(bench.set(0x80, 0xcafe0123), 4);
   assertEquals(bench.hardware.log, ["store 4@0x80=0xcafe0123"], "no read-modify-write");
@@ -60,7 +60,7 @@ Deno.test("outside any capability: H raw, raw write-through (facts 5.2)", () => 
   assertEquals(bench.get(0x80), 0xcafe0199);
 });
 
-Deno.test("STATUS bit 4 is V, the rest H, writes dropped (facts 5.2)", () => {
+Deno.test("STATUS bit 4 is V, the rest H, writes dropped (vfio.config.map)", () => {
   const bench = new Bench();
   bench.hardware.bytes.set([0x20, 0x02], 0x06);
   assertEquals(bench.get(0x06, 2), 0x0230);
@@ -68,7 +68,7 @@ Deno.test("STATUS bit 4 is V, the rest H, writes dropped (facts 5.2)", () => {
   assertEquals(bench.get(0x06, 2), 0x0230);
 });
 
-// Facts 5.2, COMMAND: bits 0-9 through to hardware, bit 10 shadow, bit 1 shown from the shadow on vfn != 0.
+// vfio.config.command, COMMAND: bits 0-9 through to hardware, bit 10 shadow, bit 1 shown from the shadow on vfn != 0.
 for (
   const { vf, width, value, shown, hardware } of [
     { vf: true, width: 2, value: 0x0000, shown: 0x0000, hardware: 0x0000 },
@@ -81,7 +81,7 @@ for (
     { vf: true, width: 4, value: 0xffff0004, shown: 0x0004, hardware: 0x0004 },
   ] as const
 ) {
-  Deno.test(`COMMAND vfn${vf ? "!=" : "="}0: ${width} bytes 0x${value.toString(16)} (facts 5.2)`, () => {
+  Deno.test(`COMMAND vfn${vf ? "!=" : "="}0: ${width} bytes 0x${value.toString(16)} (vfio.config.command)`, () => {
     const bench = new Bench(undefined, { virtualFunction: vf });
     bench.set(0x04, value, width);
     assertEquals(bench.get(0x04, 2), shown);
@@ -90,13 +90,13 @@ for (
   });
 }
 
-Deno.test("COMMAND after open: memory shown on vfn != 0 alone, bus master clear (facts 5.2)", () => {
+Deno.test("COMMAND after open: memory shown on vfn != 0 alone, bus master clear (vfio.config.command)", () => {
   assertEquals(new Bench().get(0x04, 2), 0x0002);
   assertEquals(new Bench(undefined, { virtualFunction: false }).get(0x04, 2), 0x0000);
   for (const width of [1, 2, 4] as const) assertEquals(new Bench().get(0x04, width) & 0xff, 0x02);
 });
 
-Deno.test("COMMAND memory cleared by the user: later reads show hardware only (facts 5.2)", () => {
+Deno.test("COMMAND memory cleared by the user: later reads show hardware only (vfio.config.command)", () => {
   const bench = new Bench();
   bench.set(0x04, 0x0004, 2);
   assertEquals(bench.get(0x04, 2), 0x0004);
@@ -104,7 +104,7 @@ Deno.test("COMMAND memory cleared by the user: later reads show hardware only (f
   assertEquals(bench.get(0x04, 2), 0x0006);
 });
 
-Deno.test("COMMAND written after a reset behind vfio puts the BARs back first (facts 5.2)", () => {
+Deno.test("COMMAND written after a reset behind vfio puts the BARs back first (vfio.config.command, vfio.config.restore)", () => {
   const bench = new Bench();
   bench.hardware.bytes[0x18] = 0x00;
   bench.set(0x05, 0x04, 1);
@@ -173,7 +173,7 @@ Deno.test.each<{ what: string; vf?: boolean; refuses: string; log: string[]; cod
   assertEquals(bench.hardware.log, log);
 });
 
-Deno.test("a restore of BARs does not look at what becomes of its stores (10 a)", () => {
+Deno.test("a restore of BARs does not look at what becomes of its stores (vfio.reset.saved)", () => {
   const bench = new Bench();
   bench.hardware.refuses = (access) => access.includes(" 4@");
   assertEquals(bench.set(0x04, 0x0006, 2), 2);
@@ -186,7 +186,7 @@ Deno.test("a restore of BARs does not look at what becomes of its stores (10 a)"
   ]);
 });
 
-Deno.test("a byte write at offset 5 reaches bits 8-10, not the shadow of memory (facts 5.2)", () => {
+Deno.test("a byte write at offset 5 reaches bits 8-10, not the shadow of memory (vfio.config.command)", () => {
   const bench = new Bench();
   bench.set(0x05, 0x05, 1);
   assertEquals(bench.get(0x04, 2), 0x0502);

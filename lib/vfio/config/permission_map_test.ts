@@ -7,7 +7,7 @@ const MAP = new PermissionMap(256, [
   { id: 0x11, start: 0x60, length: 12 },
 ]);
 
-// Facts 5.2 and 5.4, byte by byte: bits of the shadow, bits that a write changes.
+// vfio.config.map and vfio.config.caps, byte by byte: bits of the shadow, bits that a write changes.
 for (
   const [offset, virtualBits, writableBits, kind] of [
     [0x00, 0xff, 0x00, "header"],
@@ -38,7 +38,7 @@ for (
     [0xff, 0x00, 0x00, "raw"],
   ] satisfies [number, number, number, ConfigKind][]
 ) {
-  Deno.test(`PermissionMap.at(0x${offset.toString(16)}) (facts 5.2, 5.4)`, () => {
+  Deno.test(`PermissionMap.at(0x${offset.toString(16)}) (vfio.config.map and vfio.config.caps)`, () => {
     assertEquals(MAP.at(offset), { virtualBits, writableBits, kind });
   });
 }

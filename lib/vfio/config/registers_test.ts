@@ -38,7 +38,7 @@ Deno.test("findRegister() knows the header in any letter case, and MSI only with
   assertEquals(findRegister("NO_SUCH"), undefined);
 });
 
-// Facts 5.4: where the fields of MSI are in each of its four lengths.
+// vfio.config.msi: where the fields of MSI are in each of its four lengths.
 for (
   const { length, fields } of [
     {

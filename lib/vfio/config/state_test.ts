@@ -5,7 +5,7 @@ import type { Json } from "../../base/json.ts";
 import { Bench, FakeHardware, ISM_FACTS } from "../../../tests/support/config_hardware.ts";
 import { ConfigSpace, type ConfigSpaceState } from "./space.ts";
 
-/** Bytes whose every bit drops writes on an ISM function: facts 5.2 and 5.4. */
+/** Bytes whose every bit drops writes on an ISM function: vfio.config.map and vfio.config.caps. */
 const READ_ONLY = [
   ...[0x00, 0x01, 0x02, 0x03, 0x06, 0x07, 0x08, 0x09, 0x0a, 0x0b, 0x0e],
   ...[0x28, 0x29, 0x2a, 0x2b, 0x2c, 0x2d, 0x2e, 0x2f],

@@ -1,7 +1,8 @@
 /**
- * VFIO_DEVICE_FEATURE. Facts: VFIO sheet 8.4 (drivers/vfio/vfio_main.c: vfio_ioctl_device_feature,
+ * VFIO_DEVICE_FEATURE. Facts: vfio.feature.* (drivers/vfio/vfio_main.c: vfio_ioctl_device_feature,
  * drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_ioctl_feature).
  */
+import type { RuleName } from "../../base/rule_names.ts";
 import type { VfioDevice } from "../device.ts";
 import type { ErrnoName } from "../errno.ts";
 import { EventFdFile } from "../process/eventfd.ts";
@@ -21,6 +22,8 @@ interface Feature {
   readonly name: string;
   /** The errno that it answers with whatever is asked; undefined for a feature that exists. */
   readonly refused?: ErrnoName | ((device: VfioDevice) => ErrnoName | undefined);
+  /** Its rule where it has one of its own. */
+  readonly ref?: RuleName;
   /** Who refuses it; {@linkcode CORE} where nothing else is said. */
   readonly source?: string;
   /** Operations that it has. */
@@ -47,9 +50,23 @@ export const FEATURES: readonly Feature[] = [
     payload: 8,
     set(device, payload, kernel) {
       const fd = payload.getInt32(0, true);
-      if (fd < 0) throw coreError("EINVAL", "wakeup descriptor", CORE, `Descriptor ${fd} is not valid`);
+      if (fd < 0) {
+        throw coreError(
+          "EINVAL",
+          "vfio.feature.lowpower",
+          "wakeup descriptor",
+          CORE,
+          `Descriptor ${fd} is not valid`,
+        );
+      }
       if (!(kernel.current.file(fd) instanceof EventFdFile)) {
-        throw coreError("EINVAL", "wakeup descriptor", CORE, `Descriptor ${fd} is not an eventfd`);
+        throw coreError(
+          "EINVAL",
+          "vfio.feature.lowpower",
+          "wakeup descriptor",
+          CORE,
+          `Descriptor ${fd} is not an eventfd`,
+        );
       }
       enterLowPower(device);
     },
@@ -68,6 +85,7 @@ export const FEATURES: readonly Feature[] = [
   { name: "BUS_MASTER", ...ABSENT },
   {
     name: "DMA_BUF",
+    ref: "vfio.feature.dmabuf",
     // A driver without a physical-range operation refuses before any other check, even for PROBE.
     refused({ kernel, variant }) {
       if (!kernel.options.dmaBuf) return "ENOTTY";
@@ -81,6 +99,7 @@ export const FEATURES: readonly Feature[] = [
   { name: "MIG_PRECOPY_INFOv2", refused: "EINVAL", source: MAIN },
   {
     name: "ZPCI_ERROR",
+    ref: "vfio.feature.zpcierror",
     refused: ({ kernel }) => kernel.userRecovery ? undefined : "ENOTTY",
     source: ZDEV,
     operations: FEATURE_FLAGS.GET,
@@ -98,17 +117,37 @@ export const FEATURES: readonly Feature[] = [
 function takeErrorBlock({ zdev }: VfioDevice, payload: Uint8Array, kernel: Kernel): void {
   const { data } = ZPCI_ERROR.decode(payload);
   if (data === 0n) {
-    throw coreError("EINVAL", "buffer", ZDEV, "The address of the buffer for the error block is 0");
+    throw coreError(
+      "EINVAL",
+      "vfio.feature.zpcierror",
+      "buffer",
+      ZDEV,
+      "The address of the buffer for the error block is 0",
+    );
   }
   const event = kernel.binding(zdev).errors.take();
   if (event === undefined) {
-    throw coreError("ENOMSG", "no error block", ZDEV, "No error block waits to be read");
+    throw coreError(
+      "ENOMSG",
+      "vfio.feature.zpcierror",
+      "no error block",
+      ZDEV,
+      "No error block waits to be read",
+    );
   }
   kernel.process.memory(Number(data), ZPCI_ERROR_BLOCK.size, true).set(errorBlock(event));
 }
 
 function enterLowPower(device: VfioDevice): void {
-  if (device.lowPower) throw coreError("EINVAL", "low power", CORE, "The device is in low power already");
+  if (device.lowPower) {
+    throw coreError(
+      "EINVAL",
+      "vfio.feature.lowpower",
+      "low power",
+      CORE,
+      "The device is in low power already",
+    );
+  }
   device.lowPower = true;
 }
 
@@ -116,12 +155,13 @@ function refusalOf({ refused }: Feature, device: VfioDevice): ErrnoName | undefi
   return typeof refused === "function" ? refused(device) : refused;
 }
 
-/** Checks in the order of VFIO sheet 8.4. */
+/** Checks in the order of vfio.feature.order. */
 export function deviceFeature(device: VfioDevice, arg: Uint8Array, kernel: Kernel): number {
   const argsz = checkArgsz(arg, FEATURE.size, MAIN);
   const { flags } = FEATURE.decode(arg);
   const { INDEX, GET, SET, PROBE } = FEATURE_FLAGS;
-  const invalid = (message: string) => coreError("EINVAL", "feature flags", MAIN, message);
+  const invalid = (message: string) =>
+    coreError("EINVAL", "vfio.feature.order", "feature flags", MAIN, message);
   if ((flags & ~(INDEX | GET | SET | PROBE)) !== 0) throw invalid("Unknown flags");
   const probe = (flags & PROBE) !== 0;
   const wanted = flags & (GET | SET);
@@ -132,7 +172,13 @@ export function deviceFeature(device: VfioDevice, arg: Uint8Array, kernel: Kerne
   if (feature === undefined || refused !== undefined) {
     const name = feature?.name ?? `Feature ${index}`;
     const source = feature?.source ?? CORE;
-    throw coreError(refused ?? "ENOTTY", "feature", source, `${name} is not there on an ISM function`);
+    throw coreError(
+      refused ?? "ENOTTY",
+      feature?.ref ?? "vfio.feature.table",
+      "feature",
+      source,
+      `${name} is not there on an ISM function`,
+    );
   }
   if ((wanted & ~feature.operations!) !== 0) throw invalid(`${feature.name} has no such operation`);
   if (probe) return 0;
@@ -140,7 +186,7 @@ export function deviceFeature(device: VfioDevice, arg: Uint8Array, kernel: Kerne
   const payload = feature.payload ?? 0;
   if (argsz < FEATURE.size + payload) throw invalid(`${feature.name} needs ${payload} bytes of payload`);
   if (arg.length < FEATURE.size + payload) {
-    throw coreError("EFAULT", "user memory", MAIN, "The payload is not accessible");
+    throw coreError("EFAULT", "vfio.feature.order", "user memory", MAIN, "The payload is not accessible");
   }
   if (wanted === GET) feature.get!(device, arg.subarray(FEATURE.size), kernel);
   else feature.set!(device, new DataView(arg.buffer, arg.byteOffset + FEATURE.size, payload), kernel);

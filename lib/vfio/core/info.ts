@@ -1,5 +1,5 @@
 /**
- * GET_INFO with its capability chain, and GET_REGION_INFO. Facts: VFIO sheet sections 2 and 3
+ * GET_INFO with its capability chain, and GET_REGION_INFO. Facts: vfio.info.* and vfio.region.*
  * (drivers/vfio/pci/vfio_pci_core.c, drivers/vfio/pci/vfio_pci_zdev.c, drivers/vfio/vfio_main.c).
  */
 import { copyInfo, linkCapabilities } from "../capability_chain.ts";

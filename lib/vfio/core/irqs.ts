@@ -1,5 +1,5 @@
 /**
- * GET_IRQ_INFO and SET_IRQS. Facts: VFIO sheet section 7
+ * GET_IRQ_INFO and SET_IRQS. Facts: vfio.irqinfo.* and vfio.setirqs.*
  * (drivers/vfio/pci/vfio_pci_core.c, drivers/vfio/pci/vfio_pci_intrs.c, drivers/vfio/vfio_main.c).
  */
 import type { VfioDevice } from "../device.ts";
@@ -27,18 +27,19 @@ function irqCount({ config, zdev, kernel: { rules } }: VfioDevice, index: number
   return msi === undefined ? 0 : zdev.pci.msiVectors(msi.start);
 }
 
-/** VFIO_DEVICE_GET_IRQ_INFO (VFIO sheet 7.1, Linux 7.3 sheet 1). */
+/** VFIO_DEVICE_GET_IRQ_INFO (vfio.irqinfo.table, vfio.irqinfo.table). */
 export function getIrqInfo(device: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_get_irq_info`;
   const argsz = checkArgsz(arg, IRQ_INFO.size, source);
   const { index } = IRQ_INFO.decode(arg);
   if (index >= IRQ.COUNT) {
-    throw coreError("EINVAL", "irq index", source, `IRQ index ${index} does not exist`);
+    throw coreError("EINVAL", "vfio.irqinfo.table", "irq index", source, `IRQ index ${index} does not exist`);
   }
   if (index === IRQ.ERR && !device.kernel.rules.errInterrupt) {
     const { release } = device.kernel.rules;
     throw coreError(
       "EINVAL",
+      "vfio.irqinfo.table",
       "irq index",
       source,
       `The ERR interrupt exists on PCIe only in Linux ${release}`,
@@ -65,12 +66,13 @@ interface IrqSet {
   readonly fds: readonly number[];
 }
 
-/** VFIO_DEVICE_SET_IRQS, validation in the order of VFIO sheet 7.2, then dispatch by index. */
+/** VFIO_DEVICE_SET_IRQS, validation in the order of vfio.setirqs.order, then dispatch by index. */
 export function setIrqs(device: VfioDevice, arg: Uint8Array, kernel: Kernel): number {
   const { index, set } = parseSet(device, arg);
   if (set.action !== IRQ_SET_FLAGS.TRIGGER) {
     throw coreError(
       "ENOTTY",
+      "vfio.setirqs.action",
       "irq action",
       `${INTRS}: vfio_pci_set_irqs_ioctl`,
       `${IRQ_NAMES[index]} takes exactly the TRIGGER action`,
@@ -87,13 +89,16 @@ function parseSet(device: VfioDevice, arg: Uint8Array): { index: number; set: Ir
   const available = arg.length < IRQ_SET.size ? 0 : irqCount(device, index);
   const argsz = checkArgsz(arg, IRQ_SET.size, source);
   const invalid = (rule: string, message: string, hint?: string) =>
-    coreError("EINVAL", rule, source, message, hint);
+    coreError("EINVAL", "vfio.setirqs.order", rule, source, message, hint);
   if (index >= IRQ.COUNT) throw invalid("irq index", `IRQ index ${index} does not exist`);
   if (count >= 0xffff_ffff - start) throw invalid("irq count", "Start plus count is too large");
   if (flags >= 64) throw invalid("flags", `Unknown flags in ${flags}`);
   if (start >= available || start + count > available) {
-    throw invalid(
+    throw coreError(
+      "EINVAL",
+      "vfio.setirqs.range",
       "irq range",
+      source,
       `${IRQ_NAMES[index]} has ${available} interrupt${
         available === 1 ? "" : "s"
       }, start ${start} and count ${count} are not within`,
@@ -112,7 +117,13 @@ function parseSet(device: VfioDevice, arg: Uint8Array): { index: number; set: Ir
   const size = kind === "none" ? 0 : kind === "bool" ? count : count * 4;
   if (argsz - IRQ_SET.size < size) throw invalid("argsz", `argsz ${argsz} has no room for ${count} entries`);
   if (arg.length < IRQ_SET.size + size) {
-    throw coreError("EFAULT", "user memory", source, "The caller's data is not accessible");
+    throw coreError(
+      "EFAULT",
+      "vfio.setirqs.order",
+      "user memory",
+      source,
+      "The caller's data is not accessible",
+    );
   }
   const view = new DataView(arg.buffer, arg.byteOffset + IRQ_SET.size);
   const each = Array.from({ length: count }, (_, i) => i);
@@ -139,7 +150,13 @@ function triggerMsi(device: VfioDevice, kernel: Kernel, set: IrqSet): number {
   if (kind === "eventfd") {
     if (device.msi !== undefined) return installVectors(device, kernel, set);
     if (start + count === 0) {
-      throw coreError("ERANGE", "no vectors", source, "MSI cannot be switched on with no vectors");
+      throw coreError(
+        "ERANGE",
+        "vfio.setirqs.msi",
+        "no vectors",
+        source,
+        "MSI cannot be switched on with no vectors",
+      );
     }
     const { noi } = device.zdev.facts;
     device.zdev.setupInterrupts(Math.min(start + count, noi));
@@ -159,6 +176,7 @@ function triggerMsi(device: VfioDevice, kernel: Kernel, set: IrqSet): number {
   if (device.msi === undefined) {
     throw coreError(
       "EINVAL",
+      "vfio.setirqs.msi",
       "MSI off",
       source,
       "MSI is not switched on",
@@ -200,7 +218,14 @@ function triggerSingle(
 ): number {
   const source = `${INTRS}: vfio_pci_set_ctx_trigger_single`;
   const name = which.toUpperCase();
-  const invalid = (message: string) => coreError("EINVAL", `${name} trigger`, source, message);
+  const invalid = (message: string) =>
+    coreError(
+      "EINVAL",
+      which === "req" ? "vfio.setirqs.req" : "vfio.setirqs.err",
+      `${name} trigger`,
+      source,
+      message,
+    );
   const signal = () => device[which]?.signal(kernel.partition.tracer, device.zdev.facts.fid);
   if (kind === "none") {
     if (device[which] === undefined) throw invalid(`No eventfd is installed for ${name}`);
@@ -225,6 +250,7 @@ function eventFdOf(kernel: Kernel, fd: number): EventFd {
   if (file instanceof EventFdFile) return file.context;
   throw new ErrnoError("EINVAL", {
     layer: "vfio-core",
+    ref: "vfio.setirqs.fds",
     rule: "eventfd",
     source: "fs/eventfd.c: eventfd_ctx_fdget",
     message: `Descriptor ${fd} is not an eventfd`,

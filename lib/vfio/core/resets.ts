@@ -1,5 +1,5 @@
 /**
- * DEVICE_RESET, hot reset, and the ioeventfd trap. Facts: VFIO sheet 8.1 to 8.3
+ * DEVICE_RESET, hot reset, and the ioeventfd trap. Facts: docs/reference/vfio/reset.md
  * (drivers/vfio/pci/vfio_pci_core.c).
  */
 import type { VfioDevice } from "../device.ts";
@@ -26,6 +26,7 @@ export function resetDevice(device: VfioDevice): number {
   if (!device.resetWorks) {
     throw coreError(
       "EINVAL",
+      "vfio.reset.result",
       "no reset",
       `${CORE}: vfio_pci_ioctl_reset`,
       "The device does not offer a reset",
@@ -52,6 +53,7 @@ export function hotResetInfo(
     HOT_RESET_INFO.encode({ flags: 0, count: 1 }, arg);
     throw coreError(
       "ENOSPC",
+      "vfio.hotreset.info",
       "room for devices",
       source,
       "There is no room for 1 device",
@@ -78,7 +80,8 @@ export function hotReset(
   devid: number | undefined,
 ): number {
   const source = `${CORE}: vfio_pci_ioctl_pci_hot_reset`;
-  const invalid = (message: string) => coreError("EINVAL", "hot reset", source, message);
+  const invalid = (message: string) =>
+    coreError("EINVAL", "vfio.hotreset.call", "hot reset", source, message);
   checkArgsz(arg, HOT_RESET.size, source);
   const { flags, count } = HOT_RESET.decode(arg);
   if (flags !== 0) throw invalid("Flags must be 0");
@@ -90,7 +93,13 @@ export function hotReset(
   if (count > 1) throw invalid("More descriptors than devices");
   if (count === 1) {
     if (arg.length < HOT_RESET.size + 4) {
-      throw coreError("EFAULT", "user memory", source, "The descriptors are not accessible");
+      throw coreError(
+        "EFAULT",
+        "vfio.hotreset.call",
+        "user memory",
+        source,
+        "The descriptors are not accessible",
+      );
     }
     const fd = new DataView(arg.buffer, arg.byteOffset).getInt32(HOT_RESET.size, true);
     const file = kernel.current.file(fd);
@@ -111,7 +120,8 @@ const NO_IOEVENTFDS =
  */
 export function ioeventfd({ zdev }: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_ioeventfd`;
-  const invalid = (message: string, hint?: string) => coreError("EINVAL", "ioeventfd", source, message, hint);
+  const invalid = (message: string, hint?: string) =>
+    coreError("EINVAL", "vfio.ioeventfd.trap", "ioeventfd", source, message, hint);
   checkArgsz(arg, IOEVENTFD_MIN, source);
   const { flags, offset, fd } = IOEVENTFD.decode(arg);
   const size = flags & 0xf;
@@ -125,5 +135,12 @@ export function ioeventfd({ zdev }: VfioDevice, arg: Uint8Array): number {
   if (at + size > zdev.facts.bars[index]!.size) {
     throw invalid(`The access is not within BAR ${index}`, NO_IOEVENTFDS);
   }
-  throw coreError("ENODEV", "BAR mapping", source, `BAR ${index} of ISM cannot be mapped`, NO_IOEVENTFDS);
+  throw coreError(
+    "ENODEV",
+    "vfio.ioeventfd.trap",
+    "BAR mapping",
+    source,
+    `BAR ${index} of ISM cannot be mapped`,
+    NO_IOEVENTFDS,
+  );
 }

@@ -1,5 +1,5 @@
 /**
- * /dev/vfio/vfio: a container of groups; what its type1 IOMMU does is in type1.ts. Facts: VFIO sheet 1.4
+ * /dev/vfio/vfio: a container of groups; what its type1 IOMMU does is in type1.ts. Facts: vfio.container.*
  * (drivers/vfio/container.c).
  */
 import { type FileState, type IoctlArg, notATty, OpenFile } from "../process/file.ts";
@@ -53,7 +53,13 @@ export class Container {
   addGroup(group: Group): void {
     if (this.withoutAddress.size > 0) {
       const source = "drivers/vfio/vfio_iommu_type1.c: vfio_iommu_type1_attach_group";
-      throw coreError("EBUSY", "VADDR", source, "A mapping of the container waits for a new address");
+      throw coreError(
+        "EBUSY",
+        "vfio.type1.vaddr",
+        "VADDR",
+        source,
+        "A mapping of the container waits for a new address",
+      );
     }
     this.#kernel.claimDma(group.zdev);
     try {
@@ -94,6 +100,7 @@ export class Container {
     if (this.groups.size === 0 || this.type !== undefined) {
       throw coreError(
         "EINVAL",
+        "vfio.container.setiommu",
         "SET_IOMMU order",
         `${CONTAINER_SOURCE}: vfio_ioctl_set_iommu`,
         this.type === undefined
@@ -106,6 +113,7 @@ export class Container {
       // The backend is found by CHECK_EXTENSION, which knows more numbers than those of types.
       throw coreError(
         checkExtension(this, type) === 0 ? "ENODEV" : "EINVAL",
+        "vfio.container.setiommu",
         "IOMMU type",
         `${CONTAINER_SOURCE}: vfio_ioctl_set_iommu`,
         `No IOMMU backend accepts type ${type}`,
@@ -181,6 +189,7 @@ export class ContainerFile extends OpenFile {
     if (container.domain === undefined) {
       throw coreError(
         "EINVAL",
+        "vfio.container.order",
         "no IOMMU type",
         `${CONTAINER_SOURCE}: vfio_fops_unl_ioctl`,
         "The container has no IOMMU type yet",

@@ -41,12 +41,18 @@ export class FaultQueueFile extends OpenFile {
     if (count % RESPONSE_BYTES !== 0) throw this.#odd("write", RESPONSE_BYTES);
     if (count === 0) return 0;
     const source = `${IOMMUFD_SOURCE}/eventq.c: iommufd_fault_fops_write`;
-    throw vfsError("EINVAL", "no fault", source, "No fault waits for an answer");
+    throw vfsError("EINVAL", "vfio.iommufd.others", "no fault", source, "No fault waits for an answer");
   }
 
   #odd(op: string, bytes: number) {
     const source = `${IOMMUFD_SOURCE}/eventq.c: iommufd_fault_fops_${op}`;
-    return vfsError("ESPIPE", "fault size", source, `A fault queue takes multiples of ${bytes} bytes`);
+    return vfsError(
+      "ESPIPE",
+      "vfio.iommufd.others",
+      "fault size",
+      source,
+      `A fault queue takes multiples of ${bytes} bytes`,
+    );
   }
 
   override release(): void {

@@ -1,7 +1,7 @@
 /**
  * Commands of an iommufd that concern the IOMMU and page tables: GET_HW_INFO, HWPT_ALLOC, dirty pages, INVALIDATE. The
- * IOMMU of s390 has no data of its own, no dirty pages and no nested page tables. Facts: sheet of 7.3, section 13
- * (drivers/iommu/iommufd/device.c, hw_pagetable.c).
+ * IOMMU of s390 has no data of its own, no dirty pages and no nested page tables. Facts: vfio.iommufd.hwpt,
+ * vfio.iommufd.hwinfo and vfio.iommufd.others (drivers/iommu/iommufd/device.c, hw_pagetable.c).
  */
 import type { Kernel } from "../kernel.ts";
 import {
@@ -36,7 +36,13 @@ function hwInfo(iommufd: Iommufd, arg: Uint8Array, { current: process }: Kernel)
   const fields = readCommand(arg, GET_HW_INFO, symbol, GET_HW_INFO_MIN);
   const { flags, devId, dataLen, dataUptr, reserved } = fields;
   if ((flags & ~HW_INFO_FLAGS.INPUT_TYPE) !== 0 || reserved.some((byte) => byte !== 0)) {
-    throw refuseCommand("EOPNOTSUPP", "flags", symbol, "Unknown flags, or reserved is not 0");
+    throw refuseCommand(
+      "EOPNOTSUPP",
+      "vfio.iommufd.hwinfo",
+      "flags",
+      symbol,
+      "Unknown flags, or reserved is not 0",
+    );
   }
   iommufd.checkDevice(devId);
   if (dataLen > 0) process.memory(Number(dataUptr), dataLen, true).fill(0);
@@ -58,7 +64,13 @@ function alloc(iommufd: Iommufd, arg: Uint8Array): void {
   const { flags, devId, ptId, reserved, reserved2, dataType, dataLen } = fields;
   checkReserved(reserved | reserved2, symbol);
   if ((dataType === 0) !== (dataLen === 0)) {
-    throw refuseCommand("EINVAL", "data", symbol, "Data has a type and a length, or neither");
+    throw refuseCommand(
+      "EINVAL",
+      "vfio.iommufd.hwpt",
+      "data",
+      symbol,
+      "Data has a type and a length, or neither",
+    );
   }
   iommufd.checkDevice(devId);
   const isPageTable = iommufd.ioasOfPageTable(ptId) !== undefined;
@@ -66,6 +78,7 @@ function alloc(iommufd: Iommufd, arg: Uint8Array): void {
   if (ioas === undefined && !isPageTable) {
     throw refuseCommand(
       "EINVAL",
+      "vfio.iommufd.hwpt",
       "object kind",
       symbol,
       `Object ${ptId} is neither an IOAS nor a page table`,
@@ -73,7 +86,13 @@ function alloc(iommufd: Iommufd, arg: Uint8Array): void {
   }
   if (ioas === undefined || flags !== 0 || dataLen !== 0) {
     const what = "The IOMMU has page tables over an IOAS, without flags or data, and nothing else";
-    throw refuseCommand("EOPNOTSUPP", "page table kind", "hw_pagetable.c: iommufd_hwpt_paging_alloc", what);
+    throw refuseCommand(
+      "EOPNOTSUPP",
+      "vfio.iommufd.hwpt",
+      "page table kind",
+      "hw_pagetable.c: iommufd_hwpt_paging_alloc",
+      what,
+    );
   }
   respond(arg.subarray(0, fields.size), HWPT_ALLOC.encode({ ...fields, outHwptId: ioas.allocateTable() }));
 }
@@ -97,6 +116,7 @@ function getDirtyBitmap(iommufd: Iommufd, arg: Uint8Array): void {
 function noDirtyPages(symbol: string) {
   return refuseCommand(
     "EOPNOTSUPP",
+    "vfio.iommufd.others",
     "dirty pages",
     symbol,
     "The IOMMU does not track dirty pages, or not with such flags",
@@ -110,8 +130,20 @@ function invalidate(iommufd: Iommufd, arg: Uint8Array): void {
   HWPT_INVALIDATE.encode({ entryNum: 0 }, arg);
   checkReserved(reserved, symbol);
   if (entryNum !== 0 && (dataUptr === 0n || entryLen === 0)) {
-    throw refuseCommand("EINVAL", "entries", symbol, "Entries need an address and a length");
+    throw refuseCommand(
+      "EINVAL",
+      "vfio.iommufd.others",
+      "entries",
+      symbol,
+      "Entries need an address and a length",
+    );
   }
   if (!iommufd.has(hwptId)) throw noObject(hwptId, "object");
-  throw refuseCommand("EINVAL", "object kind", symbol, `Object ${hwptId} is not a nested page table`);
+  throw refuseCommand(
+    "EINVAL",
+    "vfio.iommufd.others",
+    "object kind",
+    symbol,
+    `Object ${hwptId} is not a nested page table`,
+  );
 }

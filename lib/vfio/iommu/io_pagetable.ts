@@ -1,7 +1,7 @@
 /**
  * The mappings of an I/O address space of an iommufd, apart from who uses them: which memory they show, what may be
- * reserved beside them, how they are cut and copied. Facts: VFIO sheet 9.3; sheet of 7.3, sections 11 and 14
- * (drivers/iommu/iommufd/io_pagetable.c, pages.c).
+ * reserved beside them, how they are cut and copied. Facts: vfio.iommufd.map, vfio.iommufd.pages and
+ * vfio.iommufd.window (drivers/iommu/iommufd/io_pagetable.c, pages.c).
  */
 import { hex } from "../../base/hex.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
@@ -105,7 +105,13 @@ export abstract class IoPagetable implements IovaSpace {
     for (const [first, last] of ranges) {
       if (first >= start && last <= end) continue;
       const what = `The range from ${hex(first)} to ${hex(last)}`;
-      throw refuseIova("EADDRINUSE", "reserved range", "iopt_set_allow_iova", `${what} is reserved in part`);
+      throw refuseIova(
+        "EADDRINUSE",
+        "vfio.iommufd.map",
+        "reserved range",
+        "iopt_set_allow_iova",
+        `${what} is reserved in part`,
+      );
     }
     this.#allowed = [...ranges].sort(([a], [b]) => a < b ? -1 : 1);
   }
@@ -117,6 +123,7 @@ export abstract class IoPagetable implements IovaSpace {
       if (this.hasTable && this.tables.entries.length > 0) {
         throw refuseIova(
           "EINVAL",
+          "vfio.iommufd.map",
           "large pages",
           symbol,
           "A page table already holds the mappings of the IOAS",
@@ -132,13 +139,25 @@ export abstract class IoPagetable implements IovaSpace {
       [iova, size, vaddr].some((value) => value % PAGE_SIZE !== 0)
     );
     if (odd === undefined) return;
-    throw refuseIova("EADDRINUSE", "alignment", symbol, `The mapping at ${hex(odd.iova)} is no whole pages`);
+    throw refuseIova(
+      "EADDRINUSE",
+      "vfio.iommufd.map",
+      "alignment",
+      symbol,
+      `The mapping at ${hex(odd.iova)} is no whole pages`,
+    );
   }
 
   /** What lies outside of a range can be reserved: nothing there is mapped or allowed. @throws {ErrnoError} EADDRINUSE */
   protected checkReservable([start, end]: IovaRange, symbol: string): void {
     const conflict = (what: string) =>
-      refuseIova("EADDRINUSE", "reserved range", symbol, `${what} is outside ${hex(start)} to ${hex(end)}`);
+      refuseIova(
+        "EADDRINUSE",
+        "vfio.iommufd.map",
+        "reserved range",
+        symbol,
+        `${what} is outside ${hex(start)} to ${hex(end)}`,
+      );
     for (const { iova, size } of this.tables.entries) {
       if (BigInt(iova) >= start && BigInt(iova) + BigInt(size) - 1n <= end) continue;
       throw conflict(`The mapping at ${hex(iova)}`);
@@ -184,7 +203,13 @@ export abstract class IoPagetable implements IovaSpace {
     const { length, write } = request;
     if (vaddr + length > MAX_64) {
       const source = `${PAGES}: iopt_alloc_user_pages`;
-      throw coreError("EOVERFLOW", "address wrap", source, "Address plus length passes 2^64");
+      throw coreError(
+        "EOVERFLOW",
+        "vfio.iommufd.map",
+        "address wrap",
+        source,
+        "Address plus length passes 2^64",
+      );
     }
     return this.mapPieces([{ space, vaddr, size: length, writable: write }], request);
   }
@@ -196,7 +221,7 @@ export abstract class IoPagetable implements IovaSpace {
     for (const { vaddr, writable } of pieces) {
       if (write && !writable) {
         const message = "The pages were mapped without WRITEABLE";
-        throw refuseIova("EPERM", "read-only pages", "iopt_insert_area", message);
+        throw refuseIova("EPERM", "vfio.iommufd.copy", "read-only pages", "iopt_insert_area", message);
       }
       checkAligned(this, vaddr, "iopt_insert_area");
     }
@@ -247,7 +272,9 @@ export abstract class IoPagetable implements IovaSpace {
    */
   place({ iova, length }: MapRequest, address: bigint): bigint {
     const symbol = "iopt_alloc_area_pages";
-    if (length === 0n) throw refuseIova("EINVAL", "length 0", symbol, "A mapping needs a length");
+    if (length === 0n) {
+      throw refuseIova("EINVAL", "vfio.iommufd.map", "length 0", symbol, "A mapping needs a length");
+    }
     checkAligned(this, length, symbol);
     if (iova === undefined) return chooseIova(this, this.#allowed, address, length);
     checkIova(this, iova, length);
@@ -261,16 +288,30 @@ export abstract class IoPagetable implements IovaSpace {
    */
   pieces(iova: bigint, length: bigint): Piece[] {
     const symbol = "iopt_get_pages";
-    if (length === 0n) throw refuseIova("EINVAL", "length 0", symbol, "A copy needs a length");
+    if (length === 0n) {
+      throw refuseIova("EINVAL", "vfio.iommufd.copy", "length 0", symbol, "A copy needs a length");
+    }
     if (iova + length - 1n > MAX_64) {
-      throw refuseIova("EOVERFLOW", "address wrap", symbol, "Address plus length passes 2^64");
+      throw refuseIova(
+        "EOVERFLOW",
+        "vfio.iommufd.copy",
+        "address wrap",
+        symbol,
+        "Address plus length passes 2^64",
+      );
     }
     const pieces: Piece[] = [];
     const end = Number(iova) + Number(length);
     for (let at = Number(iova); at < end;) {
       const entry = this.tables.find(at);
       if (entry === undefined) {
-        throw refuseIova("ENOENT", "not mapped", symbol, `Nothing is mapped at ${hex(at)}`);
+        throw refuseIova(
+          "ENOENT",
+          "vfio.iommufd.copy",
+          "not mapped",
+          symbol,
+          `Nothing is mapped at ${hex(at)}`,
+        );
       }
       const size = Math.min(end, entry.iova + entry.size) - at;
       const vaddr = entry.buffer.address + entry.bufferOffset + at - entry.iova;
@@ -338,5 +379,11 @@ export abstract class IoPagetable implements IovaSpace {
 
 function notThere(vaddr: number): ErrnoError {
   const source = `${PAGES}: pfn_reader_user_pin`;
-  return coreError("EFAULT", "pinning", source, `${hex(vaddr)} is not memory of the process`);
+  return coreError(
+    "EFAULT",
+    "vfio.iommufd.pages",
+    "pinning",
+    source,
+    `${hex(vaddr)} is not memory of the process`,
+  );
 }

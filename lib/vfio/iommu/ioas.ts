@@ -1,6 +1,6 @@
 /**
  * An I/O address space of an iommufd, and the page tables by which functions use it. All page tables of an IOAS hold
- * the same translations. Facts: VFIO sheet 9.3; sheet of 7.3, sections 10 (c, f), 13 and 14
+ * the same translations. Facts: vfio.iommufd.general; docs/reference/vfio/iommufd.md and vfio/open.md
  * (drivers/iommu/iommufd/device.c, hw_pagetable.c, ioas.c).
  */
 import type { Kernel } from "../kernel.ts";

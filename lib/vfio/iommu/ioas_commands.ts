@@ -1,6 +1,6 @@
 /**
  * Commands of an iommufd that concern IOASes: IOAS_ALLOC, IOVA_RANGES, ALLOW_IOVAS, MAP, MAP_FILE, COPY, UNMAP,
- * CHANGE_PROCESS. Facts: VFIO sheet 9.3; sheet of 7.3, section 13 (drivers/iommu/iommufd/ioas.c).
+ * CHANGE_PROCESS. Facts: docs/reference/vfio/iommufd.md (drivers/iommu/iommufd/ioas.c).
  */
 import type { Kernel } from "../kernel.ts";
 import { copyToUser } from "../process/user_memory.ts";
@@ -37,7 +37,9 @@ export const IOAS_COMMANDS: readonly (readonly [number, Command])[] = [
 function alloc(iommufd: Iommufd, arg: Uint8Array): void {
   const symbol = "ioas.c: iommufd_ioas_alloc_ioctl";
   const { flags } = readCommand(arg, IOAS_ALLOC, symbol);
-  if (flags !== 0) throw refuseCommand("EOPNOTSUPP", "flags", symbol, "Flags must be 0");
+  if (flags !== 0) {
+    throw refuseCommand("EOPNOTSUPP", "vfio.iommufd.alloc", "flags", symbol, "Flags must be 0");
+  }
   IOAS_ALLOC.encode({ outIoasId: iommufd.allocate().id }, arg);
 }
 
@@ -57,7 +59,9 @@ function iovaRanges(iommufd: Iommufd, arg: Uint8Array, { current: process }: Ker
     copyToUser(target, 0, IOVA_RANGE.encode({ start, last }), 0, IOVA_RANGE.size);
   }
   IOAS_IOVA_RANGES.encode({ numIovas: 1, outIovaAlignment: BigInt(ioas.alignment) }, arg);
-  if (count < 1) throw refuseCommand("EMSGSIZE", "range count", symbol, "There is 1 range");
+  if (count < 1) {
+    throw refuseCommand("EMSGSIZE", "vfio.iommufd.ranges", "range count", symbol, "There is 1 range");
+  }
 }
 
 /** ALLOW_IOVAS: all ranges are read before any counts; the old ones go. */
@@ -71,7 +75,7 @@ function allowIovas(iommufd: Iommufd, arg: Uint8Array, { current: process }: Ker
   checkReserved(reserved, symbol);
   const ioas = iommufd.ioas(ioasId);
   const invalid = (rule: string, message: string) =>
-    refuseCommand("EINVAL", rule, "ioas.c: iommufd_ioas_load_iovas", message);
+    refuseCommand("EINVAL", "vfio.iommufd.allow", rule, "ioas.c: iommufd_ioas_load_iovas", message);
   const ranges: IovaRange[] = [];
   for (let i = 0; i < count; i++) {
     const bytes = process.memory(Number(pointer) + i * IOVA_RANGE.size, IOVA_RANGE.size, false);
@@ -85,17 +89,31 @@ function allowIovas(iommufd: Iommufd, arg: Uint8Array, { current: process }: Ker
   ioas.allow(ranges);
 }
 
-/** What the three mapping commands check first, in the order of VFIO sheet 9.3. */
+/** What the three mapping commands check first, in the order of vfio.iommufd.map. */
 function checkMapping(flags: number, sizes: readonly bigint[], symbol: string, reserved = 0) {
   const { FIXED_IOVA, READABLE, WRITEABLE } = IOAS_MAP_FLAGS;
   if ((flags & ~(FIXED_IOVA | READABLE | WRITEABLE)) !== 0 || reserved !== 0) {
-    throw refuseCommand("EOPNOTSUPP", "flags", symbol, "Unknown flags, or reserved is not 0");
+    throw refuseCommand(
+      "EOPNOTSUPP",
+      "vfio.iommufd.map",
+      "flags",
+      symbol,
+      "Unknown flags, or reserved is not 0",
+    );
   }
-  if (sizes.includes(MAX_64)) throw refuseCommand("EOVERFLOW", "size", symbol, "2^64 - 1 is no size");
+  if (sizes.includes(MAX_64)) {
+    throw refuseCommand("EOVERFLOW", "vfio.iommufd.map", "size", symbol, "2^64 - 1 is no size");
+  }
   const read = (flags & READABLE) !== 0;
   const write = (flags & WRITEABLE) !== 0;
   if (!read && !write) {
-    throw refuseCommand("EINVAL", "flags", symbol, "A mapping needs READABLE or WRITEABLE");
+    throw refuseCommand(
+      "EINVAL",
+      "vfio.iommufd.map",
+      "flags",
+      symbol,
+      "A mapping needs READABLE or WRITEABLE",
+    );
   }
   return { read, write, fixed: (flags & FIXED_IOVA) !== 0 };
 }
@@ -118,14 +136,23 @@ function mapFile(iommufd: Iommufd, arg: Uint8Array, { current: process }: Kernel
   const { read, write, fixed } = checkMapping(flags, [iova, length], symbol);
   const ioas = iommufd.ioas(ioasId);
   const mapSource = `${IOMMUFD_SOURCE}/io_pagetable.c: iopt_map_file_pages`;
-  if (length === 0n) throw coreError("EINVAL", "length 0", mapSource, "A mapping needs a length");
+  if (length === 0n) {
+    throw coreError("EINVAL", "vfio.iommufd.file", "length 0", mapSource, "A mapping needs a length");
+  }
   if (start + length - 1n > MAX_64) {
-    throw coreError("EOVERFLOW", "offset wrap", mapSource, "Start plus length passes 2^64");
+    throw coreError(
+      "EOVERFLOW",
+      "vfio.iommufd.file",
+      "offset wrap",
+      mapSource,
+      "Start plus length passes 2^64",
+    );
   }
   process.file(fd);
   ioas.place({ iova: fixed ? iova : undefined, length, read, write }, start);
   throw coreError(
     "EINVAL",
+    "vfio.iommufd.file",
     "kind of file",
     "mm/gup.c: memfd_pin_folios",
     `Descriptor ${fd} is neither a memfd nor a dma-buf`,
@@ -151,18 +178,36 @@ function unmap(iommufd: Iommufd, arg: Uint8Array): void {
   const all = iova === 0n && length === MAX_64;
   if (!all) checkUnmapRange(iova, length, symbol);
   const { bytes, cut } = ioas.unmap(iova, all ? MAX_64 : iova + length - 1n);
-  if (cut) throw refuseCommand("ENOENT", "partial unmap", symbol, "The range cuts a mapping");
-  if (bytes === 0 && !all) throw refuseCommand("ENOENT", "nothing mapped", symbol, "Nothing is mapped there");
+  if (cut) {
+    throw refuseCommand("ENOENT", "vfio.iommufd.unmap", "partial unmap", symbol, "The range cuts a mapping");
+  }
+  if (bytes === 0 && !all) {
+    throw refuseCommand("ENOENT", "vfio.iommufd.unmap", "nothing mapped", symbol, "Nothing is mapped there");
+  }
   IOAS_UNMAP.encode({ length: BigInt(bytes) }, arg);
 }
 
 function checkUnmapRange(iova: bigint, length: bigint, symbol: string): void {
   if (iova === MAX_64 || length === MAX_64) {
-    throw refuseCommand("EOVERFLOW", "size", symbol, "2^64 - 1 is no address and no size");
+    throw refuseCommand(
+      "EOVERFLOW",
+      "vfio.iommufd.unmap",
+      "size",
+      symbol,
+      "2^64 - 1 is no address and no size",
+    );
   }
-  if (length === 0n) throw refuseCommand("EINVAL", "length 0", symbol, "An unmap needs a length");
+  if (length === 0n) {
+    throw refuseCommand("EINVAL", "vfio.iommufd.unmap", "length 0", symbol, "An unmap needs a length");
+  }
   if (iova + length - 1n > MAX_64) {
-    throw refuseCommand("EOVERFLOW", "address wrap", symbol, "Address plus length passes 2^64");
+    throw refuseCommand(
+      "EOVERFLOW",
+      "vfio.iommufd.unmap",
+      "address wrap",
+      symbol,
+      "Address plus length passes 2^64",
+    );
   }
 }
 
@@ -173,6 +218,7 @@ function changeProcess(iommufd: Iommufd, arg: Uint8Array): void {
   if ([...iommufd.ioases.values()].every(({ tables }) => tables.entries.length === 0)) return;
   throw refuseCommand(
     "EINVAL",
+    "vfio.iommufd.others",
     "kind of mapping",
     symbol,
     "A mapping shows memory that is not that of a file",

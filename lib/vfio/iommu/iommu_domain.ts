@@ -1,6 +1,6 @@
 /**
  * An IOMMU domain: translation tables in the guest's storage, and the functions that use them.
- * Facts: VFIO sheet 9.1 (drivers/iommu/s390-iommu.c), zPCI sheet 11 (RPCIT).
+ * Facts: vfio.dma.window (drivers/iommu/s390-iommu.c), zpci.rpcit.inuse.
  */
 import type { Partition } from "../../zpci/partition.ts";
 import { PAGE_SIZE, StorageBuffer } from "../../zpci/storage.ts";

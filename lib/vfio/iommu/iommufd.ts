@@ -1,6 +1,6 @@
 /**
- * The context behind an iommufd: its objects and their ids. Facts: VFIO sheet 1.5 and 9.3; sheet of 7.3, sections 11,
- * 13 and 15 (drivers/iommu/iommufd/main.c, device.c). Its descriptor is in iommufd_file.ts.
+ * The context behind an iommufd: its objects and their ids. Facts: vfio.iommufd.ids and vfio.cdev.attach
+ * (drivers/iommu/iommufd/main.c, device.c). Its descriptor is in iommufd_file.ts.
  */
 import type { ErrnoError } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
@@ -92,7 +92,13 @@ export class Iommufd {
   attachTarget(id: number): AttachTarget {
     if (this.devices.has(id) || this.faultQueues.has(id)) {
       const source = `${IOMMUFD_SOURCE}/device.c: iommufd_device_change_pt`;
-      throw coreError("EINVAL", "object kind", source, `Object ${id} is neither an IOAS nor a page table`);
+      throw coreError(
+        "EINVAL",
+        "vfio.cdev.attach",
+        "object kind",
+        source,
+        `Object ${id} is neither an IOAS nor a page table`,
+      );
     }
     const ioas = this.ioasOfPageTable(id);
     if (ioas === undefined) return { ioas: this.ioas(id), hwpt: undefined };
@@ -105,6 +111,7 @@ export class Iommufd {
     if (ioas !== undefined) return ioas;
     throw coreError(
       "ENODEV",
+      "vfio.iommufd.vfioioas",
       "no compatibility IOAS",
       `${IOMMUFD_SOURCE}/vfio_compat.c: get_compat_ioas`,
       "The iommufd has no IOAS for VFIO container ioctls",
@@ -186,7 +193,7 @@ export class Iommufd {
   destroy(id: number): void {
     if (this.#isBusy(id)) {
       const source = `${IOMMUFD_SOURCE}/main.c: iommufd_destroy`;
-      throw coreError("EBUSY", "object in use", source, `Object ${id} is in use`);
+      throw coreError("EBUSY", "vfio.iommufd.destroy", "object in use", source, `Object ${id} is in use`);
     }
     const owner = this.ioasOfPageTable(id);
     if (owner !== undefined) owner.hwpts.delete(id);
@@ -238,5 +245,5 @@ export class Iommufd {
 /** ENOENT for an id. */
 export function noObject(id: number, what: string): ErrnoError {
   const source = `${IOMMUFD_SOURCE}/main.c: iommufd_get_object`;
-  return coreError("ENOENT", "object id", source, `There is no ${what} with id ${id}`);
+  return coreError("ENOENT", "vfio.iommufd.ids", "object id", source, `There is no ${what} with id ${id}`);
 }

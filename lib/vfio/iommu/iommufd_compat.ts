@@ -1,6 +1,6 @@
 /**
- * An iommufd used as a container: the type1 ioctls on its compatibility IOAS. Facts: VFIO sheet 1.4 and 9.3
- * (drivers/iommu/iommufd/vfio_compat.c); order and corners that the sheet does not tell follow that file.
+ * An iommufd used as a container: the type1 ioctls on its compatibility IOAS. Facts: vfio.group.compat and
+ * vfio.iommufd.compat (drivers/iommu/iommufd/vfio_compat.c); order and corners that these do not tell follow that file.
  */
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { hex } from "../../base/hex.ts";
@@ -42,7 +42,7 @@ function refuse(
   message: string,
   hint?: string,
 ): ErrnoError {
-  return coreError(code, rule, `${SOURCE}: ${symbol}`, message, hint);
+  return coreError(code, "vfio.iommufd.compat", rule, `${SOURCE}: ${symbol}`, message, hint);
 }
 
 /** A container ioctl on an iommufd; undefined for a number that the layer does not know, DIRTY_PAGES among them. */
@@ -167,16 +167,24 @@ function unmapDma(iommufd: Iommufd, arg: Uint8Array): number {
   DMA_UNMAP.encode({ size: BigInt(bytes) }, arg);
   if (failure !== undefined) throw failure;
   if (cut) {
-    throw refuse("ENOENT", "partial unmap", symbol, "The range cuts a mapping", "unmap whole mappings");
+    throw refuse(
+      "ENOENT",
+      "partial unmap",
+      symbol,
+      "The range cuts a mapping",
+      "unmap whole mappings",
+    );
   }
   return 0;
 }
 
 function rangeError(iova: bigint, size: bigint): ErrnoError | undefined {
   const source = "drivers/iommu/iommufd/io_pagetable.c: iopt_unmap_iova";
-  if (size === 0n) return coreError("EINVAL", "size 0", source, "An unmap needs a size");
+  if (size === 0n) {
+    return coreError("EINVAL", "vfio.iommufd.compat", "size 0", source, "An unmap needs a size");
+  }
   if (iova + size - 1n <= MAX_64) return undefined;
-  return coreError("EOVERFLOW", "address wrap", source, "IOVA plus size passes 2^64");
+  return coreError("EOVERFLOW", "vfio.iommufd.compat", "address wrap", source, "IOVA plus size passes 2^64");
 }
 
 /** Version 1 unmaps in the middle of a mapping: it is cut at both ends first. @throws {ErrnoError} EINVAL */

@@ -50,9 +50,15 @@ export class IommufdFile extends OpenFile {
   override mmap(shared: boolean): number {
     const source = `${IOMMUFD_SOURCE}/main.c: iommufd_fops_mmap`;
     if (!shared) {
-      throw coreError("EINVAL", "private mapping", source, "An iommufd is mapped shared and writable");
+      throw coreError(
+        "EINVAL",
+        "vfio.mmap.others",
+        "private mapping",
+        source,
+        "An iommufd is mapped shared and writable",
+      );
     }
-    throw coreError("ENXIO", "no mmap", source, "Nothing of an iommufd can be mapped");
+    throw coreError("ENXIO", "vfio.mmap.others", "no mmap", source, "Nothing of an iommufd can be mapped");
   }
 
   override ioctl(request: number, arg: IoctlArg): number {

@@ -1,4 +1,5 @@
 /** Arguments of the commands of an iommufd: structs that begin with their size (drivers/iommu/iommufd/main.c). */
+import type { RuleName } from "../../base/rule_names.ts";
 import type { FieldRow, Struct, StructValue } from "../../base/struct.ts";
 import type { ErrnoError, ErrnoName } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
@@ -10,13 +11,21 @@ import { type Iommufd, IOMMUFD_SOURCE } from "./iommufd.ts";
 export type Command = (iommufd: Iommufd, arg: Uint8Array, kernel: Kernel) => void;
 
 /** A refusal; `symbol` is `FILE: FUNCTION` in the directory of iommufd. */
-export function refuseCommand(code: ErrnoName, rule: string, symbol: string, message: string): ErrnoError {
-  return coreError(code, rule, `${IOMMUFD_SOURCE}/${symbol}`, message);
+export function refuseCommand(
+  code: ErrnoName,
+  ref: RuleName,
+  rule: string,
+  symbol: string,
+  message: string,
+): ErrnoError {
+  return coreError(code, ref, rule, `${IOMMUFD_SOURCE}/${symbol}`, message);
 }
 
 /** @throws {ErrnoError} EOPNOTSUPP */
 export function checkReserved(reserved: number, symbol: string): void {
-  if (reserved !== 0) throw refuseCommand("EOPNOTSUPP", "reserved", symbol, "Reserved must be 0");
+  if (reserved !== 0) {
+    throw refuseCommand("EOPNOTSUPP", "vfio.iommufd.general", "reserved", symbol, "Reserved must be 0");
+  }
 }
 
 /**

@@ -1,8 +1,9 @@
 /**
  * Which addresses of an I/O address space may be mapped, and where a mapping goes that the caller does not place.
- * Facts: VFIO sheet 9.3 (drivers/iommu/iommufd/io_pagetable.c); what the sheet does not say cites the kernel symbol
- * that the rule models.
+ * Facts: docs/reference/vfio/iommufd.md (drivers/iommu/iommufd/io_pagetable.c); what that does not say cites the kernel
+ * symbol that the rule models.
  */
+import type { RuleName } from "../../base/rule_names.ts";
 import { hex } from "../../base/hex.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import type { TranslationTables } from "../../zpci/translation.ts";
@@ -29,14 +30,26 @@ export interface IovaSpace {
 }
 
 /** A refusal by the address space; `symbol` is a function of io_pagetable.c. */
-export function refuseIova(code: ErrnoName, rule: string, symbol: string, message: string): ErrnoError {
-  return coreError(code, rule, `${IOPT}: ${symbol}`, message);
+export function refuseIova(
+  code: ErrnoName,
+  ref: RuleName,
+  rule: string,
+  symbol: string,
+  message: string,
+): ErrnoError {
+  return coreError(code, ref, rule, `${IOPT}: ${symbol}`, message);
 }
 
 /** @throws {ErrnoError} EINVAL */
 export function checkAligned({ alignment }: IovaSpace, value: bigint, symbol: string): void {
   if (value % BigInt(alignment) === 0n) return;
-  throw refuseIova("EINVAL", "alignment", symbol, `${hex(value)} is no multiple of ${alignment}`);
+  throw refuseIova(
+    "EINVAL",
+    "vfio.iommufd.map",
+    "alignment",
+    symbol,
+    `${hex(value)} is no multiple of ${alignment}`,
+  );
 }
 
 /** A place that the caller chose. @throws {ErrnoError} EINVAL, EOVERFLOW, EEXIST (iopt_check_iova) */
@@ -44,15 +57,21 @@ export function checkIova(space: IovaSpace, iova: bigint, length: bigint): void 
   const symbol = "iopt_check_iova";
   checkAligned(space, iova, symbol);
   if (iova + length - 1n > MAX_64) {
-    throw refuseIova("EOVERFLOW", "address wrap", symbol, "Address plus length passes 2^64");
+    throw refuseIova(
+      "EOVERFLOW",
+      "vfio.iommufd.map",
+      "address wrap",
+      symbol,
+      "Address plus length passes 2^64",
+    );
   }
   const [first, last] = space.range;
   if (iova < first || iova + length - 1n > last) {
     const message = `${hex(iova)} is outside ${hex(first)} to ${hex(last)}`;
-    throw refuseIova("EINVAL", "reserved range", symbol, message);
+    throw refuseIova("EINVAL", "vfio.iommufd.map", "reserved range", symbol, message);
   }
   if (space.tables.overlapping(Number(iova), Number(length)).length > 0) {
-    throw refuseIova("EEXIST", "overlap", symbol, `${hex(iova)} is mapped already`);
+    throw refuseIova("EEXIST", "vfio.iommufd.map", "overlap", symbol, `${hex(iova)} is mapped already`);
   }
 }
 
@@ -71,14 +90,20 @@ export function chooseIova(
 ): bigint {
   const symbol = "iopt_alloc_iova";
   if (length >= MAX_64 / 2n) {
-    throw refuseIova("EOVERFLOW", "length", symbol, `${hex(length)} bytes cannot be placed`);
+    throw refuseIova(
+      "EOVERFLOW",
+      "vfio.iommufd.place",
+      "length",
+      symbol,
+      `${hex(length)} bytes cannot be placed`,
+    );
   }
   let step = SEGMENT;
   while (step >= 2n && step / 2n >= length) step /= 2n;
   if (address !== 0n && (address & -address) < step) step = address & -address;
   if (step < BigInt(space.alignment)) {
     const message = `${hex(address)} is less aligned than the address space`;
-    throw refuseIova("EINVAL", "alignment", symbol, message);
+    throw refuseIova("EINVAL", "vfio.iommufd.place", "alignment", symbol, message);
   }
   const offset = address % PAGE;
   const anywhere: IovaRange = [0n, MAX_64];
@@ -90,7 +115,13 @@ export function chooseIova(
       if (at <= hole[1] && hole[1] - at >= length - 1n) return at;
     }
   }
-  throw refuseIova("ENOSPC", "no free range", symbol, "No address range is large enough");
+  throw refuseIova(
+    "ENOSPC",
+    "vfio.iommufd.place",
+    "no free range",
+    symbol,
+    "No address range is large enough",
+  );
 }
 
 /** Ranges between two addresses that are neither mapped nor reserved. */

@@ -18,6 +18,7 @@ export function lockLimit({ options }: Kernel): number {
 export function lockRefusal({ options }: Kernel, source: string): ErrnoError {
   return coreError(
     "ENOMEM",
+    "vfio.dma.memlock",
     "locked memory",
     source,
     `The process may not lock more than ${options.memlockLimit} bytes (RLIMIT_MEMLOCK)`,

@@ -1,5 +1,5 @@
 /**
- * The type1 IOMMU of a container: mappings and what it tells about itself. Facts: VFIO sheet 9.2
+ * The type1 IOMMU of a container: mappings and what it tells about itself. Facts: vfio.type1.map
  * (drivers/vfio/vfio_iommu_type1.c).
  */
 import { hex } from "../../base/hex.ts";
@@ -67,7 +67,7 @@ function usableRange({ groups }: Container): readonly [start: number, end: numbe
   return [Math.max(...facts.map(({ startDma }) => startDma)), Math.min(...facts.map(({ endDma }) => endDma))];
 }
 
-/** MAP_DMA, checks in the order of VFIO sheet 9.2. */
+/** MAP_DMA, checks in the order of vfio.type1.map. */
 export function mapDma(
   kernel: Kernel,
   container: Container,
@@ -79,33 +79,55 @@ export function mapDma(
   const { flags, vaddr, iova, size } = DMA_MAP.decode(arg);
   const read = (flags & DMA_MAP_FLAGS.READ) !== 0;
   const write = (flags & DMA_MAP_FLAGS.WRITE) !== 0;
-  if (flags > 7) throw coreError("EINVAL", "flags", source, `Unknown flags in ${hex(flags)}`);
-  if (size === 0n) throw coreError("EINVAL", "size 0", source, "A mapping needs a size");
+  if (flags > 7) {
+    throw coreError("EINVAL", "vfio.type1.map", "flags", source, `Unknown flags in ${hex(flags)}`);
+  }
+  if (size === 0n) throw coreError("EINVAL", "vfio.type1.map", "size 0", source, "A mapping needs a size");
   if (iova + size > TWO_64 || vaddr + size > TWO_64) {
-    throw coreError("EOVERFLOW", "address wrap", source, "Address plus size passes 2^64");
+    throw coreError("EOVERFLOW", "vfio.type1.map", "address wrap", source, "Address plus size passes 2^64");
   }
   const moved = (flags & DMA_MAP_FLAGS.VADDR) !== 0;
   if (moved === (read || write)) {
-    throw coreError("EINVAL", "flags", source, "A mapping needs READ or WRITE, or VADDR alone");
+    throw coreError(
+      "EINVAL",
+      "vfio.type1.map",
+      "flags",
+      source,
+      "A mapping needs READ or WRITE, or VADDR alone",
+    );
   }
   const page = BigInt(PAGE_SIZE);
   if (size % page !== 0n || iova % page !== 0n || vaddr % page !== 0n) {
-    throw coreError("EINVAL", "alignment", source, "Address, IOVA and size must be multiples of 4096");
+    throw coreError(
+      "EINVAL",
+      "vfio.type1.map",
+      "alignment",
+      source,
+      "Address, IOVA and size must be multiples of 4096",
+    );
   }
   const at = Number(iova);
   const length = Number(size);
   const overlapping = domain.tables.overlapping(at, length);
   if (moved) return giveAddress(container, overlapping[0], at, length);
   if (overlapping.length > 0) {
-    throw coreError("EEXIST", "overlap", source, `${hex(iova)} is mapped already`, "unmap it first");
+    throw coreError(
+      "EEXIST",
+      "vfio.type1.map",
+      "overlap",
+      source,
+      `${hex(iova)} is mapped already`,
+      "unmap it first",
+    );
   }
   if (domain.tables.entries.length >= kernel.options.dmaEntryLimit) {
-    throw coreError("ENOSPC", "mapping limit", source, "No mapping entries are left");
+    throw coreError("ENOSPC", "vfio.type1.map", "mapping limit", source, "No mapping entries are left");
   }
   const [start, end] = usableRange(container);
   if (at < start || at + length - 1 > end) {
     throw coreError(
       "EINVAL",
+      "vfio.type1.map",
       "IOVA range",
       source,
       `${hex(iova)} is outside the DMA addresses ${hex(start)} to ${hex(end)}`,
@@ -115,7 +137,13 @@ export function mapDma(
   const mapping = { iova: at, vaddr: Number(vaddr), size: length, read, write };
   checkLocked(kernel, mapping);
   if (!domain.map(mapping, kernel.current.space)) {
-    throw coreError("EFAULT", "pinning", source, `${hex(vaddr)} is not memory of the process`);
+    throw coreError(
+      "EFAULT",
+      "vfio.type1.map",
+      "pinning",
+      source,
+      `${hex(vaddr)} is not memory of the process`,
+    );
   }
   return 0;
 }
@@ -144,16 +172,28 @@ function giveAddress(
   size: number,
 ): number {
   const refuse = (code: ErrnoName, message: string) =>
-    coreError(code, "VADDR", `${TYPE1_SOURCE}: vfio_dma_do_map`, message, "unmap it with VADDR first");
+    coreError(
+      code,
+      "vfio.type1.vaddr",
+      "VADDR",
+      `${TYPE1_SOURCE}: vfio_dma_do_map`,
+      message,
+      "unmap it with VADDR first",
+    );
   if (mapping === undefined) throw refuse("ENOENT", `Nothing is mapped at ${hex(iova)}`);
   if (mapping.iova !== iova || mapping.size !== size) {
-    throw refuse("EINVAL", `The mapping at ${hex(mapping.iova)} has another address or size`);
+    throw refuse(
+      "EINVAL",
+      `The mapping at ${hex(mapping.iova)} has another address or size`,
+    );
   }
-  if (!withoutAddress.delete(iova)) throw refuse("EINVAL", `The mapping at ${hex(iova)} has an address`);
+  if (!withoutAddress.delete(iova)) {
+    throw refuse("EINVAL", `The mapping at ${hex(iova)} has an address`);
+  }
   return 0;
 }
 
-/** UNMAP_DMA; the caller's size becomes the bytes unmapped. Checks in the order of VFIO sheet 9.2. */
+/** UNMAP_DMA; the caller's size becomes the bytes unmapped. Checks in the order of vfio.type1.unmap. */
 export function unmapDma(
   { current: process }: Kernel,
   container: Container,
@@ -167,20 +207,21 @@ export function unmapDma(
   const all = (flags & ALL) !== 0;
   const dirty = (flags & GET_DIRTY) !== 0;
   if ((flags & ~(GET_DIRTY | ALL | VADDR)) !== 0 || (dirty && flags !== GET_DIRTY)) {
-    throw coreError("EINVAL", "flags", source, `Flags ${hex(flags)} are not supported`);
+    throw coreError("EINVAL", "vfio.type1.unmap", "flags", source, `Flags ${hex(flags)} are not supported`);
   }
   const bitmap = dirty ? readUnmapBitmap(arg, argsz, size) : undefined;
   const page = BigInt(PAGE_SIZE);
   if (all ? iova !== 0n || size !== 0n : size === 0n || size % page !== 0n || iova % page !== 0n) {
     throw coreError(
       "EINVAL",
+      "vfio.type1.unmap",
       "alignment",
       source,
       all ? "With ALL, IOVA and size must be 0" : "IOVA and size must be multiples of 4096, and size not 0",
     );
   }
   if (iova + size > TWO_64) {
-    throw coreError("EOVERFLOW", "address wrap", source, "IOVA plus size passes 2^64");
+    throw coreError("EOVERFLOW", "vfio.type1.unmap", "address wrap", source, "IOVA plus size passes 2^64");
   }
   if (bitmap !== undefined) checkDirtyLog(container, bitmap.pageSize, source);
   const range = { iova: Number(iova), size: Number(size) };
@@ -210,7 +251,14 @@ function mappingsInRange(
   if (!cut) return hit;
   if (type === EXTENSION.TYPE1V2) {
     const source = `${TYPE1_SOURCE}: vfio_dma_do_unmap`;
-    throw coreError("EINVAL", "partial unmap", source, "The range cuts a mapping", "unmap whole mappings");
+    throw coreError(
+      "EINVAL",
+      "vfio.type1.unmap",
+      "partial unmap",
+      source,
+      "The range cuts a mapping",
+      "unmap whole mappings",
+    );
   }
   // Version 1 stops at a mapping that begins before the range, and takes one that ends behind it whole.
   return hit[0]!.iova < iova ? [] : hit;
@@ -221,7 +269,7 @@ function takeAddresses({ withoutAddress }: Container, mappings: readonly Transla
   const again = mappings.find(({ iova }) => withoutAddress.has(iova));
   if (again !== undefined) {
     const message = `The address of the mapping at ${hex(again.iova)} was taken away already`;
-    throw coreError("EINVAL", "VADDR", `${TYPE1_SOURCE}: vfio_dma_do_unmap`, message);
+    throw coreError("EINVAL", "vfio.type1.vaddr", "VADDR", `${TYPE1_SOURCE}: vfio_dma_do_unmap`, message);
   }
   for (const { iova } of mappings) withoutAddress.add(iova);
 }

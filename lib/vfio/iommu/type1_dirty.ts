@@ -1,6 +1,6 @@
 /**
  * Dirty pages of a type1 IOMMU: which pages the device may have written. No function here tells, so every mapped page
- * is dirty (drivers/vfio/vfio_iommu_type1.c: update_user_bitmap). Facts: VFIO sheet 1.3 and 9.2 for numbers and
+ * is dirty (drivers/vfio/vfio_iommu_type1.c: update_user_bitmap). Facts: vfio.type1.dirty for numbers and
  * capability; the rest follows that file.
  */
 import { PAGE_SIZE } from "../../zpci/storage.ts";
@@ -36,11 +36,16 @@ export interface Bitmap {
 }
 
 function refuse(code: ErrnoName, rule: string, symbol: string, message: string): ErrnoError {
-  return coreError(code, rule, `${SOURCE}: ${symbol}`, message);
+  return coreError(code, "vfio.type1.dirty", rule, `${SOURCE}: ${symbol}`, message);
 }
 
 function fault(symbol: string): ErrnoError {
-  return refuse("EFAULT", "user memory", symbol, "The argument is shorter than argsz says");
+  return refuse(
+    "EFAULT",
+    "user memory",
+    symbol,
+    "The argument is shorter than argsz says",
+  );
 }
 
 /** VFIO_IOMMU_DIRTY_PAGES. @throws {ErrnoError} EACCES on version 1, EFAULT, EINVAL */
@@ -52,7 +57,12 @@ export function dirtyPages(
 ): number {
   const symbol = "vfio_iommu_type1_dirty_pages";
   if (container.type !== EXTENSION.TYPE1V2) {
-    throw refuse("EACCES", "version 1", symbol, "Version 1 of type1 does not log dirty pages");
+    throw refuse(
+      "EACCES",
+      "version 1",
+      symbol,
+      "Version 1 of type1 does not log dirty pages",
+    );
   }
   const argsz = checkArgsz(arg, DIRTY_PAGES_MIN, `${SOURCE}: ${symbol}`);
   const { flags } = DIRTY_PAGES.decode(arg);
@@ -66,7 +76,12 @@ export function dirtyPages(
     case DIRTY_PAGES_FLAGS.GET_BITMAP:
       return getBitmap(process, container, domain, arg, argsz);
   }
-  throw refuse("EINVAL", "flags", symbol, "Exactly one of START, STOP and GET_BITMAP is needed");
+  throw refuse(
+    "EINVAL",
+    "flags",
+    symbol,
+    "Exactly one of START, STOP and GET_BITMAP is needed",
+  );
 }
 
 function getBitmap(
@@ -95,7 +110,12 @@ function getBitmap(
   const from = Number(iova);
   const hit = tables.overlapping(from, Number(size));
   if (hit.some((mapping) => mapping.iova < from || mapping.iova + mapping.size > from + Number(size))) {
-    throw refuse("EINVAL", "partial range", "vfio_iova_dirty_bitmap", "The range cuts a mapping");
+    throw refuse(
+      "EINVAL",
+      "partial range",
+      "vfio_iova_dirty_bitmap",
+      "The range cuts a mapping",
+    );
   }
   for (const mapping of hit) writeDirty(process, data, mapping, from);
   return 0;
@@ -105,7 +125,9 @@ function getBitmap(
 export function readUnmapBitmap(arg: Uint8Array, argsz: number, size: bigint): Bitmap {
   const symbol = "vfio_iommu_type1_unmap_dma";
   const needed = DMA_UNMAP.size + DIRTY_BITMAP.size;
-  if (argsz < needed) throw refuse("EINVAL", "argsz", symbol, `argsz ${argsz} has no room for a bitmap`);
+  if (argsz < needed) {
+    throw refuse("EINVAL", "argsz", symbol, `argsz ${argsz} has no room for a bitmap`);
+  }
   if (arg.length < needed) throw fault(symbol);
   const { pageSize, bitmapSize, data } = DIRTY_BITMAP.decode(arg, DMA_UNMAP.size);
   checkBitmapSize(size, pageSize, bitmapSize, symbol);
@@ -130,7 +152,13 @@ function checkBitmapSize(size: bigint, pageSize: bigint, bitmapSize: bigint, sym
 /** @throws {ErrnoError} EINVAL if dirty pages are not logged, or in pages of another size */
 export function checkDirtyLog({ dirtyLog }: Container, pageSize: bigint, source: string): void {
   if (dirtyLog && pageSize === BigInt(PAGE_SIZE)) return;
-  throw coreError("EINVAL", "dirty log", source, "Dirty pages are not logged, or not in such pages");
+  throw coreError(
+    "EINVAL",
+    "vfio.type1.dirty",
+    "dirty log",
+    source,
+    "Dirty pages are not logged, or not in such pages",
+  );
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Commands of an iommufd for virtual IOMMUs and page faults, of which s390 has none: what they say to that. Only a fault
- * queue can be made, and nothing ever arrives in it. Facts: sheet of 7.3, section 13; what it leaves open follows
+ * Commands of an iommufd for virtual IOMMUs and page faults, of which s390 has none: what they say to that. Only a
+ * fault queue can be made, and nothing ever arrives in it. Facts: vfio.iommufd.others; what it leaves open follows
  * drivers/iommu/iommufd/viommu.c and eventq.c.
  */
 import type { Kernel } from "../kernel.ts";
@@ -30,7 +30,7 @@ export const VIOMMU_COMMANDS: readonly (readonly [number, Command])[] = [
 ];
 
 const unsupported = (symbol: string, message: string) =>
-  refuseCommand("EOPNOTSUPP", "virtual IOMMU", symbol, message);
+  refuseCommand("EOPNOTSUPP", "vfio.iommufd.others", "virtual IOMMU", symbol, message);
 
 /** FAULT_QUEUE_ALLOC: an object, and a descriptor to read it. @throws {ErrnoError} EMFILE */
 function faultQueue(iommufd: Iommufd, arg: Uint8Array, { current: process }: Kernel): void {
@@ -65,7 +65,9 @@ function veventq(_: Iommufd, arg: Uint8Array): void {
   if (flags !== 0 || reserved !== 0 || type === 0) {
     throw unsupported(symbol, "Flags and reserved must be 0, and the type not");
   }
-  if (veventqDepth === 0) throw refuseCommand("EINVAL", "depth", symbol, "A queue needs a depth");
+  if (veventqDepth === 0) {
+    throw refuseCommand("EINVAL", "vfio.iommufd.others", "depth", symbol, "A queue needs a depth");
+  }
   throw noObject(viommuId, "vIOMMU");
 }
 
@@ -73,9 +75,17 @@ function hwQueue(_: Iommufd, arg: Uint8Array): void {
   const symbol = "viommu.c: iommufd_hw_queue_alloc_ioctl";
   const { flags, viommuId, type, nestingParentIova, length } = readCommand(arg, HW_QUEUE_ALLOC, symbol);
   if (flags !== 0 || type === 0) throw unsupported(symbol, "Flags must be 0, and the type not");
-  if (length === 0n) throw refuseCommand("EINVAL", "length 0", symbol, "A queue needs a length");
+  if (length === 0n) {
+    throw refuseCommand("EINVAL", "vfio.iommufd.others", "length 0", symbol, "A queue needs a length");
+  }
   if (nestingParentIova + length - 1n > MAX_64) {
-    throw refuseCommand("EOVERFLOW", "address wrap", symbol, "Address plus length passes 2^64");
+    throw refuseCommand(
+      "EOVERFLOW",
+      "vfio.iommufd.others",
+      "address wrap",
+      symbol,
+      "Address plus length passes 2^64",
+    );
   }
   throw noObject(viommuId, "vIOMMU");
 }

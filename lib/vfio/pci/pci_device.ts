@@ -1,7 +1,8 @@
 /**
  * The PCI core's view of a function: whether its channel works, the header that was saved last, and MSI. Made when the
- * function is scanned, gone when it is removed. Facts: Linux 7.3 sheet, sections 5 and 6 (drivers/pci/pci.c:
- * pci_save_state, pci_restore_state; drivers/pci/msi/msi.c; include/linux/pci.h: pci_channel_state_t).
+ * function is scanned, gone when it is removed. Facts: recovery.mark.transitions and vfio.reset.sequence
+ * (drivers/pci/pci.c: pci_save_state, pci_restore_state; drivers/pci/msi/msi.c; include/linux/pci.h:
+ * pci_channel_state_t).
  */
 import { ErrnoError } from "../errno.ts";
 import { coreError } from "../refusal.ts";
@@ -79,6 +80,7 @@ export class PciDevice {
     if (this.channel !== "permanent-failure") return;
     throw coreError(
       "ENODEV",
+      "vfio.open.marked",
       "permanent failure",
       "drivers/vfio/pci/vfio_pci_config.c: vfio_config_init",
       "The kernel has given the function up after an error, and does not talk to it any more",

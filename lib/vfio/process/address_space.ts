@@ -37,5 +37,11 @@ export class GuestMemory implements AddressSpace {
 
 /** The refusal of an address that leads nowhere. */
 export function noMemory() {
-  return vfsError("EFAULT", "user memory", "mm/memory.c: handle_mm_fault", "The address is not mapped");
+  return vfsError(
+    "EFAULT",
+    "vfio.ioctl.memory",
+    "user memory",
+    "mm/memory.c: handle_mm_fault",
+    "The address is not mapped",
+  );
 }

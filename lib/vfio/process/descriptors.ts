@@ -65,6 +65,7 @@ export class DescriptorTable {
       file.drop();
       throw vfsError(
         "EMFILE",
+        "vfio.rw.descriptors",
         "descriptors",
         "fs/file.c: alloc_fd",
         `All ${this.#limit} descriptors are in use`,
@@ -105,5 +106,11 @@ export class DescriptorTable {
 
 /** The refusal of a descriptor that is not open. */
 export function badDescriptor(fd: number) {
-  return vfsError("EBADF", "descriptor", "fs/file.c: fdget", `Descriptor ${fd} is not open`);
+  return vfsError(
+    "EBADF",
+    "vfio.rw.descriptors",
+    "descriptor",
+    "fs/file.c: fdget",
+    `Descriptor ${fd} is not open`,
+  );
 }

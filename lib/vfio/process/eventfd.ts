@@ -1,4 +1,7 @@
-/** eventfd objects: a 64-bit counter that interrupts add to. Facts: VFIO sheet 7.2 (fs/eventfd.c). */
+/**
+ * eventfd objects: a 64-bit counter that interrupts add to. Facts: vfio.rw.eventfd and vfio.setirqs.signal
+ * (fs/eventfd.c).
+ */
 import type { Tracer } from "../../base/trace.ts";
 import { copyFromUser, copyToUser } from "./user_memory.ts";
 import { vfsError } from "../refusal.ts";
@@ -62,6 +65,7 @@ export class EventFdFile extends OpenFile {
     if (count < COUNTER_BYTES) {
       throw vfsError(
         "EINVAL",
+        "vfio.rw.eventfd",
         "eventfd size",
         "fs/eventfd.c: eventfd_read",
         "An eventfd is read 8 bytes at a time",
@@ -71,6 +75,7 @@ export class EventFdFile extends OpenFile {
       this.#checkBlocking("Nothing would end this read of an eventfd at 0, which is not O_NONBLOCK");
       throw vfsError(
         "EAGAIN",
+        "vfio.rw.eventfd",
         "eventfd empty",
         "fs/eventfd.c: eventfd_read",
         "No interrupt since the last read",
@@ -90,17 +95,30 @@ export class EventFdFile extends OpenFile {
   override write(buffer: Uint8Array, count: number, _position: number, start: number): number {
     const source = "fs/eventfd.c: eventfd_write";
     if (count !== COUNTER_BYTES) {
-      throw vfsError("EINVAL", "eventfd size", source, "An eventfd is written 8 bytes at a time");
+      throw vfsError(
+        "EINVAL",
+        "vfio.rw.eventfd",
+        "eventfd size",
+        source,
+        "An eventfd is written 8 bytes at a time",
+      );
     }
     copyFromUser(COUNTER, buffer, start, COUNTER_BYTES);
     const value = COUNTER_VIEW.getBigUint64(0, true);
     if (value > COUNTER_MAX) {
-      throw vfsError("EINVAL", "eventfd value", source, "An eventfd cannot count to 2^64 - 1");
+      throw vfsError(
+        "EINVAL",
+        "vfio.rw.eventfd",
+        "eventfd value",
+        source,
+        "An eventfd cannot count to 2^64 - 1",
+      );
     }
     if (value > COUNTER_MAX - this.context.count) {
       this.#checkBlocking("Nothing would end this write to an eventfd, which is full and not O_NONBLOCK");
       throw vfsError(
         "EAGAIN",
+        "vfio.rw.eventfd",
         "eventfd full",
         source,
         "The eventfd's counter cannot hold the sum",

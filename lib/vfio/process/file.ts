@@ -107,13 +107,20 @@ export abstract class OpenFile {
    * eventfds have none.
    */
   mmap(_shared: boolean): number {
-    throw vfsError("ENODEV", "no mmap", "mm/mmap.c: do_mmap", "This descriptor cannot be mapped");
+    throw vfsError(
+      "ENODEV",
+      "vfio.mmap.others",
+      "no mmap",
+      "mm/mmap.c: do_mmap",
+      "This descriptor cannot be mapped",
+    );
   }
 
-  /** Moves the position: ESPIPE for a file that has no such operation (VFIO sheet 4.1). @returns the new position */
+  /** Moves the position: ESPIPE for a file that has no such operation (vfio.rw.lseek). @returns the new position */
   lseek(): number {
     throw vfsError(
       "ESPIPE",
+      "vfio.rw.lseek",
       "not seekable",
       "fs/read_write.c: ksys_lseek",
       "This descriptor cannot seek",
@@ -149,13 +156,14 @@ export abstract class OpenFile {
 export function noOperation(op: "read" | "write"): ErrnoError {
   return vfsError(
     "EINVAL",
+    "vfio.rw.others",
     "no such operation",
     `fs/read_write.c: vfs_${op}`,
     `This descriptor cannot ${op}`,
   );
 }
 
-/** The type byte of the ioctls of vfio and iommufd (VFIO sheet 1.3). */
+/** The type byte of the ioctls of vfio and iommufd (vfio.ioctl.numbers). */
 const VFIO_TYPE = 0x3b;
 
 /** Where the kernel answers an ioctl that a kind of descriptor does not know. */
@@ -175,6 +183,7 @@ export function notATty(kind: FileKind, request: number): ErrnoError {
   const isVfio = request >>> 8 === VFIO_TYPE;
   return coreError(
     "ENOTTY",
+    "vfio.ioctl.unknown",
     "unknown ioctl",
     ENOTTY_SOURCES[kind],
     `A descriptor of the kind "${kind}" does not know the ioctl ${hex(request)}`,

@@ -1,4 +1,4 @@
-/** Device nodes of a guest. Facts: VFIO sheet 1.2. */
+/** Device nodes of a guest. Facts: vfio.node.names. */
 import { Container, ContainerFile } from "../iommu/container.ts";
 import { DeviceFile } from "../device_file.ts";
 import { vfsError } from "../refusal.ts";
@@ -50,6 +50,7 @@ function openCdev(kernel: Kernel, number: number, path: string): OpenFile {
   if (binding.removing) {
     throw coreError(
       "ENODEV",
+      "vfio.cdev.open",
       "unregistering",
       "drivers/vfio/device_cdev.c: vfio_device_fops_cdev_open",
       `${path} is going away`,
@@ -67,17 +68,30 @@ function openGroup(kernel: Kernel, number: number, path: string): OpenFile {
   }
   for (const file of kernel.files()) {
     if (file instanceof DeviceFile && file.blocksGroup && file.device.zdev === group.zdev) {
-      throw coreError("EBUSY", "cdev open", source, "The device is open through its character device");
+      throw coreError(
+        "EBUSY",
+        "vfio.group.open",
+        "cdev open",
+        source,
+        "The device is open through its character device",
+      );
     }
   }
   if (group.inUse) {
     const hint = "a group has one opener: close its other descriptor first (fd list, fd close)";
-    throw coreError("EBUSY", "single opener", source, `${path} is open already`, hint);
+    throw coreError("EBUSY", "vfio.group.open", "single opener", source, `${path} is open already`, hint);
   }
   return new GroupFile(kernel, group);
 }
 
 /** The refusal of a path that leads nowhere. */
 export function noEntry(path: string, hint?: string) {
-  return vfsError("ENOENT", "no such file", "fs/namei.c: path_openat", `${path} does not exist`, hint);
+  return vfsError(
+    "ENOENT",
+    "vfio.node.missing",
+    "no such file",
+    "fs/namei.c: path_openat",
+    `${path} does not exist`,
+    hint,
+  );
 }

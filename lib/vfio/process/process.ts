@@ -1,6 +1,6 @@
 /**
  * The system calls of a guest's driver process, and what the kernel checks before any driver is asked.
- * Facts: VFIO sheet 4.1 (fs/read_write.c, fs/open.c).
+ * Facts: vfio.rw.* (fs/read_write.c, fs/open.c).
  */
 import { SHOWN_BYTES, type SyscallEvent, type Tracer, type TraceValue } from "../../base/trace.ts";
 import { ErrnoError } from "../errno.ts";
@@ -367,7 +367,13 @@ export class Process {
       if (length === 0) throw mmapError("EINVAL", "A length of 0 cannot be mapped");
       const buffer = this.#kernel.partition.storage.allocate(length);
       if (buffer === undefined) {
-        throw vfsError("ENOMEM", "guest memory", "mm/mmap.c: do_mmap", "The guest has no memory left");
+        throw vfsError(
+          "ENOMEM",
+          "vfio.mmap.memory",
+          "guest memory",
+          "mm/mmap.c: do_mmap",
+          "The guest has no memory left",
+        );
       }
       return buffer.address;
     });
@@ -380,6 +386,7 @@ export class Process {
       if (!this.#kernel.partition.storage.free(address)) {
         throw vfsError(
           "EINVAL",
+          "vfio.mmap.memory",
           "no such mapping",
           "mm/mmap.c: vm_munmap",
           "No memory begins at the address",
@@ -447,7 +454,7 @@ export class Process {
     return file;
   }
 
-  /** Checks 1 and 2 of VFIO sheet 4.1: the position comes before the descriptor. */
+  /** Checks 1 and 2 of vfio.rw.vfs: the position comes before the descriptor. */
   #positioned(fd: number, position: Offset, op: string): OpenFile {
     checkPosition(position);
     const file = this.file(fd);

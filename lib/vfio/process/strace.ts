@@ -1,6 +1,6 @@
 /**
  * ioctls by name and their arguments by field, as strace shows them. One table per kind of descriptor, because the
- * same number means different things on different kinds (VFIO sheet 1.3).
+ * same number means different things on different kinds (vfio.ioctl.numbers).
  */
 import { snakeCase } from "../../base/names.ts";
 import type { FieldRow, Struct } from "../../base/struct.ts";
@@ -274,7 +274,7 @@ function words(bytes: Uint8Array): number[] {
   );
 }
 
-/** Refusals that say in the struct how much room is needed (VFIO sheet 8.2, 9.3). */
+/** Refusals that say in the struct how much room is needed (vfio.hotreset.call and vfio.iommufd.general). */
 const WRITTEN_WITH: Readonly<Record<string, ErrnoName>> = {
   VFIO_DEVICE_GET_PCI_HOT_RESET_INFO: "ENOSPC",
   IOMMU_IOAS_IOVA_RANGES: "EMSGSIZE",

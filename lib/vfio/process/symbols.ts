@@ -47,7 +47,7 @@ const FEATURES = [
   ...["BUS_MASTER", "DMA_BUF", "MIG_PRECOPY_INFOv2"],
 ];
 
-/** Bits 0 to 15 are a number, the others are bits (VFIO sheet 8.4). */
+/** Bits 0 to 15 are a number, the others are bits (vfio.feature.table). */
 const FEATURE_FLAGS: Namer = (value) => {
   const { INDEX, GET, SET, PROBE } = uapi.FEATURE_FLAGS;
   const feature = value & INDEX;

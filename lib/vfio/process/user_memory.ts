@@ -2,12 +2,17 @@
  * Copies between the kernel and a caller's memory. A caller's buffer is a `Uint8Array`; bytes beyond its end are not
  * mapped, so a count that is longer than the buffer faults where a real pointer would.
  */
+import type { RuleName } from "../../base/rule_names.ts";
 import type { ErrnoError, ErrnoName } from "../errno.ts";
 import { coreError } from "../refusal.ts";
 
-function fault(symbol: string): ErrnoError {
+/** Where nothing else is said, memory belongs to an ioctl. */
+const IOCTL_MEMORY: RuleName = "vfio.ioctl.memory";
+
+function fault(symbol: string, ref = IOCTL_MEMORY): ErrnoError {
   return coreError(
     "EFAULT",
+    ref,
     "user memory",
     `include/linux/uaccess.h: ${symbol}`,
     "The caller's buffer is not accessible",
@@ -22,14 +27,21 @@ export function copyToUser(
   from: Uint8Array,
   fromAt: number,
   count: number,
+  ref = IOCTL_MEMORY,
 ): void {
-  if (at + count > buffer.length) throw fault("copy_to_user");
+  if (at + count > buffer.length) throw fault("copy_to_user", ref);
   for (let i = 0; i < count; i++) buffer[at + i] = from[fromAt + i]!;
 }
 
 /** Copies `count` bytes of the caller's buffer at `at` to the start of `into`; EFAULT copies nothing. */
-export function copyFromUser(into: Uint8Array, buffer: Uint8Array, at: number, count: number): void {
-  if (at + count > buffer.length) throw fault("copy_from_user");
+export function copyFromUser(
+  into: Uint8Array,
+  buffer: Uint8Array,
+  at: number,
+  count: number,
+  ref = IOCTL_MEMORY,
+): void {
+  if (at + count > buffer.length) throw fault("copy_from_user", ref);
   if (count <= 32) {
     for (let i = 0; i < count; i++) into[i] = buffer[at + i]!;
   } else {
@@ -39,7 +51,7 @@ export function copyFromUser(into: Uint8Array, buffer: Uint8Array, at: number, c
 
 /**
  * The argument of a struct ioctl: EFAULT if fewer than `minimum` bytes are accessible, then EINVAL if its `argsz`
- * (the first word) is smaller than `minimum`. That order is the kernel's for every such ioctl (VFIO sheet 1.3).
+ * (the first word) is smaller than `minimum`. That order is the kernel's for every such ioctl (vfio.ioctl.numbers).
  */
 export function checkArgsz(arg: Uint8Array, minimum: number, source: string): number {
   if (arg.length < minimum) throw fault("copy_from_user");
@@ -47,6 +59,7 @@ export function checkArgsz(arg: Uint8Array, minimum: number, source: string): nu
   if (argsz < minimum) {
     throw coreError(
       "EINVAL",
+      "vfio.ioctl.argsz",
       "argsz",
       source,
       `argsz ${argsz} is smaller than the minimum ${minimum}`,
@@ -66,7 +79,7 @@ export function copyStructSize(arg: Uint8Array, minimum: number, known: number, 
   if (arg.length < 4) throw fault("get_user");
   const size = new DataView(arg.buffer, arg.byteOffset).getUint32(0, true);
   const refuse = (code: ErrnoName, rule: string, message: string, hint: string) =>
-    coreError(code, rule, source, message, hint);
+    coreError(code, "vfio.ioctl.argsz", rule, source, message, hint);
   if (size < minimum) {
     throw refuse(
       "EINVAL",

@@ -1,4 +1,7 @@
-/** What the kernel checks of positions and counts before any driver is asked. Facts: VFIO sheet 4.1 (fs/read_write.c). */
+/**
+ * What the kernel checks of positions and counts before any driver is asked. Facts: vfio.rw.vfs and vfio.mmap.checks
+ * (fs/read_write.c).
+ */
 import type { ErrnoError } from "../errno.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { vfsError } from "../refusal.ts";
@@ -14,9 +17,9 @@ const TWO_63 = 2 ** 63;
 /** A file position or count; `bigint` where it may pass 2^53. */
 export type Offset = number | bigint;
 
-/** A refusal of mmap(2) before any driver is asked (VFIO sheet section 6). */
+/** A refusal of mmap(2) before any driver is asked (vfio.mmap.never). */
 export function mmapError(code: "EACCES" | "EINVAL" | "ENOMEM" | "EOVERFLOW", message: string): ErrnoError {
-  return vfsError(code, "mmap", "mm/mmap.c: do_mmap", message);
+  return vfsError(code, "vfio.mmap.checks", "mmap", "mm/mmap.c: do_mmap", message);
 }
 
 /** Check 1: a negative position, which is what 2^63 and above is to the kernel. Comes before the descriptor. */
@@ -27,6 +30,7 @@ export function checkPosition(position: Offset): void {
   ) {
     throw vfsError(
       "EINVAL",
+      "vfio.rw.vfs",
       "position",
       "fs/read_write.c: ksys_pread64",
       "The position is negative as a signed 64-bit number",
@@ -36,7 +40,7 @@ export function checkPosition(position: Offset): void {
 
 /**
  * Checks 4 to 6: a count over SSIZE_MAX, a sum that overflows; then the count is clamped to MAX_RW_COUNT.
- * A position above 2^53 loses low bits here, but not the region index that decides its fate (VFIO sheet 4.1).
+ * A position above 2^53 loses low bits here, but not the region index that decides its fate (vfio.rw.vfs).
  */
 export function checkRange(position: Offset, count: Offset): number {
   if (typeof position === "number" && typeof count === "number" && position + count < TWO_53) {
@@ -45,6 +49,7 @@ export function checkRange(position: Offset, count: Offset): number {
   if (count > SSIZE_MAX || BigInt(position) + BigInt(count) > SSIZE_MAX) {
     throw vfsError(
       "EINVAL",
+      "vfio.rw.vfs",
       "position and count",
       "fs/read_write.c: rw_verify_area",
       "Position plus count overflows a signed 64-bit number",
@@ -63,6 +68,7 @@ export function checkDirection(file: OpenFile, direction: "read" | "write"): voi
   if ((file.flags & OPEN_FLAGS.ACCMODE) === against) {
     throw vfsError(
       "EBADF",
+      "vfio.rw.vfs",
       "open mode",
       `fs/read_write.c: vfs_${direction}`,
       direction === "read"
@@ -117,6 +123,7 @@ export function mapFile(file: OpenFile, { length, offset, write, shared }: MapRe
 export function syncFile(_file: OpenFile): never {
   throw vfsError(
     "EINVAL",
+    "vfio.rw.vfs",
     "no fsync",
     "fs/sync.c: vfs_fsync_range",
     "This descriptor cannot be synchronised",
@@ -126,18 +133,31 @@ export function syncFile(_file: OpenFile): never {
 /** The check of ftruncate(2) that comes before the descriptor. @throws {ErrnoError} EINVAL */
 export function checkLength(length: Offset): void {
   if (length >= 0) return;
-  throw vfsError("EINVAL", "length", "fs/open.c: do_sys_ftruncate", "A file cannot be shorter than 0");
+  throw vfsError(
+    "EINVAL",
+    "vfio.rw.vfs",
+    "length",
+    "fs/open.c: do_sys_ftruncate",
+    "A file cannot be shorter than 0",
+  );
 }
 
 /** ftruncate(2): no file here is a regular one. @throws {ErrnoError} EINVAL */
 export function truncateFile(_file: OpenFile): never {
-  throw vfsError("EINVAL", "no ftruncate", "fs/open.c: do_ftruncate", "Only regular files have a length");
+  throw vfsError(
+    "EINVAL",
+    "vfio.rw.vfs",
+    "no ftruncate",
+    "fs/open.c: do_ftruncate",
+    "Only regular files have a length",
+  );
 }
 
 /** pread, pwrite and their vectors on a descriptor without positions. */
 export function notPositioned(op: string): ErrnoError {
   return vfsError(
     "ESPIPE",
+    "vfio.rw.others",
     "not seekable",
     op.endsWith("v") ? `fs/read_write.c: do_${op}` : `fs/read_write.c: ksys_${op}64`,
     "This descriptor has no positions",

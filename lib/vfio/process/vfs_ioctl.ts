@@ -1,6 +1,6 @@
 /**
- * ioctls that the VFS answers itself, before any driver is asked, on every kind of descriptor; a character device that is
- * not bound yet as well. Facts: Linux 7.3 sheet section 11, row 8 (fs/ioctl.c: do_vfs_ioctl).
+ * ioctls that the VFS answers itself, before any driver is asked, on every kind of descriptor; a character device that
+ * is not bound yet as well. Facts: vfio.ioctl.vfs (fs/ioctl.c: do_vfs_ioctl).
  */
 import { splitMix64 } from "../../base/random.ts";
 import { defineStruct } from "../../base/struct.ts";
@@ -71,7 +71,7 @@ export function vfsIoctl(
 }
 
 function refuse(code: ErrnoName, symbol: string, message: string): ErrnoError {
-  return vfsError(code, "file ioctl", `${SOURCE}: ${symbol}`, message);
+  return vfsError(code, "vfio.ioctl.vfs", "file ioctl", `${SOURCE}: ${symbol}`, message);
 }
 
 function never(code: ErrnoName, symbol: string, message: string): Answer {
@@ -82,7 +82,9 @@ function never(code: ErrnoName, symbol: string, message: string): Answer {
 
 /** Copies an answer to the argument. @throws {ErrnoError} EFAULT */
 function give(arg: IoctlArg, bytes: Uint8Array, symbol: string): number {
-  if (typeof arg === "number") throw refuse("EFAULT", symbol, "The argument points to nothing");
+  if (typeof arg === "number") {
+    throw refuse("EFAULT", symbol, "The argument points to nothing");
+  }
   copyToUser(arg, 0, bytes, 0, bytes.length);
   return 0;
 }
@@ -118,7 +120,9 @@ function cloneFrom(file: OpenFile, arg: IoctlArg, process: Descriptors): never {
 
 /** Nodes of /dev lie on devtmpfs, which has a UUID; anonymous inodes do not. */
 function fileSystemUuid(file: OpenFile, arg: IoctlArg, _process: Descriptors, seed: number): number {
-  if (!isDeviceNode(file)) throw refuse("ENOTTY", "ioctl_getfsuuid", "The file system has no UUID");
+  if (!isDeviceNode(file)) {
+    throw refuse("ENOTTY", "ioctl_getfsuuid", "The file system has no UUID");
+  }
   const uuid = new Uint8Array(UUID_BYTES);
   const view = new DataView(uuid.buffer);
   const first = splitMix64(BigInt(seed));

@@ -1,4 +1,5 @@
-/** Answers of PCI instructions as errnos, with what a driver's author can do about them (VFIO sheet 4.5). */
+/** Answers of PCI instructions as errnos, with what a driver's author can do about them (vfio.cc.errno). */
+import type { RuleName } from "../../base/rule_names.ts";
 import { hex } from "../../base/hex.ts";
 import { CC, mpcifcStatusText, STATUS, statusText } from "../../zpci/answer.ts";
 import { ErrnoError } from "../errno.ts";
@@ -27,6 +28,7 @@ export function instructionError(failed: FailedInstruction): ErrnoError {
   if (cc === CC.INVALID_HANDLE) {
     return new ErrnoError("EIO", {
       layer: "instruction",
+      ref: "zpci.handle.stale",
       rule: INVALID_HANDLE_RULE,
       source,
       message: `${op} answered condition code 3: the function handle ${hex(fh, 8)} is not valid`,
@@ -37,6 +39,7 @@ export function instructionError(failed: FailedInstruction): ErrnoError {
   const hint = hintFor(failed);
   return new ErrnoError("EIO", {
     layer: refusedByDevice ? "device" : "instruction",
+    ref: ruleOf(failed),
     rule: `status ${status}`,
     source,
     message: `${op} answered condition code 1, status ${status}: ${
@@ -44,6 +47,16 @@ export function instructionError(failed: FailedInstruction): ErrnoError {
     }`,
     hint,
   });
+}
+
+/** The rule that a condition code 1 comes from. */
+function ruleOf({ op, status, refusedByDevice, at }: FailedInstruction): RuleName {
+  if (op === "RPCIT") return "zpci.rpcit.map";
+  if (op === "MPCIFC") return "zpci.insn.status";
+  if (status === STATUS.ERROR_STATE || status === STATUS.BLOCKED) return "recovery.event.state";
+  if (!refusedByDevice || at === undefined) return "vfio.cc.errno";
+  if (at.space !== 0) return "ism.cmd.area";
+  return op === "PCILG" ? "ism.data.load" : "ism.data.refused";
 }
 
 function hintFor({ op, status, refusedByDevice, at }: FailedInstruction): string | undefined {

@@ -1,4 +1,4 @@
-/** 7.3, sections 8 and 14: how much of a DMA window the kernel uses, on both sides of each limit. */
+/** zpci.dma.window: how much of a DMA window the kernel uses, on both sides of each limit. */
 import { assertEquals } from "@std/assert";
 import { tableEnd, usableEnd } from "./aperture.ts";
 
@@ -16,11 +16,11 @@ Deno.test.each([
   { what: "no more than the window", memory: 3 * TIB, factor: 1, end: EDMA },
   { what: "a large factor", memory: 64 * GIB, factor: 65_536, end: EDMA },
   { what: "64 MiB", memory: 2 ** 26, factor: 1, end: SDMA + 2 ** 26 - 1 },
-])("the DMA window is cut: $what (8, 14)", ({ memory, factor, end }) => {
+])("the DMA window is cut: $what (zpci.dma.window)", ({ memory, factor, end }) => {
   assertEquals(usableEnd(SDMA, EDMA, memory, factor), end);
 });
 
-Deno.test("page tables with a region-third root reach to 2^42, and so does the window (14)", () => {
+Deno.test("page tables with a region-third root reach to 2^42, and so does the window (vfio.dma.reach)", () => {
   assertEquals(usableEnd(SDMA, 8 * TIB - 1, 4 * GIB, 0), 4 * TIB - 1);
   assertEquals(usableEnd(SDMA, 4 * TIB - 1, 4 * GIB, 0), 4 * TIB - 1);
   assertEquals(usableEnd(SDMA, 4 * TIB - 4097, 4 * GIB, 0), 4 * TIB - 4097);

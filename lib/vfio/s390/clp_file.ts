@@ -1,5 +1,5 @@
 /**
- * /dev/clp: requests to the call logical processor from user space. Facts: Linux 7.3 sheet section 9
+ * /dev/clp: requests to the call logical processor from user space. Facts: zpci.devclp.ioctl
  * (arch/s390/pci/pci_clp.c: clp_misc_ioctl, clp_normal_command, clp_immediate_command).
  */
 import { CC, ProgramException } from "../../zpci/answer.ts";
@@ -53,7 +53,7 @@ const SHAPES: Readonly<Record<number, Readonly<Record<number, Shape>>>> = {
 };
 
 function refuse(code: ErrnoName, symbol: string, rule: string, message: string, hint?: string): ErrnoError {
-  return coreError(code, rule, `arch/s390/pci/pci_clp.c: ${symbol}`, message, hint);
+  return coreError(code, "zpci.devclp.ioctl", rule, `arch/s390/pci/pci_clp.c: ${symbol}`, message, hint);
 }
 
 /** One descriptor. It cannot be read, and has no positions. */
@@ -74,7 +74,12 @@ export class ClpFile extends OpenFile {
     if (request !== CLP_SYNC) throw invalid("unknown ioctl", "/dev/clp knows CLP_SYNC alone");
     const bytes = structArgument(arg);
     if (bytes.length < CLP_REQ.size) {
-      throw refuse("EFAULT", "clp_misc_ioctl", "user memory", "The argument is not accessible");
+      throw refuse(
+        "EFAULT",
+        "clp_misc_ioctl",
+        "user memory",
+        "The argument is not accessible",
+      );
     }
     const { lps, cmd, dataP } = CLP_REQ.decode(bytes);
     if ((lps & RESERVED_BIT) !== 0) throw invalid("reserved bit", "The bit r must be 0");
@@ -123,7 +128,12 @@ export class ClpFile extends OpenFile {
       cc = CC.INVALID_HANDLE;
     }
     if (cc !== CC.OK) {
-      throw refuse("EOPNOTSUPP", "clp_pci_command", "condition code", `CLP answered condition code ${cc}`);
+      throw refuse(
+        "EOPNOTSUPP",
+        "clp_pci_command",
+        "condition code",
+        `CLP answered condition code ${cc}`,
+      );
     }
     this.#kernel.current.memory(Number(address), PAGE_SIZE, true).set(block);
     return 0;

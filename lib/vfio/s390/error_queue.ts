@@ -1,6 +1,6 @@
 /**
  * Error events of one function that wait for user space: a ring of four, while user space is the one to recover. Facts:
- * Linux 7.3 sheet, sections 2 and 12 (arch/s390/pci/pci_event.c, drivers/vfio/pci/vfio_pci_zdev.c).
+ * vfio.feature.zpcierror and recovery.event.order (arch/s390/pci/pci_event.c, drivers/vfio/pci/vfio_pci_zdev.c).
  */
 import type { ErrorEvent } from "../../zpci/partition.ts";
 

@@ -1,7 +1,7 @@
 /**
- * The one worker that fetches the machine's reports and handles them, one after the other: what waits for a lock holds up
- * the reports of all functions of the guest behind it. Facts: Linux 7.3 sheet, section 4
- * (drivers/s390/cio/chsc.c: chsc_process_sei_nt2; arch/s390/pci/pci_event.c).
+ * The one worker that fetches the machine's reports and handles them, one after the other: what waits for a lock holds
+ * up the reports of all functions of the guest behind it. Facts: recovery.lock.calls (drivers/s390/cio/chsc.c:
+ * chsc_process_sei_nt2; arch/s390/pci/pci_event.c).
  */
 import type { AvailabilityEvent, ErrorEvent } from "../../zpci/partition.ts";
 import type { Binding } from "../binding.ts";

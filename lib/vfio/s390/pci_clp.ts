@@ -1,5 +1,5 @@
 /**
- * What the kernel asks CLP: which functions there are, and what each of them is. Facts: zPCI sheet section 5
+ * What the kernel asks CLP: which functions there are, and what each of them is. Facts: docs/reference/zpci/clp.md
  * (arch/s390/pci/pci_clp.c).
  */
 import {

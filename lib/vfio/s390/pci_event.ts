@@ -1,5 +1,5 @@
 /**
- * What the kernel makes of availability events. Facts: zPCI sheet 1.5 and 12.3
+ * What the kernel makes of availability events. Facts: zpci.state.table and recovery.avail.codes
  * (arch/s390/pci/pci_event.c: __zpci_event_availability).
  */
 import type { AvailabilityEvent } from "../../zpci/partition.ts";
@@ -7,7 +7,9 @@ import { AVAILABILITY } from "../../zpci/service_processor.ts";
 import type { Kernel } from "../kernel.ts";
 import { listEntries } from "./pci_clp.ts";
 
-/** An availability event (zPCI sheet 12.3). An event that comes late, for a function in another state, is ignored. */
+/**
+ * An availability event (recovery.avail.codes). An event that comes late, for a function in another state, is ignored.
+ */
 export function reactToAvailability(kernel: Kernel, { fid, fh, pec }: AvailabilityEvent): void {
   if (pec === AVAILABILITY.RESCAN) return rescan(kernel);
   const zdev = kernel.zdevs.find(({ facts }) => facts.fid === fid);

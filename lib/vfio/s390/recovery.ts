@@ -1,5 +1,5 @@
 /**
- * What the kernel makes of an error event, step by step. Facts: Linux 7.3 sheet, sections 1, 5 and 12
+ * What the kernel makes of an error event, step by step. Facts: docs/reference/vfio/interrupts.md and recovery.md
  * (arch/s390/pci/pci_event.c: __zpci_event_error, zpci_event_attempt_error_recovery, zpci_event_io_failure).
  */
 import { isMeasurementEvent, isPermanentEvent } from "../../zpci/error_events.ts";

@@ -1,7 +1,7 @@
 /**
  * The kernel's view of one zPCI function (arch/s390/pci): what CLP told at boot, the current handle, and the only
  * code of the kernel that executes PCI instructions. Busy answers are retried, condition codes become errnos here.
- * Facts: zPCI sheet 1.3, 3.5, 11; VFIO sheet 4.5.
+ * Facts: docs/reference/zpci/functions.md, zpci/instructions.md and zpci/controls.md; vfio.cc.errno.
  */
 import { CC, MPCIFC_STATUS, ProgramException, STATUS } from "../../zpci/answer.ts";
 import { SPACE_CONFIG } from "../../zpci/access_rules.ts";
@@ -89,7 +89,7 @@ type ZdevFactsState =
 /** One function of a guest's kernel. */
 export class Zdev {
   readonly facts: ZdevFacts;
-  /** PCI address: domain = uid, bus 0, device and function 0 (zPCI sheet section 6). */
+  /** PCI address: domain = uid, bus 0, device and function 0 (zpci.function.address). */
   readonly name: string;
   /** The current handle; every access reads it anew, because hotplug can change it at any time. */
   fh: number;
@@ -338,7 +338,7 @@ export class Zdev {
   /**
    * zpci_refresh_trans: tells the device that translations changed.
    *
-   * @throws {ErrnoError} ENOMEM on status 4 and 16 (zPCI sheet 3.6), EIO on anything else
+   * @throws {ErrnoError} ENOMEM on status 4 and 16 (zpci.rpcit.map), EIO on anything else
    */
   refresh(iova: number, length: number): void {
     let cc: number;
@@ -357,6 +357,7 @@ export class Zdev {
     if (cc === CC.ERROR && (status === STATUS.NOT_ENABLED || status === STATUS.INSUFFICIENT_RESOURCES)) {
       throw new ErrnoError("ENOMEM", {
         layer: "instruction",
+        ref: "zpci.rpcit.map",
         rule: `status ${status}`,
         source: "arch/s390/pci/pci_insn.c: zpci_refresh_trans",
         message: `RPCIT answered condition code 1, status ${status}: no resources for translations`,
@@ -423,7 +424,9 @@ export class Zdev {
     return cc;
   }
 
-  /** Takes a registration back. What the machine does not have any more need not be taken back (zPCI sheet 3.6). */
+  /**
+   * Takes a registration back. What the machine does not have any more need not be taken back (zpci.mpcifc.sequence).
+   */
   #takeBack(operation: number): void {
     quietly(() => this.#modify(operation, {}));
   }
@@ -440,6 +443,7 @@ export class Zdev {
     if (response !== CLP_RESPONSE.OK) {
       throw new ErrnoError("EIO", {
         layer: "instruction",
+        ref: "zpci.clp.responses",
         rule: "set PCI function",
         source: "arch/s390/pci/pci_clp.c: clp_set_pci_fn",
         message: `Set PCI Function answered response code ${hex(response, 4)}`,
@@ -462,6 +466,7 @@ export class Zdev {
     if (!(error instanceof ProgramException)) return error;
     return new ErrnoError("ENXIO", {
       layer: "instruction",
+      ref: "vfio.cc.errno",
       rule: `${error.exception} exception`,
       source: `arch/s390/pci/pci_insn.c: ${symbol}`,
       message: `${error.message} is a program exception (${error.exception})`,

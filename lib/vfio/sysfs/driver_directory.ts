@@ -1,8 +1,9 @@
 /** The directory of a driver of functions: bind, unbind, new_id, remove_id (drivers/base/bus.c, drivers/pci/pci-driver.c). */
+import { vfsError } from "../refusal.ts";
 import type { Binding, DriverName } from "../binding.ts";
 import type { Kernel } from "../kernel.ts";
 import { functionPath } from "./function_directory.ts";
-import { bare, type Directory, directory, link, refuse, type SysfsNode, writeOnly } from "./node.ts";
+import { bare, type Directory, directory, link, type SysfsNode, writeOnly } from "./node.ts";
 
 /** The directory. */
 export function driverDirectory(kernel: Kernel, driver: DriverName): Directory {
@@ -33,8 +34,9 @@ export function driverDirectory(kernel: Kernel, driver: DriverName): Directory {
       writeOnly((text) => {
         const binding = bindingOf(kernel, text, "unbind_store");
         if (binding.driver === driver) return !binding.unbind();
-        throw refuse(
+        throw vfsError(
           "ENODEV",
+          "vfio.bind.errno",
           "not bound",
           "drivers/base/bus.c: unbind_store",
           `${driver} does not hold the function`,
@@ -51,5 +53,11 @@ export function bindingOf(kernel: Kernel, text: string, symbol: string): Binding
   );
   if (binding !== undefined) return binding;
   const source = `drivers/base/bus.c: ${symbol}`;
-  throw refuse("ENODEV", "no such device", source, `There is no PCI device ${JSON.stringify(name)}`);
+  throw vfsError(
+    "ENODEV",
+    "vfio.bind.errno",
+    "no such device",
+    source,
+    `There is no PCI device ${JSON.stringify(name)}`,
+  );
 }

@@ -1,7 +1,7 @@
 /**
- * The directory of a function: links, attributes of PCI devices, attributes of zPCI. What the PCI core read at enumeration
- * does not change. Facts: Linux 7.3 sheet section 9 and 10 i, VFIO sheet 1.1
- * (drivers/pci/pci-sysfs.c, arch/s390/pci/pci_sysfs.c).
+ * The directory of a function: links, attributes of PCI devices, attributes of zPCI. What the PCI core read at
+ * enumeration does not change. Facts: vfio.sysfs.attributes and vfio.sysfs.pci, vfio.bind.ids (drivers/pci/pci-sysfs.c,
+ * arch/s390/pci/pci_sysfs.c).
  */
 import { hex } from "../../base/hex.ts";
 import type { Binding } from "../binding.ts";

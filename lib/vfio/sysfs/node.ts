@@ -1,5 +1,5 @@
 /** What sysfs is made of: directories, links, attributes. Facts: fs/sysfs/file.c, fs/kernfs/file.c. */
-import type { ErrnoError, ErrnoName } from "../errno.ts";
+import type { ErrnoError } from "../errno.ts";
 import { vfsError } from "../refusal.ts";
 
 /** A directory; what lies in it is made when it is asked for. */
@@ -78,11 +78,6 @@ export function bare(text: string): string {
   return text.endsWith("\n") ? text.slice(0, -1) : text;
 }
 
-/** A refusal by an attribute. */
-export function refuse(code: ErrnoName, rule: string, source: string, message: string, hint?: string) {
-  return vfsError(code, rule, source, message, hint);
-}
-
 /** Bytes of an attribute. @throws {ErrnoError} EACCES if it is write-only, whoever asks */
 export function readAttribute(path: string, node: Attribute, at = 0, count = PAGE_BYTES): Uint8Array {
   if (node.read === undefined) throw noAccess(path, "read");
@@ -99,11 +94,23 @@ export function writeAttribute(path: string, node: Attribute, bytes: Uint8Array,
   if (node.write === undefined) throw noAccess(path, "written");
   if (node.size === undefined) return node.write(bytes, 0);
   if (bytes.length > 0 && at >= node.size) {
-    throw refuse("EFBIG", "end of file", "fs/sysfs/file.c: sysfs_kf_bin_write", `${path} ends before that`);
+    throw vfsError(
+      "EFBIG",
+      "vfio.sysfs.pci",
+      "end of file",
+      "fs/sysfs/file.c: sysfs_kf_bin_write",
+      `${path} ends before that`,
+    );
   }
   return node.write(bytes.subarray(0, node.size - at), at);
 }
 
 function noAccess(path: string, what: "read" | "written"): ErrnoError {
-  return refuse("EACCES", "file mode", "fs/kernfs/file.c: kernfs_fop_open", `${path} cannot be ${what}`);
+  return vfsError(
+    "EACCES",
+    "vfio.sysfs.pci",
+    "file mode",
+    "fs/kernfs/file.c: kernfs_fop_open",
+    `${path} cannot be ${what}`,
+  );
 }

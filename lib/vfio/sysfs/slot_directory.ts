@@ -1,13 +1,14 @@
 /**
- * The slot of a function, which is there in standby as well. Facts: Linux 7.3 sheet section 9
+ * The slot of a function, which is there in standby as well. Facts: vfio.sysfs.slot
  * (drivers/pci/slot.c, drivers/pci/hotplug/pci_hotplug_core.c, drivers/pci/hotplug/s390_pci_hpc.c).
  */
+import { vfsError } from "../refusal.ts";
 import { hex } from "../../base/hex.ts";
 import { SCLP, sclp, SCLP_RESPONSE } from "../../zpci/service_processor.ts";
 import type { Binding } from "../binding.ts";
 import type { Kernel } from "../kernel.ts";
 import { listEntries } from "../s390/pci_clp.ts";
-import { type Directory, directory, line, refuse } from "./node.ts";
+import { type Directory, directory, line } from "./node.ts";
 
 const HOTPLUG = "drivers/pci/hotplug/s390_pci_hpc.c";
 
@@ -33,7 +34,7 @@ function setPower(kernel: Kernel, binding: Binding, text: string): boolean {
   const value = Number(BigInt(/^\s*(\d+)/.exec(text)?.[1] ?? "0") % 256n);
   if (value > 1) {
     const source = "drivers/pci/hotplug/pci_hotplug_core.c: power_write_file";
-    throw refuse("EINVAL", "power", source, "0 switches a slot off, 1 on");
+    throw vfsError("EINVAL", "vfio.sysfs.slot", "power", source, "0 switches a slot off, 1 on");
   }
   if (value === 0) {
     if (zdev.state !== "configured") throw notThat(zdev.state, "disable_slot");
@@ -43,7 +44,13 @@ function setPower(kernel: Kernel, binding: Binding, text: string): boolean {
   if (zdev.state !== "standby") throw notThat(zdev.state, "enable_slot");
   const response = sclp(kernel.partition, SCLP.CONFIGURE, zdev.facts.fid);
   if (response !== SCLP_RESPONSE.DONE && response !== SCLP_RESPONSE.NO_ACTION) {
-    throw refuse("EIO", "SCLP", `${HOTPLUG}: enable_slot`, `SCLP configure answered ${hex(response, 4)}`);
+    throw vfsError(
+      "EIO",
+      "vfio.sysfs.slot",
+      "SCLP",
+      `${HOTPLUG}: enable_slot`,
+      `SCLP configure answered ${hex(response, 4)}`,
+    );
   }
   const entry = listEntries(kernel.partition).find(({ fid }) => fid === zdev.facts.fid);
   if (entry !== undefined) binding.arrived(entry.fh);
@@ -51,5 +58,11 @@ function setPower(kernel: Kernel, binding: Binding, text: string): boolean {
 }
 
 function notThat(state: string, symbol: string) {
-  return refuse("EIO", "slot state", `${HOTPLUG}: ${symbol}`, `The function is in the state ${state}`);
+  return vfsError(
+    "EIO",
+    "vfio.sysfs.slot",
+    "slot state",
+    `${HOTPLUG}: ${symbol}`,
+    `The function is in the state ${state}`,
+  );
 }

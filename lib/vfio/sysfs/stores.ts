@@ -1,14 +1,17 @@
 /** Writes to attributes of a function (drivers/pci/pci-sysfs.c, arch/s390/pci/pci_sysfs.c, drivers/base/driver.c). */
+import { vfsError } from "../refusal.ts";
 import type { Binding } from "../binding.ts";
 import { WouldHangError } from "../s390/zdev.ts";
-import { type Attribute, bare, PAGE_BYTES, refuse } from "./node.ts";
+import { type Attribute, bare, PAGE_BYTES } from "./node.ts";
 
 const PCI_SYSFS = "drivers/pci/pci-sysfs.c";
 
 /** driver_override: any name, up to the end of the line; nothing takes it away. @throws {ErrnoError} EINVAL */
 export function writeOverride(binding: Binding, text: string): boolean {
   const source = "drivers/base/driver.c: driver_set_override";
-  if (text.length >= PAGE_BYTES - 1) throw refuse("EINVAL", "length", source, "The name is too long");
+  if (text.length >= PAGE_BYTES - 1) {
+    throw vfsError("EINVAL", "vfio.sysfs.pci", "length", source, "The name is too long");
+  }
   const [name = ""] = text.split("\n");
   binding.override = name === "" ? undefined : name;
   return false;
@@ -28,7 +31,7 @@ function number(text: string): number | undefined {
 export function resetFunction(binding: Binding, text: string): boolean {
   const source = `${PCI_SYSFS}: reset_store`;
   if (number(text) !== 1) {
-    throw refuse("EINVAL", "reset value", source, "Only a 1 can be written to reset");
+    throw vfsError("EINVAL", "vfio.sysfs.pci", "reset value", source, "Only a 1 can be written to reset");
   }
   if (binding.removing) {
     throw new WouldHangError(
@@ -47,8 +50,9 @@ export function writeResetMethod(text: string): boolean {
   ) {
     return false;
   }
-  throw refuse(
+  throw vfsError(
     "EINVAL",
+    "vfio.sysfs.pci",
     "reset method",
     "drivers/pci/pci.c: reset_method_store",
     names.length === 0
@@ -60,7 +64,13 @@ export function writeResetMethod(text: string): boolean {
 /** uevent: the name of an action. @throws {ErrnoError} EINVAL */
 export function writeUevent(text: string): boolean {
   if (/^(add|remove|change|move|online|offline|bind|unbind)(\s|$)/.test(text)) return false;
-  throw refuse("EINVAL", "uevent action", "lib/kobject_uevent.c: kobject_action_type", "This is no action");
+  throw vfsError(
+    "EINVAL",
+    "vfio.sysfs.pci",
+    "uevent action",
+    "lib/kobject_uevent.c: kobject_action_type",
+    "This is no action",
+  );
 }
 
 const REPORT_VERSION = 1;
@@ -75,7 +85,8 @@ const REPORT_BLOCK_BYTES = 24;
  * Its length is little-endian here.
  */
 export function reportError(): Attribute {
-  const invalid = (symbol: string, message: string) => refuse("EINVAL", "error report", symbol, message);
+  const invalid = (symbol: string, message: string) =>
+    vfsError("EINVAL", "vfio.sysfs.pci", "error report", symbol, message);
   return {
     kind: "attribute",
     size: PAGE_BYTES,

@@ -1,6 +1,7 @@
 /** The part of /sys that a driver of functions looks at, and how a path leads to a node. */
 import { DRIVERS } from "../binding.ts";
 import type { Kernel } from "../kernel.ts";
+import { hintFor } from "../process/nodes.ts";
 import { vfsError } from "../refusal.ts";
 import { bindingOf, driverDirectory } from "./driver_directory.ts";
 import { functionDirectory, functionPath } from "./function_directory.ts";
@@ -89,14 +90,14 @@ export function lookUp(kernel: Kernel, path: string, follow = true): Found {
       continue;
     }
     const next: SysfsNode | undefined = node.kind === "directory" ? node.entries.get(name)?.() : undefined;
-    if (next === undefined || links > MOST_LINKS) throw noFile(path);
+    if (next === undefined || links > MOST_LINKS) throw noFile(kernel, path);
     if (next.kind === "link" && (follow || rest.length > 0)) {
       links++;
       rest = [...next.target.split("/"), ...rest];
       continue;
     }
     if (next.kind === "directory") above = [...above, { name, node: next }];
-    else if (rest.length > 0) throw noFile(path);
+    else if (rest.length > 0) throw noFile(kernel, path);
     else return { path: `/${[...above.map(({ name }) => name), name].join("/")}`, node: next };
     node = next;
   }
@@ -107,16 +108,31 @@ export function lookUp(kernel: Kernel, path: string, follow = true): Found {
 export function readLink(kernel: Kernel, path: string): string {
   const { node } = lookUp(kernel, path, false);
   if (node.kind === "link") return node.target;
-  throw vfsError("EINVAL", "no link", "fs/stat.c: do_readlinkat", `${path} is no link`);
+  throw vfsError("EINVAL", "vfio.sysfs.pci", "no link", "fs/stat.c: do_readlinkat", `${path} is no link`);
 }
 
 /** Names in a directory. @throws {ErrnoError} ENOENT, ENOTDIR */
 export function readDirectory(kernel: Kernel, path: string): readonly string[] {
   const { node } = lookUp(kernel, path);
   if (node.kind === "directory") return [...node.entries.keys()];
-  throw vfsError("ENOTDIR", "no directory", "fs/namei.c: path_openat", `${path} is no directory`);
+  throw vfsError(
+    "ENOTDIR",
+    "vfio.sysfs.pci",
+    "no directory",
+    "fs/namei.c: path_openat",
+    `${path} is no directory`,
+  );
 }
 
-function noFile(path: string) {
-  return vfsError("ENOENT", "no such file", "fs/namei.c: path_openat", `${path} does not exist`);
+/** The refusal of a path that leads nowhere. A function without a vfio driver has no vfio-dev: what to do is said. */
+function noFile(kernel: Kernel, path: string) {
+  const zdev = kernel.zdevs.find(({ name }) => path.endsWith(`/${name}/vfio-dev`));
+  return vfsError(
+    "ENOENT",
+    "vfio.sysfs.pci",
+    "no such file",
+    "fs/namei.c: path_openat",
+    `${path} does not exist`,
+    zdev === undefined ? undefined : hintFor(kernel, zdev),
+  );
 }

@@ -1,8 +1,10 @@
 /**
- * The generic vfio-pci driver holding an ISM function: why the variant driver exists. Regions are 2^40 bytes apart,
- * so BAR 0 with its 2^48 bytes covers all others; BARs would be reached through a mapping, which ISM does not have.
- * Facts: Linux 7.3 sheet section 7, VFIO sheet 3.2 and 4.8, zPCI sheet section 4 (drivers/vfio/pci/vfio_pci_rdwr.c, vfio_pci_core.c).
+ * The generic vfio-pci driver holding an ISM function: why the variant driver exists. Regions are 2^40 bytes apart, so
+ * BAR 0 with its 2^48 bytes covers all others; BARs would be reached through a mapping, which ISM does not have. Facts:
+ * vfio.generic.* and zpci.mio.ism (drivers/vfio/pci/vfio_pci_rdwr.c,
+ * vfio_pci_core.c).
  */
+import type { RuleName } from "../../base/rule_names.ts";
 import { hex } from "../../base/hex.ts";
 import type { VfioDevice } from "../device.ts";
 import type { Iommufd } from "../iommu/iommufd.ts";
@@ -20,8 +22,15 @@ const MAPPABLE_BYTES = 2 ** 47;
 const COMMAND = 0x04;
 const COMMAND_MEMORY = 0x02;
 
-function refuse(code: ErrnoName, symbol: string, rule: string, message: string, hint?: string): ErrnoError {
-  return coreError(code, rule, `${SOURCE}: ${symbol}`, message, hint);
+function refuse(
+  code: ErrnoName,
+  ref: RuleName,
+  symbol: string,
+  rule: string,
+  message: string,
+  hint?: string,
+): ErrnoError {
+  return coreError(code, ref, rule, `${SOURCE}: ${symbol}`, message, hint);
 }
 
 /** vfio-pci. */
@@ -42,6 +51,7 @@ export class GenericVariant implements Variant {
     if (index >= REGION.VGA) {
       throw new ErrnoError("EINVAL", {
         layer: "vfio-core",
+        ref: "vfio.generic.regions",
         rule: "region index",
         source: "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_ioctl_get_region_info",
         message: `Region index ${index} does not exist`,
@@ -93,6 +103,7 @@ function checkIndex({ layout }: VfioDevice, position: number): number {
   if (index < REGION.COUNT) return index;
   throw new ErrnoError("EINVAL", {
     layer: "vfio-core",
+    ref: "vfio.generic.regions",
     rule: "region index",
     source: "drivers/vfio/pci/vfio_pci_core.c: vfio_pci_rw",
     message: `The position decodes to region index ${index}, which does not exist`,
@@ -107,11 +118,18 @@ function checkBar(device: VfioDevice, index: number, offset: number, count: numb
   const { bars, vfn } = device.zdev.facts;
   const size = bars[index]?.size ?? 0;
   if (size === 0) {
-    throw refuse("EINVAL", "vfio_pci_bar_rw", "empty region", `Region index ${index} has no memory`);
+    throw refuse(
+      "EINVAL",
+      "vfio.generic.bars",
+      "vfio_pci_bar_rw",
+      "empty region",
+      `Region index ${index} has no memory`,
+    );
   }
   if (offset >= size) {
     throw refuse(
       "EINVAL",
+      "vfio.generic.bars",
       "vfio_pci_bar_rw",
       "end of BAR",
       `Offset ${hex(offset)} is not inside BAR ${index}`,
@@ -120,6 +138,7 @@ function checkBar(device: VfioDevice, index: number, offset: number, count: numb
   if (device.kernel.rules.genericBars === "absent") {
     throw refuse(
       "ENODEV",
+      "vfio.generic.bars",
       "vfio_pci_bar_rw",
       "BAR mapping",
       `BAR ${index} of ISM cannot be mapped`,
@@ -129,6 +148,7 @@ function checkBar(device: VfioDevice, index: number, offset: number, count: numb
   if (size > MAPPABLE_BYTES) {
     throw refuse(
       "ENOMEM",
+      "vfio.generic.bars",
       "vfio_pci_bar_rw",
       "BAR mapping",
       `BAR ${index} with ${hex(size)} bytes cannot be mapped into the kernel`,
@@ -136,7 +156,13 @@ function checkBar(device: VfioDevice, index: number, offset: number, count: numb
     );
   }
   if (vfn === 0 && (device.zdev.configLoad(COMMAND, 2) & COMMAND_MEMORY) === 0) {
-    throw refuse("EIO", "vfio_pci_core_do_io_rw", "memory decode", "The memory bit of COMMAND is off");
+    throw refuse(
+      "EIO",
+      "vfio.generic.memory",
+      "vfio_pci_core_do_io_rw",
+      "memory decode",
+      "The memory bit of COMMAND is off",
+    );
   }
   return Math.min(count, size - offset);
 }
@@ -160,11 +186,23 @@ const PASID_LIMIT = 2 ** 31;
 /** vfio_iommufd_physical_pasid_attach_ioas: the page table is found first, then the function has no PASIDs. */
 function attachPasid(iommufd: Iommufd, pasid: number, ptId: number): never {
   if (pasid >= PASID_LIMIT) {
-    throw coreError("ENOSPC", "PASID", "lib/idr.c: ida_alloc_range", `${pasid} is no PASID`);
+    throw coreError(
+      "ENOSPC",
+      "vfio.generic.pasid",
+      "PASID",
+      "lib/idr.c: ida_alloc_range",
+      `${pasid} is no PASID`,
+    );
   }
   iommufd.attachTarget(ptId);
   const source = "drivers/iommu/iommufd/device.c: iommufd_hwpt_pasid_compat";
-  throw coreError("EINVAL", "PASID", source, "An IOAS cannot be attached to a PASID of this function");
+  throw coreError(
+    "EINVAL",
+    "vfio.generic.pasid",
+    "PASID",
+    source,
+    "An IOAS cannot be attached to a PASID of this function",
+  );
 }
 
 /**
@@ -177,13 +215,26 @@ function exportDmaBuf(_device: VfioDevice, payload: Uint8Array): never {
   const source = "drivers/vfio/pci/vfio_pci_dmabuf.c: vfio_pci_core_feature_dma_buf";
   const { regionIndex, flags, count } = DMA_BUF.decode(payload);
   if (count === 0 || flags !== 0) {
-    throw coreError("EINVAL", "arguments", source, "Flags must be 0, and there must be a range");
+    throw coreError(
+      "EINVAL",
+      "vfio.generic.dmabuf",
+      "arguments",
+      source,
+      "Flags must be 0, and there must be a range",
+    );
   }
   if (regionIndex >= REGION.ROM) {
-    throw coreError("ENODEV", "region index", source, `Region ${regionIndex} is no BAR`);
+    throw coreError(
+      "ENODEV",
+      "vfio.generic.dmabuf",
+      "region index",
+      source,
+      `Region ${regionIndex} is no BAR`,
+    );
   }
   throw coreError(
     "ENODEV",
+    "vfio.generic.dmabuf",
     "BAR mapping",
     source,
     `BAR ${regionIndex} cannot be mapped, and so not exported`,

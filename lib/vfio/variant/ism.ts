@@ -1,8 +1,9 @@
 /**
  * The ism_vfio_pci variant driver: region offsets shifted by 48, reads cut into loads, each write one store block.
- * Facts: VFIO sheet 3.1, 4.2 to 4.4 (drivers/vfio/pci/ism/main.c).
+ * Facts: docs/reference/vfio/info.md and vfio/access.md (drivers/vfio/pci/ism/main.c).
  */
 import { remainder } from "../../base/bits.ts";
+import type { RuleName } from "../../base/rule_names.ts";
 import { hex } from "../../base/hex.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import type { VfioDevice } from "../device.ts";
@@ -17,9 +18,10 @@ import type { RegionAnswer, Variant } from "./variant.ts";
 const SOURCE = "drivers/vfio/pci/ism/main.c";
 const REGISTER_BYTES = 8;
 
-function refuse(symbol: string, rule: string, message: string, hint?: string): ErrnoError {
+function refuse(ref: RuleName, symbol: string, rule: string, message: string, hint?: string): ErrnoError {
   return new ErrnoError("EINVAL", {
     layer: "variant",
+    ref,
     rule,
     source: `${SOURCE}: ${symbol}`,
     message,
@@ -33,7 +35,7 @@ export type DriverRevision = "merged" | "posted-v4";
 /** The variant driver. */
 export class IsmVariant implements Variant {
   readonly driver = "ism_vfio_pci";
-  // The driver provides neither of the two (VFIO sheet section 10).
+  // The driver provides neither of the two (vfio.driver.ops).
   readonly pasid = undefined;
   readonly dmaBuf = undefined;
   readonly #checkRead: (offset: number, count: number) => void;
@@ -59,6 +61,7 @@ export class IsmVariant implements Variant {
     }
     if (index > REGION.BAR5) {
       throw refuse(
+        "vfio.region.table",
         "ism_vfio_pci_ioctl_get_region_info",
         "region index",
         `Region index ${index} does not exist`,
@@ -88,7 +91,7 @@ export class IsmVariant implements Variant {
     if (index === REGION.CONFIG) return device.config.write(offset, buffer, count, start);
     const clamped = checkBar(device, index, offset, count);
     checkStoreBlock(device.zdev.facts.maxstbl, offset, clamped);
-    copyFromUser(device.slab, buffer, start, clamped);
+    copyFromUser(device.slab, buffer, start, clamped, "vfio.write.fault");
     device.zdev.storeBlock(index, offset, clamped, device.slab);
     return clamped;
   }
@@ -109,6 +112,7 @@ function regionSizes({ zdev, config }: VfioDevice): number[] {
 function checkDoublewords(offset: number, count: number): void {
   if (offset % REGISTER_BYTES === 0 && count % REGISTER_BYTES === 0) return;
   throw refuse(
+    "vfio.driver.revision",
     "ism_vfio_pci_do_io_r",
     "8-byte reads",
     `This revision of the driver reads whole doublewords only, not ${count} bytes at ${hex(offset)}`,
@@ -120,6 +124,7 @@ function checkDoublewords(offset: number, count: number): void {
 function checkBar(device: VfioDevice, index: number, offset: number, count: number): number {
   if (index > REGION.BAR5 || index < 0) {
     throw refuse(
+      "vfio.rw.index",
       "ism_vfio_pci_rw",
       "region index",
       index < 0
@@ -131,6 +136,7 @@ function checkBar(device: VfioDevice, index: number, offset: number, count: numb
   const { size } = device.zdev.facts.bars[index]!;
   if (size === 0) {
     throw refuse(
+      "vfio.rw.empty",
       "ism_vfio_pci_bar_rw",
       "empty BAR",
       `BAR ${index} has no memory`,
@@ -139,6 +145,7 @@ function checkBar(device: VfioDevice, index: number, offset: number, count: numb
   }
   if (offset >= size) {
     throw refuse(
+      "vfio.rw.end",
       "ism_vfio_pci_bar_rw",
       "end of BAR",
       `Offset ${hex(offset)} is not inside BAR ${index}, which has ${hex(size)} bytes`,
@@ -155,6 +162,7 @@ function checkBar(device: VfioDevice, index: number, offset: number, count: numb
 export function checkStoreBlock(maxstbl: number, offset: number, count: number): void {
   if (count > maxstbl) {
     throw refuse(
+      "vfio.write.limit",
       "ism_vfio_pci_do_io_w",
       "store-block limit",
       `Length ${count} is over the store-block limit of ${maxstbl} bytes`,
@@ -164,6 +172,7 @@ export function checkStoreBlock(maxstbl: number, offset: number, count: number):
   if (remainder(offset, PAGE_SIZE) + count > PAGE_SIZE) {
     const boundary = Math.floor(offset / PAGE_SIZE) * PAGE_SIZE + PAGE_SIZE;
     throw refuse(
+      "vfio.write.boundary",
       "ism_vfio_pci_do_io_w",
       "4 KiB boundary",
       `Length ${count} at ${hex(offset)} crosses a 4096-byte boundary`,
@@ -186,7 +195,7 @@ function readBar(
   while (left > 0) {
     const width = loadWidth(offset, left);
     const register = device.zdev.load(index, offset, width);
-    copyToUser(buffer, at, register, REGISTER_BYTES - width, width);
+    copyToUser(buffer, at, register, REGISTER_BYTES - width, width, "vfio.read.fault");
     offset += width;
     at += width;
     left -= width;

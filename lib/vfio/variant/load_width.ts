@@ -1,5 +1,5 @@
 /**
- * How the driver cuts a BAR read into loads (VFIO sheet 4.3; drivers/vfio/pci/ism/main.c: ism_vfio_pci_do_io_r):
+ * How the driver cuts a BAR read into loads (vfio.read.loads; drivers/vfio/pci/ism/main.c: ism_vfio_pci_do_io_r):
  * the widest of 8, 4, 2, 1 bytes that still fits and to which the region offset is aligned.
  */
 
