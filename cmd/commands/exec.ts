@@ -23,8 +23,17 @@ const REASONS: Readonly<Record<number, string>> = {
 const ENOENT = 2;
 
 const isPermitted = () => Deno.permissions.querySync({ name: "ffi" }).state === "granted";
+const isSupported = () => Deno.build.os === "linux" && ["x86_64", "aarch64"].includes(Deno.build.arch);
 
-function requirePermission(): void {
+/** What can be known before the C library is loaded, which does not have all functions everywhere. */
+function requireSystem(): void {
+  const { os, arch } = Deno.build;
+  if (!isSupported()) {
+    throw new NotStartedError(
+      `exec runs programs on Linux on x86-64 and arm64, and this is ${os} on ${arch}`,
+      CANNOT_RUN,
+    );
+  }
   if (isPermitted()) return;
   throw new NotStartedError(
     "exec calls the C library, which was not allowed: run ism with --allow-ffi, as `deno task ism` and the binary do",
@@ -57,7 +66,7 @@ processes left open is closed when they end. Exit code, signals, terminal and in
   examples: ["exec -- /bin/ls /dev/vfio", "exec -d 1 -- /bin/cat /sys/bus/pci/devices/0002:00:00.0/vendor"],
   async run({ dryRun, host, target, terminal }, { program, args, anyDescriptor }) {
     if (dryRun) throw new UsageError("A program cannot be run dry: what it does outside of the host stays");
-    requirePermission();
+    requireSystem();
     const { ExecError, run } = await import("../../lib/exec/run.ts");
     try {
       const { code, signal, notStarted, calls } = await run({
@@ -78,7 +87,7 @@ processes left open is closed when they end. Exit code, signals, terminal and in
     }
   },
   async beforehand() {
-    if (!isPermitted()) return;
+    if (!isSupported() || !isPermitted()) return;
     (await import("../../lib/exec/launch.ts")).prepareLaunch();
     await import("../../lib/exec/run.ts");
   },

@@ -273,21 +273,19 @@ function fillArguments(
 }
 
 /** The usage line of a command, without `ism`. */
-export function usage({ name, args, options, prefix }: AnyCommand): string {
-  const parts = [name];
-  for (const { kind, optional, value, rest } of Object.values(args)) {
-    const shown = value === undefined ? kind.placeholder : `${kind.placeholder}=${String(value)}`;
-    parts.push((optional ? `[${shown}]` : shown) + (rest === true ? "…" : ""));
-  }
-  for (const [key, option] of Object.entries(options)) {
+export function usage({ name, args, options, prefix, verbatim }: AnyCommand): string {
+  const words = Object.values(args).map(({ kind, optional, value, rest }) => {
+    const isPlain = value === undefined || rest === true;
+    const shown = isPlain ? kind.placeholder : `${kind.placeholder}=${String(value)}`;
+    return (optional ? `[${shown}]` : shown) + (rest === true ? "…" : "");
+  });
+  const given = Object.entries(options).map(([key, option]) => {
     const long = option.short !== undefined && option.short === key ? `-${key}` : `--${optionName(key)}`;
-    if (isFlag(option)) parts.push(`[${long}]`);
-    else {parts.push(
-        option.optional ? `[${long} ${option.kind.placeholder}]` : `${long} ${option.kind.placeholder}`,
-      );}
-  }
-  if (prefix === true) parts.push("COMMAND…");
-  return parts.join(" ");
+    if (isFlag(option)) return `[${long}]`;
+    return option.optional ? `[${long} ${option.kind.placeholder}]` : `${long} ${option.kind.placeholder}`;
+  });
+  const parts = verbatim === true ? [...given, ...words] : [...words, ...given];
+  return [name, ...parts, ...(prefix === true ? ["COMMAND…"] : [])].join(" ");
 }
 
 /** Parses every word that waits for no variable, so that mistakes show before anything runs. */

@@ -18,8 +18,11 @@ export function parseEventfdId(fdinfo: string): number | undefined {
   return id === undefined ? undefined : Number(id);
 }
 
-/** Release of the running kernel. @returns major and minor number */
-export function parseRelease(text: string): readonly [number, number] {
-  const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(text) ?? [];
-  return [Number(major), Number(minor)];
+/**
+ * True before Linux 5.19, which has no WAIT_KILLABLE_RECV: there a signal takes a call back that was carried out already, and
+ * the program makes it once more.
+ */
+export function isTooOld(release: string): boolean {
+  const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(release) ?? [];
+  return Number(major) < 5 || (Number(major) === 5 && Number(minor) < 19);
 }

@@ -1,7 +1,7 @@
 /** What is read of /proc, and numbers that follow from the system. */
 import { assertEquals } from "@std/assert";
 import { descriptorRange } from "./filter.ts";
-import { parseEventfdId, parseImage, parseProcessId, parseRelease } from "./proc_text.ts";
+import { isTooOld, parseEventfdId, parseImage, parseProcessId } from "./proc_text.ts";
 
 Deno.test("the process of a thread, the id of an eventfd", () => {
   assertEquals(parseProcessId("Name:\tx\nTgid:\t4711\nNgid:\t0\nPid:\t4712\n"), 4711);
@@ -35,7 +35,10 @@ Deno.test("numbers of simulated files lie below 1024 and below the limit, a quar
 });
 
 Deno.test("releases of the kernel", () => {
-  assertEquals(parseRelease("6.18.44-fc-v669"), [6, 18]);
-  assertEquals(parseRelease("5.9"), [5, 9]);
-  assertEquals(parseRelease("none"), [0, 0]);
+  for (const release of ["5.19", "5.19.0-50-generic", "5.100", "6.0.1", "6.18.44-fc-v669", "10.1"]) {
+    assertEquals([release, isTooOld(release)], [release, false]);
+  }
+  for (const release of ["5.18.19", "5.9", "4.20", "2.6.32-573.el6", "", "none"]) {
+    assertEquals([release, isTooOld(release)], [release, true]);
+  }
 });

@@ -1,12 +1,12 @@
 /** Starts a program behind a filter, answers its calls until the last process has ended, tells how it ended. */
 import type { Tracer } from "../base/trace.ts";
 import type { Kernel } from "../vfio/kernel.ts";
-import { ARCHITECTURES } from "./calls.ts";
+import { type Architecture, ARCHITECTURES } from "./calls.ts";
 import { buildFilter, descriptorRange, MAX_FD } from "./filter.ts";
 import { launch, type LaunchReport } from "./launch.ts";
 import { libc, pinned, readFile } from "./libc.ts";
 import { Listener } from "./listener.ts";
-import { parseRelease } from "./proc_text.ts";
+import { isTooOld } from "./proc_text.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /** Why a program cannot be run here; one sentence for people. */
@@ -40,22 +40,16 @@ const RLIMIT_NOFILE = 7;
 const PATIENCE = 1;
 /** Calls after which other things have a turn. */
 const TURN = 256;
-const OLDEST = [5, 19] as const;
 
-function requireSystem(): (typeof ARCHITECTURES)["x86_64"] {
-  const { os, arch } = Deno.build;
-  const architecture = ARCHITECTURES[arch];
-  if (os !== "linux" || architecture === undefined) {
-    throw new ExecError(`exec runs programs on Linux on x86-64 and arm64, not on ${os} on ${arch}`);
-  }
+/** The architecture of this machine. @throws {ExecError} if programs cannot be run on it */
+function requireSystem(): Architecture {
+  const architecture = ARCHITECTURES[Deno.build.arch];
+  if (architecture === undefined) throw new ExecError(`exec does not know the calls of ${Deno.build.arch}`);
   const release = new TextDecoder().decode(readFile("/proc/sys/kernel/osrelease") ?? new Uint8Array()).trim();
-  const [major, minor] = parseRelease(release);
-  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1])) {
+  if (isTooOld(release)) {
     throw new ExecError(
-      `exec needs Linux ${
-        OLDEST.join(".")
-      } or newer, and this is ${release}: an older kernel may repeat a call that a ` +
-        "signal interrupted after it was carried out",
+      `exec needs Linux 5.19 or newer, and this is ${release}: an older kernel may repeat a call that a signal ` +
+        "interrupted after it was carried out",
     );
   }
   return architecture;
@@ -64,6 +58,8 @@ function requireSystem(): (typeof ARCHITECTURES)["x86_64"] {
 const EBUSY = 16;
 const EACCES = 13;
 const EINVAL = 22;
+const ENOSYS = 38;
+const EPERM = 1;
 
 function refusal(call: string, errno: number): ExecError {
   if (errno === EBUSY) {
@@ -72,6 +68,8 @@ function refusal(call: string, errno: number): ExecError {
   const why: Readonly<Record<number, string>> = {
     [EACCES]: "the system does not allow seccomp filters",
     [EINVAL]: "the kernel has no seccomp user notification",
+    [ENOSYS]: "the kernel has no seccomp, or a container hides it",
+    [EPERM]: "a container or a security module does not allow it",
   };
   return new ExecError(
     `exec cannot watch a program: ${call} failed with error number ${errno}` +
