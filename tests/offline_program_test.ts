@@ -9,6 +9,8 @@ import { permissionFlags } from "../build/permissions.ts";
 /** What a second start may take longer than `deno run` of the bundled program. Milliseconds. */
 const OVERHEAD_MS = 15;
 const PAIRS = 20;
+/** On a machine that has much else to do. */
+const MOST_PAIRS = 200;
 const UNSHARE = ["unshare", "-Urmn", "/bin/sh"];
 /** What the shell script uses, and what shows what came of it. */
 const TOOLS = [
@@ -94,13 +96,14 @@ onLinux("the offline file with Deno in it", () => {
     const flags = ["--quiet", "--no-config", ...permissionFlags()];
     const plain = [`${unpacked}/deno`, "run", ...flags, `${unpacked}/ism.js`, "--version"];
     const plainEnv = { ...env, DENO_DIR: `${unpacked}/cache`, DENO_NO_UPDATE_CHECK: "1" };
-    const times: { file: number[]; plain: number[] } = { file: [], plain: [] };
-    for (let i = 0; i < PAIRS; i++) {
-      times.file.push((await start([file, "--version"], env, dir)).milliseconds);
-      times.plain.push((await start(plain, plainEnv, dir)).milliseconds);
+    // The fastest of each: what else the machine does at the same time counts for neither, if there are enough of them.
+    const fastest = { file: Infinity, plain: Infinity };
+    const more = () => fastest.file - fastest.plain;
+    for (let pair = 0; pair < PAIRS || (pair < MOST_PAIRS && more() >= OVERHEAD_MS); pair++) {
+      fastest.file = Math.min(fastest.file, (await start([file, "--version"], env, dir)).milliseconds);
+      fastest.plain = Math.min(fastest.plain, (await start(plain, plainEnv, dir)).milliseconds);
     }
-    // The fastest of each: what else the machine does at the same time counts for neither.
-    const overhead = Math.min(...times.file) - Math.min(...times.plain);
+    const overhead = more();
     assertLess(overhead, OVERHEAD_MS, `${overhead.toFixed(1)} ms more`);
   });
 
