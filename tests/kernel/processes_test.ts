@@ -184,3 +184,15 @@ Deno.test("a process that ends leaves nothing open, and a kernel with two of the
   assertEquals(rig.target.guest.kernel.save().files, []);
   assertEquals(rig.target.guest.kernel.save().containers, []);
 });
+
+Deno.test("an error block goes to the memory of the process that asks for it (vfio.feature.zpcierror)", () => {
+  const rig = Rig.opened();
+  const space = new OnePage();
+  const other = rig.process.fork(space);
+  rig.target.fn.fail(0x3a, 0x1234, true);
+  const get = (1 << 16) + 13;
+  assertEquals(other.ioctl(rig.device, IOCTL.FEATURE, words(16, get, AT % 2 ** 32, AT / 2 ** 32)), 0);
+  // fid, the bits (a write), the failing address.
+  assertEquals(space.page.subarray(8, 24).toHex(), "00000010" + "00000001" + "0000000000001234");
+  assertEquals(space.page[31], 0x3a);
+});

@@ -22,6 +22,8 @@ interface Feature {
   readonly name: string;
   /** The errno that it answers with whatever is asked; undefined for a feature that exists. */
   readonly refused?: ErrnoName | ((device: VfioDevice) => ErrnoName | undefined);
+  /** What to know where it is refused. */
+  readonly absent?: (device: VfioDevice) => string;
   /** Its rule where it has one of its own. */
   readonly ref?: RuleName;
   /** Who refuses it; {@linkcode CORE} where nothing else is said. */
@@ -101,6 +103,10 @@ export const FEATURES: readonly Feature[] = [
     name: "ZPCI_ERROR",
     ref: "vfio.feature.zpcierror",
     refused: ({ kernel }) => kernel.userRecovery ? undefined : "ENOTTY",
+    absent: ({ kernel: { rules } }) =>
+      rules.userRecovery
+        ? "the kernel has no zdev option (kernel.capabilityChain), and recovers by itself"
+        : `Linux ${rules.release} recovers by itself; from 7.3 on error blocks are left to user space`,
     source: ZDEV,
     operations: FEATURE_FLAGS.GET,
     payload: ZPCI_ERROR.size,
@@ -135,7 +141,7 @@ function takeErrorBlock({ zdev }: VfioDevice, payload: Uint8Array, kernel: Kerne
       "No error block waits to be read",
     );
   }
-  kernel.process.memory(Number(data), ZPCI_ERROR_BLOCK.size, true).set(errorBlock(event));
+  kernel.current.memory(Number(data), ZPCI_ERROR_BLOCK.size, true).set(errorBlock(event));
 }
 
 function enterLowPower(device: VfioDevice): void {
@@ -178,6 +184,7 @@ export function deviceFeature(device: VfioDevice, arg: Uint8Array, kernel: Kerne
       "feature",
       source,
       `${name} is not there on an ISM function`,
+      feature?.absent?.(device),
     );
   }
   if ((wanted & ~feature.operations!) !== 0) throw invalid(`${feature.name} has no such operation`);

@@ -27,6 +27,13 @@ function irqCount({ config, zdev, kernel: { rules } }: VfioDevice, index: number
   return msi === undefined ? 0 : zdev.pci.msiVectors(msi.start);
 }
 
+/** What to know of an index that refuses everything. */
+function noInterrupts({ kernel: { rules } }: VfioDevice, index: number): string {
+  return index === IRQ.ERR
+    ? `Linux ${rules.release} has ERR on PCIe functions only; from 7.3 on ISM has it ("ism host create --release 7.3")`
+    : "an index without interrupts refuses everything, a disable as well";
+}
+
 /** VFIO_DEVICE_GET_IRQ_INFO (vfio.irqinfo.table, vfio.irqinfo.table). */
 export function getIrqInfo(device: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_get_irq_info`;
@@ -102,7 +109,7 @@ function parseSet(device: VfioDevice, arg: Uint8Array): { index: number; set: Ir
       `${IRQ_NAMES[index]} has ${available} interrupt${
         available === 1 ? "" : "s"
       }, start ${start} and count ${count} are not within`,
-      available === 0 ? "an index without interrupts refuses everything, a disable as well" : undefined,
+      available === 0 ? noInterrupts(device, index) : undefined,
     );
   }
   const types = flags & 7;
