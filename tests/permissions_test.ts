@@ -9,16 +9,9 @@ import { Program } from "./support/program.ts";
 const ROOT = new URL("../", import.meta.url);
 const VARIABLES = ["ISM_HOST", "ISM_DEVICE", "XDG_STATE_HOME", "HOME", "NO_COLOR"];
 
-/** Runs the program, or a part of its source, with nothing to read. */
-async function run(
-  program: Program,
-  args: readonly string[],
-  file?: string,
-): Promise<{ code: number; text: string }> {
-  const child = file === undefined
-    ? program.spawnWithoutInput(args)
-    : program.spawnFile(new URL(file, ROOT).pathname, args);
-  const { code, stdout, stderr } = await child.output();
+/** Runs the program with nothing to read. */
+async function run(program: Program, args: readonly string[]): Promise<{ code: number; text: string }> {
+  const { code, stdout, stderr } = await program.spawnWithoutInput(args).output();
   const decoder = new TextDecoder();
   const text = `${decoder.decode(stdout)}${decoder.decode(stderr)}`;
   assertNotMatch(text, /NotCapable|Requires .* access|--allow-|This is a bug/, args.join(" "));
@@ -59,14 +52,6 @@ Deno.test("no source file reads the environment, starts a process or uses the ne
   };
   for (const folder of ["lib/", "cmd/"]) visit(folder);
   assertEquals(wrong, []);
-});
-
-Deno.test("a command other than exec gives the permission for FFI back before it does anything", async () => {
-  using program = new Program();
-  for (const args of [["--version"], ["list"], ["run", "-"], ["shell"], ["-c", "gid"], ["host", "show"]]) {
-    const { code, text } = await run(program, args, "tests/support/ffi_state.ts");
-    assertEquals([args, code, text.split("\n").at(-2)], [args, 0, "ffi: prompt"]);
-  }
 });
 
 Deno.test("without the permission for FFI exec says what it needs, with the exit code of a shell", async () => {

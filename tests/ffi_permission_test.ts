@@ -1,0 +1,14 @@
+/** Foreign functions are for `exec` alone: every other command gives the permission back. Looks into the source's process. */
+import { assertEquals } from "@std/assert";
+import { Program } from "./support/program.ts";
+
+const FILE = new URL("support/ffi_state.ts", import.meta.url).pathname;
+
+Deno.test("a command other than exec gives the permission for FFI back before it does anything", async () => {
+  using program = new Program();
+  for (const args of [["--version"], ["list"], ["run", "-"], ["shell"], ["-c", "gid"], ["host", "show"]]) {
+    const { code, stdout } = await program.spawnFile(FILE, args).output();
+    const text = new TextDecoder().decode(stdout);
+    assertEquals([args, code, text.split("\n").at(-2)], [args, 0, "ffi: prompt"]);
+  }
+});
