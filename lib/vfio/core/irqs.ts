@@ -27,14 +27,16 @@ function irqCount({ config, zdev, kernel: { rules } }: VfioDevice, index: number
   return msi === undefined ? 0 : zdev.pci.msiVectors(msi.start);
 }
 
+const ERR_SINCE = "from Linux 7.3 on an ISM function has it";
+
 /** What to know of an index that refuses everything. */
 function noInterrupts({ kernel: { rules } }: VfioDevice, index: number): string {
   return index === IRQ.ERR
-    ? `Linux ${rules.release} has ERR on PCIe functions only; from 7.3 on ISM has it ("ism host create --release 7.3")`
+    ? `in Linux ${rules.release} ERR exists on PCIe functions only; ${ERR_SINCE}`
     : "an index without interrupts refuses everything, a disable as well";
 }
 
-/** VFIO_DEVICE_GET_IRQ_INFO (vfio.irqinfo.table, vfio.irqinfo.table). */
+/** VFIO_DEVICE_GET_IRQ_INFO (vfio.irqinfo.table). */
 export function getIrqInfo(device: VfioDevice, arg: Uint8Array): number {
   const source = `${CORE}: vfio_pci_ioctl_get_irq_info`;
   const argsz = checkArgsz(arg, IRQ_INFO.size, source);
@@ -50,7 +52,7 @@ export function getIrqInfo(device: VfioDevice, arg: Uint8Array): number {
       "irq index",
       source,
       `The ERR interrupt exists on PCIe only in Linux ${release}`,
-      "from Linux 7.3 on an ISM function has it",
+      ERR_SINCE,
     );
   }
   const flags = index === IRQ.INTX

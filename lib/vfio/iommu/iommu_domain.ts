@@ -103,8 +103,8 @@ export class IommuDomain {
   }
 
   /** Where the memory of a mapping is found, for one that shows the same. */
-  sourceOf({ iova, buffer }: Translation): MemorySource {
-    return this.#sources.get(iova) ?? { find: () => buffer };
+  sourceOf({ iova }: Translation): MemorySource {
+    return this.#sources.get(iova)!;
   }
 
   /** Takes the pages of a mapping, for whom nobody took them before. @returns false if they are not there */
