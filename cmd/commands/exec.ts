@@ -1,13 +1,15 @@
 /** Runs a real program on the simulated machine. What it takes is loaded by this command alone. */
-import { argument, defineCommand, flag, rest } from "../language/command.ts";
+import { argument, defineCommand, flag, optional, rest } from "../language/command.ts";
 import { NotStartedError } from "../output/failure.ts";
-import { text } from "../language/kinds.ts";
+import { OUTPUT, text } from "../language/kinds.ts";
 import { UsageError } from "../language/usage_error.ts";
 
 /** Exit codes of a shell: a program that cannot be run, one that is not there, and what is added to a signal. */
 const CANNOT_RUN = 126;
 const NOT_FOUND = 127;
 const SIGNALLED = 128;
+/** Exit code of `--strict` where there are findings. */
+const FOUND = 1;
 
 /** Why posix_spawn(3) failed, in the words of the C library. */
 const REASONS: Readonly<Record<number, string>> = {
@@ -60,13 +62,25 @@ processes left open is closed when they end. Exit code, signals, terminal and in
     anyDescriptor: flag(
       "let every descriptor mean a simulated file, for programs that move descriptors about",
     ),
+    audit: optional(
+      OUTPUT,
+      "tell what the program did that only luck makes work: in words, or as SARIF (.json: a plain list) in a file",
+    ),
+    strict: flag("with --audit: exit code 1 if there are findings and the program itself ended with 0"),
   },
   access: "write",
   verbatim: true,
   examples: ["exec -- /bin/ls /dev/vfio", "exec -d 1 -- /bin/cat /sys/bus/pci/devices/0002:00:00.0/vendor"],
-  async run({ dryRun, host, target, terminal }, { program, args, anyDescriptor }) {
+  async run({ dryRun, host, hostPath, target, terminal }, values) {
+    const { program, args, anyDescriptor } = values;
     if (dryRun) throw new UsageError("A program cannot be run dry: what it does outside of the host stays");
+    if (values.strict && values.audit === undefined) {
+      throw new UsageError("--strict needs --audit", { token: "--strict" });
+    }
     requireSystem();
+    const audit = values.audit === undefined
+      ? undefined
+      : new (await import("../run/audit.ts")).Audit(values.audit, hostPath);
     const { ExecError, run } = await import("../../lib/exec/run.ts");
     try {
       const { code, signal, notStarted, calls } = await run({
@@ -75,12 +89,18 @@ processes left open is closed when they end. Exit code, signals, terminal and in
         tracer: host.tracer,
         anyDescriptor,
         remark: (text) => terminal.err(`ism: exec: ${text}\n`),
+        observer: audit?.observer,
       });
       if (notStarted !== undefined) {
         const reason = REASONS[notStarted] ?? `error number ${notStarted}`;
         throw new NotStartedError(`${program}: ${reason}`, notStarted === ENOENT ? NOT_FOUND : CANNOT_RUN);
       }
-      return { exit: code ?? SIGNALLED + signal!, signal: signal ?? null, calls };
+      const exit = code ?? SIGNALLED + signal!;
+      const ending = { exit, signal: signal ?? null, calls };
+      if (audit === undefined) return ending;
+      const findings = audit.finish(terminal);
+      const isFailed = values.strict && findings.length > 0 && exit === 0;
+      return { ...ending, exit: isFailed ? FOUND : exit, findings };
     } catch (error) {
       if (error instanceof ExecError) throw new NotStartedError(error.message, CANNOT_RUN);
       throw error;

@@ -282,6 +282,7 @@ export function usage({ name, args, options, prefix, verbatim }: AnyCommand): st
   const given = Object.entries(options).map(([key, option]) => {
     const long = option.short !== undefined && option.short === key ? `-${key}` : `--${optionName(key)}`;
     if (isFlag(option)) return `[${long}]`;
+    if (key in VALUE_OPTIONAL) return `[${long}[=${option.kind.placeholder}]]`;
     return option.optional ? `[${long} ${option.kind.placeholder}]` : `${long} ${option.kind.placeholder}`;
   });
   const parts = verbatim === true ? [...given, ...words] : [...words, ...given];

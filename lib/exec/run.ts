@@ -6,6 +6,7 @@ import { buildFilter, descriptorRange, MAX_FD } from "./filter.ts";
 import { launch, type LaunchReport } from "./launch.ts";
 import { libc, pinned, readFile } from "./libc.ts";
 import { Listener } from "./listener.ts";
+import type { Observer } from "./observer.ts";
 import { isTooOld } from "./proc_text.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -33,6 +34,8 @@ export interface RunOptions {
   /** Every number may mean a simulated file. */
   readonly anyDescriptor: boolean;
   readonly remark: (text: string) => void;
+  /** Looks at the program's calls. */
+  readonly observer?: Observer | undefined;
 }
 
 const RLIMIT_NOFILE = 7;
@@ -187,6 +190,7 @@ export async function start(options: RunOptions, running?: (pid: number) => void
     architecture,
     range,
     remark: options.remark,
+    observer: options.observer,
   });
   const ended = spawned.promise.then(async ({ pid, errno }) => {
     if (errno !== 0) return { notStarted: errno, status: 0 };
