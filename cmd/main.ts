@@ -1,5 +1,5 @@
 /** The program: from arguments to an exit code. */
-import { type Result, takesLines } from "./language/command.ts";
+import { type Result, runsPrograms, takesLines } from "./language/command.ts";
 import { COMPLETE_CALL } from "./completion/scripts.ts";
 import { COMMANDS } from "./table.ts";
 import { defaultHostPath, environment, historyPath } from "./run/environment.ts";
@@ -41,7 +41,7 @@ async function runInvocation(
 ): Promise<number> {
   terminal.setColor(globals.color ?? "auto", environment("NO_COLOR") !== undefined);
   const { command } = invocation;
-  if (command?.name !== "exec") giveBack();
+  if (command === undefined || !runsPrograms(command)) giveBack();
   if (globals.version) {
     return printText(terminal, globals, "version", { version: VERSION }, `ism ${VERSION}\n`);
   }
@@ -75,7 +75,7 @@ async function runInvocation(
   return code;
 }
 
-/** Gives the permission to call the C library back, which `exec` alone needs. */
+/** Gives the permission to call the C library back, which only what runs programs needs. */
 function giveBack(): void {
   Deno.permissions.revokeSync({ name: "ffi" });
 }

@@ -2,6 +2,7 @@
 import type { AnyCommand } from "./language/command.ts";
 import { peek, poke, pread, pwrite, stb, write } from "./commands/access.ts";
 import { config, configDump, configGet, configSet } from "./commands/config.ts";
+import { conform } from "./commands/conform.ts";
 import { dmbList, dmbRead, dmbRegister, dmbUnregister, move } from "./commands/dmb.ts";
 import { events, irq, irqWait, signal } from "./commands/events.ts";
 import { faultAdd, faultClear, faultList } from "./commands/fault.ts";
@@ -83,6 +84,7 @@ const ALL: readonly AnyCommand[] = [
   irqWait,
   recover,
   exec,
+  conform,
   hostCreate,
   hostShow,
   hostCheck,

@@ -5,8 +5,8 @@ import { OUTPUT, text } from "../language/kinds.ts";
 import { UsageError } from "../language/usage_error.ts";
 
 /** Exit codes of a shell: a program that cannot be run, one that is not there, and what is added to a signal. */
-const CANNOT_RUN = 126;
-const NOT_FOUND = 127;
+export const CANNOT_RUN = 126;
+export const NOT_FOUND = 127;
 const SIGNALLED = 128;
 /** Exit code of `--strict` where there are findings. */
 const FOUND = 1;
@@ -27,8 +27,8 @@ const ENOENT = 2;
 const isPermitted = () => Deno.permissions.querySync({ name: "ffi" }).state === "granted";
 const isSupported = () => Deno.build.os === "linux" && ["x86_64", "aarch64"].includes(Deno.build.arch);
 
-/** What can be known before the C library is loaded, which does not have all functions everywhere. */
-function requireSystem(): void {
+/** What can be known before the C library is loaded, which does not have all functions everywhere. @throws {NotStartedError} */
+export function requireSystem(): void {
   const { os, arch } = Deno.build;
   if (!isSupported()) {
     throw new NotStartedError(
@@ -80,7 +80,7 @@ processes left open is closed when they end. Exit code, signals, terminal and in
     requireSystem();
     const audit = values.audit === undefined
       ? undefined
-      : new (await import("../run/audit.ts")).Audit(values.audit, hostPath);
+      : new (await import("../exec/audit.ts")).Audit(values.audit, hostPath);
     const { ExecError, run } = await import("../../lib/exec/run.ts");
     try {
       const { code, signal, notStarted, calls } = await run({

@@ -112,6 +112,8 @@ export interface Context {
   readonly host: Host;
   /** The function that `--device` names. */
   readonly target: HostFunction;
+  /** The word that names it. */
+  readonly which: string;
   /** Path of the host file. */
   readonly hostPath: string;
   /** The host file is the one that is used where none is named; its directory may be created. */
@@ -208,9 +210,14 @@ export function defineCommand<
   return command as unknown as AnyCommand;
 }
 
+/** True for a command that runs programs of the real machine: it alone may call the C library. */
+export function runsPrograms({ name }: Pick<AnyCommand, "name">): boolean {
+  return name === "exec" || name === "conform";
+}
+
 /** True for a command that can stand in a script or shell, or behind `expect`, `let` and `repeat`. */
 export function canStandInLine({ name, access }: Pick<AnyCommand, "name" | "access">): boolean {
-  return access !== "file" && name !== "exec" && !takesLines({ name });
+  return access !== "file" && !runsPrograms({ name }) && !takesLines({ name });
 }
 
 /** True for a command that runs lines itself. */

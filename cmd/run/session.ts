@@ -305,6 +305,7 @@ export class Session {
       verbose: globals.verbose,
       dryRun: globals.dryRun,
       json: globals.json,
+      which,
       get hostPath(): string {
         return path();
       },

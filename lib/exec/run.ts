@@ -36,6 +36,8 @@ export interface RunOptions {
   readonly remark: (text: string) => void;
   /** Looks at the program's calls. */
   readonly observer?: Observer | undefined;
+  /** Ends every process of the program. */
+  readonly abort?: AbortSignal | undefined;
 }
 
 const RLIMIT_NOFILE = 7;
@@ -128,6 +130,7 @@ class SignalWatch implements Disposable {
   }
 }
 
+const SIGKILL = 9;
 const RLIMIT_CORE = 4;
 
 /** Ends this process by a signal, as the program was ended, without a core of its own; comes back if it cannot be. */
@@ -154,6 +157,7 @@ export async function run(options: RunOptions): Promise<Ending> {
   using signals = new SignalWatch();
   const { supervisor, ended } = await start(options, (pid) => signals.running(pid));
   ended.finally(() => signals.over());
+  options.abort?.addEventListener("abort", () => supervisor.kill(SIGKILL));
   await serve(supervisor, () => supervisor.answer());
   const { notStarted, status } = await ended;
   supervisor.end();

@@ -120,6 +120,11 @@ export class Supervisor implements Call {
     }
   }
 
+  /** Sends every process of the program a signal. */
+  kill(signal: number): void {
+    this.#processes.kill(signal);
+  }
+
   /** Does what is due of what has ended. */
   look(): void {
     this.#watches.look();

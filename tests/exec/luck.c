@@ -1,5 +1,6 @@
 /* A driver that does one thing which only luck makes work, or none: what the audit of exec has to find. The argument
- * names the finding. The line of the call in question has a comment with its name. */
+ * names the finding. The line of the call in question has a comment with its name. "forty" is a driver that knows from
+ * elsewhere that regions are 2^40 bytes apart, and asks the function for its GID alone. */
 #define _GNU_SOURCE
 #include <endian.h>
 #include <errno.h>
@@ -103,6 +104,8 @@ static void start(void)
 	read_limits();
 	bar0 = offset_of(0), config = offset_of(7);
 	bar2 = is("position-not-asked") ? 2ull << 48 : offset_of(2);
+	if (is("forty"))
+		bar2 = 2ull << 40, config = 7ull << 40;
 	NEED(pwrite(device, &memory_and_master, 2, config + 4) == 2);
 	NEED((event = eventfd(0, EFD_NONBLOCK)) >= 0);
 	NEED(!set_irq(VFIO_PCI_MSI_IRQ_INDEX, event));
@@ -157,6 +160,8 @@ int main(int argc, char **argv)
 
 	luck = argc > 1 ? argv[1] : "";
 	start();
+	if (is("forty"))
+		return !command(3, NULL, 0);
 	enroll();
 	walk();
 	if (is("store-crosses-line"))

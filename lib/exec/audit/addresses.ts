@@ -29,6 +29,7 @@ interface Range {
   readonly last: bigint;
 }
 
+/** Findings about DMA addresses. */
 export class Addresses implements Group {
   /** Whatever any process of the program was told: children map what their parents asked for. */
   readonly #ranges: Range[] = [];

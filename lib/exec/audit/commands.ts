@@ -43,6 +43,7 @@ class Channel {
   failing = false;
 }
 
+/** Findings about the command channel. */
 export class Commands implements Group {
   readonly #channels = new Map<number, Channel>();
 

@@ -46,6 +46,7 @@ function plus(position: number | bigint, count: number): number | bigint {
   return typeof position === "number" ? position + count : position + BigInt(count);
 }
 
+/** Findings about the limit of a store block. */
 export class StoreLimits implements Group {
   readonly #devices = new Map<number, Lengths>();
 

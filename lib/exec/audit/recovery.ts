@@ -15,6 +15,7 @@ interface Trouble {
   unread: Origin | undefined;
 }
 
+/** Findings about recovery. */
 export class Recoveries implements Group {
   readonly #devices = new Map<number, Trouble>();
 

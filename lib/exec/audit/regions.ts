@@ -30,6 +30,7 @@ function guesses(position: number | bigint): string {
   return found.length === 0 ? "" : `: ${found.join(", or ")}`;
 }
 
+/** Findings about positions. */
 export class Regions implements Group {
   readonly #told = new Map<number, Map<number, Told>>();
 

@@ -13,6 +13,7 @@ interface Interrupts {
   quiet: boolean;
 }
 
+/** Findings about interrupts. */
 export class Signals implements Group {
   readonly #devices = new Map<number, Interrupts>();
 

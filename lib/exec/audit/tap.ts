@@ -53,6 +53,7 @@ function bytesAt({ thread }: Call, address: number, length: number): Uint8Array 
   return scratch.bytes.slice(0, count);
 }
 
+/** Makes events of calls, for one audit. */
 export class AuditTap implements Observer {
   readonly #auditor: Auditor;
   readonly #devices = new Map<VfioDevice, Tracked>();

@@ -4,9 +4,9 @@ import { type Finding, findingsOf } from "../../lib/exec/audit/findings_of.ts";
 import { AuditTap } from "../../lib/exec/audit/tap.ts";
 import { VERSION } from "../help/help.ts";
 import { plural } from "../output/units.ts";
-import { sarif } from "../output/sarif.ts";
+import { sarif } from "./sarif.ts";
 import type { Terminal } from "../output/terminal.ts";
-import { checkOutput, writeText } from "./files.ts";
+import { checkOutput, writeText } from "../run/files.ts";
 
 /** The word for standard error, as text. */
 const MESSAGES = "-";
