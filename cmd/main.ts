@@ -1,5 +1,5 @@
 /** The program: from arguments to an exit code. */
-import { type Result, takesLines } from "./language/command.ts";
+import { type AnyCommand, type Result, takesLines } from "./language/command.ts";
 import { COMPLETE_CALL } from "./completion/scripts.ts";
 import { COMMANDS } from "./table.ts";
 import { defaultHostPath, environment, historyPath } from "./run/environment.ts";
@@ -8,7 +8,14 @@ import { isSameFile, readText } from "./run/files.ts";
 import { filesOf } from "./language/kinds.ts";
 import { MAX_SCRIPT_BYTES } from "./language/limits.ts";
 import { literalWord } from "./language/options.ts";
-import { bindGlobals, bindValues, type Globals, type Invocation, parseLine } from "./language/parse.ts";
+import {
+  bindGlobals,
+  bindValues,
+  type Globals,
+  innermost,
+  type Invocation,
+  parseLine,
+} from "./language/parse.ts";
 import { report } from "./output/report.ts";
 import { Session } from "./run/session.ts";
 import { parseScript, runScript, type ScriptLine } from "./run/script.ts";
@@ -41,7 +48,9 @@ async function runInvocation(
 ): Promise<number> {
   terminal.setColor(globals.color ?? "auto", environment("NO_COLOR") !== undefined);
   const { command } = invocation;
-  if (command?.name !== "exec") giveBack();
+  const inner = innermost(invocation).command;
+  const hasLines = globals.c.length > 0 || (command !== undefined && takesLines(command));
+  if (!hasLines && !runsPrograms(inner)) giveBack();
   if (globals.version) {
     return printText(terminal, globals, "version", { version: VERSION }, `ism ${VERSION}\n`);
   }
@@ -52,7 +61,8 @@ async function runInvocation(
   checkCombination(globals, invocation);
   checkTraceFile(globals, invocation);
   const lines = scriptOf(invocation, globals);
-  await command?.beforehand?.();
+  if (lines?.some(({ invocation }) => runsPrograms(innermost(invocation).command)) === false) giveBack();
+  await inner?.beforehand?.();
   const session = new Session(terminal, globals, {
     hostPath: defaultHostPath(),
     device: environment("ISM_DEVICE"),
@@ -73,6 +83,11 @@ async function runInvocation(
   }
   if (session.lastResult !== undefined) await command?.afterwards?.(session.lastResult);
   return code;
+}
+
+/** True for the one command that calls the C library. */
+function runsPrograms(command: AnyCommand | undefined): boolean {
+  return command?.name === "exec";
 }
 
 /** Gives the permission to call the C library back, which `exec` alone needs. */

@@ -64,7 +64,7 @@ processes left open is closed when they end. Exit code, signals, terminal and in
   access: "write",
   verbatim: true,
   examples: ["exec -- /bin/ls /dev/vfio", "exec -d 1 -- /bin/cat /sys/bus/pci/devices/0002:00:00.0/vendor"],
-  async run({ dryRun, host, target, terminal }, { program, args, anyDescriptor }) {
+  async run({ dryRun, host, target, terminal, stdinIsLines }, { program, args, anyDescriptor }) {
     if (dryRun) throw new UsageError("A program cannot be run dry: what it does outside of the host stays");
     requireSystem();
     const { ExecError, run } = await import("../../lib/exec/run.ts");
@@ -74,6 +74,7 @@ processes left open is closed when they end. Exit code, signals, terminal and in
         kernel: target.guest.kernel,
         tracer: host.tracer,
         anyDescriptor,
+        withoutInput: stdinIsLines && !Deno.stdin.isTerminal(),
         remark: (text) => terminal.err(`ism: exec: ${text}\n`),
       });
       if (notStarted !== undefined) {
@@ -92,6 +93,7 @@ processes left open is closed when they end. Exit code, signals, terminal and in
     await import("../../lib/exec/run.ts");
   },
   exitCode: ({ exit }) => exit,
+  value: ({ exit }) => String(exit),
   // Whoever waits for ism sees what it would see of the program.
   async afterwards({ signal }) {
     if (signal !== null) (await import("../../lib/exec/run.ts")).dieBy(signal);

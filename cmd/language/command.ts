@@ -210,7 +210,7 @@ export function defineCommand<
 
 /** True for a command that can stand in a script or shell, or behind `expect`, `let` and `repeat`. */
 export function canStandInLine({ name, access }: Pick<AnyCommand, "name" | "access">): boolean {
-  return access !== "file" && name !== "exec" && !takesLines({ name });
+  return access !== "file" && !takesLines({ name });
 }
 
 /** True for a command that runs lines itself. */

@@ -94,10 +94,10 @@ export class Session {
     this.lastResult = undefined;
     this.#output.markDryRun(innermost(invocation).command!, globals);
     try {
-      const { result } = await this.#inTransaction(invocation, globals, trace);
+      const { result, innermost } = await this.#inTransaction(invocation, globals, trace);
       this.lastResult = result;
       this.#output.result(invocation.command!, result, globals, trace, place);
-      return invocation.command!.exitCode?.(result) ?? EXIT.OK;
+      return exitCodeOf(invocation, innermost);
     } catch (thrown) {
       const failure = proposeIn(describeFailure(await this.blame(thrown)), globals);
       // What lines before this one printed is undone with them.
@@ -249,11 +249,14 @@ export class Session {
         await yielding.now(what);
         last = await this.#perform(inner, globals, trace);
         if (!globals.json) this.#output.text(inner.command!, last.result, globals);
+        if (exitCodeOf(inner, last.innermost) === EXIT.OK) continue;
+        done++;
+        break;
       }
     } finally {
       this.#repeats = around;
     }
-    return { result: { count, last: last?.result ?? null }, innermost: last?.innermost };
+    return { result: { count: done, last: last?.result ?? null }, innermost: last?.innermost };
   }
 
   /** Runs a command on a copy of the host and tells what came of it. */
@@ -347,4 +350,10 @@ export class Session {
         }),
     };
   }
+}
+
+/** The exit code of a line that did what it was asked for: that of a program which `repeat` alone stands before. */
+function exitCodeOf({ command, inner }: Invocation, result: Result | undefined): number {
+  if (command!.name === "repeat") return exitCodeOf(inner!, result);
+  return result === undefined ? EXIT.OK : command!.exitCode?.(result) ?? EXIT.OK;
 }

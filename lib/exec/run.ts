@@ -32,6 +32,8 @@ export interface RunOptions {
   readonly tracer: Tracer;
   /** Every number may mean a simulated file. */
   readonly anyDescriptor: boolean;
+  /** Standard input holds something else: the program reads /dev/null. */
+  readonly withoutInput: boolean;
   readonly remark: (text: string) => void;
 }
 
@@ -172,7 +174,12 @@ export async function start(options: RunOptions, running?: (pid: number) => void
   // What is told before somebody waits for it is not lost, and a refusal is told once.
   spawned.promise.catch(() => {});
   launch(
-    { argv: options.argv, filter: buildFilter(architecture, range), seccomp: architecture.seccomp },
+    {
+      argv: options.argv,
+      filter: buildFilter(architecture, range),
+      seccomp: architecture.seccomp,
+      withoutInput: options.withoutInput,
+    },
     (report) => {
       if (report.kind === "listener") listening.resolve(report.fd);
       else if (report.kind === "spawned") spawned.resolve(report);
