@@ -19,6 +19,7 @@ const { supervisor, ended } = await start({
   kernel: own!.guest.kernel,
   tracer: host.tracer,
   anyDescriptor: false,
+  withoutInput: false,
   remark: (text) => console.error(text),
 });
 const { listener, architecture } = supervisor;
