@@ -2,7 +2,7 @@
 import { type Result, takesLines } from "./language/command.ts";
 import { COMPLETE_CALL } from "./completion/scripts.ts";
 import { COMMANDS } from "./table.ts";
-import { defaultHostPath, environment, historyPath } from "./run/environment.ts";
+import { defaultHostPath, environment, historyPath, surroundings } from "./run/environment.ts";
 import { EXIT } from "./output/failure.ts";
 import { isSameFile, readText } from "./run/files.ts";
 import { filesOf } from "./language/kinds.ts";
@@ -40,8 +40,9 @@ async function runInvocation(
   globals: Globals,
 ): Promise<number> {
   terminal.setColor(globals.color ?? "auto", environment("NO_COLOR") !== undefined);
+  terminal.setSurroundings(surroundings());
   const { command } = invocation;
-  if (command?.name !== "exec") giveBack();
+  giveBack(command?.name);
   if (globals.version) {
     return printText(terminal, globals, "version", { version: VERSION }, `ism ${VERSION}\n`);
   }
@@ -75,9 +76,10 @@ async function runInvocation(
   return code;
 }
 
-/** Gives the permission to call the C library back, which `exec` alone needs. */
-function giveBack(): void {
-  Deno.permissions.revokeSync({ name: "ffi" });
+/** Gives back the permissions to call the C library, which `exec` alone needs, and to start a pager, which only `man` does. */
+function giveBack(command?: string): void {
+  if (command !== "exec") Deno.permissions.revokeSync({ name: "ffi" });
+  if (command !== "man") Deno.permissions.revokeSync({ name: "run" });
 }
 
 /** Answers the completion script of a shell. */
@@ -115,7 +117,7 @@ function scriptOf(invocation: Invocation, globals: Globals): ScriptLine[] | unde
 
 function checkCombination(
   { c, json, raw, keepGoing, commitEach, traceFile }: Globals,
-  { command }: Invocation,
+  { command, words }: Invocation,
 ): void {
   if (c.length > 0 && command !== undefined) {
     throw new UsageError(`-c and the command "${command.name}" exclude each other`, { token: "-c" });
@@ -132,6 +134,16 @@ function checkCombination(
     });
   }
   if (json && raw) throw new UsageError("--json and --raw exclude each other", { token: "--raw" });
+  const asTable = command?.table === undefined
+    ? undefined
+    : ["--format", "--columns"].find((name) => words.has(name.slice(2)));
+  if (asTable !== undefined && (json || raw)) {
+    const other = json ? "--json" : "--raw";
+    throw new UsageError(`${asTable} and ${other} exclude each other`, {
+      token: asTable,
+      ...(json ? { hint: "--format=json prints the rows of the table alone" } : {}),
+    });
+  }
   if (
     raw && command !== undefined && command.raw === undefined && !takesLines(command) &&
     command.prefix !== true
