@@ -13,6 +13,7 @@ import { HostPlace } from "./host_place.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_REPEATS } from "../language/limits.ts";
 import { filesOf } from "../language/kinds.ts";
+import { tableChoice } from "../language/listing.ts";
 import { LineOutput } from "./line_output.ts";
 import { proposeIn } from "../output/proposal.ts";
 import {
@@ -27,6 +28,7 @@ import { Transactions } from "./transactions.ts";
 import { checkExpectation } from "./expectation.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
+import type { TableChoice } from "../output/table/table.ts";
 import type { DataIo } from "../language/data.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { TraceFile } from "../output/trace/file.ts";
@@ -37,6 +39,8 @@ interface Outcome {
   readonly result: Result;
   /** Result of the command behind all prefixes; undefined if it failed and that was expected. */
   readonly innermost: Result | undefined;
+  /** How the result is wanted where it is a table. */
+  readonly table?: TableChoice;
 }
 
 /** The program's run. */
@@ -94,9 +98,9 @@ export class Session {
     this.lastResult = undefined;
     this.#output.markDryRun(innermost(invocation).command!, globals);
     try {
-      const { result, innermost } = await this.#inTransaction(invocation, globals, trace);
+      const { result, innermost, table } = await this.#inTransaction(invocation, globals, trace);
       this.lastResult = result;
-      this.#output.result(invocation.command!, result, globals, trace, place);
+      this.#output.result(invocation.command!, result, asTable(globals, table), trace, place);
       return exitCodeOf(invocation, innermost);
     } catch (thrown) {
       const failure = proposeIn(describeFailure(await this.blame(thrown)), globals);
@@ -184,7 +188,7 @@ export class Session {
     if (tracer !== undefined) tracer.sink = trace;
     try {
       const result = await command!.run(context, values);
-      return { result, innermost: result };
+      return { result, innermost: result, table: tableChoice(values) };
     } finally {
       if (tracer !== undefined) tracer.sink = undefined;
     }
@@ -248,7 +252,7 @@ export class Session {
       for (; done < count; done++) {
         await yielding.now(what);
         last = await this.#perform(inner, globals, trace);
-        if (!globals.json) this.#output.text(inner.command!, last.result, globals);
+        if (!globals.json) this.#output.text(inner.command!, last.result, asTable(globals, last.table));
         if (exitCodeOf(inner, last.innermost) === EXIT.OK) continue;
         done++;
         break;
@@ -356,4 +360,8 @@ export class Session {
 function exitCodeOf({ command, inner }: Invocation, result: Result | undefined): number {
   if (command!.name === "repeat") return exitCodeOf(inner!, result);
   return result === undefined ? EXIT.OK : command!.exitCode?.(result) ?? EXIT.OK;
+}
+
+function asTable(globals: Globals, table: TableChoice | undefined): Globals {
+  return table === undefined ? globals : { ...globals, table };
 }
