@@ -82,7 +82,8 @@ onTerminal(
   async () => {
     using program = new Program();
     const PATH = onlyPrograms(program, ["sh"], {
-      less: 'trap "echo caught" INT; echo begin; read -r key </dev/tty; read -r key </dev/tty; echo "end $LESS"',
+      less:
+        'trap "echo caught" INT; echo begin; read -r key </dev/tty; read -r key </dev/tty; echo "end $LESS"',
     });
     await using run = new TerminalRun(program, manual(program, PATH));
     await run.until("begin");

@@ -1,10 +1,9 @@
 /** DMA memory of the guest: mapping it, and the driver process's own loads and stores. */
 import { hex } from "../../lib/base/hex.ts";
-import type { HostFunction } from "../../lib/host/host.ts";
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
 import { PAGE_SIZE } from "../../lib/zpci/storage.ts";
 import { argument, defineCommand, optional, required } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
+import { mappedMemory } from "../run/mapped_memory.ts";
 import { dmaSpace } from "../run/dma_space.ts";
 import { DATA, number, SIZE } from "../language/kinds.ts";
 import { checkShown } from "../language/limits.ts";
@@ -86,21 +85,6 @@ export const dmaList = defineListing({
       ]),
   },
 });
-
-/** The process's own view of mapped memory. @throws {DriverError} if the range is not all mapped */
-export function mappedMemory(
-  { zdev, guest }: HostFunction,
-  iova: number,
-  length: number,
-  write: boolean,
-): Uint8Array {
-  const mapping = zdev.domain?.tables.find(iova);
-  if (mapping === undefined || iova + length > mapping.iova + mapping.size) {
-    throw new DriverError(`${hex(iova)} to ${hex(iova + length)} is not all mapped; see "dma list"`);
-  }
-  const address = mapping.buffer.address + mapping.bufferOffset + iova - mapping.iova;
-  return guest.kernel.process.memory(address, length, write);
-}
 
 export const dmaRead = defineCommand({
   name: "dma read",

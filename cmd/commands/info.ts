@@ -4,11 +4,13 @@ import type { HostFunction } from "../../lib/host/host.ts";
 import type { DeviceInfo } from "../../lib/ism/driver/descriptor.ts";
 import { DEVICE_FLAGS, IRQ_FLAGS, REGION_FLAGS } from "../../lib/vfio/uapi.ts";
 import { ErrnoError, type ErrnoName } from "../../lib/vfio/errno.ts";
-import { optional, type TextContext } from "../language/command.ts";
+import { flag, optional, type TextContext } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
 import type { Cell, Column, Table } from "../output/table/table.ts";
 import { renderTable } from "../output/table/text.ts";
 import { REGION, regionName } from "../language/kinds.ts";
+import { type PositionMap, positionMap, renderMap } from "../output/pictures/position_map.ts";
+import { UsageError } from "../language/usage_error.ts";
 import { sizeText, withoutZeros } from "../output/units.ts";
 import { field } from "../output/wrap.ts";
 
@@ -179,13 +181,25 @@ maxstbl field beside it is a constant of the kernel. The gid of ZPCI_BASE is the
 which ISM functions know each other is another number, which "ism gid" reads. --format and --columns take the table of
 regions.`,
   args: { region: optional(REGION, "one region only; a refusal is then the command's error") },
-  options: {},
+  options: { map: flag("where the regions lie, and what positions made up as index << 40 reach") },
   access: "write",
-  examples: ["info", "info bar0", "info config --json"],
-  run({ target }, { region }): Record<string, unknown> {
-    return region === undefined ? describeDevice(target) : regionRow(target, region.index);
+  examples: ["info", "info bar0", "info --map", "info config --json"],
+  run({ target }, { region, map }): Record<string, unknown> {
+    if (region !== undefined && map) {
+      throw new UsageError("--map shows all regions; leave the region out", { token: "--map" });
+    }
+    if (region !== undefined) return regionRow(target, region.index);
+    const device = describeDevice(target);
+    const there = device.regions.flatMap((row) => "error" in row ? [] : [row]);
+    return map ? { ...device, map: positionMap(there) } : device;
   },
   text(result, context) {
+    if ("map" in result) {
+      const address = String(result["address"]);
+      const title = field(`${address}  `, "positions of the descriptor", context.terminal.tableWidth);
+      return `${context.terminal.style.bold(address)}${title.slice(address.length)}\n` +
+        renderMap(result["map"] as PositionMap, context.terminal);
+    }
     if ("regions" in result) return deviceText(result as ReturnType<typeof describeDevice>, context);
     return renderTable(REGIONS.columns, REGIONS.rows(result), context.terminal, context);
   },
