@@ -5,6 +5,8 @@ import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { HostStore } from "../../lib/host/file/store.ts";
 import type { DataSource } from "./data.ts";
 import type { Table } from "../output/table/table.ts";
+import type { TraceCollector } from "../output/trace/view.ts";
+import type { Globals } from "./parse.ts";
 import type { Terminal } from "../output/terminal.ts";
 
 /** What can stand in a place where a list of words would not do. */
@@ -119,6 +121,14 @@ export interface Context {
   readonly isDefaultHost: boolean;
   /** The open host file, for commands that wait. */
   readonly store: HostStore;
+  /** What is traced of the command; undefined for nothing. */
+  readonly trace: TraceCollector | undefined;
+  /** Global options. */
+  readonly globals: Globals;
+  /** The word that names the function. */
+  readonly deviceWord: string;
+  /** Ends what waits, where another process is the one that would be interrupted. */
+  readonly interrupted: AbortSignal | undefined;
   /** Others can act on the host between two transactions of this command. */
   readonly shared: boolean;
   /**

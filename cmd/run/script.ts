@@ -145,7 +145,7 @@ function parseScriptLine(
  */
 export async function runScript(session: Session, lines: readonly ScriptLine[]): Promise<number> {
   const { keepGoing, commitEach, dryRun } = session.globals;
-  const whole = !commitEach &&
+  const whole = !commitEach && !session.isOwned &&
     lines.some(({ invocation }) => innermost(invocation).command!.access !== "none");
   let first: number = EXIT.OK;
   if (whole) session.transactions.begin("write");

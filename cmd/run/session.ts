@@ -1,8 +1,8 @@
 /** A run of the program: the host file, transactions around commands, variables, and what is printed. */
-import type { Host, HostFunction } from "../../lib/host/host.ts";
-import { type HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
+import { isOwned, OwnedError } from "../../lib/host/file/owner.ts";
 import { TRACE_LAYERS } from "../../lib/base/trace.ts";
 import type { Context, Result } from "../language/command.ts";
+import { contextOf } from "./context.ts";
 import { blame } from "./damage.ts";
 import { findDevice } from "./device.ts";
 import { describeFailure, EXIT, type Failure, isInterrupted, isKept } from "../output/failure.ts";
@@ -35,12 +35,18 @@ import { TraceFile } from "../output/trace/file.ts";
 import { TraceCollector } from "../output/trace/view.ts";
 
 /** What a command line came to. */
-interface Outcome {
+export interface Outcome {
   readonly result: Result;
   /** Result of the command behind all prefixes; undefined if it failed and that was expected. */
   readonly innermost: Result | undefined;
   /** How the result is wanted where it is a table. */
   readonly table?: TableChoice;
+}
+
+/** Another process whose lines this one runs. */
+export interface Client {
+  readonly interrupted: AbortSignal;
+  readonly files: DataIo;
 }
 
 /** The program's run. */
@@ -58,6 +64,7 @@ export class Session {
   #repeats = 1;
   /** Standard input holds the lines, so that no command may read it: set by the shell. */
   stdinIsLines = false;
+  readonly #client: Client | undefined;
   /** What the last line came to; undefined if it failed. */
   lastResult: Result | undefined = undefined;
 
@@ -66,7 +73,9 @@ export class Session {
     globals: Globals,
     environment: { readonly hostPath: string | undefined; readonly device: string | undefined },
     place = new HostPlace(globals.host, environment.hostPath, globals.dryRun),
+    client?: Client,
   ) {
+    this.#client = client;
     this.terminal = terminal;
     this.globals = globals;
     this.place = place;
@@ -84,6 +93,11 @@ export class Session {
   /** Names that have a value. */
   get names(): string[] {
     return [...this.#variables.keys()];
+  }
+
+  /** Values by name. */
+  get variables(): Map<string, string> {
+    return this.#variables;
   }
 
   /** Runs one line, prints its outcome. @returns the exit code */
@@ -127,19 +141,41 @@ export class Session {
     };
   }
 
+  /** Another process has the host for itself, and is asked. */
+  get isOwned(): boolean {
+    if (this.transactions.host !== undefined || this.place.isOwner) return false;
+    return this.place.isInMemory ? false : isOwned(this.place.path);
+  }
+
+  /** Runs a line of another process, which prints what comes of it. */
+  carryOut(invocation: Invocation, trace: TraceCollector | undefined): Promise<Outcome> {
+    return this.#inTransaction(invocation, this.#lineGlobals(invocation, this.globals), trace);
+  }
+
   async #inTransaction(
     invocation: Invocation,
     globals: Globals,
     trace: TraceCollector | undefined,
   ): Promise<Outcome> {
-    const own = innermost(invocation).command!.access;
+    const { name, access: own } = innermost(invocation).command!;
+    const ask = async () => {
+      const { askOwner } = await import("./owner/client.ts");
+      return await askOwner(this, invocation, globals, this.#defaultDevice, trace);
+    };
+    if (name !== "exec" && own !== "none" && this.isOwned) return await ask();
     // To explain a command is to look at the host, whatever the command itself would do.
     const access = invocation.command!.name === "explain" && own !== "none" ? "read" : own;
     if (access === "none" || access === "file" || access === "wait") {
       return await this.#perform(invocation, globals, trace);
     }
     if (this.transactions.host !== undefined) return await this.#perform(invocation, globals, trace);
-    this.transactions.begin(access === "read" ? "read" : "write");
+    try {
+      this.transactions.begin(access === "read" ? "read" : "write");
+    } catch (error) {
+      // Somebody else has just taken the host for itself.
+      if (!(error instanceof OwnedError)) throw error;
+      return await ask();
+    }
     let keep = false;
     try {
       const result = await this.#perform(invocation, globals, trace);
@@ -185,12 +221,13 @@ export class Session {
     const isRead = trace !== undefined && !globals.json && globals.traceFile === undefined;
     // The context knows a function only where the command has a transaction.
     if (isRead && tracer !== undefined && opensFunction(command!)) openFirst(context.target, tracer, trace);
+    const before = tracer?.sink;
     if (tracer !== undefined) tracer.sink = trace;
     try {
       const result = await command!.run(context, values);
       return { result, innermost: result, table: tableChoice(values) };
     } finally {
-      if (tracer !== undefined) tracer.sink = undefined;
+      if (tracer !== undefined) tracer.sink = before;
     }
   }
 
@@ -246,7 +283,7 @@ export class Session {
       ` after ${done} of ${count} runs; ${
         this.transactions.host === undefined ? "they are kept" : "nothing of them is kept"
       }`;
-    using yielding = new Yielding();
+    using yielding = new Yielding(this.#client?.interrupted);
     try {
       this.#repeats *= count;
       for (; done < count; done++) {
@@ -288,7 +325,7 @@ export class Session {
   }
 
   get #files(): DataIo {
-    const files = this.stdinIsLines ? FILES_WITHOUT_STDIN : PROCESS_FILES;
+    const files = this.#client?.files ?? (this.stdinIsLines ? FILES_WITHOUT_STDIN : PROCESS_FILES);
     return this.#trace?.guard(files) ?? files;
   }
 
@@ -299,60 +336,18 @@ export class Session {
   }
 
   #context(globals: Globals, trace: TraceCollector | undefined): Context {
-    const which = globals.device ?? this.#defaultDevice ?? "0";
-    const current = () => {
-      if (this.transactions.host === undefined) throw new Error("The command declares no access to the host");
-      return this.transactions.host;
-    };
-    const store = () => this.place.store;
-    const path = () => this.place.path;
-    const shared = () => this.transactions.host === undefined && this.place.path !== MEMORY_HOST;
-    return {
+    return contextOf({
       terminal: this.terminal,
-      verbose: globals.verbose,
-      dryRun: globals.dryRun,
-      json: globals.json,
-      get hostPath(): string {
-        return path();
-      },
+      globals,
       isDefaultHost: this.globals.host === undefined,
-      get host(): Host {
-        return current();
-      },
-      get store(): HostStore {
-        return store();
-      },
-      get target(): HostFunction {
-        return findDevice(current(), which);
-      },
-      device: (word) => findDevice(current(), word),
-      load: (data) => data.load(this.#files),
+      place: this.place,
+      transactions: this.transactions,
+      deviceWord: globals.device ?? this.#defaultDevice ?? "0",
+      files: this.#files,
       stdinIsLines: this.stdinIsLines,
-      get shared(): boolean {
-        return shared();
-      },
-      transact: (work, { keepRefused = false } = {}) =>
-        this.transactions.run(
-          (host) => {
-            host.tracer.sink = trace;
-            try {
-              return work(findDevice(host, which), host);
-            } finally {
-              host.tracer.sink = undefined;
-            }
-          },
-          keepRefused,
-        ),
-      transactLong: (work) =>
-        this.transactions.runLong(async (host) => {
-          host.tracer.sink = trace;
-          try {
-            return await work(findDevice(host, which), host);
-          } finally {
-            host.tracer.sink = undefined;
-          }
-        }),
-    };
+      interrupted: this.#client?.interrupted,
+      trace,
+    });
   }
 }
 
