@@ -102,7 +102,8 @@ async function answerCall(
   terminal: ProcessTerminal,
   [, shell = "", line = ""]: readonly string[],
 ): Promise<number> {
-  giveBack();
+  giveBack("ffi");
+  giveBack("run");
   const { externalCompletions } = await import("./completion/external.ts");
   const home = environment("HOME");
   terminal.out(externalCompletions(shell, line, { hostPath: defaultHostPath() ?? "", home }));
