@@ -5,12 +5,20 @@ import { argument, defaulted, defineCommand, flag, optional, rest } from "../lan
 import { DURATION, FILE, OUTPUT, text } from "../language/kinds.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { NotStartedError } from "../output/failure.ts";
-import { renderTable } from "../output/terminal.ts";
+import { renderTable } from "../output/table/text.ts";
 import { CANNOT_RUN, NOT_FOUND, requireSystem } from "./exec.ts";
 
 /** Exit code where the program did not end well on some machine. */
 const FAILED = 1;
 const SIGINT = 2;
+
+const COLUMNS = [
+  { name: "machine" },
+  { name: "ended" },
+  { name: "how" },
+  { name: "said", head: "LAST LINE OF OUTPUT", drop: 1 },
+  { name: "difference", head: "FIRST CALL THAT WENT DIFFERENTLY" },
+];
 
 const describe = (call: { readonly text: string; readonly result: string } | null) =>
   call === null ? "no more calls" : `${call.text} = ${call.result}`;
@@ -77,7 +85,7 @@ from the reference run. Exit code 1 if the program failed anywhere.`,
   access: "none",
   verbatim: true,
   examples: ["conform -- /bin/ls /dev/vfio"],
-  async run({ dryRun, terminal, which, json }, values) {
+  async run({ dryRun, terminal, deviceWord, json }, values) {
     const { program, args, from, all, timeout, anyDescriptor, tap, junit } = values;
     if (dryRun) throw new UsageError("A program cannot be run dry: what it does outside of the host stays");
     if (tap && json) throw new UsageError("--tap and --json exclude each other", { token: "--tap" });
@@ -97,7 +105,7 @@ from the reference run. Exit code 1 if the program failed anywhere.`,
     if (writer !== undefined) terminal.out(writer.TAP_VERSION);
     const options = {
       argv: [program, ...args],
-      which,
+      which: deviceWord,
       anyDescriptor,
       timeout: timeout * 1000,
       remark: (text: string) => terminal.err(`ism: conform: ${text}\n`),
@@ -125,12 +133,11 @@ from the reference run. Exit code 1 if the program failed anywhere.`,
     if (tap) return "";
     const rows = runs.map((run) => {
       const said = run.ended === "well" ? "" : lastLine(run);
-      return [run.machine, run.ended, run.how, differenceText(run) || "-", said];
+      return [run.machine, run.ended, run.how, said, differenceText(run) || null];
     });
-    const head = ["MACHINE", "ENDED", "HOW", "FIRST CALL THAT WENT DIFFERENTLY", "LAST LINE OF OUTPUT"];
     const count = (ended: Verdict["ended"]) => runs.filter((run) => run.ended === ended).length;
     const cannot = count("cannot");
-    return renderTable([head, ...rows], terminal.style) +
+    return renderTable(COLUMNS, rows, terminal) +
       `${count("well")} of ${runs.length} well` + (cannot === 0 ? "" : `, ${cannot} cannot work`) +
       (count("badly") === 0 ? "" : `, ${count("badly")} badly`);
   },

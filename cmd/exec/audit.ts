@@ -11,11 +11,20 @@ import { checkOutput, writeText } from "../run/files.ts";
 /** The word for standard error, as text. */
 const MESSAGES = "-";
 
-/** An audit of one run. */
+/** An audit of one program. */
 export class Audit {
   readonly #auditor = new Auditor();
-  readonly #file: string;
   readonly observer = new AuditTap(this.#auditor);
+
+  /** What was found, when the program has ended. */
+  get findings(): Finding[] {
+    return findingsOf(this.#auditor);
+  }
+}
+
+/** Where findings are told. */
+export class AuditReport {
+  readonly #file: string;
 
   /** `file` is where the findings go: `-` for standard error. @throws {FileError} */
   constructor(file: string, hostPath: string) {
@@ -23,15 +32,13 @@ export class Audit {
     this.#file = file;
   }
 
-  /** Tells what was found, when the program has ended. @throws {FileError} */
-  finish(terminal: Terminal): Finding[] {
-    const findings = findingsOf(this.#auditor);
+  /** Tells what was found. @throws {FileError} */
+  write(findings: readonly Finding[], terminal: Terminal): void {
     if (this.#file === MESSAGES) terminal.err(textOf(findings));
     else {
       const document = this.#file.endsWith(".json") ? findings : sarif(findings, VERSION);
       writeText(this.#file, JSON.stringify(document, null, 2) + "\n");
     }
-    return findings;
   }
 }
 

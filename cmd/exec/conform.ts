@@ -1,6 +1,7 @@
 /** `conform`: one program on many machines, each a host of its own that nobody else sees. */
 import { CallLog, type LoggedCall } from "../../lib/exec/call_log.ts";
-import { run } from "../../lib/exec/run.ts";
+import { Loop } from "../../lib/exec/loop.ts";
+import { runPrograms } from "../../lib/exec/run.ts";
 import { Host } from "../../lib/host/host.ts";
 import { findDevice } from "../run/device.ts";
 import type { Machine } from "./machines.ts";
@@ -10,7 +11,7 @@ export const CANNOT_WORK = 77;
 /** What is kept of a program's output, for people who ask why it failed. Characters. */
 const LAST_WORDS = 2000;
 /** The shell puts the program's output into a file, and becomes the program. */
-const INTO_FILE = 'exec "$@" >"$0" 2>&1 </dev/null';
+const INTO_FILE = 'exec "$@" >"$0" 2>&1';
 
 /** How a run ended. */
 export interface Verdict {
@@ -60,16 +61,20 @@ async function runOn({ name, topology }: Machine, log: CallLog, options: Conform
   const killing = new AbortController();
   const timer = setTimeout(() => killing.abort(), timeout);
   const before = performance.now();
+  const loop = new Loop();
   try {
-    const { code, signal, calls } = await run({
-      argv: ["/bin/sh", "-c", INTO_FILE, file, ...argv],
-      kernel: guest.kernel,
+    const program = { argv: ["/bin/sh", "-c", INTO_FILE, file, ...argv], anyDescriptor, withoutInput: true };
+    const { kernel } = guest;
+    const surroundings = {
+      kernel,
       tracer: host.tracer,
-      anyDescriptor,
+      sink: undefined,
       remark,
       observer: log,
       abort: killing.signal,
-    });
+    };
+    const [ending] = await runPrograms([program], [surroundings], loop);
+    const { code, signal, calls } = ending!;
     const milliseconds = performance.now() - before;
     const isLate = killing.signal.aborted;
     const how = isLate ? "timeout" : code === undefined ? `signal ${signal}` : `exit ${code}`;
@@ -95,6 +100,7 @@ async function runOn({ name, topology }: Machine, log: CallLog, options: Conform
       output: Deno.readTextFileSync(file).slice(-LAST_WORDS),
     };
   } finally {
+    loop.close();
     clearTimeout(timer);
     Deno.removeSync(file);
   }
