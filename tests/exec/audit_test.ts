@@ -1,5 +1,6 @@
 /** `exec --audit`: a driver that does one thing which only luck makes work, and the drivers that leave nothing to luck. */
 import { assertEquals, assertMatch } from "@std/assert";
+import type { Log } from "sarif";
 import { sarif } from "../../cmd/exec/sarif.ts";
 import type { Finding } from "../../lib/exec/audit/findings_of.ts";
 import { FINDINGS } from "../../lib/exec/audit/findings.ts";
@@ -103,6 +104,9 @@ Deno.test("SARIF has what its schema requires, and names the place", async () =>
   const path = program.path("found.sarif");
   const { code, stderr } = await program.run(["exec", `--audit=${path}`, "--", c.path, "bar-mapped"]);
   assertEquals([code, stderr], [0, ""]);
+  // What the schema requires is required by the type.
+  const shape: (...args: Parameters<typeof sarif>) => Log = sarif;
+  assertEquals(shape([], "0").runs.length, 1);
   const log: ReturnType<typeof sarif> = JSON.parse(new TextDecoder().decode(program.read("found.sarif")));
   assertEquals(log.version, "2.1.0");
   const [run] = log.runs;
