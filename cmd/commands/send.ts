@@ -11,7 +11,8 @@ import { sendToPeer } from "../run/peer_transfer.ts";
 import { Sink } from "../run/sink.ts";
 import { quoteText } from "../output/diagnostic.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
-import { DMB_SIZE, progressBar, releaseDmb, secondsSince, Source } from "../run/transfer.ts";
+import { DMB_SIZE, releaseDmb, secondsSince, Source } from "../run/transfer.ts";
+import { Progress } from "../output/progress.ts";
 import { plural, roundSize } from "../output/units.ts";
 
 /** What a send came to. */
@@ -44,7 +45,7 @@ interface Direction extends Route {
 async function carry(
   directions: readonly Direction[],
   done: () => number,
-  progress: () => void,
+  progress: Progress,
 ): Promise<void> {
   const functions = new Set(directions.flatMap(({ from, to }) => [from, to]));
   const indices = new Map([...functions].map((fn) => {
@@ -62,7 +63,7 @@ async function carry(
       for (const { index } of dmbs) for (const direction of directions) handle(direction, fn, index);
     }
     await yielding.now(() => ` after ${plural(done(), "byte")}; nothing of the transfer is left`);
-    progress();
+    progress.tell(done());
   }
 }
 
@@ -130,9 +131,16 @@ async function exchange(context: Context, routes: readonly Route[], dmb: number)
     for (const route of routes) {
       directions.push({ ...route, stream: connect(route.from.driver, route.to.driver, dmb) });
     }
-    const total = directions.reduce((sum, { source }) => sum + (source.size ?? 0), 0);
+    const sizes = directions.map(({ source }) => source.size);
+    const total = sizes.reduce(
+      (sum, size) => sum === undefined || size === undefined ? undefined : sum + size,
+      0,
+    );
     const done = () => directions.reduce((sum, { sink }) => sum + sink.bytes, 0);
-    await carry(directions, done, progressBar(context, total, done));
+    {
+      using progress = new Progress(context.terminal, "bytes", total);
+      await carry(directions, done, progress);
+    }
     const reports = directions.map(report);
     for (const { to, from, stream } of directions) {
       to.driver.unregisterDmb(stream.reader.dmb.token);
@@ -145,8 +153,6 @@ async function exchange(context: Context, routes: readonly Route[], dmb: number)
       releaseDmb(from.driver, stream.writer.dmb.token);
     }
     throw error;
-  } finally {
-    context.terminal.progress("");
   }
 }
 
