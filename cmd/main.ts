@@ -66,7 +66,7 @@ async function runInvocation(
       return await runShell(session, historyPath());
     }
     if (lines !== undefined) return await runScript(session, lines);
-    code = await session.runLine(invocation);
+    code = await runOrWatch(session, invocation);
   } catch (error) {
     throw await session.blame(error);
   } finally {
@@ -74,6 +74,15 @@ async function runInvocation(
   }
   if (session.lastResult !== undefined) await command?.afterwards?.(session.lastResult);
   return code;
+}
+
+/** Runs a command once, or again and again with `--watch`. */
+async function runOrWatch(session: Session, invocation: Invocation): Promise<number> {
+  if (!invocation.words.has("watch")) return await session.runLine(invocation);
+  const { watch, format } = bindValues(invocation, () => undefined);
+  const { watchLine } = await import("./run/watch.ts");
+  const words = invocation.command!.name;
+  return await watchLine(session, invocation, { seconds: Number(watch), format, words });
 }
 
 /** Gives back the permissions to call the C library, which `exec` alone needs, and to start a pager, which only `man` does. */

@@ -33,6 +33,8 @@ export interface Parameter<Value> {
   readonly short?: string;
   /** The last argument takes all words that are left; its value is a list. */
   readonly rest?: boolean;
+  /** The option's value may be left out, and this text stands for it then. */
+  readonly implied?: string;
 }
 
 /** An option without a value. */
@@ -176,6 +178,8 @@ export interface Command<Args, Options, Of extends Result> {
   beforehand?(): void | Promise<void>;
   /** What is left to do when the host file is closed. */
   afterwards?(result: Of): void | Promise<void>;
+  /** With `--watch`: true where a result is worth keeping in view, because the next one will not have it again. */
+  watchKeeps?(result: Of): boolean;
   /** Options end at the first word that is none: the words from there on are somebody else's. */
   readonly verbatim?: boolean;
 }
@@ -198,6 +202,7 @@ export interface AnyCommand {
   exitCode?(result: Result): number;
   beforehand?(): void | Promise<void>;
   afterwards?(result: Result): void | Promise<void>;
+  watchKeeps?(result: Result): boolean;
   readonly verbatim?: boolean;
   /** What follows the command's own arguments is another command line: `expect`, `let`, `repeat`. */
   readonly prefix?: boolean;

@@ -11,6 +11,7 @@ import { quoteText } from "../output/diagnostic.ts";
 import type { TableChoice } from "../output/table/table.ts";
 import { nearest } from "./nearest.ts";
 import { UsageError } from "./usage_error.ts";
+import { impliedValues, joinWatch, refuseWatch } from "./watching.ts";
 import { expand, type Word } from "./words.ts";
 
 /** A command line that was understood. */
@@ -134,8 +135,9 @@ function parseCommand(
 ): Invocation {
   const specs = { ...globalSpecs, ...command.options };
   const args = Object.entries(command.args);
+  rest = joinWatch(rest, command.options);
   const tail = readOptions(rest, specs, {
-    implied: VALUE_OPTIONAL,
+    implied: { ...VALUE_OPTIONAL, ...impliedValues(command.options) },
     ...(command.prefix === true
       ? { stopAfter: args.length }
       : command.verbatim === true
@@ -145,6 +147,7 @@ function parseCommand(
   const given = new Map<string, readonly Word[]>();
   const globals = new Map(before);
   for (const [key, value] of tail.options) (key in command.options ? given : globals).set(key, value);
+  refuseWatch(given, prefixes === 0 && globalSpecs === GLOBAL_OPTIONS);
   // Where the command should stand that is prefixed, help is on the prefix.
   if (command.prefix === true && rest.slice(tail.next, tail.next + 1).some(isHelp)) globals.set("help", []);
   const helpOnly = globals.has("help");
