@@ -179,7 +179,7 @@ function readOption(text: string, specs: OptionSpecs, walk: Walk): void {
   if (spec === undefined) return;
   const key = Object.keys(specs).find((each) => specs[each] === spec)!;
   walk.given.add(key);
-  if (isFlag(spec) || key in VALUE_OPTIONAL) return;
+  if (isFlag(spec) || key in VALUE_OPTIONAL || spec.implied !== undefined) return;
   if (value === undefined) walk.due = spec;
   else if (spec === GLOBAL_OPTIONS.host) walk.host = value;
 }
@@ -225,6 +225,9 @@ function valuesOf(
   table: Rules["table"],
   world: World,
 ): Candidate[] {
+  if (typeof choices === "function") {
+    return choices(positionals.map(({ text }) => text)).map((word) => whole(word));
+  }
   switch (choices) {
     case undefined:
       return [];

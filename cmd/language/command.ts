@@ -16,8 +16,8 @@ export interface Kind<Value> {
   readonly placeholder: string;
   /** @throws {UsageError} */
   parse(text: string, what: string): Value;
-  /** What can stand here, for completions. */
-  readonly choices?: readonly string[] | Source;
+  /** What can stand here, for completions; a function of the arguments before it where it depends on them. */
+  readonly choices?: readonly string[] | Source | ((before: readonly string[]) => readonly string[]);
   /** Several of the choices may stand in one word, with this between them. */
   readonly separator?: string;
 }
@@ -40,6 +40,8 @@ export interface Parameter<Value> {
 /** An option without a value. */
 export interface Flag {
   readonly flag: true;
+  /** Arguments may be left out beside it. */
+  readonly alone?: boolean;
   readonly help: string;
   readonly short?: string;
 }

@@ -152,7 +152,11 @@ function parseCommand(
   if (command.prefix === true && rest.slice(tail.next, tail.next + 1).some(isHelp)) globals.set("help", []);
   const helpOnly = globals.has("help");
   const positionals = command.verbatim === true ? rest.slice(tail.next) : tail.positionals;
-  if (!helpOnly) fillArguments(command, args, positionals, given);
+  const isAlone = [...given.keys()].some((key) => {
+    const spec = command.options[key];
+    return spec !== undefined && isFlag(spec) && spec.alone === true;
+  });
+  if (!helpOnly) fillArguments(command, args, positionals, given, isAlone);
   const inner = command.prefix === true && !helpOnly
     ? parseInner(command, rest.slice(tail.next), table, globalSpecs === GLOBAL_OPTIONS, prefixes + 1)
     : undefined;
@@ -252,6 +256,7 @@ function fillArguments(
   args: readonly (readonly [string, Parameter<unknown>])[],
   positionals: readonly Word[],
   into: Map<string, readonly Word[]>,
+  isAlone: boolean,
 ): void {
   const takesRest = args.at(-1)?.[1].rest === true;
   const surplus = takesRest ? undefined : positionals[args.length];
@@ -267,7 +272,7 @@ function fillArguments(
     const word = positionals[i];
     if (parameter.rest === true && word !== undefined) into.set(key, positionals.slice(i));
     else if (word !== undefined) into.set(key, [word]);
-    else if (!parameter.optional) {
+    else if (!parameter.optional && !isAlone) {
       throw new UsageError(`${parameter.kind.placeholder} is missing; usage: ${usage(command)}`);
     }
   });
