@@ -14,7 +14,7 @@ import { Session } from "./run/session.ts";
 import { parseScript, runScript, type ScriptLine } from "./run/script.ts";
 import { ProcessTerminal } from "./output/terminal.ts";
 import { isTraceFile } from "./output/trace/file.ts";
-import { safeJson } from "./output/diagnostic.ts";
+import { safeJson } from "./language/quote.ts";
 import { UsageError } from "./language/usage_error.ts";
 import { helpText, VERSION } from "./help/help.ts";
 

@@ -12,7 +12,7 @@ import { defaulted, defineCommand, rest } from "../language/command.ts";
 import { choice, text } from "../language/kinds.ts";
 import { renderTable, type Style } from "../output/terminal.ts";
 import { hexdump } from "../output/hexdump.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { nearest } from "../language/nearest.ts";
 import { parseBigNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";

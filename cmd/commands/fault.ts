@@ -13,7 +13,7 @@ import { argument, defaulted, defineCommand, flag, type Kind, optional } from ".
 import { choice, number } from "../language/kinds.ts";
 import { MAX_FAULTS } from "../language/limits.ts";
 import { renderTable } from "../output/terminal.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";
 

@@ -10,7 +10,7 @@ import { argument, type Context, defineCommand, flag, optional } from "../langua
 import { checkOutput, createParent, readText, writeText } from "../run/files.ts";
 import { choice, FILE, number, OUTPUT } from "../language/kinds.ts";
 import { MAX_DOCUMENT_BYTES } from "../language/limits.ts";
-import { escapeText, quoteText } from "../output/diagnostic.ts";
+import { escapeText, quoteText } from "../language/quote.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
 import { plural } from "../output/units.ts";
 

@@ -5,7 +5,7 @@ import { CommandError } from "../../lib/ism/driver/command_channel.ts";
 import { argument, defineCommand, optional } from "../language/command.ts";
 import { DATA, GID, number } from "../language/kinds.ts";
 import { hexdump } from "../output/hexdump.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";
 

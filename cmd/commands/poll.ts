@@ -5,7 +5,7 @@ import { DESCRIPTOR, findDescriptor } from "../run/descriptors.ts";
 import { KernelTicks } from "../run/kernel_ticks.ts";
 import { DURATION } from "../language/kinds.ts";
 import { renderTable } from "../output/terminal.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { waitUntil } from "../run/waiting.ts";
 

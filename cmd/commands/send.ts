@@ -9,7 +9,7 @@ import { Yielding } from "../run/interrupt.ts";
 import { DEVICE, DURATION, FILE, OUTPUT } from "../language/kinds.ts";
 import { sendToPeer } from "../run/peer_transfer.ts";
 import { Sink } from "../run/sink.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
 import { DMB_SIZE, progressBar, releaseDmb, secondsSince, Source } from "../run/transfer.ts";
 import { plural, roundSize } from "../output/units.ts";

@@ -7,7 +7,7 @@ import { lookUp } from "../../lib/vfio/sysfs/tree.ts";
 import { argument, defineCommand, type Kind, optional } from "../language/command.ts";
 import { DATA, number, text } from "../language/kinds.ts";
 import { type DataSource, isData } from "../language/data.ts";
-import { escapeText } from "../output/diagnostic.ts";
+import { escapeText } from "../language/quote.ts";
 import { nearest } from "../language/nearest.ts";
 import { withoutZeros } from "../output/units.ts";
 

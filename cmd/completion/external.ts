@@ -1,7 +1,7 @@
 /** Answers to the completion scripts of bash, zsh and fish. */
 import { HostStore } from "../../lib/host/file/store.ts";
 import { COMMANDS } from "../table.ts";
-import { escapeText } from "../output/diagnostic.ts";
+import { escapeText } from "../language/quote.ts";
 import { type Candidate, completeLine } from "./engine.ts";
 import { deviceWords, filesIn } from "./world.ts";
 

@@ -12,7 +12,7 @@ import { GLOBAL_OPTIONS, VALUE_OPTIONAL } from "../language/globals.ts";
 import { usage } from "../language/parse.ts";
 import type { Terminal } from "../output/terminal.ts";
 import { definitions, paragraph, WIDEST, wrap } from "../output/wrap.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { nearest } from "../language/nearest.ts";
 import { UsageError } from "../language/usage_error.ts";
 

@@ -4,7 +4,7 @@
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { type Flag, isFlag, optionName, type Parameter } from "./command.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "./quote.ts";
 import { nearest } from "./nearest.ts";
 import { UsageError } from "./usage_error.ts";
 import type { Word } from "./words.ts";

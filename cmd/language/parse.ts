@@ -7,7 +7,7 @@ import { type AnyCommand, canStandInLine, isFlag, optionName, type Parameter } f
 import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
 import { MAX_PREFIXES } from "./limits.ts";
 import { isDynamic, literalWord, type OptionSpecs, readOptions } from "./options.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "./quote.ts";
 import { nearest } from "./nearest.ts";
 import { UsageError } from "./usage_error.ts";
 import { expand, type Word } from "./words.ts";

@@ -10,7 +10,7 @@ import { WouldHangError } from "../../lib/vfio/s390/zdev.ts";
 import { CC, type MachineAnswer, MachineError } from "../../lib/zpci/answer.ts";
 import { hex } from "../../lib/base/hex.ts";
 import type { Style } from "./terminal.ts";
-import { escapeText } from "./diagnostic.ts";
+import { escapeText } from "../language/quote.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
 import { WrittenBackError } from "./written_back.ts";
 

@@ -2,7 +2,7 @@
  * The program's streams. Everything that is printed goes through here, so that a closed pipe ends the output and
  * not the program, and so that tests can look at it.
  */
-import { escapeText } from "./diagnostic.ts";
+import { escapeText } from "../language/quote.ts";
 import { HeldOutput } from "./held.ts";
 import { FileError } from "../language/usage_error.ts";
 

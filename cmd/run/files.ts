@@ -2,7 +2,7 @@
 import { inputName } from "../language/streams.ts";
 import { MAX_DATA_BYTES, mebibytes } from "../language/limits.ts";
 import type { DataIo } from "../language/data.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { FileError } from "../language/usage_error.ts";
 
 const CHUNK_BYTES = 64 * 1024;

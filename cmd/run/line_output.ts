@@ -5,7 +5,7 @@ import type { Globals } from "../language/parse.ts";
 import { propose } from "../output/proposal.ts";
 import { failureText, type LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
-import { safeJson } from "../output/diagnostic.ts";
+import { safeJson } from "../language/quote.ts";
 import type { TraceCollector } from "../output/trace/view.ts";
 
 /** Prints lines of one run. */

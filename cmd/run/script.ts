@@ -6,8 +6,7 @@ import { MAX_SCRIPT_LINES, MAX_SCRIPT_WORDS, MAX_TEXT_LINES } from "../language/
 import type { LinePlace } from "../output/report.ts";
 import type { Session } from "./session.ts";
 import { innermost, type Invocation, parseLine } from "../language/parse.ts";
-import { PlacedError } from "../output/diagnostic.ts";
-import { UsageError } from "../language/usage_error.ts";
+import { PlacedError, UsageError } from "../language/usage_error.ts";
 import {
   expand,
   locate,

@@ -10,7 +10,7 @@ import { CommandError } from "../../lib/ism/driver/command_channel.ts";
 import { InterruptedError } from "../output/failure.ts";
 import { fileError, openInput } from "./files.ts";
 import { number } from "../language/kinds.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { roundSize } from "../output/units.ts";
 

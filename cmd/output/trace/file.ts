@@ -4,7 +4,7 @@ import { MAX_TRACE_EVENTS } from "../../language/limits.ts";
 import { checkOutput, fileError, isSameFile, outputError } from "../../run/files.ts";
 import type { Terminal } from "../terminal.ts";
 import type { DataIo } from "../../language/data.ts";
-import { quoteText } from "../diagnostic.ts";
+import { quoteText } from "../../language/quote.ts";
 import { FileError } from "../../language/usage_error.ts";
 import type { TraceCollector } from "./view.ts";
 
