@@ -1,7 +1,7 @@
 /** DMA memory of the guest: mapping it, and the driver process's own loads and stores. */
 import { hex } from "../../lib/base/hex.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { DriverError } from "../../lib/ism/driver/errors.ts";
 import { PAGE_SIZE } from "../../lib/zpci/storage.ts";
 import { argument, defineCommand, optional, required } from "../language/command.ts";
 import { dmaSpace } from "../run/dma_space.ts";

@@ -1,7 +1,7 @@
 /** The sending half of a send whose other half is `ism recv` in another process: each step is a transaction. */
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { Meeting } from "../../lib/host/rendezvous.ts";
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { DriverError } from "../../lib/ism/driver/errors.ts";
 import type { DriverDmb } from "../../lib/ism/driver/driver.ts";
 import { CURSOR_DMB_BYTES, StreamWriter } from "../../lib/ism/driver/stream.ts";
 import type { Context } from "../language/command.ts";

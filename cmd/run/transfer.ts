@@ -6,7 +6,7 @@ import type { StreamWriter } from "../../lib/ism/driver/stream.ts";
 import type { Context, Kind } from "../language/command.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
 import { HostFileError } from "../../lib/host/file/store.ts";
-import { CommandError } from "../../lib/ism/driver/command_channel.ts";
+import { CommandError } from "../../lib/ism/driver/errors.ts";
 import { InterruptedError } from "../output/failure.ts";
 import { fileError, openInput } from "./files.ts";
 import { number } from "../language/kinds.ts";
