@@ -7,7 +7,9 @@ import { permissionFlags } from "../build/permissions.ts";
 import { run } from "../build/run.ts";
 import { TARGETS } from "../build/targets.ts";
 import { itWhere, LINUX } from "./support/offline.ts";
-import { COMMANDS } from "../cmd/table.ts";
+import { COMMANDS as TABLE } from "../cmd/table.ts";
+
+const COMMANDS = await TABLE.all();
 
 const BUNDLE = await bundle("compiled");
 const TEXT = Deno.readTextFileSync(BUNDLE);

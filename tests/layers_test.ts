@@ -111,5 +111,5 @@ Deno.test("main.ts has at most 20 lines", () => {
 
 Deno.test("the version is the same in deno.json and in the program", () => {
   const { version } = JSON.parse(read("deno.json"));
-  assertEquals(read("cmd/help/help.ts").includes(`VERSION = "${version}"`), true);
+  assertEquals(read("cmd/build_info.ts").includes(`VERSION = "${version}"`), true);
 });

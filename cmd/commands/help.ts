@@ -1,8 +1,8 @@
 import { RELEASES } from "../../lib/vfio/release.ts";
-import { buildInfo } from "../build_info.ts";
+import { buildInfo, VERSION } from "../build_info.ts";
 import { argument, defineCommand, optional } from "../language/command.ts";
 import { completionScript, SHELLS } from "../completion/scripts.ts";
-import { helpText, isCommandWord, VERSION } from "../help/help.ts";
+import { helpText, isCommandWord } from "../help/help.ts";
 import { choice, text } from "../language/kinds.ts";
 import { manualPage } from "../help/manual.ts";
 import { loadRules } from "../reference/load.ts";
@@ -27,13 +27,16 @@ lists the rules below it, "reference" all of them. Refusals name their rule with
   options: {},
   access: "none",
   examples: ["help", "help stb", "help vfio.write.boundary", "help vfio.setirqs"],
-  async run({ terminal }, { command, subcommand }): Promise<Help> {
-    if (command !== undefined && command !== "ism" && subcommand === undefined && !isCommandWord(command)) {
+  async run({ terminal, commands }, { command, subcommand }): Promise<Help> {
+    if (
+      command !== undefined && command !== "ism" && subcommand === undefined &&
+      !isCommandWord(command, commands)
+    ) {
       const rules = await loadRules(command);
       if (rules.length > 0) return rules.length === 1 ? { ...rules[0]! } : { rules };
     }
     const name = subcommand === undefined ? command : `${command} ${subcommand}`;
-    return { text: helpText(name, terminal) };
+    return { text: await helpText(name, terminal, commands) };
   },
   text(result: Help, { terminal }) {
     if ("rules" in result) return renderRules(result.rules, terminal);
@@ -65,7 +68,7 @@ export const man = defineCommand({
   options: {},
   access: "none",
   examples: ["man"],
-  run: () => ({ text: manualPage() }),
+  run: async ({ commands }) => ({ text: manualPage((await commands.all()).values()) }),
   text: ({ text }) => text,
 });
 

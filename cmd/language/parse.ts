@@ -3,7 +3,14 @@
  * `$name` in it is checked here, before anything runs.
  */
 import type { TraceLayer } from "../../lib/base/trace.ts";
-import { type AnyCommand, canStandInLine, isFlag, optionName, type Parameter } from "./command.ts";
+import {
+  type AnyCommand,
+  canStandInLine,
+  isFlag,
+  type KnownCommands,
+  optionName,
+  type Parameter,
+} from "./command.ts";
 import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
 import { MAX_PREFIXES } from "./limits.ts";
 import { isDynamic, literalWord, type OptionSpecs, readOptions } from "./options.ts";
@@ -60,7 +67,7 @@ const NO_VALUES: Lookup = () => undefined;
  */
 export function parseLine(
   words: readonly Word[],
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   { inScript, prefixes = 0 }: { readonly inScript: boolean; readonly prefixes?: number },
 ): Invocation {
   const invocation = parseWords(words, table, inScript, prefixes);
@@ -68,7 +75,7 @@ export function parseLine(
 }
 
 /** `stb --help` in a script is the line `help stb`. */
-function helpLine({ command, family }: Invocation, table: ReadonlyMap<string, AnyCommand>): Invocation {
+function helpLine({ command, family }: Invocation, table: KnownCommands): Invocation {
   const names = (command?.name ?? family ?? "").split(" ").filter((name) => name !== "");
   const keys = ["command", "subcommand"];
   const words = new Map(names.map((name, i) => [keys[i]!, [literalWord(name)]]));
@@ -77,7 +84,7 @@ function helpLine({ command, family }: Invocation, table: ReadonlyMap<string, An
 
 function parseWords(
   words: readonly Word[],
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   inScript: boolean,
   prefixes: number,
 ): Invocation {
@@ -116,7 +123,7 @@ function isHelp({ text, quoted }: Word): boolean {
 }
 
 /** True for the first word of commands with two words that is no command by itself. */
-function isFamily(word: string, table: ReadonlyMap<string, AnyCommand>): boolean {
+function isFamily(word: string, table: KnownCommands): boolean {
   return !table.has(word) && [...table.keys()].some((name) => name.startsWith(`${word} `));
 }
 
@@ -126,7 +133,7 @@ function parseCommand(
   rest: readonly Word[],
   before: ReadonlyMap<string, readonly Word[]>,
   globalSpecs: OptionSpecs,
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   prefixes: number,
 ): Invocation {
   const specs = { ...globalSpecs, ...command.options };
@@ -168,7 +175,7 @@ function globalOptions(inScript: boolean): OptionSpecs {
 function parseInner(
   command: AnyCommand,
   words: readonly Word[],
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   onCommandLine: boolean,
   prefixes: number,
 ): Invocation {
@@ -206,7 +213,7 @@ function hasValue({ command, inner }: Invocation): boolean {
 function findCommand(
   first: Word,
   second: Word | undefined,
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
 ): { command: AnyCommand; used: 1 | 2 } {
   const one = isDynamic(first) ? first.text : expand(first, NO_VALUES);
   const two = second === undefined || isDynamic(second) ? undefined : `${one} ${expand(second, NO_VALUES)}`;

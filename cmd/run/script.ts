@@ -1,5 +1,5 @@
 /** Scripts: lines understood all at once, then run one after the other. */
-import { type AnyCommand, canStandInLine } from "../language/command.ts";
+import { canStandInLine, type KnownCommands } from "../language/command.ts";
 import { EXIT, isInterrupted, isKept } from "../output/failure.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_SCRIPT_LINES, MAX_SCRIPT_WORDS, MAX_TEXT_LINES } from "../language/limits.ts";
@@ -37,7 +37,7 @@ interface Before {
 export function parseScript(
   text: string,
   file: string,
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   before: Before = {},
 ): ScriptLine[] {
   checkTextLines(text, file);
@@ -104,7 +104,7 @@ function parseScriptLine(
   words: readonly Word[],
   logical: LogicalLine,
   file: string,
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
 ): ScriptLine {
   const columnOf = (token: string | undefined) =>
     (words.find(({ text }) => text === token) ??

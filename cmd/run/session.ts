@@ -2,7 +2,7 @@
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import { type HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
 import { TRACE_LAYERS } from "../../lib/base/trace.ts";
-import type { Context, Result } from "../language/command.ts";
+import type { Commands, Context, Result } from "../language/command.ts";
 import { blame } from "./damage.ts";
 import { findDevice } from "./device.ts";
 import { describeFailure, EXIT, type Failure, isInterrupted, isKept } from "../output/failure.ts";
@@ -47,6 +47,7 @@ export class Session {
   readonly place: HostPlace;
   readonly transactions: Transactions;
   readonly #defaultDevice: string | undefined;
+  readonly #commands: Commands;
   readonly #variables = new Map<string, string>();
   readonly #output: LineOutput;
   readonly #trace: TraceFile | undefined = undefined;
@@ -60,7 +61,11 @@ export class Session {
   constructor(
     terminal: ProcessTerminal,
     globals: Globals,
-    environment: { readonly hostPath: string | undefined; readonly device: string | undefined },
+    environment: {
+      readonly hostPath: string | undefined;
+      readonly device: string | undefined;
+      readonly commands: Commands;
+    },
     place = new HostPlace(globals.host, environment.hostPath, globals.dryRun),
   ) {
     this.terminal = terminal;
@@ -69,6 +74,7 @@ export class Session {
     this.transactions = new Transactions(this.place, terminal, globals.dryRun);
     this.#output = new LineOutput(terminal);
     this.#defaultDevice = globals.device ?? environment.device;
+    this.#commands = environment.commands;
     if (globals.traceFile !== undefined) {
       this.#trace = new TraceFile(globals.traceFile, globals.host ?? environment.hostPath ?? "", terminal);
     }
@@ -305,6 +311,7 @@ export class Session {
       verbose: globals.verbose,
       dryRun: globals.dryRun,
       json: globals.json,
+      commands: this.#commands,
       get hostPath(): string {
         return path();
       },
