@@ -1,7 +1,7 @@
 /** The program: from arguments to an exit code. What a command line does not need is not loaded. */
 import { VERSION } from "./build_info.ts";
 import { COMPLETE_CALL } from "./completion/call.ts";
-import type { Result } from "./language/command.ts";
+import { type Result, takesLines } from "./language/command.ts";
 import { literalWord } from "./language/options.ts";
 import { bindGlobals, type Globals, type Invocation, parseLine } from "./language/parse.ts";
 import { safeJson } from "./language/quote.ts";
@@ -44,8 +44,23 @@ async function runInvocation(
     const text = await helpText(command?.name ?? invocation.family, terminal, COMMANDS);
     return printText(terminal, globals, "help", { text }, text);
   }
+  checkCombination(globals, invocation);
+  if (isHostless(invocation, globals)) {
+    const { runHostless } = await import("./run/hostless.ts");
+    const { result, text } = await runHostless(command!, invocation, globals, {
+      terminal,
+      commands: COMMANDS,
+    });
+    return printText(terminal, globals, command!.name, result, globals.quiet ? "" : text);
+  }
   const { perform } = await import("./perform.ts");
   return await perform(terminal, invocation, globals);
+}
+
+/** True for `help`, `version`, `man` and `completions`, which need no session. */
+function isHostless({ command }: Invocation, { trace, traceFile, dryRun }: Globals): boolean {
+  const isAsked = trace !== undefined || traceFile !== undefined || dryRun;
+  return command?.group === "help" && command.prefix !== true && !isAsked;
 }
 
 /** Gives the permission to call the C library back, which `exec` alone needs. */
@@ -76,4 +91,34 @@ function printText(
 ): number {
   terminal.out(json ? safeJson({ schema: 1, command, ok: true, result }) + "\n" : text);
   return 0;
+}
+
+function checkCombination(
+  { c, json, raw, keepGoing, commitEach, traceFile }: Globals,
+  { command }: Invocation,
+): void {
+  if (c.length > 0 && command !== undefined) {
+    throw new UsageError(`-c and the command "${command.name}" exclude each other`, { token: "-c" });
+  }
+  if (command?.name === "let") {
+    throw new UsageError(
+      '"let" keeps a value for the lines behind it; use it in a script, in the shell, or with -c',
+      { token: "let" },
+    );
+  }
+  if (json && traceFile === "-") {
+    throw new UsageError("--json and --trace-file on standard output exclude each other", {
+      token: "--trace-file",
+    });
+  }
+  if (json && raw) throw new UsageError("--json and --raw exclude each other", { token: "--raw" });
+  if (
+    raw && command !== undefined && command.raw === undefined && !takesLines(command) &&
+    command.prefix !== true
+  ) {
+    throw new UsageError(`"${command.name}" yields no bytes for --raw`, { token: "--raw" });
+  }
+  if ((keepGoing || commitEach) && c.length === 0 && command?.name !== "run") {
+    throw new UsageError("--keep-going and --commit-each are for run and -c");
+  }
 }

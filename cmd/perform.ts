@@ -4,13 +4,11 @@ import { defaultHostPath, environment, historyPath } from "./run/environment.ts"
 import { isSameFile, readText } from "./run/files.ts";
 import { filesOf } from "./language/kinds.ts";
 import { MAX_SCRIPT_BYTES } from "./language/limits.ts";
-import { takesLines } from "./language/command.ts";
 import { bindValues, type Globals, type Invocation } from "./language/parse.ts";
 import { Session } from "./run/session.ts";
 import { parseScript, runScript, type ScriptLine } from "./run/script.ts";
 import type { ProcessTerminal } from "./output/terminal.ts";
 import { isTraceFile } from "./output/trace/file.ts";
-import { UsageError } from "./language/usage_error.ts";
 
 /** Does what a command line asks for. @returns the exit code */
 export async function perform(
@@ -19,7 +17,6 @@ export async function perform(
   globals: Globals,
 ): Promise<number> {
   const { command } = invocation;
-  checkCombination(globals, invocation);
   checkTraceFile(globals, invocation);
   const lines = await scriptOf(invocation, globals);
   await command?.beforehand?.();
@@ -56,36 +53,6 @@ async function scriptOf(invocation: Invocation, globals: Globals): Promise<Scrip
   const file = String(bindValues(invocation, () => undefined)["file"]);
   const text = readText(file, MAX_SCRIPT_BYTES);
   return await COMMANDS.loading(() => parseScript(text, file === "-" ? "stdin" : file, COMMANDS));
-}
-
-function checkCombination(
-  { c, json, raw, keepGoing, commitEach, traceFile }: Globals,
-  { command }: Invocation,
-): void {
-  if (c.length > 0 && command !== undefined) {
-    throw new UsageError(`-c and the command "${command.name}" exclude each other`, { token: "-c" });
-  }
-  if (command?.name === "let") {
-    throw new UsageError(
-      '"let" keeps a value for the lines behind it; use it in a script, in the shell, or with -c',
-      { token: "let" },
-    );
-  }
-  if (json && traceFile === "-") {
-    throw new UsageError("--json and --trace-file on standard output exclude each other", {
-      token: "--trace-file",
-    });
-  }
-  if (json && raw) throw new UsageError("--json and --raw exclude each other", { token: "--raw" });
-  if (
-    raw && command !== undefined && command.raw === undefined && !takesLines(command) &&
-    command.prefix !== true
-  ) {
-    throw new UsageError(`"${command.name}" yields no bytes for --raw`, { token: "--raw" });
-  }
-  if ((keepGoing || commitEach) && c.length === 0 && command?.name !== "run") {
-    throw new UsageError("--keep-going and --commit-each are for run and -c");
-  }
 }
 
 /** Refuses a trace over the script that is run. @throws {FileError} */

@@ -32,6 +32,7 @@ const FAMILIES = {
   sleep: () => import("./commands/sleep.ts"),
   script: () => import("./commands/script.ts"),
   help: () => import("./commands/help.ts"),
+  about: () => import("./commands/about.ts"),
 } as const satisfies Record<string, () => Promise<object>>;
 
 type Family = keyof typeof FAMILIES;
@@ -238,8 +239,8 @@ const FACTS: readonly (readonly [name: string, group: Group, family: Family, sum
     "help",
     "Print the script that completes command lines of ism in bash, zsh or fish",
   ],
-  ["man", "help", "help", "Print the manual page in roff"],
-  ["version", "help", "help", "Print the version, what it was made from, and what it runs on"],
+  ["man", "help", "about", "Print the manual page in roff"],
+  ["version", "help", "about", "Print the version, what it was made from, and what it runs on"],
 ];
 
 /** A command was looked up that is there, but not loaded: {@linkcode Table.loading} loads it. */

@@ -10,7 +10,8 @@ import {
 import { REGION } from "../../lib/vfio/uapi.ts";
 import { defaulted, defineCommand, rest } from "../language/command.ts";
 import { choice, text } from "../language/kinds.ts";
-import { renderTable, type Style } from "../output/terminal.ts";
+import { renderTable } from "../output/table.ts";
+import { type Style } from "../language/terminal.ts";
 import { hexdump } from "../output/hexdump.ts";
 import { quoteText } from "../language/quote.ts";
 import { nearest } from "../language/nearest.ts";

@@ -7,7 +7,7 @@ import { argument, defineCommand, optional, required } from "../language/command
 import { dmaSpace } from "../run/dma_space.ts";
 import { DATA, number, SIZE } from "../language/kinds.ts";
 import { checkShown } from "../language/limits.ts";
-import { renderTable } from "../output/terminal.ts";
+import { renderTable } from "../output/table.ts";
 import { hexdump } from "../output/hexdump.ts";
 import { sizeText } from "../output/units.ts";
 

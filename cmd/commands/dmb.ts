@@ -5,7 +5,7 @@ import { DATA_OFFSET } from "../../lib/ism/protocol.ts";
 import type { DriverDmb } from "../../lib/ism/driver/driver.ts";
 import { argument, defaulted, defineCommand, flag, optional, required } from "../language/command.ts";
 import { DATA, GID, number, SIZE, TOKEN } from "../language/kinds.ts";
-import { renderTable } from "../output/terminal.ts";
+import { renderTable } from "../output/table.ts";
 import { hexdump } from "../output/hexdump.ts";
 import { DriverError } from "../../lib/ism/driver/errors.ts";
 import { sizeText } from "../output/units.ts";

@@ -15,7 +15,8 @@ import {
 import type { HostFunction } from "../../lib/host/host.ts";
 import { KernelTicks } from "../run/kernel_ticks.ts";
 import { bigNumber, choice, DURATION, GID, number } from "../language/kinds.ts";
-import { renderTable, type Style } from "../output/terminal.ts";
+import { renderTable } from "../output/table.ts";
+import { type Style } from "../language/terminal.ts";
 import { HIDDEN_EVENTS, hiddenEvents } from "../run/unread_events.ts";
 import { waitFor } from "../run/waiting.ts";
 import { plural } from "../output/units.ts";

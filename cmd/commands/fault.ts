@@ -12,7 +12,7 @@ import type { ProgramExceptionName } from "../../lib/zpci/answer.ts";
 import { argument, defaulted, defineCommand, flag, type Kind, optional } from "../language/command.ts";
 import { choice, number } from "../language/kinds.ts";
 import { MAX_FAULTS } from "../language/limits.ts";
-import { renderTable } from "../output/terminal.ts";
+import { renderTable } from "../output/table.ts";
 import { quoteText } from "../language/quote.ts";
 import { parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";

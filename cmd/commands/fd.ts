@@ -7,7 +7,7 @@ import type { HostFunction } from "../../lib/host/host.ts";
 import { argument, defaulted, defineCommand, flag, type Kind, optional, rest } from "../language/command.ts";
 import { DESCRIPTOR, DESCRIPTOR_KINDS, type DescriptorName, findDescriptor } from "../run/descriptors.ts";
 import { bigNumber, choice, COUNT, DATA, text } from "../language/kinds.ts";
-import { renderTable } from "../output/terminal.ts";
+import { renderTable } from "../output/table.ts";
 import { UsageError } from "../language/usage_error.ts";
 
 export const FD = argument(DESCRIPTOR, "descriptor: its number, or what it is of, as fd list shows it");

@@ -1,10 +1,6 @@
-import { RELEASES } from "../../lib/vfio/release.ts";
-import { buildInfo, VERSION } from "../build_info.ts";
-import { argument, defineCommand, optional } from "../language/command.ts";
-import { completionScript, SHELLS } from "../completion/scripts.ts";
+import { defineCommand, optional } from "../language/command.ts";
 import { helpText, isCommandWord } from "../help/help.ts";
-import { choice, text } from "../language/kinds.ts";
-import { manualPage } from "../help/manual.ts";
+import { text } from "../language/kinds.ts";
 import { loadRules } from "../reference/load.ts";
 import type { Rule } from "../reference/parse.ts";
 import { renderRule, renderRules } from "../reference/render.ts";
@@ -42,55 +38,4 @@ lists the rules below it, "reference" all of them. Refusals name their rule with
     if ("rules" in result) return renderRules(result.rules, terminal);
     return "rule" in result ? renderRule(result, terminal) : result.text;
   },
-});
-
-export const completions = defineCommand({
-  name: "completions",
-  group: "help",
-  summary: "Print the script that completes command lines of ism in bash, zsh or fish",
-  details: `The script is read by the shell: source <(ism completions bash) in bash,
-source <(ism completions zsh) behind compinit in zsh, ism completions fish | source in fish. At each TAB it asks the
-program what can stand there.`,
-  args: { shell: argument(choice("SHELL", SHELLS), "bash, zsh or fish") },
-  options: {},
-  access: "none",
-  examples: ["completions bash", "completions fish"],
-  run: (_, { shell }) => ({ shell, text: completionScript(shell) }),
-  text: ({ text }) => text,
-});
-
-export const man = defineCommand({
-  name: "man",
-  group: "help",
-  summary: "Print the manual page in roff",
-  details: `To read it: ism man | man -l -. To install it: ism man >~/.local/share/man/man1/ism.1`,
-  args: {},
-  options: {},
-  access: "none",
-  examples: ["man"],
-  run: async ({ commands }) => ({ text: manualPage((await commands.all()).values()) }),
-  text: ({ text }) => text,
-});
-
-export const version = defineCommand({
-  name: "version",
-  group: "help",
-  summary: "Print the version, what it was made from, and what it runs on",
-  args: {},
-  options: {},
-  access: "none",
-  examples: ["version"],
-  run: () => ({
-    version: VERSION,
-    ...buildInfo(),
-    target: Deno.build.target,
-    deno: Deno.version.deno,
-    v8: Deno.version.v8,
-    typescript: Deno.version.typescript,
-    kernel_releases: RELEASES,
-  }),
-  text: ({ version, form, commit, target, deno }) =>
-    `ism ${version} (${form}${
-      commit === null ? "" : `, commit ${commit.slice(0, 12)}`
-    }, ${target}, Deno ${deno})`,
 });

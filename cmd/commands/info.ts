@@ -6,7 +6,8 @@ import { DEVICE_FLAGS, IRQ_FLAGS, REGION_FLAGS } from "../../lib/vfio/uapi.ts";
 import { ErrnoError, type ErrnoName } from "../../lib/vfio/errno.ts";
 import { defineCommand, optional } from "../language/command.ts";
 import { REGION, regionName } from "../language/kinds.ts";
-import { renderTable, type Style } from "../output/terminal.ts";
+import { renderTable } from "../output/table.ts";
+import { type Style } from "../language/terminal.ts";
 import { sizeText, withoutZeros } from "../output/units.ts";
 
 /** A region, or why there is none. */

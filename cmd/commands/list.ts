@@ -1,6 +1,6 @@
 import { hex } from "../../lib/base/hex.ts";
 import { defineCommand } from "../language/command.ts";
-import { renderTable } from "../output/terminal.ts";
+import { renderTable } from "../output/table.ts";
 
 export const list = defineCommand({
   name: "list",

@@ -4,7 +4,7 @@ import { defaulted, defineCommand, type Kind, optional, rest } from "../language
 import { DESCRIPTOR, findDescriptor } from "../run/descriptors.ts";
 import { KernelTicks } from "../run/kernel_ticks.ts";
 import { DURATION } from "../language/kinds.ts";
-import { renderTable } from "../output/terminal.ts";
+import { renderTable } from "../output/table.ts";
 import { quoteText } from "../language/quote.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { waitUntil } from "../run/waiting.ts";

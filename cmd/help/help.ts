@@ -12,7 +12,7 @@ import {
 } from "../language/command.ts";
 import { GLOBAL_OPTIONS, VALUE_OPTIONAL } from "../language/globals.ts";
 import { usage } from "../language/parse.ts";
-import type { Terminal } from "../output/terminal.ts";
+import type { Terminal } from "../language/terminal.ts";
 import { definitions, paragraph, WIDEST, wrap } from "../output/wrap.ts";
 import { quoteText } from "../language/quote.ts";
 import { nearest } from "../language/nearest.ts";

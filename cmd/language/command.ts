@@ -4,7 +4,7 @@
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { HostStore } from "../../lib/host/file/store.ts";
 import type { DataSource } from "./data.ts";
-import type { Terminal } from "../output/terminal.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** What can stand in a place where a list of words would not do. */
 export type Source = "file" | "command" | "subcommand" | "topic" | "device" | "variable";

@@ -7,7 +7,7 @@ import { ErrnoError } from "../../lib/vfio/errno.ts";
 import { WouldHangError } from "../../lib/vfio/s390/would_hang.ts";
 import { CC, type MachineAnswer, MachineError } from "../../lib/zpci/answer.ts";
 import { hex } from "../../lib/base/hex.ts";
-import type { Style } from "./terminal.ts";
+import type { Style } from "../language/terminal.ts";
 import { escapeText } from "../language/quote.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
 import { WrittenBackError } from "./written_back.ts";

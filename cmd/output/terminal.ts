@@ -4,37 +4,8 @@
  */
 import { escapeText } from "../language/quote.ts";
 import { HeldOutput } from "./held.ts";
+import type { Style, Terminal } from "../language/terminal.ts";
 import { FileError } from "../language/usage_error.ts";
-
-/** What a command may print with. */
-export interface Terminal {
-  /** Results as text; control characters in it become visible. */
-  out(text: string): void;
-  /** Results as bytes. */
-  outBytes(bytes: Uint8Array): void;
-  /** Messages; control characters in them become visible. */
-  err(text: string): void;
-  /** Bytes for standard error as they are. */
-  errBytes(bytes: Uint8Array): void;
-  /** A line that the next one replaces; nothing unless stderr is a terminal. */
-  progress(text: string): void;
-  readonly outIsTerminal: boolean;
-  readonly errIsTerminal: boolean;
-  /** Columns of the terminal, 80 if unknown. */
-  readonly columns: number;
-  /** Styles of results, plain text while colours are off. */
-  readonly style: Style;
-}
-
-/** Styles for people; each returns its text unchanged while colours are off. */
-export interface Style {
-  bold(text: string): string;
-  dim(text: string): string;
-  red(text: string): string;
-  green(text: string): string;
-  yellow(text: string): string;
-  cyan(text: string): string;
-}
 
 const PLAIN = (text: string) => text;
 const NO_STYLE: Style = { bold: PLAIN, dim: PLAIN, red: PLAIN, green: PLAIN, yellow: PLAIN, cyan: PLAIN };
@@ -193,19 +164,4 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, bytes: Uint8
     }
   }
   return true;
-}
-
-/** A table for people: columns as wide as their cells, two spaces between them. */
-export function renderTable(rows: readonly (readonly string[])[], style: Style): string {
-  const widths: number[] = [];
-  for (const row of rows) {
-    row.forEach((cell, column) => widths[column] = Math.max(widths[column] ?? 0, cell.length));
-  }
-  return rows.map((row, i) => {
-    const line = row.map((cell, column) => {
-      const safe = escapeText(cell);
-      return column === row.length - 1 ? safe : safe.padEnd(widths[column]!);
-    }).join("  ").trimEnd();
-    return (i === 0 ? style.bold(line) : line) + "\n";
-  }).join("");
 }

@@ -2,7 +2,7 @@
 import { STDERR } from "../../language/streams.ts";
 import { MAX_TRACE_EVENTS } from "../../language/limits.ts";
 import { checkOutput, fileError, isSameFile, outputError } from "../../run/files.ts";
-import type { Terminal } from "../terminal.ts";
+import type { Terminal } from "../../language/terminal.ts";
 import type { DataIo } from "../../language/data.ts";
 import { quoteText } from "../../language/quote.ts";
 import { FileError } from "../../language/usage_error.ts";
