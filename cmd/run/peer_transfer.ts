@@ -6,6 +6,7 @@ import type { DriverDmb } from "../../lib/ism/driver/driver.ts";
 import { CURSOR_DMB_BYTES, StreamWriter } from "../../lib/ism/driver/stream.ts";
 import type { Context } from "../language/command.ts";
 import { progressBar, releaseDmb, Source, takenBack } from "./transfer.ts";
+import { newSha256 } from "./sha256.ts";
 import { waitFor } from "./waiting.ts";
 
 /** How long a peer may be silent if nobody says how long. */
@@ -150,7 +151,7 @@ function stillThere(meeting: Meeting | undefined): Meeting {
  * @throws {FileError} if the file cannot be read @throws {DriverError} if the receiver does not come or goes away
  */
 export async function sendToPeer(context: Context, places: Places, path: string, waitMs = PATIENCE_MS) {
-  const source = new Source(path);
+  const source = new Source(path, await newSha256());
   try {
     return await new PeerTransfer(context, places, waitMs).run(source);
   } finally {

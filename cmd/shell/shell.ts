@@ -12,7 +12,7 @@ import type { Session } from "../run/session.ts";
 import { COMMANDS } from "../table.ts";
 import { splitLines, splitWords } from "../language/words.ts";
 import { PlacedError, UsageError } from "../language/usage_error.ts";
-import { LineEditor } from "./editor.ts";
+import { type LineEditor, openEditor } from "./editor.ts";
 import { History } from "./history.ts";
 import { type LineSource, PipedLines } from "./lines.ts";
 
@@ -41,7 +41,7 @@ export async function runShell(session: Session, historyPath: string | undefined
   const table = new Map([...await COMMANDS.all()].filter(([, each]) => canStandInLine(each)));
   const history = new History(historyPath, { keep });
   const onOut = terminal.outIsTerminal;
-  const editor: LineEditor = new LineEditor({
+  const editor: LineEditor = await openEditor({
     write: (text) => terminal.draw(text, onOut),
     columns: () => terminal.columns,
     style: (text) => (onOut ? terminal.style : terminal.errStyle).bold(text),
