@@ -1,7 +1,8 @@
 /** A command line that needs more than to be understood: a session, in which its command or its script runs. */
 import { COMMANDS } from "./table.ts";
 import { defaultHostPath, environment, historyPath } from "./run/environment.ts";
-import { isSameFile, readText } from "./run/files.ts";
+import { readText } from "./run/files.ts";
+import { isSameFile } from "./output/file_names.ts";
 import { filesOf } from "./language/kinds.ts";
 import { MAX_SCRIPT_BYTES } from "./language/limits.ts";
 import { bindValues, type Globals, type Invocation } from "./language/parse.ts";

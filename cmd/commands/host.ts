@@ -8,7 +8,8 @@ import { defaultTopology, parseTopology, type Topology } from "../../lib/host/to
 import { TopologyError } from "../../lib/host/errors.ts";
 import { damagedHost, hostFaults } from "../run/damage.ts";
 import { argument, type Context, defineCommand, flag, optional } from "../language/command.ts";
-import { checkOutput, createParent, readText, writeText } from "../run/files.ts";
+import { createParent, readText, writeText } from "../run/files.ts";
+import { checkOutput } from "../output/file_names.ts";
 import { choice, FILE, number, OUTPUT } from "../language/kinds.ts";
 import { MAX_DOCUMENT_BYTES } from "../language/limits.ts";
 import { escapeText, quoteText } from "../language/quote.ts";

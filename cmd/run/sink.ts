@@ -2,7 +2,7 @@
 import { STDERR } from "../language/streams.ts";
 import type { Hash } from "node:crypto";
 import type { Context } from "../language/command.ts";
-import { checkOutput, fileError, outputError } from "./files.ts";
+import { checkOutput, fileError, outputError } from "../output/file_names.ts";
 
 /**
  * A file is written under another name beside its own and gets its name when it is complete, so that a transfer that
