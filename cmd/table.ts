@@ -25,6 +25,7 @@ const FAMILIES = {
   fdRead: () => import("./commands/fd_read.ts"),
   poll: () => import("./commands/poll.ts"),
   fdCalls: () => import("./commands/fd_calls.ts"),
+  zpciClp: () => import("./commands/zpci_clp.ts"),
   zpci: () => import("./commands/zpci.ts"),
   zpciControls: () => import("./commands/zpci_controls.ts"),
   zpciAccess: () => import("./commands/zpci_access.ts"),
@@ -144,7 +145,12 @@ const FACTS: readonly (readonly [name: string, group: Group, family: Family, sum
   ["fd fsync", "sys", "fdCalls", "Write a descriptor's data back: no descriptor here has any (EINVAL)"],
   ["fd ftruncate", "sys", "fdCalls", "Change the length of a file: no descriptor here has one (EINVAL)"],
   ["fd close", "sys", "fd", "Close a descriptor"],
-  ["zpci clp", "host", "zpci", "Execute a CLP request and show request and response blocks field by field"],
+  [
+    "zpci clp",
+    "host",
+    "zpciClp",
+    "Execute a CLP request and show request and response blocks field by field",
+  ],
   [
     "zpci configure",
     "host",
@@ -157,8 +163,13 @@ const FACTS: readonly (readonly [name: string, group: Group, family: Family, sum
     "zpci",
     "Ask for the function (event 0x0303), or take it away at once (--gone, event 0x0304)",
   ],
-  ["zpci enable", "host", "zpci", "Enable the function by Set PCI Function; its handle changes"],
-  ["zpci disable", "host", "zpci", "Disable the function behind the kernel's back: its handle is stale then"],
+  ["zpci enable", "host", "zpciClp", "Enable the function by Set PCI Function; its handle changes"],
+  [
+    "zpci disable",
+    "host",
+    "zpciClp",
+    "Disable the function behind the kernel's back: its handle is stale then",
+  ],
   [
     "zpci event",
     "host",

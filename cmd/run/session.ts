@@ -1,8 +1,7 @@
 /** A run of the program: the host file, transactions around commands, variables, and what is printed. */
-import type { Host, HostFunction } from "../../lib/host/host.ts";
-import { type HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
 import { TRACE_LAYERS } from "../../lib/base/trace.ts";
 import type { Commands, Context, Result } from "../language/command.ts";
+import { contextOf } from "./context.ts";
 import { blame } from "./damage.ts";
 import { findDevice } from "./device.ts";
 import { describeFailure, EXIT, type Failure, isInterrupted, isKept } from "../output/failure.ts";
@@ -298,60 +297,12 @@ export class Session {
   }
 
   #context(globals: Globals, trace: TraceCollector | undefined): Context {
-    const which = globals.device ?? this.#defaultDevice ?? "0";
-    const current = () => {
-      if (this.transactions.host === undefined) throw new Error("The command declares no access to the host");
-      return this.transactions.host;
-    };
-    const store = () => this.place.store;
-    const path = () => this.place.path;
-    const shared = () => this.transactions.host === undefined && this.place.path !== MEMORY_HOST;
-    return {
-      terminal: this.terminal,
-      verbose: globals.verbose,
-      dryRun: globals.dryRun,
-      json: globals.json,
+    return contextOf(this, {
+      globals,
+      which: globals.device ?? this.#defaultDevice ?? "0",
       commands: this.#commands,
-      get hostPath(): string {
-        return path();
-      },
-      isDefaultHost: this.globals.host === undefined,
-      get host(): Host {
-        return current();
-      },
-      get store(): HostStore {
-        return store();
-      },
-      get target(): HostFunction {
-        return findDevice(current(), which);
-      },
-      device: (word) => findDevice(current(), word),
-      load: (data) => data.load(this.#files),
-      stdinIsLines: this.stdinIsLines,
-      get shared(): boolean {
-        return shared();
-      },
-      transact: (work, { keepRefused = false } = {}) =>
-        this.transactions.run(
-          (host) => {
-            host.tracer.sink = trace;
-            try {
-              return work(findDevice(host, which), host);
-            } finally {
-              host.tracer.sink = undefined;
-            }
-          },
-          keepRefused,
-        ),
-      transactLong: (work) =>
-        this.transactions.runLong(async (host) => {
-          host.tracer.sink = trace;
-          try {
-            return await work(findDevice(host, which), host);
-          } finally {
-            host.tracer.sink = undefined;
-          }
-        }),
-    };
+      files: this.#files,
+      trace,
+    });
   }
 }
