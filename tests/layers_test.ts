@@ -67,6 +67,8 @@ interface Import {
   readonly target: string;
   /** It is needed when the program runs, and not only for types. */
   readonly isValue: boolean;
+  /** It is loaded when a run comes to it. */
+  readonly isLater: boolean;
 }
 
 /** The project's files that a file imports, at its head or when it needs them. */
@@ -76,8 +78,12 @@ function importsOf(path: string): Import[] {
   const later = [...text.matchAll(/\bimport\("(\.[^"]+\.ts)"\)/g)];
   const at = (target: string) => new URL(target, new URL(path, ROOT)).pathname.slice(ROOT.pathname.length);
   return [
-    ...heads.map(([, names, target]) => ({ target: at(target!), isValue: !isOnlyTypes(names!) })),
-    ...later.map(([, target]) => ({ target: at(target!), isValue: true })),
+    ...heads.map(([, names, target]) => ({
+      target: at(target!),
+      isValue: !isOnlyTypes(names!),
+      isLater: false,
+    })),
+    ...later.map(([, target]) => ({ target: at(target!), isValue: true, isLater: true })),
   ];
 }
 
@@ -166,6 +172,47 @@ Deno.test("only two files call foreign code, and only one command loads them", (
 Deno.test("only the host file's own places know SQLite", () => {
   const users = SOURCES.filter((path) => read(path).includes("node:sqlite"));
   assertEquals(users.toSorted(), ["lib/host/file/database.ts", "lib/host/file/store.ts"]);
+});
+
+/** The files that are loaded with one, whatever the run needs. */
+function loadedWith(path: string, found = new Set<string>()): Set<string> {
+  if (found.has(path)) return found;
+  found.add(path);
+  for (const { target, isValue, isLater } of importsOf(path)) {
+    if (isValue && !isLater && target.endsWith(".ts")) loadedWith(target, found);
+  }
+  return found;
+}
+
+Deno.test("a start loads the language, the table and the terminal; commands, session and host wait", () => {
+  const rooms = ["cmd/language/", "lib/base/"];
+  const files = [
+    ...["main.ts", "cmd/main.ts", "cmd/table.ts", "cmd/build_info.ts", "cmd/completion/call.ts"],
+    ...["cmd/run/environment.ts", "cmd/output/terminal.ts", "cmd/output/held.ts"],
+  ];
+  const loaded = [...loadedWith("main.ts")];
+  assertEquals(
+    loaded.filter((path) => !files.includes(path) && !rooms.some((room) => path.startsWith(room))),
+    [],
+  );
+  assertEquals(files.filter((path) => !loaded.includes(path)), []);
+});
+
+Deno.test("modules of others are loaded by those that use them", () => {
+  const heads = /^import\b(?! type)[^;]*?from "([^."][^"]*)";/gms;
+  const users = SOURCES.flatMap((path) =>
+    [...read(path).matchAll(heads)].map(([, name]) => `${path} ${name}`)
+  );
+  assertEquals(users.toSorted(), [
+    "lib/host/file/database.ts node:sqlite",
+    "lib/host/file/import.ts valibot",
+    "lib/host/issue.ts valibot",
+    "lib/host/state/schema.ts valibot",
+    "lib/host/state/schema_kernel.ts valibot",
+    "lib/host/state/schema_machine.ts valibot",
+    "lib/host/state/schema_values.ts valibot",
+    "lib/host/topology.ts valibot",
+  ]);
 });
 
 Deno.test("no source file is too long to read, and none that was is forgotten", () => {
