@@ -28,6 +28,13 @@ export async function main(args: readonly string[], terminal = new ProcessTermin
   }
 }
 
+/** Ends the process with an exit code; what is still open, such as a terminal that is read, does not keep it alive. */
+export function end(code: number): void {
+  Deno.exitCode = code;
+  // At once, Deno would not keep the compiled program for the next start: it does so behind the last task.
+  Deno.unrefTimer(setTimeout(() => Deno.exit(code), 0));
+}
+
 async function runInvocation(
   terminal: ProcessTerminal,
   invocation: Invocation,

@@ -247,14 +247,14 @@ const FACTS: readonly (readonly [name: string, group: Group, family: Family, sum
   [
     "completions",
     "help",
-    "help",
+    "about",
     "Print the script that completes command lines of ism in bash, zsh or fish",
   ],
   ["man", "help", "about", "Print the manual page in roff"],
   ["version", "help", "about", "Print the version, what it was made from, and what it runs on"],
 ];
 
-/** A command was looked up that is there, but not loaded: {@linkcode Table.loading} loads it. */
+/** A command was looked up that is there, but not loaded: {@linkcode CommandTable.loading} loads it. */
 class NotLoadedError extends Error {
   override readonly name = "NotLoadedError";
 
@@ -263,7 +263,8 @@ class NotLoadedError extends Error {
   }
 }
 
-class Table implements Commands {
+/** The commands, none of them loaded at first. */
+export class CommandTable implements Commands {
   readonly facts: readonly CommandFacts[] = FACTS.map(([name, group, , summary]) => ({
     name,
     group,
@@ -318,4 +319,4 @@ function isCommand(value: unknown): value is AnyCommand {
 }
 
 /** All commands. */
-export const COMMANDS: Commands = new Table();
+export const COMMANDS: Commands = new CommandTable();

@@ -1,24 +1,31 @@
 /** The table of commands against their definitions, and what a start of the program loads. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { AnyCommand } from "../cmd/language/command.ts";
-import { COMMANDS } from "../cmd/table.ts";
+import { COMMANDS, CommandTable } from "../cmd/table.ts";
 
 const FOLDER = new URL("../cmd/commands/", import.meta.url);
 
-// First, while no test has loaded any: the table is one for the whole process.
 Deno.test("a command is not there before it is loaded, and there when it was asked for", async () => {
-  assert(COMMANDS.has("peek") && COMMANDS.has("dmb list"));
-  assertThrows(() => COMMANDS.get("peek"), Error, 'The command "peek" is not loaded');
-  assertEquals(COMMANDS.get("pek"), undefined);
+  const table = new CommandTable();
+  assert(table.has("peek") && table.has("dmb list"));
+  assertThrows(() => table.get("peek"), Error, 'The command "peek" is not loaded');
+  assertEquals(table.get("pek"), undefined);
   let calls = 0;
-  const found = await COMMANDS.loading(() => {
+  const found = await table.loading(() => {
     calls++;
-    return [COMMANDS.get("peek"), COMMANDS.get("poke"), COMMANDS.get("dmb list")].map((each) => each?.name);
+    return [table.get("peek"), table.get("poke"), table.get("dmb list")].map((each) => each?.name);
   });
   assertEquals(found, ["peek", "poke", "dmb list"]);
-  // Once for each module, and once with all of them: peek and poke have one.
+  // Peek and poke have one module: twice in vain, and once with both.
   assertEquals(calls, 3);
-  assertThrows(() => COMMANDS.get("list"), Error, 'The command "list" is not loaded');
+  assertThrows(() => table.get("list"), Error, 'The command "list" is not loaded');
+});
+
+Deno.test("each command is in the module that the table names", async () => {
+  for (const name of COMMANDS.keys()) {
+    const table = new CommandTable();
+    assertEquals((await table.loading(() => table.get(name)))?.name, name);
+  }
 });
 
 Deno.test("what fails for another reason is not tried again", async () => {
