@@ -74,7 +74,7 @@ Deno.test("a table in a pipe is whole, unless COLUMNS says how wide it may be", 
 Deno.test("every listing prints csv, tsv and json of the columns that are asked for", async () => {
   using program = new Program();
   assertEquals((await program.script(BEGIN.slice(0, 2))).code, 0);
-  const lists = [...COMMANDS.values()].filter(({ table }) => table !== undefined);
+  const lists = [...(await COMMANDS.all()).values()].filter(({ table }) => table !== undefined);
   assert(lists.length >= 10);
   for (const line of [...LISTINGS, "events"]) {
     const words = line.split(" ");

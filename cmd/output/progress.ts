@@ -1,7 +1,7 @@
 /** How far long work is: a line on a terminal that the next one replaces, and that is gone when the work is done. */
 import { displayWidth } from "./diagnostic.ts";
 import { glyphsOf } from "./pictures/glyphs.ts";
-import type { Terminal } from "./terminal.ts";
+import type { Terminal } from "../language/terminal.ts";
 import { plural, roundSize } from "./units.ts";
 
 /** Between two lines, and before the first one: short work shows none. Milliseconds. */

@@ -3,7 +3,7 @@ import { hex } from "../../lib/base/hex.ts";
 import { snakeCase } from "../../lib/base/names.ts";
 import type { FieldLayout } from "../../lib/base/struct.ts";
 import { ioctlsOf, type ListedIoctl } from "../../lib/vfio/process/strace.ts";
-import type { Terminal } from "../output/terminal.ts";
+import type { Terminal } from "../language/terminal.ts";
 import { renderTable } from "../output/table/text.ts";
 import { DESCRIPTOR_KINDS } from "./descriptors.ts";
 

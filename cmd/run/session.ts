@@ -1,8 +1,7 @@
 /** A run of the program: the host file, transactions around commands, variables, and what is printed. */
-import type { Host, HostFunction } from "../../lib/host/host.ts";
-import { type HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
 import { TRACE_LAYERS } from "../../lib/base/trace.ts";
-import type { Context, Result } from "../language/command.ts";
+import type { Commands, Context, Result } from "../language/command.ts";
+import { contextOf } from "./context.ts";
 import { blame } from "./damage.ts";
 import { findDevice } from "./device.ts";
 import { describeFailure, EXIT, type Failure, isInterrupted, isKept } from "../output/failure.ts";
@@ -28,7 +27,7 @@ import { Transactions } from "./transactions.ts";
 import { checkExpectation } from "./expectation.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
-import type { TableChoice } from "../output/table/table.ts";
+import type { TableChoice } from "../language/table.ts";
 import type { DataIo } from "../language/data.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { TraceFile } from "../output/trace/file.ts";
@@ -51,6 +50,7 @@ export class Session {
   readonly place: HostPlace;
   readonly transactions: Transactions;
   readonly #defaultDevice: string | undefined;
+  readonly #commands: Commands;
   readonly #variables = new Map<string, string>();
   readonly #output: LineOutput;
   readonly #trace: TraceFile | undefined = undefined;
@@ -64,7 +64,11 @@ export class Session {
   constructor(
     terminal: ProcessTerminal,
     globals: Globals,
-    environment: { readonly hostPath: string | undefined; readonly device: string | undefined },
+    environment: {
+      readonly hostPath: string | undefined;
+      readonly device: string | undefined;
+      readonly commands: Commands;
+    },
     place = new HostPlace(globals.host, environment.hostPath, globals.dryRun),
   ) {
     this.terminal = terminal;
@@ -73,6 +77,7 @@ export class Session {
     this.transactions = new Transactions(this.place, terminal, globals.dryRun);
     this.#output = new LineOutput(terminal);
     this.#defaultDevice = globals.device ?? environment.device;
+    this.#commands = environment.commands;
     if (globals.traceFile !== undefined) {
       this.#trace = new TraceFile(globals.traceFile, globals.host ?? environment.hostPath ?? "", terminal);
     }
@@ -296,60 +301,13 @@ export class Session {
   }
 
   #context(globals: Globals, trace: TraceCollector | undefined): Context {
-    const which = globals.device ?? this.#defaultDevice ?? "0";
-    const current = () => {
-      if (this.transactions.host === undefined) throw new Error("The command declares no access to the host");
-      return this.transactions.host;
-    };
-    const store = () => this.place.store;
-    const path = () => this.place.path;
-    const shared = () => this.transactions.host === undefined && this.place.path !== MEMORY_HOST;
-    return {
-      terminal: this.terminal,
-      verbose: globals.verbose,
-      dryRun: globals.dryRun,
-      json: globals.json,
-      get hostPath(): string {
-        return path();
-      },
-      isDefaultHost: this.globals.host === undefined,
-      get host(): Host {
-        return current();
-      },
-      get store(): HostStore {
-        return store();
-      },
-      get target(): HostFunction {
-        return findDevice(current(), which);
-      },
-      device: (word) => findDevice(current(), word),
-      load: (data) => data.load(this.#files),
-      stdinIsLines: this.stdinIsLines,
-      get shared(): boolean {
-        return shared();
-      },
-      transact: (work, { keepRefused = false } = {}) =>
-        this.transactions.run(
-          (host) => {
-            host.tracer.sink = trace;
-            try {
-              return work(findDevice(host, which), host);
-            } finally {
-              host.tracer.sink = undefined;
-            }
-          },
-          keepRefused,
-        ),
-      transactLong: (work) =>
-        this.transactions.runLong(async (host) => {
-          host.tracer.sink = trace;
-          try {
-            return await work(findDevice(host, which), host);
-          } finally {
-            host.tracer.sink = undefined;
-          }
-        }),
-    };
+    return contextOf(this, {
+      globals,
+      which: globals.device ?? this.#defaultDevice ?? "0",
+      commands: this.#commands,
+      files: this.#files,
+      trace,
+    });
   }
 }
 
