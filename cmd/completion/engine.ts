@@ -6,6 +6,7 @@ import { RULE_NAMES } from "../../lib/base/rule_names.ts";
 import { type AnyCommand, isFlag, type Kind, optionName, type Parameter } from "../language/command.ts";
 import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "../language/globals.ts";
 import { isOption, type OptionSpecs } from "../language/options.ts";
+import { TOPIC_NAMES } from "../language/topics.ts";
 import { splitWords, type Word } from "../language/words.ts";
 
 /** A word that can stand at the end of the line. */
@@ -236,7 +237,7 @@ function valuesOf(
     case "command":
       return firstWords(table);
     case "topic":
-      return [...firstWords(table), ...RULE_NAMES.map((name) => whole(name))];
+      return [...firstWords(table), ...[...TOPIC_NAMES, ...RULE_NAMES].map((name) => whole(name))];
     case "subcommand":
       return subcommands(positionals.at(-1)?.text ?? "", table);
     case "device":
