@@ -18,6 +18,7 @@ export async function main(args: readonly string[], terminal = new ProcessTermin
   let globals: Globals | undefined;
   try {
     const words = args.map((text, i) => literalWord(text, i + 1));
+    await COMMANDS.need(args);
     invocation = await COMMANDS.loading(() => parseLine(words, COMMANDS, { inScript: false }));
     globals = bindGlobals(invocation, () => undefined);
     return await runInvocation(terminal, invocation, globals);
@@ -28,11 +29,17 @@ export async function main(args: readonly string[], terminal = new ProcessTermin
   }
 }
 
-/** Ends the process with an exit code; what is still open, such as a terminal that is read, does not keep it alive. */
+/** What the process waits for tasks that are still open, such as a terminal that is read. Milliseconds. */
+const PATIENCE_MS = 10;
+
+/** Ends the process with an exit code. */
 export function end(code: number): void {
+  // Behind the last task Deno keeps what it has compiled for the next start; Deno.exit() at once would lose it.
   Deno.exitCode = code;
-  // At once, Deno would not keep the compiled program for the next start: it does so behind the last task.
-  Deno.unrefTimer(setTimeout(() => Deno.exit(code), 0));
+  // Not setTimeout(): it loads a module of Node, and would be a task itself.
+  const never = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const { value } = Atomics.waitAsync(never, 0, 0, PATIENCE_MS);
+  Promise.resolve(value).then(() => Deno.exit(code));
 }
 
 async function runInvocation(

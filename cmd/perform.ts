@@ -47,13 +47,19 @@ export async function perform(
 /** The lines of `-c` or of `run`, all understood; undefined for any other command. */
 async function scriptOf(invocation: Invocation, globals: Globals): Promise<ScriptLine[] | undefined> {
   const { command } = invocation;
-  if (command === undefined) {
-    return await COMMANDS.loading(() => parseScript(globals.c.join("\n"), "-c", COMMANDS));
-  }
+  if (command === undefined) return await understood(globals.c.join("\n"), "-c");
   if (command.name !== "run") return undefined;
   const file = String(bindValues(invocation, () => undefined)["file"]);
   const text = readText(file, MAX_SCRIPT_BYTES);
-  return await COMMANDS.loading(() => parseScript(text, file === "-" ? "stdin" : file, COMMANDS));
+  return await understood(text, file === "-" ? "stdin" : file);
+}
+
+/** What is looked through for commands before a script is understood; what stands behind is loaded when it is met. */
+const LOOKED_THROUGH = 64 * 1024;
+
+async function understood(text: string, file: string): Promise<ScriptLine[]> {
+  await COMMANDS.need(text.slice(0, LOOKED_THROUGH).split(/[^a-z]+/));
+  return await COMMANDS.loading(() => parseScript(text, file, COMMANDS));
 }
 
 /** Refuses a trace over the script that is run. @throws {FileError} */

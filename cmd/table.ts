@@ -289,6 +289,17 @@ export class CommandTable implements Commands {
     return undefined;
   }
 
+  async need(words: readonly string[]): Promise<void> {
+    const families = new Set<Family>();
+    for (const [i, word] of words.entries()) {
+      for (const name of [word, `${word} ${words[i + 1]}`]) {
+        const family = this.#loaded.has(name) ? undefined : this.#families.get(name);
+        if (family !== undefined) families.add(family);
+      }
+    }
+    if (families.size > 0) await Promise.all([...families].map((family) => this.#load(family)));
+  }
+
   async loading<Of>(work: () => Of): Promise<Of> {
     for (;;) {
       try {

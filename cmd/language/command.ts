@@ -214,6 +214,8 @@ export interface KnownCommands {
 export interface Commands extends KnownCommands {
   /** In the order of help. */
   readonly facts: readonly CommandFacts[];
+  /** Loads the commands whose names stand among some words. */
+  need(words: readonly string[]): Promise<void>;
   /** Does work that looks commands up; begins it anew when those that it asks for are loaded, so it must change nothing. */
   loading<Of>(work: () => Of): Promise<Of>;
   /** Loads all of them, in the order of help. */
