@@ -3,11 +3,12 @@ import { VERSION } from "./build_info.ts";
 import { COMPLETE_CALL } from "./completion/call.ts";
 import { type Result, takesLines } from "./language/command.ts";
 import { literalWord } from "./language/options.ts";
-import { bindGlobals, type Globals, type Invocation, parseLine } from "./language/parse.ts";
+import { bindGlobals, type Globals, innermost, type Invocation, parseLine } from "./language/parse.ts";
 import { safeJson } from "./language/quote.ts";
 import { UsageError } from "./language/usage_error.ts";
 import { ProcessTerminal } from "./output/terminal.ts";
-import { defaultHostPath, environment } from "./run/environment.ts";
+import { defaultHostPath, environment, surroundings } from "./run/environment.ts";
+import { giveBack, runsPrograms } from "./run/permissions.ts";
 import { COMMANDS } from "./table.ts";
 
 /** Runs `ism` with arguments, on the process's own streams by default. @returns the exit code */
@@ -48,8 +49,12 @@ async function runInvocation(
   globals: Globals,
 ): Promise<number> {
   terminal.setColor(globals.color ?? "auto", environment("NO_COLOR") !== undefined);
+  terminal.setSurroundings(surroundings());
   const { command } = invocation;
-  if (command?.name !== "exec") giveBack();
+  const inner = innermost(invocation).command;
+  const hasLines = globals.c.length > 0 || (command !== undefined && takesLines(command));
+  if (command?.name !== "man") giveBack("run");
+  if (!hasLines && !runsPrograms(inner)) giveBack("ffi");
   if (globals.version) {
     return printText(terminal, globals, "version", { version: VERSION }, `ism ${VERSION}\n`);
   }
@@ -77,17 +82,13 @@ function isHostless({ command }: Invocation, { trace, traceFile, dryRun }: Globa
   return command?.group === "help" && command.prefix !== true && !isAsked;
 }
 
-/** Gives the permission to call the C library back, which `exec` alone needs. */
-function giveBack(): void {
-  Deno.permissions.revokeSync({ name: "ffi" });
-}
-
 /** Answers the completion script of a shell. */
 async function answerCall(
   terminal: ProcessTerminal,
   [, shell = "", line = ""]: readonly string[],
 ): Promise<number> {
-  giveBack();
+  giveBack("ffi");
+  giveBack("run");
   const { externalCompletions } = await import("./completion/external.ts");
   const home = environment("HOME");
   const world = { hostPath: defaultHostPath() ?? "", home };
@@ -109,7 +110,7 @@ function printText(
 
 function checkCombination(
   { c, json, raw, keepGoing, commitEach, traceFile }: Globals,
-  { command }: Invocation,
+  { command, words }: Invocation,
 ): void {
   if (c.length > 0 && command !== undefined) {
     throw new UsageError(`-c and the command "${command.name}" exclude each other`, { token: "-c" });
@@ -126,6 +127,16 @@ function checkCombination(
     });
   }
   if (json && raw) throw new UsageError("--json and --raw exclude each other", { token: "--raw" });
+  const asTable = command?.table === undefined
+    ? undefined
+    : ["--format", "--columns"].find((name) => words.has(name.slice(2)));
+  if (asTable !== undefined && (json || raw)) {
+    const other = json ? "--json" : "--raw";
+    throw new UsageError(`${asTable} and ${other} exclude each other`, {
+      token: asTable,
+      ...(json ? { hint: "--format=json prints the rows of the table alone" } : {}),
+    });
+  }
   if (
     raw && command !== undefined && command.raw === undefined && !takesLines(command) &&
     command.prefix !== true

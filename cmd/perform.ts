@@ -5,7 +5,8 @@ import { readText } from "./run/files.ts";
 import { isSameFile } from "./output/file_names.ts";
 import { filesOf } from "./language/kinds.ts";
 import { MAX_SCRIPT_BYTES } from "./language/limits.ts";
-import { bindValues, type Globals, type Invocation } from "./language/parse.ts";
+import { bindValues, type Globals, innermost, type Invocation } from "./language/parse.ts";
+import { giveBack, runsPrograms } from "./run/permissions.ts";
 import { Session } from "./run/session.ts";
 import { parseScript, runScript, type ScriptLine } from "./run/script.ts";
 import type { ProcessTerminal } from "./output/terminal.ts";
@@ -20,7 +21,8 @@ export async function perform(
   const { command } = invocation;
   checkTraceFile(globals, invocation);
   const lines = await scriptOf(invocation, globals);
-  await command?.beforehand?.();
+  if (lines?.some(({ invocation }) => runsPrograms(innermost(invocation).command)) === false) giveBack("ffi");
+  await innermost(invocation).command?.beforehand?.();
   const session = new Session(terminal, globals, {
     hostPath: defaultHostPath(),
     device: environment("ISM_DEVICE"),

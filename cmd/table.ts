@@ -16,6 +16,7 @@ const FAMILIES = {
   events: () => import("./commands/events.ts"),
   recover: () => import("./commands/recover.ts"),
   exec: () => import("./commands/exec.ts"),
+  fabric: () => import("./commands/fabric.ts"),
   host: () => import("./commands/host.ts"),
   life: () => import("./commands/life.ts"),
   dma: () => import("./commands/dma.ts"),
@@ -43,6 +44,7 @@ const FACTS: readonly (readonly [name: string, group: Group, family: Family, sum
   ["list", "look", "list", "List the functions of the host"],
   ["info", "look", "info", "Show what the descriptor says: regions, interrupts, zPCI capabilities"],
   ["status", "look", "status", "Show open descriptors, DMA mappings, DMBs, SBA, IEQ and pending interrupts"],
+  ["fabric", "look", "fabric", "Show who is on which channel, and who may write whose DMB"],
   ["sysfs", "look", "sysfs", "Show the function's directory in sysfs, or one attribute of it"],
   ["config", "look", "config", "Show config space register by register"],
   ["config get", "look", "config", "Read registers of config space by name"],
@@ -234,7 +236,7 @@ const FACTS: readonly (readonly [name: string, group: Group, family: Family, sum
     "script",
     "Take lines one after the other, as run does, with history and TAB on a terminal",
   ],
-  ["expect", "script", "script", "Check a command's outcome: an errno, fail, ok, =VALUE, or DATA"],
+  ["expect", "script", "script", "Check a command's outcome: an errno, fail, ok, exit=CODE, =VALUE, or DATA"],
   ["let", "script", "script", "Keep a command's value under a name, for $NAME in later lines"],
   ["repeat", "script", "script", "Run a command several times"],
   [
@@ -250,7 +252,7 @@ const FACTS: readonly (readonly [name: string, group: Group, family: Family, sum
     "about",
     "Print the script that completes command lines of ism in bash, zsh or fish",
   ],
-  ["man", "help", "about", "Print the manual page in roff"],
+  ["man", "help", "about", "Show the manual page"],
   ["version", "help", "about", "Print the version, what it was made from, and what it runs on"],
 ];
 

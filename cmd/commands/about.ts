@@ -2,7 +2,10 @@
 import { RELEASES } from "../../lib/vfio/release.ts";
 import { buildInfo, VERSION } from "../build_info.ts";
 import { completionScript, SHELLS } from "../completion/scripts.ts";
+import { familyNames, helpText } from "../help/help.ts";
 import { manualPage } from "../help/manual.ts";
+import { showManual } from "../output/pager.ts";
+import { manualPager } from "../run/environment.ts";
 import { argument, defineCommand } from "../language/command.ts";
 import { choice } from "../language/kinds.ts";
 
@@ -24,13 +27,23 @@ program what can stand there.`,
 export const man = defineCommand({
   name: "man",
   group: "help",
-  summary: "Print the manual page in roff",
-  details: `To read it: ism man | man -l -. To install it: ism man >~/.local/share/man/man1/ism.1`,
+  summary: "Show the manual page",
+  details:
+    `On a terminal man(1) shows it, or MANPAGER, PAGER, less or more where there is no man. Elsewhere it comes in
+roff; to install it: ism man >~/.local/share/man/man1/ism.1`,
   args: {},
   options: {},
   access: "none",
   examples: ["man"],
-  run: async ({ commands }) => ({ text: manualPage((await commands.all()).values()) }),
+  async run({ terminal, json, commands }) {
+    const text = manualPage((await commands.all()).values());
+    const topics = [undefined, ...familyNames(commands)];
+    const texts = await Promise.all(topics.map((name) => helpText(name, terminal, commands)));
+    const plain = () => texts.join("\n");
+    const paged = terminal.outIsTerminal && !json && await showManual(text, plain, manualPager());
+    // What was shown needs no printing.
+    return { text: paged ? "" : text };
+  },
   text: ({ text }) => text,
 });
 

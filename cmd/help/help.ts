@@ -11,7 +11,7 @@ import {
   type Parameter,
 } from "../language/command.ts";
 import { GLOBAL_OPTIONS, VALUE_OPTIONAL } from "../language/globals.ts";
-import { usage } from "../language/parse.ts";
+import { usage } from "../language/usage.ts";
 import type { Terminal } from "../language/terminal.ts";
 import { definitions, paragraph, WIDEST, wrap } from "../output/wrap.ts";
 import { quoteText } from "../language/quote.ts";
@@ -98,6 +98,11 @@ function unknownTopic(name: string, commands: ReadonlyMap<string, AnyCommand>): 
     token: name,
     hint: `${hint}See "ism help"`,
   });
+}
+
+/** First words of all commands: what help can be asked on, in the order of help. */
+export function familyNames(commands: KnownCommands): readonly string[] {
+  return [...new Set([...commands.keys()].map((name) => name.split(" ")[0]!))];
 }
 
 /** True for a command, or the first word of some. */

@@ -3,7 +3,7 @@ import { type AnyCommand, type Group, GROUPS } from "../language/command.ts";
 import { VERSION } from "../build_info.ts";
 import { GLOBAL_OPTIONS } from "../language/globals.ts";
 import { GROUP_TITLES, optionTerm, PROGRAM, WORD_FORMS } from "./help.ts";
-import { usage } from "../language/parse.ts";
+import { usage } from "../language/usage.ts";
 
 const EXIT_CODES: readonly (readonly [code: string, meaning: string])[] = [
   ["0", "done as asked"],

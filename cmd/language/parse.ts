@@ -15,7 +15,9 @@ import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from ".
 import { MAX_PREFIXES } from "./limits.ts";
 import { isDynamic, literalWord, type OptionSpecs, readOptions } from "./options.ts";
 import { quoteText } from "./quote.ts";
+import type { TableChoice } from "./table.ts";
 import { nearest } from "./nearest.ts";
+import { usage } from "./usage.ts";
 import { UsageError } from "./usage_error.ts";
 import { expand, type Word } from "./words.ts";
 
@@ -50,6 +52,8 @@ export interface Globals {
   readonly color: "auto" | "always" | "never" | undefined;
   readonly help: boolean;
   readonly version: boolean;
+  /** What the line wants of its table, where it has one. */
+  readonly table?: TableChoice;
 }
 
 /** Finds a `$name`'s value. */
@@ -277,22 +281,6 @@ function fillArguments(
       throw new UsageError(`--${optionName(key)} is missing; usage: ${usage(command)}`);
     }
   }
-}
-
-/** The usage line of a command, without `ism`. */
-export function usage({ name, args, options, prefix, verbatim }: AnyCommand): string {
-  const words = Object.values(args).map(({ kind, optional, value, rest }) => {
-    const isPlain = value === undefined || rest === true;
-    const shown = isPlain ? kind.placeholder : `${kind.placeholder}=${String(value)}`;
-    return (optional ? `[${shown}]` : shown) + (rest === true ? "…" : "");
-  });
-  const given = Object.entries(options).map(([key, option]) => {
-    const long = option.short !== undefined && option.short === key ? `-${key}` : `--${optionName(key)}`;
-    if (isFlag(option)) return `[${long}]`;
-    return option.optional ? `[${long} ${option.kind.placeholder}]` : `${long} ${option.kind.placeholder}`;
-  });
-  const parts = verbatim === true ? [...given, ...words] : [...words, ...given];
-  return [name, ...parts, ...(prefix === true ? ["COMMAND…"] : [])].join(" ");
 }
 
 /** Parses every word that waits for no variable, so that mistakes show before anything runs. */

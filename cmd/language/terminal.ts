@@ -16,6 +16,10 @@ export interface Terminal {
   readonly errIsTerminal: boolean;
   /** Columns of the terminal, 80 if unknown. */
   readonly columns: number;
+  /** Columns that a table may take: as many as it has where nobody said how wide it is, as in a pipe. */
+  readonly tableWidth: number;
+  /** Characters beyond ASCII are understood. */
+  readonly unicode: boolean;
   /** Styles of results, plain text while colours are off. */
   readonly style: Style;
 }

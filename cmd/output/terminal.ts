@@ -21,11 +21,15 @@ const FULL_STYLE: Style = {
 };
 
 const ENCODER = new TextEncoder();
+/** What is narrower than this is taken for as wide. Columns. */
+const NARROWEST = 20;
 const CLEAR_LINE = "\r\x1b[K";
 
 /** The process's own streams. */
 export class ProcessTerminal implements Terminal {
   style: Style = NO_STYLE;
+  unicode = false;
+  #columns: number | undefined = undefined;
   /** Styles of messages. */
   errStyle: Style = NO_STYLE;
   #outClosed = false;
@@ -46,12 +50,35 @@ export class ProcessTerminal implements Terminal {
     return this.#outClosed;
   }
 
+  /**
+   * Takes what the environment says: COLUMNS, which wins over the terminal's own size and counts in a pipe, too, and the
+   * locale, whose name tells whether it is UTF-8.
+   */
+  setSurroundings({ columns, locale }: {
+    readonly columns: string | undefined;
+    readonly locale: string | undefined;
+  }): void {
+    const wanted = /^[1-9][0-9]{0,5}$/.test(columns ?? "") ? Number(columns) : undefined;
+    this.#columns = wanted === undefined ? undefined : Math.max(wanted, NARROWEST);
+    this.unicode = Deno.build.os === "windows" || /utf-?8/i.test(locale ?? "");
+  }
+
+  get tableWidth(): number {
+    return this.#columns ?? (this.outIsTerminal ? this.columns : Infinity);
+  }
+
   get columns(): number {
+    return this.#columns ?? this.screen.columns;
+  }
+
+  /** The terminal's own size; 24 lines of 80 columns if it is not known. */
+  get screen(): { readonly columns: number; readonly rows: number } {
     try {
       // A terminal that nobody told its size says 0.
-      return Deno.consoleSize().columns || 80;
+      const { columns, rows } = Deno.consoleSize();
+      return { columns: columns || 80, rows: rows || 24 };
     } catch {
-      return 80;
+      return { columns: 80, rows: 24 };
     }
   }
 
@@ -140,7 +167,7 @@ export class ProcessTerminal implements Terminal {
     try {
       for (const [stream, bytes] of held?.pieces() ?? []) {
         if (stream === "out") this.outBytes(bytes);
-        else this.#writeErr(bytes);
+        else this.errBytes(bytes);
       }
     } finally {
       held?.close();
