@@ -3,11 +3,12 @@ import { VERSION } from "./build_info.ts";
 import { COMPLETE_CALL } from "./completion/call.ts";
 import { type Result, takesLines } from "./language/command.ts";
 import { literalWord } from "./language/options.ts";
-import { bindGlobals, type Globals, type Invocation, parseLine } from "./language/parse.ts";
+import { bindGlobals, type Globals, innermost, type Invocation, parseLine } from "./language/parse.ts";
 import { safeJson } from "./language/quote.ts";
 import { UsageError } from "./language/usage_error.ts";
 import { ProcessTerminal } from "./output/terminal.ts";
 import { defaultHostPath, environment, surroundings } from "./run/environment.ts";
+import { giveBack, runsPrograms } from "./run/permissions.ts";
 import { COMMANDS } from "./table.ts";
 
 /** Runs `ism` with arguments, on the process's own streams by default. @returns the exit code */
@@ -18,6 +19,7 @@ export async function main(args: readonly string[], terminal = new ProcessTermin
   let globals: Globals | undefined;
   try {
     const words = args.map((text, i) => literalWord(text, i + 1));
+    await COMMANDS.need(args);
     invocation = await COMMANDS.loading(() => parseLine(words, COMMANDS, { inScript: false }));
     globals = bindGlobals(invocation, () => undefined);
     return await runInvocation(terminal, invocation, globals);
@@ -28,11 +30,17 @@ export async function main(args: readonly string[], terminal = new ProcessTermin
   }
 }
 
-/** Ends the process with an exit code; what is still open, such as a terminal that is read, does not keep it alive. */
+/** What the process waits for tasks that are still open, such as a terminal that is read. Milliseconds. */
+const PATIENCE_MS = 10;
+
+/** Ends the process with an exit code. */
 export function end(code: number): void {
+  // Behind the last task Deno keeps what it has compiled for the next start; Deno.exit() at once would lose it.
   Deno.exitCode = code;
-  // At once, Deno would not keep the compiled program for the next start: it does so behind the last task.
-  Deno.unrefTimer(setTimeout(() => Deno.exit(code), 0));
+  // Not setTimeout(): it loads a module of Node, and would be a task itself.
+  const never = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const { value } = Atomics.waitAsync(never, 0, 0, PATIENCE_MS);
+  Promise.resolve(value).then(() => Deno.exit(code));
 }
 
 async function runInvocation(
@@ -43,7 +51,10 @@ async function runInvocation(
   terminal.setColor(globals.color ?? "auto", environment("NO_COLOR") !== undefined);
   terminal.setSurroundings(surroundings());
   const { command } = invocation;
-  giveBack(command?.name);
+  const inner = innermost(invocation).command;
+  const hasLines = globals.c.length > 0 || (command !== undefined && takesLines(command));
+  if (command?.name !== "man") giveBack("run");
+  if (!hasLines && !runsPrograms(inner)) giveBack("ffi");
   if (globals.version) {
     return printText(terminal, globals, "version", { version: VERSION }, `ism ${VERSION}\n`);
   }
@@ -71,18 +82,13 @@ function isHostless({ command }: Invocation, { trace, traceFile, dryRun }: Globa
   return command?.group === "help" && command.prefix !== true && !isAsked;
 }
 
-/** Gives back the permissions to call the C library, which `exec` alone needs, and to start a pager, which only `man` does. */
-function giveBack(command?: string): void {
-  if (command !== "exec") Deno.permissions.revokeSync({ name: "ffi" });
-  if (command !== "man") Deno.permissions.revokeSync({ name: "run" });
-}
-
 /** Answers the completion script of a shell. */
 async function answerCall(
   terminal: ProcessTerminal,
   [, shell = "", line = ""]: readonly string[],
 ): Promise<number> {
-  giveBack();
+  giveBack("ffi");
+  giveBack("run");
   const { externalCompletions } = await import("./completion/external.ts");
   const home = environment("HOME");
   const world = { hostPath: defaultHostPath() ?? "", home };

@@ -5,7 +5,8 @@ import { readText } from "./run/files.ts";
 import { isSameFile } from "./output/file_names.ts";
 import { filesOf } from "./language/kinds.ts";
 import { MAX_SCRIPT_BYTES } from "./language/limits.ts";
-import { bindValues, type Globals, type Invocation } from "./language/parse.ts";
+import { bindValues, type Globals, innermost, type Invocation } from "./language/parse.ts";
+import { giveBack, runsPrograms } from "./run/permissions.ts";
 import { Session } from "./run/session.ts";
 import { parseScript, runScript, type ScriptLine } from "./run/script.ts";
 import type { ProcessTerminal } from "./output/terminal.ts";
@@ -20,7 +21,8 @@ export async function perform(
   const { command } = invocation;
   checkTraceFile(globals, invocation);
   const lines = await scriptOf(invocation, globals);
-  await command?.beforehand?.();
+  if (lines?.some(({ invocation }) => runsPrograms(innermost(invocation).command)) === false) giveBack("ffi");
+  await innermost(invocation).command?.beforehand?.();
   const session = new Session(terminal, globals, {
     hostPath: defaultHostPath(),
     device: environment("ISM_DEVICE"),
@@ -56,13 +58,19 @@ async function runOrWatch(session: Session, invocation: Invocation): Promise<num
 /** The lines of `-c` or of `run`, all understood; undefined for any other command. */
 async function scriptOf(invocation: Invocation, globals: Globals): Promise<ScriptLine[] | undefined> {
   const { command } = invocation;
-  if (command === undefined) {
-    return await COMMANDS.loading(() => parseScript(globals.c.join("\n"), "-c", COMMANDS));
-  }
+  if (command === undefined) return await understood(globals.c.join("\n"), "-c");
   if (command.name !== "run") return undefined;
   const file = String(bindValues(invocation, () => undefined)["file"]);
   const text = readText(file, MAX_SCRIPT_BYTES);
-  return await COMMANDS.loading(() => parseScript(text, file === "-" ? "stdin" : file, COMMANDS));
+  return await understood(text, file === "-" ? "stdin" : file);
+}
+
+/** What is looked through for commands before a script is understood; what stands behind is loaded when it is met. */
+const LOOKED_THROUGH = 64 * 1024;
+
+async function understood(text: string, file: string): Promise<ScriptLine[]> {
+  await COMMANDS.need(text.slice(0, LOOKED_THROUGH).split(/[^a-z]+/));
+  return await COMMANDS.loading(() => parseScript(text, file, COMMANDS));
 }
 
 /** Refuses a trace over the script that is run. @throws {FileError} */

@@ -6,7 +6,6 @@ const FAMILIES = {
   list: () => import("./commands/list.ts"),
   info: () => import("./commands/info.ts"),
   status: () => import("./commands/status.ts"),
-  fabric: () => import("./commands/fabric.ts"),
   sysfs: () => import("./commands/sysfs.ts"),
   config: () => import("./commands/config.ts"),
   access: () => import("./commands/access.ts"),
@@ -17,6 +16,7 @@ const FAMILIES = {
   events: () => import("./commands/events.ts"),
   recover: () => import("./commands/recover.ts"),
   exec: () => import("./commands/exec.ts"),
+  fabric: () => import("./commands/fabric.ts"),
   host: () => import("./commands/host.ts"),
   life: () => import("./commands/life.ts"),
   dma: () => import("./commands/dma.ts"),
@@ -236,7 +236,7 @@ const FACTS: readonly (readonly [name: string, group: Group, family: Family, sum
     "script",
     "Take lines one after the other, as run does, with history and TAB on a terminal",
   ],
-  ["expect", "script", "script", "Check a command's outcome: an errno, fail, ok, =VALUE, or DATA"],
+  ["expect", "script", "script", "Check a command's outcome: an errno, fail, ok, exit=CODE, =VALUE, or DATA"],
   ["let", "script", "script", "Keep a command's value under a name, for $NAME in later lines"],
   ["repeat", "script", "script", "Run a command several times"],
   [
@@ -289,6 +289,17 @@ export class CommandTable implements Commands {
     const family = this.#families.get(name);
     if (family !== undefined) throw new NotLoadedError(name, family);
     return undefined;
+  }
+
+  async need(words: readonly string[]): Promise<void> {
+    const families = new Set<Family>();
+    for (const [i, word] of words.entries()) {
+      for (const name of [word, `${word} ${words[i + 1]}`]) {
+        const family = this.#loaded.has(name) ? undefined : this.#families.get(name);
+        if (family !== undefined) families.add(family);
+      }
+    }
+    if (families.size > 0) await Promise.all([...families].map((family) => this.#load(family)));
   }
 
   async loading<Of>(work: () => Of): Promise<Of> {

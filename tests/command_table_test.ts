@@ -21,6 +21,20 @@ Deno.test("a command is not there before it is loaded, and there when it was ask
   assertThrows(() => table.get("list"), Error, 'The command "list" is not loaded');
 });
 
+Deno.test("the commands that words name are loaded at once, and no others", async () => {
+  const table = new CommandTable();
+  await table.need(["--host", "peek", "dmb", "list", "pek"]);
+  assertEquals(["peek", "poke", "dmb list", "list"].map((name) => table.get(name)?.name), [
+    "peek",
+    "poke",
+    "dmb list",
+    "list",
+  ]);
+  for (const name of ["info", "help", "dma list"]) {
+    assertThrows(() => table.get(name), Error, `The command "${name}" is not loaded`);
+  }
+});
+
 Deno.test("each command is in the module that the table names", async () => {
   for (const name of COMMANDS.keys()) {
     const table = new CommandTable();

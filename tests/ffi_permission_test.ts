@@ -4,12 +4,26 @@ import { Program } from "./support/program.ts";
 
 const FILE = new URL("support/ffi_state.ts", import.meta.url).pathname;
 
-Deno.test("a command other than exec or man gives the permissions for FFI and programs back before it does anything", async () => {
+Deno.test("what runs no program gives the permissions for FFI and programs back before it does anything", async () => {
   using program = new Program();
-  for (const args of [["--version"], ["list"], ["run", "-"], ["shell"], ["-c", "gid"], ["host", "show"]]) {
+  program.write("exec.ism", "expect exit=0 exec -- /bin/true\n");
+  const rows: readonly (readonly [args: readonly string[], ffi: string])[] = [
+    [["--version"], "prompt"],
+    [["list"], "prompt"],
+    [["expect", "ok", "list"], "prompt"],
+    [["run", "-"], "prompt"],
+    [["-c", "gid"], "prompt"],
+    [["host", "show"], "prompt"],
+    [["run", program.path("exec.ism")], "granted"],
+    [["-c", "exec -- /bin/true"], "granted"],
+    [["repeat", "2", "exec", "--", "/bin/true"], "granted"],
+    // Any line of it may be an exec.
+    [["shell"], "granted"],
+  ];
+  for (const [args, ffi] of rows) {
     const { code, stdout } = await program.spawnFile(FILE, args).output();
     const text = new TextDecoder().decode(stdout);
-    assertEquals([args, code, text.split("\n").at(-2)], [args, 0, "ffi: prompt, run: prompt"]);
+    assertEquals([args, code, text.split("\n").at(-2)], [args, 0, `ffi: ${ffi}, run: prompt`]);
   }
 });
 

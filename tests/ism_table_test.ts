@@ -1,8 +1,10 @@
 /** Tables of the program: widths, formats, columns. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { COMMANDS } from "../cmd/table.ts";
+import { COMMANDS as TABLE } from "../cmd/table.ts";
 import { Program } from "./support/program.ts";
 import { NO_TERMINAL, plain, TerminalRun } from "./support/terminal.ts";
+
+const COMMANDS = await TABLE.all();
 
 /** Lines that make every table have rows. */
 const BEGIN = [
@@ -74,7 +76,7 @@ Deno.test("a table in a pipe is whole, unless COLUMNS says how wide it may be", 
 Deno.test("every listing prints csv, tsv and json of the columns that are asked for", async () => {
   using program = new Program();
   assertEquals((await program.script(BEGIN.slice(0, 2))).code, 0);
-  const lists = [...(await COMMANDS.all()).values()].filter(({ table }) => table !== undefined);
+  const lists = [...COMMANDS.values()].filter(({ table }) => table !== undefined);
   assert(lists.length >= 10);
   for (const line of [...LISTINGS, "events"]) {
     const words = line.split(" ");

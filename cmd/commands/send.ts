@@ -48,6 +48,7 @@ async function carry(
   directions: readonly Direction[],
   done: () => number,
   progress: Progress,
+  interrupted: AbortSignal | undefined,
 ): Promise<void> {
   const functions = new Set(directions.flatMap(({ from, to }) => [from, to]));
   const indices = new Map([...functions].map((fn) => {
@@ -57,7 +58,7 @@ async function carry(
     ]);
     return [fn, new Set(own)] as const;
   }));
-  using yielding = new Yielding();
+  using yielding = new Yielding(interrupted);
   for (const { from, source, stream } of directions) source.push(from.driver, stream.writer);
   while (directions.some(({ stream }) => !stream.reader.complete)) {
     for (const fn of functions) {
@@ -141,7 +142,7 @@ async function exchange(context: Context, routes: readonly Route[], dmb: number)
     const done = () => directions.reduce((sum, { sink }) => sum + sink.bytes, 0);
     {
       using progress = new Progress(context.terminal, "bytes", total);
-      await carry(directions, done, progress);
+      await carry(directions, done, progress, context.interrupted);
     }
     const reports = directions.map(report);
     for (const { to, from, stream } of directions) {

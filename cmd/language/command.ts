@@ -5,6 +5,8 @@ import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { HostStore } from "../../lib/host/file/store.ts";
 import type { DataSource } from "./data.ts";
 import type { Table } from "./table.ts";
+import type { TraceCollector } from "../output/trace/view.ts";
+import type { Globals } from "./parse.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What can stand in a place where a list of words would not do. */
@@ -125,6 +127,14 @@ export interface Context {
   readonly isDefaultHost: boolean;
   /** The open host file, for commands that wait. */
   readonly store: HostStore;
+  /** What is traced of the command; undefined for nothing. */
+  readonly trace: TraceCollector | undefined;
+  /** Global options. */
+  readonly globals: Globals;
+  /** The word that names the function. */
+  readonly deviceWord: string;
+  /** Ends what waits, where another process is the one that would be interrupted. */
+  readonly interrupted: AbortSignal | undefined;
   /** Others can act on the host between two transactions of this command. */
   readonly shared: boolean;
   /**
@@ -227,6 +237,8 @@ export interface KnownCommands {
 export interface Commands extends KnownCommands {
   /** In the order of help. */
   readonly facts: readonly CommandFacts[];
+  /** Loads the commands whose names stand among some words. */
+  need(words: readonly string[]): Promise<void>;
   /** Does work that looks commands up; begins it anew when those that it asks for are loaded, so it must change nothing. */
   loading<Of>(work: () => Of): Promise<Of>;
   /** Loads all of them, in the order of help. */
@@ -246,7 +258,7 @@ export function defineCommand<
 
 /** True for a command that can stand in a script or shell, or behind `expect`, `let` and `repeat`. */
 export function canStandInLine({ name, access }: Pick<AnyCommand, "name" | "access">): boolean {
-  return access !== "file" && name !== "exec" && !takesLines({ name });
+  return access !== "file" && !takesLines({ name });
 }
 
 /** True for a command that runs lines itself. */

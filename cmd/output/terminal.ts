@@ -184,7 +184,7 @@ export class ProcessTerminal implements Terminal {
     try {
       for (const [stream, bytes] of held?.pieces() ?? []) {
         if (stream === "out") this.outBytes(bytes);
-        else this.#writeErr(bytes);
+        else this.errBytes(bytes);
       }
     } finally {
       held?.close();

@@ -1,6 +1,6 @@
-/** What a running command sees of its session: the host, its function, transactions, files. */
+/** What a command works with, made of the parts of a run. */
 import type { Host, HostFunction } from "../../lib/host/host.ts";
-import { type HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
+import type { HostStore } from "../../lib/host/file/store.ts";
 import type { Commands, Context } from "../language/command.ts";
 import type { DataIo } from "../language/data.ts";
 import type { Globals } from "../language/parse.ts";
@@ -10,83 +10,75 @@ import { findDevice } from "./device.ts";
 import type { HostPlace } from "./host_place.ts";
 import type { Transactions } from "./transactions.ts";
 
-/** What is the same for all commands of a session. */
-interface Surroundings {
+/** The parts. */
+export interface ContextParts {
   readonly terminal: ProcessTerminal;
   readonly globals: Globals;
+  readonly isDefaultHost: boolean;
+  readonly commands: Commands;
   readonly place: HostPlace;
   readonly transactions: Transactions;
-  readonly stdinIsLines: boolean;
-}
-
-/** What belongs to one line. */
-interface LineSurroundings {
-  readonly globals: Globals;
-  /** The function that acts. */
-  readonly which: string;
-  readonly commands: Commands;
+  readonly deviceWord: string;
   readonly files: DataIo;
+  readonly stdinIsLines: boolean;
+  readonly interrupted: AbortSignal | undefined;
   readonly trace: TraceCollector | undefined;
 }
 
-/** The context of one command. */
+/** The context of a command. */
 export function contextOf(
-  session: Surroundings,
-  { globals, which, commands, files, trace }: LineSurroundings,
+  { terminal, globals, isDefaultHost, place, transactions, deviceWord, files, trace, ...others }:
+    ContextParts,
 ): Context {
   const current = () => {
-    if (session.transactions.host === undefined) {
-      throw new Error("The command declares no access to the host");
-    }
-    return session.transactions.host;
+    if (transactions.host === undefined) throw new Error("The command declares no access to the host");
+    return transactions.host;
   };
-  const store = () => session.place.store;
-  const path = () => session.place.path;
-  const shared = () => session.transactions.host === undefined && session.place.path !== MEMORY_HOST;
   return {
-    terminal: session.terminal,
+    terminal,
     verbose: globals.verbose,
     dryRun: globals.dryRun,
     json: globals.json,
-    commands: commands,
     get hostPath(): string {
-      return path();
+      return place.path;
     },
-    isDefaultHost: session.globals.host === undefined,
+    isDefaultHost,
     get host(): Host {
       return current();
     },
     get store(): HostStore {
-      return store();
+      return place.store;
     },
     get target(): HostFunction {
-      return findDevice(current(), which);
+      return findDevice(current(), deviceWord);
     },
+    trace,
+    globals,
+    deviceWord,
     device: (word) => findDevice(current(), word),
     load: (data) => data.load(files),
-    stdinIsLines: session.stdinIsLines,
+    ...others,
     get shared(): boolean {
-      return shared();
+      return transactions.host === undefined && !place.isInMemory;
     },
     transact: (work, { keepRefused = false } = {}) =>
-      session.transactions.run(
-        (host) => {
-          host.tracer.sink = trace;
-          try {
-            return work(findDevice(host, which), host);
-          } finally {
-            host.tracer.sink = undefined;
-          }
-        },
-        keepRefused,
-      ),
-    transactLong: (work) =>
-      session.transactions.runLong(async (host) => {
+      transactions.run((host) => {
+        const { sink } = host.tracer;
         host.tracer.sink = trace;
         try {
-          return await work(findDevice(host, which), host);
+          return work(findDevice(host, deviceWord), host);
         } finally {
-          host.tracer.sink = undefined;
+          host.tracer.sink = sink;
+        }
+      }, keepRefused),
+    transactLong: (work) =>
+      transactions.runLong(async (host) => {
+        const { sink } = host.tracer;
+        host.tracer.sink = trace;
+        try {
+          return await work(findDevice(host, deviceWord), host);
+        } finally {
+          host.tracer.sink = sink;
         }
       }),
   };

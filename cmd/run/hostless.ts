@@ -14,8 +14,12 @@ export async function runHostless(
   const context = new Hostless(terminal, commands, globals);
   const result = await command.run(context, bindValues(invocation, () => undefined));
   const asTyped = (sentence: string) => propose(sentence, globals);
-  const text =
-    command.text?.(result, { terminal, verbose: globals.verbose, wide: false, propose: asTyped }) ?? "";
+  const text = command.text?.(result, {
+    terminal,
+    verbose: globals.verbose,
+    wide: globals.verbose,
+    propose: asTyped,
+  }) ?? "";
   return { result, text: text === "" || text.endsWith("\n") ? text : `${text}\n` };
 }
 
@@ -29,6 +33,10 @@ class Hostless implements Context {
   readonly commands: Commands;
   readonly verbose: boolean;
   readonly json: boolean;
+  readonly globals: Globals;
+  readonly deviceWord = "0";
+  readonly trace = undefined;
+  readonly interrupted = undefined;
   readonly dryRun = false;
   readonly stdinIsLines = false;
   readonly isDefaultHost = false;
@@ -38,11 +46,12 @@ class Hostless implements Context {
   readonly transact = noHost;
   readonly transactLong = noHost;
 
-  constructor(terminal: Terminal, commands: Commands, { verbose, json }: Globals) {
+  constructor(terminal: Terminal, commands: Commands, globals: Globals) {
     this.terminal = terminal;
     this.commands = commands;
-    this.verbose = verbose;
-    this.json = json;
+    this.verbose = globals.verbose;
+    this.json = globals.json;
+    this.globals = globals;
   }
 
   get host(): never {

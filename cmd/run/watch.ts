@@ -75,7 +75,7 @@ const ENDING = new Set([..."qQ\x03\x04"].map((key) => key.charCodeAt(0)));
 /** Pauses that keys, Ctrl-C and a terminal of another size end. */
 class Pauses implements Disposable {
   readonly #milliseconds: number;
-  readonly #watch = new InterruptWatch();
+  readonly #watch = new InterruptWatch(undefined);
   readonly #isPicture: boolean;
   readonly #hasKeys: boolean;
   #isEnded = false;

@@ -20,6 +20,8 @@ import { type LineSource, PipedLines } from "./lines.ts";
 const LEAVING: readonly string[] = ["exit", "quit"];
 /** The name of the input where a place or a document tells one. */
 const FILE = "stdin";
+/** Where the names of commands stand in a line; behind there is data. */
+const MOST_NAMES = 1024;
 
 /**
  * Runs lines until they end.
@@ -189,6 +191,7 @@ class Shell {
         return code;
       }
       const before = { names: this.#session.names, firstLine: line };
+      await COMMANDS.need(text.slice(0, MOST_NAMES).split(/[^a-z]+/));
       const lines = await COMMANDS.loading(() => parseScript(text, FILE, COMMANDS, before));
       for (const { invocation, place } of lines) {
         const shown = this.#interactive && !this.#session.globals.json ? undefined : place;
