@@ -1,9 +1,11 @@
 /** The JSON contract: one document for each command, done or refused, with the promised fields and types. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { COMMANDS } from "../cmd/table.ts";
+import { COMMANDS as TABLE } from "../cmd/table.ts";
 import { parseScript } from "../cmd/run/script.ts";
 import { UsageError } from "../cmd/language/usage_error.ts";
 import { type Document, documentsOf, inParallel, Program } from "./support/program.ts";
+
+const COMMANDS = await TABLE.all();
 
 /** A command's lines, and what its result has at least. */
 interface Row {
@@ -115,6 +117,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   "irq": { done: "irq -d 1", refused: `irq ${NOBODY}`, fields: ["interrupts", "dmbs", "events"] },
   "irq wait": { done: "irq wait", refused: "irq wait --timeout 0", fields: ["interrupts", "dmbs", "events"] },
   "exec": { done: "", refused: "", fields: [] },
+  "conform": { done: "", refused: "", fields: [] },
   "host create": { done: "", refused: "", fields: [] },
   "host show": { done: "host show", refused: "", fields: ["topology"] },
   "host reset": { done: "", refused: "", fields: [] },

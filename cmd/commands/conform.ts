@@ -1,6 +1,6 @@
 /** Runs a real program on every kind of simulated machine. What it takes is loaded by this command alone. */
 import type { Point } from "../output/verdict/points.ts";
-import type { Verdict } from "../exec/conform.ts";
+import type { Verdict } from "../run/exec/conform.ts";
 import { argument, defaulted, defineCommand, flag, optional, rest } from "../language/command.ts";
 import { DURATION, FILE, OUTPUT, text } from "../language/kinds.ts";
 import { UsageError } from "../language/usage_error.ts";
@@ -91,8 +91,8 @@ from the reference run. Exit code 1 if the program failed anywhere.`,
     if (tap && json) throw new UsageError("--tap and --json exclude each other", { token: "--tap" });
     requireSystem();
     const [{ machines }, { conform }, { ExecError }, { defaultTopology }] = await Promise.all([
-      import("../exec/machines.ts"),
-      import("../exec/conform.ts"),
+      import("../run/exec/machines.ts"),
+      import("../run/exec/conform.ts"),
       import("../../lib/exec/run.ts"),
       import("../../lib/host/topology.ts"),
     ]);

@@ -1,4 +1,5 @@
 /** Runs a real program on the simulated machine. What it takes is loaded by this command alone. */
+import { VERSION } from "../build_info.ts";
 import { argument, defineCommand, flag, optional, rest } from "../language/command.ts";
 import { NotStartedError } from "../output/failure.ts";
 import { OUTPUT, text } from "../language/kinds.ts";
@@ -155,7 +156,7 @@ processes left open is closed when they end. Exit code, signals, terminal and in
     requireSystem();
     const report = audit === undefined
       ? undefined
-      : new (await import("../exec/audit.ts")).AuditReport(audit, hostPath);
+      : new (await import("../run/exec/audit.ts")).AuditReport(audit, hostPath, VERSION);
     const { ExecError } = await import("../../lib/exec/run.ts");
     const { runOnHost } = await import("../run/programs.ts");
     try {

@@ -21,7 +21,7 @@ import {
 } from "../../lib/exec/run.ts";
 import { SignalWatch } from "../../lib/exec/signals.ts";
 import type { Finding } from "../../lib/exec/audit/findings_of.ts";
-import type { Audit } from "../exec/audit.ts";
+import type { Audit } from "./exec/audit.ts";
 import type { Context } from "../language/command.ts";
 import { DescribedError } from "../output/failure.ts";
 import { TraceCollector } from "../output/trace/view.ts";
@@ -46,7 +46,7 @@ export interface AuditedEnding extends Ending {
 
 /** An audit of a program, where one is asked for. */
 async function auditOf(audit: boolean): Promise<Audit | undefined> {
-  return audit ? new (await import("../exec/audit.ts")).Audit() : undefined;
+  return audit ? new (await import("./exec/audit.ts")).Audit() : undefined;
 }
 
 /** Endings with what the audits found. */
@@ -107,7 +107,7 @@ async function own(
   folder: string,
   audits: readonly (Audit | undefined)[],
 ): Promise<Ending[]> {
-  const { store, terminal, trace } = context;
+  const { store, terminal, trace, commands } = context;
   const host = store.begin("write");
   const loop = new Loop(() => store.touched());
   try {
@@ -115,7 +115,7 @@ async function own(
     let isOver = false;
     const adopt = (question: ProgramQuestion, tell: (text: string) => void) =>
       adoptProgram(context, host, loop, question, tell);
-    using _server = new OwnerServer(store, folder, adopt);
+    using _server = new OwnerServer(store, folder, adopt, commands);
     const endings = runPrograms(programs, parts, loop, () => {
       if (isOver) return;
       isOver = true;

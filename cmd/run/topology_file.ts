@@ -1,8 +1,9 @@
 /** Files that hold JSON documents, topologies among them. */
-import { parseTopology, type Topology, TopologyError } from "../../lib/host/topology.ts";
+import { TopologyError } from "../../lib/host/errors.ts";
+import { parseTopology, type Topology } from "../../lib/host/topology.ts";
 import { MAX_DOCUMENT_BYTES } from "../language/limits.ts";
 import { FileError } from "../language/usage_error.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { readText } from "./files.ts";
 
 /** Reads a JSON document. @throws {FileError} if it cannot be read or is no JSON */

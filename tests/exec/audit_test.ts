@@ -1,7 +1,7 @@
 /** `exec --audit`: a driver that does one thing which only luck makes work, and the drivers that leave nothing to luck. */
 import { assertEquals, assertMatch } from "@std/assert";
 import type { Log } from "sarif";
-import { sarif } from "../../cmd/exec/sarif.ts";
+import { sarif } from "../../cmd/run/exec/sarif.ts";
 import type { Finding } from "../../lib/exec/audit/findings_of.ts";
 import { FINDINGS } from "../../lib/exec/audit/findings.ts";
 import { CProgram } from "../support/c_program.ts";

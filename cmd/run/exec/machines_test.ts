@@ -1,8 +1,8 @@
 /** The machines of `conform`: every factor once, or all of them together. */
 import { assertEquals } from "@std/assert";
-import { defaultTopology, parseTopology } from "../../lib/host/topology.ts";
-import { REGION_LAYOUTS } from "../../lib/vfio/region_layout.ts";
-import { RELEASES } from "../../lib/vfio/release.ts";
+import { defaultTopology, parseTopology } from "../../../lib/host/topology.ts";
+import { REGION_LAYOUTS } from "../../../lib/vfio/region_layout.ts";
+import { RELEASES } from "../../../lib/vfio/release.ts";
 import { FACTORS, machines } from "./machines.ts";
 
 Deno.test("one difference at a time: the reference, then each other value of each factor", () => {

@@ -1,7 +1,6 @@
 /** Findings as SARIF 2.1.0 (OASIS), which code hosts show beside the source. */
-import { pathToFileURL } from "node:url";
-import { type FindingName, FINDINGS } from "../../lib/exec/audit/findings.ts";
-import type { Finding } from "../../lib/exec/audit/findings_of.ts";
+import { type FindingName, FINDINGS } from "../../../lib/exec/audit/findings.ts";
+import type { Finding } from "../../../lib/exec/audit/findings_of.ts";
 
 const SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
@@ -51,5 +50,6 @@ function resultOf(finding: Finding, names: readonly FindingName[]) {
 
 /** A file as a URI; a path that is not absolute is relative to whatever the reader takes for the root. */
 function uriOf(path: string): string {
-  return path.startsWith("/") ? pathToFileURL(path).href : path.split("/").map(encodeURIComponent).join("/");
+  const escaped = path.split("/").map(encodeURIComponent).join("/");
+  return path.startsWith("/") ? `file://${escaped}` : escaped;
 }

@@ -1,12 +1,12 @@
 /** `exec --audit`: begins an audit, and tells what it found. Loaded where it is asked for alone. */
-import { Auditor } from "../../lib/exec/audit/auditor.ts";
-import { type Finding, findingsOf } from "../../lib/exec/audit/findings_of.ts";
-import { AuditTap } from "../../lib/exec/audit/tap.ts";
-import { VERSION } from "../help/help.ts";
-import { plural } from "../output/units.ts";
+import { Auditor } from "../../../lib/exec/audit/auditor.ts";
+import { type Finding, findingsOf } from "../../../lib/exec/audit/findings_of.ts";
+import { AuditTap } from "../../../lib/exec/audit/tap.ts";
+import { plural } from "../../output/units.ts";
 import { sarif } from "./sarif.ts";
-import type { Terminal } from "../output/terminal.ts";
-import { checkOutput, writeText } from "../run/files.ts";
+import type { Terminal } from "../../language/terminal.ts";
+import { checkOutput } from "../../output/file_names.ts";
+import { writeText } from "../files.ts";
 
 /** The word for standard error, as text. */
 const MESSAGES = "-";
@@ -25,18 +25,20 @@ export class Audit {
 /** Where findings are told. */
 export class AuditReport {
   readonly #file: string;
+  readonly #version: string;
 
-  /** `file` is where the findings go: `-` for standard error. @throws {FileError} */
-  constructor(file: string, hostPath: string) {
+  /** `file` is where the findings go: `-` for standard error; `version` is that of the program. @throws {FileError} */
+  constructor(file: string, hostPath: string, version: string) {
     if (file !== MESSAGES) checkOutput(file, hostPath);
     this.#file = file;
+    this.#version = version;
   }
 
   /** Tells what was found. @throws {FileError} */
   write(findings: readonly Finding[], terminal: Terminal): void {
     if (this.#file === MESSAGES) terminal.err(textOf(findings));
     else {
-      const document = this.#file.endsWith(".json") ? findings : sarif(findings, VERSION);
+      const document = this.#file.endsWith(".json") ? findings : sarif(findings, this.#version);
       writeText(this.#file, JSON.stringify(document, null, 2) + "\n");
     }
   }

@@ -1,7 +1,7 @@
 /** The machines that `conform` runs a program on: what differs from one to the other, as data. */
-import { parseTopology, type Topology } from "../../lib/host/topology.ts";
-import { REGION_LAYOUTS } from "../../lib/vfio/region_layout.ts";
-import { RELEASES } from "../../lib/vfio/release.ts";
+import { parseTopology, type Topology } from "../../../lib/host/topology.ts";
+import { REGION_LAYOUTS } from "../../../lib/vfio/region_layout.ts";
+import { RELEASES } from "../../../lib/vfio/release.ts";
 
 /** A part of a topology. */
 type Part = Readonly<Record<string, unknown>>;
