@@ -7,6 +7,7 @@ import { MACHINE_CHOICES } from "../lib/zpci/options.ts";
 import { assertGolden } from "./support/golden.ts";
 import { Program } from "./support/program.ts";
 import { checkDocument, readSchema, schemaErrors, schemaName, schemaNames } from "./support/schemas.ts";
+import { watched } from "./support/watched.ts";
 
 const PAGE = new URL("../docs/json.md", import.meta.url);
 /** Schemas of what no command alone prints. */
@@ -146,5 +147,45 @@ Deno.test("a document that is wrong in one place is not let through", async () =
     () => checkDocument({ ...right, command: "no such" }),
     Error,
     "docs/schema/no-such.json is missing: write it",
+  );
+});
+
+Deno.test("a wrong document is seen wherever a test runs a program: by the shell, as a whole, in a stream", async () => {
+  using program = new Program();
+  const wrong = '{"schema":1,"command":"gid","ok":true,"result":{}}';
+  const print = (...lines: string[]) =>
+    watched(
+      new Deno.Command("/bin/echo", {
+        args: [lines.join("\n")],
+        stdin: "null",
+        stdout: "piped",
+        stderr: "null",
+      })
+        .spawn(),
+    );
+  await assertRejects(() => program.shell(`echo '${wrong}'`), Error, "docs/schema/gid.json");
+  await assertRejects(() => print("something else", wrong).output(), Error, "docs/schema/gid.json");
+  const child = print("something else", wrong, "and more");
+  await assertRejects(() => new Response(child.stdout).text(), Error, "docs/schema/gid.json");
+  await child.status;
+  const good = print("something else", wrong.replace("{}", '{"gid":"0x1"}'));
+  assert((await new Response(good.stdout).text()).endsWith("\n"));
+  await good.status;
+});
+
+Deno.test("what host show and host export print as text is as its schema says", async () => {
+  using program = new Program();
+  const token = "0x22f890000000";
+  const lines = ["dmb register --size 4k --rgid 0x62441adacc2f9ccf -d 1", `move ${token} 0 text:hello`];
+  assertEquals((await program.script(lines)).code, 0);
+  const exported = JSON.parse((await program.run(["host", "export"])).stdout);
+  assert(exported.pages.length > 0);
+  assertEquals(await schemaErrors("host-document.json", exported), []);
+  const topology = JSON.parse((await program.run(["host", "show"])).stdout);
+  assertEquals(await schemaErrors("topology.json", topology), []);
+  assertEquals((await schemaErrors("topology.json", { ...topology, more: 1 })).length, 1);
+  assertEquals(
+    await schemaErrors("topology.json", { guests: [{ name: "a", functions: [{ fid: "0x1", uid: 1 }] }] }),
+    [],
   );
 });
