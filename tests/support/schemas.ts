@@ -65,7 +65,7 @@ export async function schemaErrors(name: string, value: unknown): Promise<string
     validate = ajv.getSchema(name)!;
     validators.set(name, validate);
   }
-  return validate(value) ? [] : validate.errors!.map(errorText);
+  return validate(value) ? [] : validate.errors!.filter(({ keyword }) => keyword !== "if").map(errorText);
 }
 
 function errorText({ instancePath, message, params }: ErrorObject): string {
