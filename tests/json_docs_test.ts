@@ -86,7 +86,7 @@ Deno.test("each schema is one of draft 2020-12, says whose it is, and refers to 
 function* objects(schema: unknown, path: string): Generator<[path: string, schema: Record<string, unknown>]> {
   if (typeof schema !== "object" || schema === null) return;
   const keys = schema as Record<string, unknown>;
-  if (keys["type"] === "object" && "properties" in keys) yield [path, keys];
+  if ("type" in keys && "properties" in keys) yield [path, keys];
   for (const [key, value] of Object.entries(keys)) yield* objects(value, `${path}/${key}`);
 }
 

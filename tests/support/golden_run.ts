@@ -1,6 +1,7 @@
 /**
  * Runs golden lines and writes down what they print, so that it is the same on each machine and each day. Most of them
- * are run by the program's own `main` in this process, hundreds in the time that a few processes take.
+ * are run by the program's own `main` in this process, hundreds in the time that a few processes take. It gives
+ * permissions back that it does not need, so that nothing can be started in the same process afterwards.
  */
 import { assertEquals } from "@std/assert";
 import { main } from "../../cmd/main.ts";
@@ -75,6 +76,11 @@ interface Run {
   readonly documents: readonly Document[];
 }
 
+/** The golden file of a command, or of a row of other lines. */
+export function goldenFile(name: string): URL {
+  return new URL(`../golden/${name.replaceAll(" ", "-")}.txt`, import.meta.url);
+}
+
 /** The text of a command's golden file; its lines succeed and fail as they should, with documents of the command. */
 export async function goldenText(name: string, lines: GoldenLines): Promise<string> {
   using place = new GoldenPlace(lines);
@@ -138,8 +144,11 @@ class GoldenPlace implements Disposable {
   }
 
   async #must(line: string): Promise<void> {
-    const { code, text } = await this.#inProcess(wordsOf(line));
-    assertEquals(code, 0, `${line}\n${text}`);
+    const words = wordsOf(line).map((word) => word.replace("{dir}", this.#program.dir));
+    const { code } = this.#lines.shell === true
+      ? await this.#program.run(words)
+      : await this.#inProcess(words);
+    assertEquals(code, 0, line);
   }
 
   /** Runs a line, as text or with `--json`; a document does not say again what stands `above`. */
