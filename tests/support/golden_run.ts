@@ -86,10 +86,11 @@ export async function goldenText(name: string, lines: GoldenLines): Promise<stri
   using place = new GoldenPlace(lines);
   await place.prepare();
   let text = "";
-  for (const [expected, list] of [["done", lines.done], ["refused", lines.refused]] as const) {
+  const { done, text: plain = [], refused } = lines;
+  for (const [expected, list] of [["done", done], ["done", plain], ["refused", refused]] as const) {
     for (const line of list) {
       let above = "";
-      for (const json of [false, true]) {
+      for (const json of list === plain ? [false] : [false, true]) {
         const { code, text: printed, documents } = await place.run(line, json, above);
         above = printed;
         const shown = lines.shell === true

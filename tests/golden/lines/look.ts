@@ -2,15 +2,26 @@
 import { GID0, type GoldenTable, NOBODY, REGISTER, TOKEN } from "./table.ts";
 
 export const LOOK: GoldenTable = {
-  "list": { before: ["open -d 1"], done: ["list"], refused: ["list surplus", `list ${NOBODY}`] },
+  "list": {
+    before: ["open -d 1"],
+    done: ["list"],
+    text: ["list --wide", "list --format tsv --columns address,fid,gid", "list --format json"],
+    refused: ["list surplus", `list ${NOBODY}`, "list --columns age"],
+  },
   "info": {
-    done: ["info", "info bar0", "info config"],
+    done: ["info", "info bar0", "info config", "info --map"],
     refused: ["info 6", "info bar9"],
   },
   "status": {
     before: [REGISTER, `move ${TOKEN} 0 text:hello --signal`, `signal ${GID0} --code 5 -d 1`],
     done: ["status", "status -d 1"],
     refused: [`status ${NOBODY}`],
+  },
+  "fabric": {
+    before: [REGISTER, "dmb register --size 4k --rgid 0x1 -d 1"],
+    done: ["fabric"],
+    text: ["fabric --format csv"],
+    refused: ["fabric surplus"],
   },
   "sysfs": {
     done: ["sysfs", "sysfs function_handle", "sysfs iommu_group", "sysfs /sys/bus/pci/slots"],

@@ -8,6 +8,8 @@ export interface GoldenLines {
   readonly done: readonly string[];
   /** Lines that fail. */
   readonly refused: readonly string[];
+  /** Lines that succeed and exclude `--json`. */
+  readonly text?: readonly string[];
   /** Why the command never succeeds, or never fails; it has no such line then. */
   readonly never?: string;
   /** Lines are run by the shell with the program as a process of its own, which takes longer. */
