@@ -5,7 +5,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { main } from "../../cmd/main.ts";
-import { VERSION } from "../../cmd/help/help.ts";
+import { VERSION } from "../../cmd/build_info.ts";
 import { ProcessTerminal } from "../../cmd/output/terminal.ts";
 import type { GoldenLines } from "../golden/lines/table.ts";
 import { type Document, Program } from "./program.ts";
@@ -31,8 +31,8 @@ class GoldenTerminal extends ProcessTerminal {
   #text = "";
   documents = "";
 
-  override get columns(): number {
-    return COLUMNS;
+  override setSurroundings(): void {
+    super.setSurroundings({ columns: String(COLUMNS), locale: "C.UTF-8" });
   }
 
   override get outIsTerminal(): boolean {

@@ -7,7 +7,7 @@ import { deserialize, serialize } from "node:v8";
 import type { Stream } from "../../output/held.ts";
 import type { Failure } from "../../output/failure.ts";
 import type { Collected } from "../../output/trace/view.ts";
-import type { AnyCommand, Result } from "../../language/command.ts";
+import type { KnownCommands, Result } from "../../language/command.ts";
 import type { Globals, Invocation } from "../../language/parse.ts";
 import type { Word } from "../../language/words.ts";
 
@@ -74,7 +74,7 @@ export function pack({ command, words, globals, inner }: Invocation): PackedLine
 }
 
 /** Unpacks it. */
-export function unpack(line: PackedLine, table: ReadonlyMap<string, AnyCommand>): Invocation {
+export function unpack(line: PackedLine, table: KnownCommands): Invocation {
   const { command, words, globals, inner } = line;
   return {
     command: table.get(command),
