@@ -84,7 +84,7 @@ async function own(context: Context, programs: readonly ProgramLine[], folder: s
     let isOver = false;
     const adopt = (question: ProgramQuestion, tell: (text: string) => void) =>
       adoptProgram(context, host, loop, question, tell);
-    using _server = new OwnerServer(store, folder, adopt);
+    using server = new OwnerServer(store, folder, adopt);
     const endings = runPrograms(programs, parts, loop, () => {
       if (isOver) return;
       isOver = true;
@@ -96,7 +96,12 @@ async function own(context: Context, programs: readonly ProgramLine[], folder: s
         })\n`,
       );
     });
-    return await endings;
+    try {
+      return await endings;
+    } finally {
+      // What was asked at the last moment is answered, and programs that came then run.
+      do await Promise.all([loop.run(), server.drain()]); while (loop.size > 0);
+    }
   } finally {
     loop.close();
     try {
