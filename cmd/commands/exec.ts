@@ -2,8 +2,7 @@
 import { argument, defineCommand, flag, rest } from "../language/command.ts";
 import { NotStartedError } from "../output/failure.ts";
 import { text } from "../language/kinds.ts";
-import type { ProgramLine } from "../run/programs.ts";
-import type { Ending } from "../../lib/exec/run.ts";
+import type { Ending, ProgramLine } from "../run/programs.ts";
 import { UsageError } from "../language/usage_error.ts";
 
 /** Exit codes of a shell: a program that cannot be run, one that is not there, and what is added to a signal. */

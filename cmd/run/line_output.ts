@@ -1,7 +1,7 @@
 /** What a line prints: its result as text, bytes or a document, or its failure. */
 import { type AnyCommand, type Result } from "../language/command.ts";
-import { type Failure, failureJson } from "../output/failure.ts";
-import type { Globals } from "../language/parse.ts";
+import { EXIT, type Failure, failureJson } from "../output/failure.ts";
+import type { Globals, Invocation } from "../language/parse.ts";
 import { propose } from "../output/proposal.ts";
 import { failureText, type LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
@@ -94,4 +94,10 @@ function traced(
     ...(dryRun ? { dryRun: true } : {}),
     ...(trace === undefined || (wanted === undefined && !dryRun) ? {} : { trace: trace.json() }),
   };
+}
+
+/** The exit code of a line that did what it was asked for: that of a program which `repeat` alone stands before. */
+export function exitCodeOf({ command, inner }: Invocation, result: Result | undefined): number {
+  if (command!.name === "repeat") return exitCodeOf(inner!, result);
+  return result === undefined ? EXIT.OK : command!.exitCode?.(result) ?? EXIT.OK;
 }

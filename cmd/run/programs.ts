@@ -29,6 +29,8 @@ import type { ProgramQuestion } from "./owner/messages.ts";
 import { OwnerServer } from "./owner/server.ts";
 import { plural } from "../output/units.ts";
 
+export type { Ending } from "../../lib/exec/run.ts";
+
 /** A program of a command line. */
 export interface ProgramLine extends LaunchOptions {
   /** The word that names the function whose guest it sees. */

@@ -13,7 +13,7 @@ import { HostPlace } from "./host_place.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_REPEATS } from "../language/limits.ts";
 import { filesOf } from "../language/kinds.ts";
-import { LineOutput } from "./line_output.ts";
+import { exitCodeOf, LineOutput } from "./line_output.ts";
 import { proposeIn } from "../output/proposal.ts";
 import {
   bindGlobals,
@@ -345,10 +345,4 @@ export class Session {
       trace,
     });
   }
-}
-
-/** The exit code of a line that did what it was asked for: that of a program which `repeat` alone stands before. */
-function exitCodeOf({ command, inner }: Invocation, result: Result | undefined): number {
-  if (command!.name === "repeat") return exitCodeOf(inner!, result);
-  return result === undefined ? EXIT.OK : command!.exitCode?.(result) ?? EXIT.OK;
 }
