@@ -28,6 +28,11 @@ export function applicationId(db: DatabaseSync): unknown {
   return db.prepare("PRAGMA application_id").get()?.["application_id"];
 }
 
+/** Rows that this connection has written. */
+export function changesOf(db: DatabaseSync): number {
+  return Number(db.prepare("SELECT total_changes() AS n").get()?.["n"]);
+}
+
 /** No table, no identity: nobody has made it a host file yet. */
 export function isEmpty(db: DatabaseSync): boolean {
   return db.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.["n"] === 0 && applicationId(db) === 0;

@@ -13,11 +13,13 @@ import {
   type Manifest,
   markChanged,
   pageChecksum,
+  pageDamages,
   type StoredPage,
 } from "./checksums.ts";
 import {
   APPLICATION_ID,
   applicationId,
+  changesOf,
   existsAlready,
   identify,
   isEmpty,
@@ -197,12 +199,10 @@ export class HostStore implements Disposable {
     try {
       this.#guard(() => {
         if (this.#lock !== undefined) this.#db.exec("BEGIN IMMEDIATE");
-        const before = this.#db.prepare("SELECT total_changes() AS n").get()?.["n"];
+        const before = changesOf(this.#db);
         this.#save(host);
         // One row, what all of them add up to, is written in any case.
-        if (Number(this.#db.prepare("SELECT total_changes() AS n").get()?.["n"]) > Number(before) + 1) {
-          this.#ownVersion++;
-        }
+        if (changesOf(this.#db) > before + 1) this.#ownVersion++;
         this.#db.exec("COMMIT");
       });
     } catch (error) {
