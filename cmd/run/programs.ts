@@ -35,6 +35,8 @@ export type { Ending } from "../../lib/exec/run.ts";
 export interface ProgramLine extends LaunchOptions {
   /** The word that names the function whose guest it sees. */
   readonly device: string;
+  /** What it maps for DMA counts against its RLIMIT_MEMLOCK. */
+  readonly countsLocked: boolean;
 }
 
 /** Runs programs to their end. @returns how each ended @throws {ExecError} @throws {HostFileError} */
@@ -65,13 +67,14 @@ export async function runOnHost(context: Context, programs: readonly ProgramLine
 function surroundings(
   { terminal }: Context,
   host: Host,
-  { device }: ProgramLine,
+  { device, countsLocked }: ProgramLine,
   sink: TraceSink | undefined,
 ): Surroundings {
   return {
     kernel: findDevice(host, device).guest.kernel,
     tracer: host.tracer,
     sink,
+    countsLocked,
     remark: (text) => terminal.err(`ism: exec: ${text}\n`),
   };
 }
@@ -119,7 +122,7 @@ async function adoptProgram(
   { store }: Context,
   host: Host,
   loop: Loop,
-  { pid, listener, device, range, globals }: ProgramQuestion,
+  { pid, listener, device, range, countsLocked, globals }: ProgramQuestion,
   tell: (text: string) => void,
 ) {
   const { kernel } = findDevice(host, device).guest;
@@ -135,7 +138,7 @@ async function adoptProgram(
     : new TraceCollector(globals.trace, keepsEvents ? undefined : tell);
   const tracer: Tracer = host.tracer;
   const remark = (text: string) => tell(`ism: exec: ${text}\n`);
-  const supervisor = supervise({ fd, range }, { kernel, tracer, sink: trace, remark });
+  const supervisor = supervise({ fd, range }, { kernel, tracer, sink: trace, countsLocked, remark });
   await loop.add(supervisor);
   store.commit(host);
   return { result: { calls: supervisor.calls }, trace: keepsEvents ? trace?.collected : undefined };
@@ -156,7 +159,7 @@ async function join(context: Context, programs: readonly ProgramLine[]): Promise
 
 async function joinOne(
   { store: { path }, terminal, trace, globals }: Context,
-  { device, anyDescriptor }: ProgramLine,
+  { device, countsLocked }: ProgramLine,
   launched: Launched,
   signals: SignalWatch,
 ): Promise<Ending> {
@@ -169,7 +172,7 @@ async function joinOne(
       pid: ownId(),
       listener: fd,
       device,
-      anyDescriptor,
+      countsLocked,
       range,
       globals,
     } as const;

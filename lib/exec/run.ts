@@ -42,6 +42,8 @@ export interface Surroundings {
   readonly tracer: Tracer;
   /** What is traced of the program; undefined for nothing. */
   readonly sink: TraceSink | undefined;
+  /** What is mapped for DMA counts against a process's RLIMIT_MEMLOCK. */
+  readonly countsLocked: boolean;
   readonly remark: (text: string) => void;
 }
 

@@ -121,6 +121,7 @@ export class Kernel implements PartitionKernel {
     this.processes.add(this.process);
     this.current = this.process;
     this.#interruptPage = interruptPage;
+    partition.storage.reserved.add(interruptPage);
     partition.kernel = this;
     partition.setInterruptionControls(SIC.SINGLE, PCI_ISC);
   }

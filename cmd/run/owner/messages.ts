@@ -38,7 +38,7 @@ export interface ProgramQuestion {
   readonly listener: number;
   /** The function whose guest it sees. */
   readonly device: string;
-  readonly anyDescriptor: boolean;
+  readonly countsLocked: boolean;
   /** First and last number, exclusive, that mean simulated files. */
   readonly range: { readonly first: number; readonly end: number };
   readonly globals: Globals;
