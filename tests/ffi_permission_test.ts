@@ -1,10 +1,10 @@
-/** Foreign functions are for `exec` alone: every other command gives the permission back. Looks into the source's process. */
+/** Foreign functions are for `exec` alone, starting programs for `man`: every other command gives the permission back. Looks into the source's process. */
 import { assertEquals } from "@std/assert";
 import { Program } from "./support/program.ts";
 
 const FILE = new URL("support/ffi_state.ts", import.meta.url).pathname;
 
-Deno.test("what runs no program gives the permission for FFI back before it does anything", async () => {
+Deno.test("what runs no program gives the permissions for FFI and programs back before it does anything", async () => {
   using program = new Program();
   program.write("exec.ism", "expect exit=0 exec -- /bin/true\n");
   const rows: readonly (readonly [args: readonly string[], ffi: string])[] = [
@@ -23,6 +23,12 @@ Deno.test("what runs no program gives the permission for FFI back before it does
   for (const [args, ffi] of rows) {
     const { code, stdout } = await program.spawnFile(FILE, args).output();
     const text = new TextDecoder().decode(stdout);
-    assertEquals([args, code, text.split("\n").at(-2)], [args, 0, `ffi: ${ffi}`]);
+    assertEquals([args, code, text.split("\n").at(-2)], [args, 0, `ffi: ${ffi}, run: prompt`]);
   }
+});
+
+Deno.test("man keeps the permission to start a pager, and no other", async () => {
+  using program = new Program();
+  const { code, stdout } = await program.spawnFile(FILE, ["man"]).output();
+  assertEquals([code, new TextDecoder().decode(stdout).split("\n").at(-2)], [0, "ffi: prompt, run: granted"]);
 });

@@ -13,7 +13,8 @@ import { HostPlace } from "./host_place.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_REPEATS } from "../language/limits.ts";
 import { filesOf } from "../language/kinds.ts";
-import { exitCodeOf, LineOutput } from "./line_output.ts";
+import { tableChoice } from "../language/listing.ts";
+import { asTable, exitCodeOf, LineOutput } from "./line_output.ts";
 import { proposeIn } from "../output/proposal.ts";
 import {
   bindGlobals,
@@ -27,6 +28,7 @@ import { Transactions } from "./transactions.ts";
 import { checkExpectation } from "./expectation.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
+import type { TableChoice } from "../output/table/table.ts";
 import type { DataIo } from "../language/data.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { TraceFile } from "../output/trace/file.ts";
@@ -37,6 +39,8 @@ export interface Outcome {
   readonly result: Result;
   /** Result of the command behind all prefixes; undefined if it failed and that was expected. */
   readonly innermost: Result | undefined;
+  /** How the result is wanted where it is a table. */
+  readonly table?: TableChoice;
 }
 
 /** Another process whose lines this one runs. */
@@ -108,9 +112,9 @@ export class Session {
     this.lastResult = undefined;
     this.#output.markDryRun(innermost(invocation).command!, globals);
     try {
-      const { result, innermost } = await this.#inTransaction(invocation, globals, trace);
+      const { result, innermost, table } = await this.#inTransaction(invocation, globals, trace);
       this.lastResult = result;
-      this.#output.result(invocation.command!, result, globals, trace, place);
+      this.#output.result(invocation.command!, result, asTable(globals, table), trace, place);
       return exitCodeOf(invocation, innermost);
     } catch (thrown) {
       const failure = proposeIn(describeFailure(await this.blame(thrown)), globals);
@@ -221,7 +225,7 @@ export class Session {
     if (tracer !== undefined) tracer.sink = trace;
     try {
       const result = await command!.run(context, values);
-      return { result, innermost: result };
+      return { result, innermost: result, table: tableChoice(values) };
     } finally {
       if (tracer !== undefined) tracer.sink = before;
     }
@@ -285,7 +289,7 @@ export class Session {
       for (; done < count; done++) {
         await yielding.now(what);
         last = await this.#perform(inner, globals, trace);
-        if (!globals.json) this.#output.text(inner.command!, last.result, globals);
+        if (!globals.json) this.#output.text(inner.command!, last.result, asTable(globals, last.table));
         if (exitCodeOf(inner, last.innermost) === EXIT.OK) continue;
         done++;
         break;

@@ -7,7 +7,8 @@ import { deserialize, serialize } from "node:v8";
 import type { Stream } from "../../output/held.ts";
 import type { Failure } from "../../output/failure.ts";
 import type { Collected } from "../../output/trace/view.ts";
-import type { AnyCommand, Result } from "../../language/command.ts";
+import type { Outcome } from "../session.ts";
+import type { AnyCommand } from "../../language/command.ts";
 import type { Globals, Invocation } from "../../language/parse.ts";
 import type { Word } from "../../language/words.ts";
 
@@ -53,7 +54,7 @@ export type Piece = readonly [stream: Stream, bytes: Uint8Array];
 /** The answer. */
 export interface Answer {
   /** What it came to; undefined if it failed. */
-  readonly outcome: { readonly result: Result; readonly innermost: Result | undefined } | undefined;
+  readonly outcome: Outcome | undefined;
   readonly failure: Failure | undefined;
   readonly pieces: readonly Piece[];
   readonly variables: ReadonlyMap<string, string>;
