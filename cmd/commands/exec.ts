@@ -1,12 +1,11 @@
 /** Runs a real program on the simulated machine. What it takes is loaded by this command alone. */
 import { argument, defineCommand, flag, rest } from "../language/command.ts";
-import { NotStartedError } from "../output/failure.ts";
+import { CANNOT_RUN, NotStartedError } from "../output/failure.ts";
 import { text } from "../language/kinds.ts";
 import type { Ending, ProgramLine } from "../run/programs.ts";
 import { UsageError } from "../language/usage_error.ts";
 
-/** Exit codes of a shell: a program that cannot be run, one that is not there, and what is added to a signal. */
-const CANNOT_RUN = 126;
+/** Exit code of a shell for a program that is not there, and what it adds to a signal. */
 const NOT_FOUND = 127;
 const SIGNALLED = 128;
 

@@ -10,7 +10,6 @@ import { allow, fetchListener, kill, ownId } from "../../lib/exec/foreign_progra
 import { Loop } from "../../lib/exec/loop.ts";
 import {
   type Ending,
-  ExecError,
   type Launched,
   type LaunchOptions,
   launchProgram,
@@ -21,7 +20,7 @@ import {
 } from "../../lib/exec/run.ts";
 import { SignalWatch } from "../../lib/exec/signals.ts";
 import type { Context } from "../language/command.ts";
-import { DescribedError } from "../output/failure.ts";
+import { CANNOT_RUN, DescribedError, NotStartedError } from "../output/failure.ts";
 import { TraceCollector } from "../output/trace/view.ts";
 import { findDevice } from "./device.ts";
 import { ask, OwnerGoneError } from "./owner/client.ts";
@@ -128,8 +127,9 @@ async function adoptProgram(
   const { kernel } = findDevice(host, device).guest;
   const fd = fetchListener(pid, listener);
   if (typeof fd === "string") {
-    throw new ExecError(
+    throw new NotStartedError(
       `the program cannot join the exec that has the host: ${fd}; start both by one command, as in exec A : B`,
+      CANNOT_RUN,
     );
   }
   const keepsEvents = globals.json;
