@@ -4,10 +4,12 @@ import type { AnyCommand } from "../cmd/language/command.ts";
 import { literalWord } from "../cmd/language/options.ts";
 import { parseLine } from "../cmd/language/parse.ts";
 import { parseScript } from "../cmd/run/script.ts";
-import { COMMANDS } from "../cmd/table.ts";
+import { COMMANDS as TABLE } from "../cmd/table.ts";
 import { splitWords } from "../cmd/language/words.ts";
 import { inParallel, Program } from "./support/program.ts";
 import { NO_TERMINAL, plain, TerminalRun } from "./support/terminal.ts";
+
+const COMMANDS = await TABLE.all();
 
 const ALL: readonly AnyCommand[] = [...COMMANDS.values()];
 const ROOT = new URL("../", import.meta.url);

@@ -3,8 +3,10 @@
  * for `exec` and a pager for `man`, which every other command gives back.
  */
 import { assert, assertEquals, assertNotMatch } from "@std/assert";
-import { COMMANDS } from "../cmd/table.ts";
+import { COMMANDS as TABLE } from "../cmd/table.ts";
 import { Program } from "./support/program.ts";
+
+const COMMANDS = await TABLE.all();
 
 const ROOT = new URL("../", import.meta.url);
 const VARIABLES = [

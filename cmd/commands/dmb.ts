@@ -7,7 +7,7 @@ import { argument, defaulted, defineCommand, flag, optional, required } from "..
 import { defineListing } from "../language/listing.ts";
 import { DATA, GID, number, SIZE, TOKEN } from "../language/kinds.ts";
 import { hexdump } from "../output/hexdump.ts";
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { DriverError } from "../../lib/ism/driver/errors.ts";
 import { sizeText } from "../output/units.ts";
 
 function describe({ token, index, iova, size, rgid }: DriverDmb) {

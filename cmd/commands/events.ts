@@ -14,7 +14,7 @@ import {
   type TextContext,
 } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
-import type { Table } from "../output/table/table.ts";
+import type { Table } from "../language/table.ts";
 import { renderTable } from "../output/table/text.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { KernelTicks } from "../run/kernel_ticks.ts";

@@ -4,13 +4,15 @@ import type { Host } from "../../lib/host/host.ts";
 import { FORMAT } from "../../lib/host/state/migrations.ts";
 import { HostStore } from "../../lib/host/file/store.ts";
 import { RELEASES } from "../../lib/vfio/release.ts";
-import { defaultTopology, parseTopology, type Topology, TopologyError } from "../../lib/host/topology.ts";
+import { defaultTopology, parseTopology, type Topology } from "../../lib/host/topology.ts";
+import { TopologyError } from "../../lib/host/errors.ts";
 import { damagedHost, hostFaults } from "../run/damage.ts";
 import { argument, type Context, defineCommand, flag, optional } from "../language/command.ts";
-import { checkOutput, createParent, readText, writeText } from "../run/files.ts";
+import { createParent, readText, writeText } from "../run/files.ts";
+import { checkOutput } from "../output/file_names.ts";
 import { choice, FILE, number, OUTPUT } from "../language/kinds.ts";
 import { MAX_DOCUMENT_BYTES } from "../language/limits.ts";
-import { escapeText, quoteText } from "../output/diagnostic.ts";
+import { escapeText, quoteText } from "../language/quote.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
 import { plural } from "../output/units.ts";
 

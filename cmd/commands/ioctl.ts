@@ -10,7 +10,7 @@ import { checkShown } from "../language/limits.ts";
 import { structFields } from "../language/struct_fields.ts";
 import { hexdump } from "../output/hexdump.ts";
 import { isData, parseData } from "../language/data.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { nearest } from "../language/nearest.ts";
 import { parseBigNumber, parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";

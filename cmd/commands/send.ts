@@ -4,12 +4,14 @@ import type { Host, HostFunction } from "../../lib/host/host.ts";
 import { connect, type Stream } from "../../lib/ism/driver/stream.ts";
 import { findDevice } from "../run/device.ts";
 import { argument, type Context, defaulted, defineCommand, optional } from "../language/command.ts";
-import { isSameFile, refuseStdin } from "../run/files.ts";
+import { refuseStdin } from "../run/files.ts";
+import { isSameFile } from "../output/file_names.ts";
 import { Yielding } from "../run/interrupt.ts";
 import { DEVICE, DURATION, FILE, OUTPUT } from "../language/kinds.ts";
 import { sendToPeer } from "../run/peer_transfer.ts";
+import { newSha256 } from "../run/sha256.ts";
 import { Sink } from "../run/sink.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
 import { DMB_SIZE, progressBar, releaseDmb, secondsSince, Source } from "../run/transfer.ts";
 import { plural, roundSize } from "../output/units.ts";
@@ -208,10 +210,12 @@ If "ism recv" waits on the receiving function in another process, it receives; -
       return { ...result, seconds: secondsSince(started), out: null };
     }
     const routes = [{ path: file, out }, ...(back === undefined ? [] : [{ path: back, out: backOut }])];
-    const sinks = routes.map(({ out }) => new Sink(context, out));
+    const sinks = await Promise.all(
+      routes.map(async ({ out }) => new Sink(context, out, await newSha256())),
+    );
     const sources: Source[] = [];
     try {
-      for (const { path } of routes) sources.push(new Source(path));
+      for (const { path } of routes) sources.push(new Source(path, await newSha256()));
       for (const sink of sinks) sink.open();
       const [there, otherWay] = await context.transactLong((target, host) => {
         const { sender, receiver } = parties(host, target, from, to);

@@ -4,7 +4,7 @@ import { takeSignals } from "../../lib/ism/driver/signals.ts";
 import { SBA } from "../../lib/ism/protocol.ts";
 import { defineCommand } from "../language/command.ts";
 import { renderBits, renderRing } from "../output/pictures/signals.ts";
-import type { Terminal } from "../output/terminal.ts";
+import type { Terminal } from "../language/terminal.ts";
 import { ringOf } from "../run/dmb_ring.ts";
 import { memoryAt } from "../run/mapped_memory.ts";
 import { HIDDEN_EVENTS, hiddenEvents, unreadEvents } from "../run/unread_events.ts";

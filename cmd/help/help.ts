@@ -1,23 +1,22 @@
 /** Help texts, made from the command table. */
 import {
   type AnyCommand,
+  type CommandFacts,
+  type Commands,
   type Flag,
   GROUPS,
   isFlag,
+  type KnownCommands,
   optionName,
   type Parameter,
 } from "../language/command.ts";
-import { COMMANDS } from "../table.ts";
 import { GLOBAL_OPTIONS, VALUE_OPTIONAL } from "../language/globals.ts";
-import { usage } from "../language/parse.ts";
-import type { Terminal } from "../output/terminal.ts";
+import { usage } from "../language/usage.ts";
+import type { Terminal } from "../language/terminal.ts";
 import { definitions, paragraph, WIDEST, wrap } from "../output/wrap.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { nearest } from "../language/nearest.ts";
 import { UsageError } from "../language/usage_error.ts";
-
-/** The program's version; deno.json has the same. */
-export const VERSION = "0.2.0";
 
 /** What groups of commands are called. */
 export const GROUP_TITLES: Readonly<Record<(typeof GROUPS)[number], string>> = {
@@ -52,34 +51,42 @@ function introduction(columns: number): string {
 }
 
 /** Help on a command, a family of commands (`dmb`), words of a kind (`numbers`), or the program. @throws {UsageError} */
-export function helpText(name: string | undefined, terminal: Terminal): string {
-  if (name === undefined || name === "ism") return programHelp(terminal);
-  const command = COMMANDS.get(name);
-  const family = [...COMMANDS.values()].filter((each) => each.name.startsWith(`${name} `));
-  if (command !== undefined) return commandHelp(command, terminal, family);
-  if (family.length > 0) return family.map((each) => commandHelp(each, terminal)).join("\n");
+export async function helpText(
+  name: string | undefined,
+  terminal: Terminal,
+  commands: Commands,
+): Promise<string> {
+  if (name === undefined || name === "ism") return programHelp(terminal, commands.facts);
+  const family = [...commands.keys()].filter((each) => each.startsWith(`${name} `));
+  if (commands.has(name)) {
+    return commandHelp(await commands.loading(() => commands.get(name)!), terminal, family);
+  }
+  if (family.length > 0) {
+    const members = await commands.loading(() => family.map((each) => commands.get(each)!));
+    return members.map((each) => commandHelp(each, terminal)).join("\n");
+  }
   const forms = WORD_FORMS.find(([title]) => title.toLowerCase() === name.toLowerCase());
   if (forms !== undefined) return definitions([[`${forms[0]}:`, forms[1]]], terminal.columns);
-  throw unknownTopic(name);
+  throw unknownTopic(name, await commands.all());
 }
 
 /** Most commands that are named in place of one that is not there. */
 const MOST_NAMED = 8;
 
 /** Says what there is in place of what was asked for. */
-function unknownTopic(name: string): UsageError {
+function unknownTopic(name: string, commands: ReadonlyMap<string, AnyCommand>): UsageError {
   const [first = "", second] = name.split(" ");
-  const family = [...COMMANDS.keys()].filter((each) => each.startsWith(`${first} `));
-  if (second !== undefined && (family.length > 0 || COMMANDS.has(first))) {
+  const family = [...commands.keys()].filter((each) => each.startsWith(`${first} `));
+  if (second !== undefined && (family.length > 0 || commands.has(first))) {
     const has = family.map((each) => each.slice(first.length + 1)).join(", ");
     return new UsageError(
       `${first} has no subcommand ${quoteText(second)}${has === "" ? "" : `; it has ${has}`}`,
       { token: second, hint: `see "ism help ${first}"` },
     );
   }
-  const near = [...COMMANDS.keys()].find((each) => each.split(" ").includes(name)) ??
-    nearest(name, [...COMMANDS.keys()]);
-  const about = [...COMMANDS.values()].filter(({ name: each, summary, details = "" }) =>
+  const near = [...commands.keys()].find((each) => each.split(" ").includes(name)) ??
+    nearest(name, [...commands.keys()]);
+  const about = [...commands.values()].filter(({ name: each, summary, details = "" }) =>
     `${each} ${summary} ${details}`.toLowerCase().includes(name.toLowerCase())
   ).slice(0, MOST_NAMED).map((each) => each.name);
   const hint = near !== undefined
@@ -94,19 +101,19 @@ function unknownTopic(name: string): UsageError {
 }
 
 /** First words of all commands: what help can be asked on, in the order of help. */
-export function familyNames(): readonly string[] {
-  return [...new Set([...COMMANDS.keys()].map((name) => name.split(" ")[0]!))];
+export function familyNames(commands: KnownCommands): readonly string[] {
+  return [...new Set([...commands.keys()].map((name) => name.split(" ")[0]!))];
 }
 
 /** True for a command, or the first word of some. */
-export function isCommandWord(word: string): boolean {
-  return COMMANDS.has(word) || [...COMMANDS.keys()].some((name) => name.startsWith(`${word} `));
+export function isCommandWord(word: string, commands: KnownCommands): boolean {
+  return commands.has(word) || [...commands.keys()].some((name) => name.startsWith(`${word} `));
 }
 
-function programHelp({ style, columns }: Terminal): string {
+function programHelp({ style, columns }: Terminal, facts: readonly CommandFacts[]): string {
   let text = introduction(columns);
   for (const group of GROUPS) {
-    const commands = [...COMMANDS.values()].filter((command) => command.group === group);
+    const commands = facts.filter((each) => each.group === group);
     if (commands.length === 0) continue;
     text += `\n${style.bold(GROUP_TITLES[group])}\n`;
     text += definitions(commands.map(({ name, summary }) => [name, summary] as const), columns);
@@ -122,7 +129,7 @@ function programHelp({ style, columns }: Terminal): string {
 function commandHelp(
   command: AnyCommand,
   { style, columns }: Terminal,
-  family: readonly AnyCommand[] = [],
+  family: readonly string[] = [],
 ): string {
   const [first = "", ...more] = wrap(`ism ${usage(command)}`, columns - 4);
   let text = [style.bold(first), ...more.map((line) => `    ${line}`)].join("\n") + "\n";
@@ -139,7 +146,7 @@ function commandHelp(
     text += `\n${style.bold("Options")}\n${optionLines(command.options, columns)}`;
   }
   if (family.length > 0) {
-    text += `\n${style.bold("See also")}\n${family.map(({ name }) => `  ism help ${name}\n`).join("")}`;
+    text += `\n${style.bold("See also")}\n${family.map((name) => `  ism help ${name}\n`).join("")}`;
   }
   if (command.examples.length > 0) {
     text += `\n${style.bold("Examples")}\n${command.examples.map((line) => `  ism ${line}\n`).join("")}`;

@@ -1,9 +1,9 @@
 /** The manual page, in the man macros of roff, from the command table. */
-import { type AnyCommand, GROUPS } from "../language/command.ts";
+import { type AnyCommand, type Group, GROUPS } from "../language/command.ts";
+import { VERSION } from "../build_info.ts";
 import { GLOBAL_OPTIONS } from "../language/globals.ts";
-import { GROUP_TITLES, optionTerm, PROGRAM, VERSION, WORD_FORMS } from "./help.ts";
-import { usage } from "../language/parse.ts";
-import { COMMANDS } from "../table.ts";
+import { GROUP_TITLES, optionTerm, PROGRAM, WORD_FORMS } from "./help.ts";
+import { usage } from "../language/usage.ts";
 
 const EXIT_CODES: readonly (readonly [code: string, meaning: string])[] = [
   ["0", "done as asked"],
@@ -30,8 +30,9 @@ const FILES: readonly (readonly [path: string, meaning: string])[] = [
   ["~/.local/state/ism/history", "lines that were typed in the shell"],
 ];
 
-/** The page. */
-export function manualPage(): string {
+/** The page. @param commands all, in the order of help */
+export function manualPage(commands: Iterable<AnyCommand>): string {
+  const all = [...commands];
   return [
     `.TH ISM 1 "" "ism ${VERSION}" "User Commands"`,
     ".SH NAME",
@@ -44,7 +45,7 @@ export function manualPage(): string {
     ".SH OPTIONS",
     ...Object.entries(GLOBAL_OPTIONS).flatMap(([key, option]) => term(optionTerm(key, option), option.help)),
     ".SH COMMANDS",
-    ...GROUPS.flatMap(commandGroup),
+    ...GROUPS.flatMap((group) => commandGroup(group, all.filter((each) => each.group === group))),
     ".SH WORDS",
     ...WORD_FORMS.flatMap(([name, forms]) => term(name, forms)),
     ".SH EXIT STATUS",
@@ -56,8 +57,7 @@ export function manualPage(): string {
   ].join("\n") + "\n";
 }
 
-function commandGroup(group: (typeof GROUPS)[number]): string[] {
-  const commands = [...COMMANDS.values()].filter((each) => each.group === group);
+function commandGroup(group: Group, commands: readonly AnyCommand[]): string[] {
   return [`.SS ${text(GROUP_TITLES[group])}`, ...commands.flatMap(commandEntry)];
 }
 

@@ -4,10 +4,10 @@
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { HostStore } from "../../lib/host/file/store.ts";
 import type { DataSource } from "./data.ts";
-import type { Table } from "../output/table/table.ts";
+import type { Table } from "./table.ts";
 import type { TraceCollector } from "../output/trace/view.ts";
 import type { Globals } from "./parse.ts";
-import type { Terminal } from "../output/terminal.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** What can stand in a place where a list of words would not do. */
 export type Source = "file" | "command" | "subcommand" | "topic" | "device" | "variable";
@@ -111,6 +111,8 @@ export interface Context {
   readonly stdinIsLines: boolean;
   /** `--json`: nothing but the document may be written to stdout. */
   readonly json: boolean;
+  /** For help on them. */
+  readonly commands: Commands;
   /** The loaded host. Not for `access: "none"` and `"file"`. */
   readonly host: Host;
   /** The function that `--device` names. */
@@ -211,6 +213,29 @@ export interface AnyCommand {
   readonly verbatim?: boolean;
   /** What follows the command's own arguments is another command line: `expect`, `let`, `repeat`. */
   readonly prefix?: boolean;
+}
+
+/** What is known of a command that is not loaded. */
+export type CommandFacts = Pick<AnyCommand, "name" | "group" | "summary">;
+
+/** Commands by name, as a line is understood with them. */
+export interface KnownCommands {
+  has(name: string): boolean;
+  keys(): Iterable<string>;
+  /** Undefined if there is none of that name. */
+  get(name: string): AnyCommand | undefined;
+}
+
+/** All commands, each loaded when it is needed: `get` throws for one that is not, unless {@linkcode loading} calls. */
+export interface Commands extends KnownCommands {
+  /** In the order of help. */
+  readonly facts: readonly CommandFacts[];
+  /** Loads the commands whose names stand among some words. */
+  need(words: readonly string[]): Promise<void>;
+  /** Does work that looks commands up; begins it anew when those that it asks for are loaded, so it must change nothing. */
+  loading<Of>(work: () => Of): Promise<Of>;
+  /** Loads all of them, in the order of help. */
+  all(): Promise<ReadonlyMap<string, AnyCommand>>;
 }
 
 /** Defines a command; the types of its values follow from its parameters. */

@@ -3,13 +3,21 @@
  * `$name` in it is checked here, before anything runs.
  */
 import type { TraceLayer } from "../../lib/base/trace.ts";
-import { type AnyCommand, canStandInLine, isFlag, optionName, type Parameter } from "./command.ts";
+import {
+  type AnyCommand,
+  canStandInLine,
+  isFlag,
+  type KnownCommands,
+  optionName,
+  type Parameter,
+} from "./command.ts";
 import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
 import { MAX_PREFIXES } from "./limits.ts";
 import { isDynamic, literalWord, type OptionSpecs, readOptions } from "./options.ts";
-import { quoteText } from "../output/diagnostic.ts";
-import type { TableChoice } from "../output/table/table.ts";
+import { quoteText } from "./quote.ts";
+import type { TableChoice } from "./table.ts";
 import { nearest } from "./nearest.ts";
+import { usage } from "./usage.ts";
 import { UsageError } from "./usage_error.ts";
 import { expand, type Word } from "./words.ts";
 
@@ -63,7 +71,7 @@ const NO_VALUES: Lookup = () => undefined;
  */
 export function parseLine(
   words: readonly Word[],
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   { inScript, prefixes = 0 }: { readonly inScript: boolean; readonly prefixes?: number },
 ): Invocation {
   const invocation = parseWords(words, table, inScript, prefixes);
@@ -71,7 +79,7 @@ export function parseLine(
 }
 
 /** `stb --help` in a script is the line `help stb`. */
-function helpLine({ command, family }: Invocation, table: ReadonlyMap<string, AnyCommand>): Invocation {
+function helpLine({ command, family }: Invocation, table: KnownCommands): Invocation {
   const names = (command?.name ?? family ?? "").split(" ").filter((name) => name !== "");
   const keys = ["command", "subcommand"];
   const words = new Map(names.map((name, i) => [keys[i]!, [literalWord(name)]]));
@@ -80,7 +88,7 @@ function helpLine({ command, family }: Invocation, table: ReadonlyMap<string, An
 
 function parseWords(
   words: readonly Word[],
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   inScript: boolean,
   prefixes: number,
 ): Invocation {
@@ -119,7 +127,7 @@ function isHelp({ text, quoted }: Word): boolean {
 }
 
 /** True for the first word of commands with two words that is no command by itself. */
-function isFamily(word: string, table: ReadonlyMap<string, AnyCommand>): boolean {
+function isFamily(word: string, table: KnownCommands): boolean {
   return !table.has(word) && [...table.keys()].some((name) => name.startsWith(`${word} `));
 }
 
@@ -129,7 +137,7 @@ function parseCommand(
   rest: readonly Word[],
   before: ReadonlyMap<string, readonly Word[]>,
   globalSpecs: OptionSpecs,
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   prefixes: number,
 ): Invocation {
   const specs = { ...globalSpecs, ...command.options };
@@ -171,7 +179,7 @@ function globalOptions(inScript: boolean): OptionSpecs {
 function parseInner(
   command: AnyCommand,
   words: readonly Word[],
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   onCommandLine: boolean,
   prefixes: number,
 ): Invocation {
@@ -209,7 +217,7 @@ function hasValue({ command, inner }: Invocation): boolean {
 function findCommand(
   first: Word,
   second: Word | undefined,
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
 ): { command: AnyCommand; used: 1 | 2 } {
   const one = isDynamic(first) ? first.text : expand(first, NO_VALUES);
   const two = second === undefined || isDynamic(second) ? undefined : `${one} ${expand(second, NO_VALUES)}`;
@@ -273,22 +281,6 @@ function fillArguments(
       throw new UsageError(`--${optionName(key)} is missing; usage: ${usage(command)}`);
     }
   }
-}
-
-/** The usage line of a command, without `ism`. */
-export function usage({ name, args, options, prefix, verbatim }: AnyCommand): string {
-  const words = Object.values(args).map(({ kind, optional, value, rest }) => {
-    const isPlain = value === undefined || rest === true;
-    const shown = isPlain ? kind.placeholder : `${kind.placeholder}=${String(value)}`;
-    return (optional ? `[${shown}]` : shown) + (rest === true ? "…" : "");
-  });
-  const given = Object.entries(options).map(([key, option]) => {
-    const long = option.short !== undefined && option.short === key ? `-${key}` : `--${optionName(key)}`;
-    if (isFlag(option)) return `[${long}]`;
-    return option.optional ? `[${long} ${option.kind.placeholder}]` : `${long} ${option.kind.placeholder}`;
-  });
-  const parts = verbatim === true ? [...given, ...words] : [...words, ...given];
-  return [name, ...parts, ...(prefix === true ? ["COMMAND…"] : [])].join(" ");
 }
 
 /** Parses every word that waits for no variable, so that mistakes show before anything runs. */

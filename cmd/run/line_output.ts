@@ -1,13 +1,13 @@
 /** What a line prints: its result as text, bytes or a document, or its failure. */
 import { type AnyCommand, type Result } from "../language/command.ts";
-import { EXIT, type Failure, failureJson } from "../output/failure.ts";
-import type { Globals, Invocation } from "../language/parse.ts";
+import { type Failure, failureJson } from "../output/failure.ts";
+import type { Globals } from "../language/parse.ts";
 import { propose } from "../output/proposal.ts";
 import { failureText, type LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
-import { safeJson } from "../output/diagnostic.ts";
+import { safeJson } from "../language/quote.ts";
 import { tableData } from "../output/table/data.ts";
-import { choose, type Table, type TableChoice } from "../output/table/table.ts";
+import { choose, type Table, type TableChoice } from "../language/table.ts";
 import { renderTable } from "../output/table/text.ts";
 import type { TraceCollector } from "../output/trace/view.ts";
 
@@ -114,15 +114,4 @@ function traced(
     ...(dryRun ? { dryRun: true } : {}),
     ...(trace === undefined || (wanted === undefined && !dryRun) ? {} : { trace: trace.json() }),
   };
-}
-
-/** The exit code of a line that did what it was asked for: that of a program which `repeat` alone stands before. */
-export function exitCodeOf({ command, inner }: Invocation, result: Result | undefined): number {
-  if (command!.name === "repeat") return exitCodeOf(inner!, result);
-  return result === undefined ? EXIT.OK : command!.exitCode?.(result) ?? EXIT.OK;
-}
-
-/** Options of a line, and how its result is wanted where it is a table. */
-export function asTable(globals: Globals, table: TableChoice | undefined): Globals {
-  return table === undefined ? globals : { ...globals, table };
 }

@@ -1,11 +1,12 @@
 /** The sending half of a send whose other half is `ism recv` in another process: each step is a transaction. */
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { Meeting } from "../../lib/host/rendezvous.ts";
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { DriverError } from "../../lib/ism/driver/errors.ts";
 import type { DriverDmb } from "../../lib/ism/driver/driver.ts";
 import { CURSOR_DMB_BYTES, StreamWriter } from "../../lib/ism/driver/stream.ts";
 import type { Context } from "../language/command.ts";
 import { progressBar, releaseDmb, Source, takenBack } from "./transfer.ts";
+import { newSha256 } from "./sha256.ts";
 import { waitFor } from "./waiting.ts";
 
 /** How long a peer may be silent if nobody says how long. */
@@ -150,7 +151,7 @@ function stillThere(meeting: Meeting | undefined): Meeting {
  * @throws {FileError} if the file cannot be read @throws {DriverError} if the receiver does not come or goes away
  */
 export async function sendToPeer(context: Context, places: Places, path: string, waitMs = PATIENCE_MS) {
-  const source = new Source(path);
+  const source = new Source(path, await newSha256());
   try {
     return await new PeerTransfer(context, places, waitMs).run(source);
   } finally {

@@ -1,7 +1,7 @@
 /** A run of the program: the host file, transactions around commands, variables, and what is printed. */
 import { isOwned, OwnedError } from "../../lib/host/file/owner.ts";
 import { TRACE_LAYERS } from "../../lib/base/trace.ts";
-import type { Context, Result } from "../language/command.ts";
+import type { Commands, Context, Result } from "../language/command.ts";
 import { contextOf } from "./context.ts";
 import { blame } from "./damage.ts";
 import { findDevice } from "./device.ts";
@@ -14,7 +14,8 @@ import { Yielding } from "./interrupt.ts";
 import { MAX_REPEATS } from "../language/limits.ts";
 import { filesOf } from "../language/kinds.ts";
 import { tableChoice } from "../language/listing.ts";
-import { asTable, exitCodeOf, LineOutput } from "./line_output.ts";
+import { asTable, exitCodeOf, type Outcome } from "./outcome.ts";
+import { LineOutput } from "./line_output.ts";
 import { proposeIn } from "../output/proposal.ts";
 import {
   bindGlobals,
@@ -28,20 +29,10 @@ import { Transactions } from "./transactions.ts";
 import { checkExpectation } from "./expectation.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
-import type { TableChoice } from "../output/table/table.ts";
 import type { DataIo } from "../language/data.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { TraceFile } from "../output/trace/file.ts";
 import { TraceCollector } from "../output/trace/view.ts";
-
-/** What a command line came to. */
-export interface Outcome {
-  readonly result: Result;
-  /** Result of the command behind all prefixes; undefined if it failed and that was expected. */
-  readonly innermost: Result | undefined;
-  /** How the result is wanted where it is a table. */
-  readonly table?: TableChoice;
-}
 
 /** Another process whose lines this one runs. */
 export interface Client {
@@ -57,6 +48,7 @@ export class Session {
   readonly place: HostPlace;
   readonly transactions: Transactions;
   readonly #defaultDevice: string | undefined;
+  readonly #commands: Commands;
   readonly #variables = new Map<string, string>();
   readonly #output: LineOutput;
   readonly #trace: TraceFile | undefined = undefined;
@@ -71,7 +63,11 @@ export class Session {
   constructor(
     terminal: ProcessTerminal,
     globals: Globals,
-    environment: { readonly hostPath: string | undefined; readonly device: string | undefined },
+    environment: {
+      readonly hostPath: string | undefined;
+      readonly device: string | undefined;
+      readonly commands: Commands;
+    },
     place = new HostPlace(globals.host, environment.hostPath, globals.dryRun),
     client?: Client,
   ) {
@@ -82,6 +78,7 @@ export class Session {
     this.transactions = new Transactions(this.place, terminal, globals.dryRun);
     this.#output = new LineOutput(terminal);
     this.#defaultDevice = globals.device ?? environment.device;
+    this.#commands = environment.commands;
     if (globals.traceFile !== undefined) {
       this.#trace = new TraceFile(globals.traceFile, globals.host ?? environment.hostPath ?? "", terminal);
     }
@@ -340,6 +337,7 @@ export class Session {
       terminal: this.terminal,
       globals,
       isDefaultHost: this.globals.host === undefined,
+      commands: this.#commands,
       place: this.place,
       transactions: this.transactions,
       deviceWord: globals.device ?? this.#defaultDevice ?? "0",

@@ -1,16 +1,17 @@
 /** Files on their way through a stream: where bytes come from, and how far they are. */
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { DMB } from "../../lib/ism/protocol.ts";
 import type { IsmDriver } from "../../lib/ism/driver/driver.ts";
 import type { StreamWriter } from "../../lib/ism/driver/stream.ts";
 import type { Context, Kind } from "../language/command.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
-import { HostFileError } from "../../lib/host/file/store.ts";
-import { CommandError } from "../../lib/ism/driver/command_channel.ts";
+import { HostFileError } from "../../lib/host/file/host_path.ts";
+import { CommandError } from "../../lib/ism/driver/errors.ts";
 import { InterruptedError } from "../output/failure.ts";
-import { fileError, openInput } from "./files.ts";
+import { openInput } from "./files.ts";
+import { fileError } from "../output/file_names.ts";
 import { number } from "../language/kinds.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { roundSize } from "../output/units.ts";
 
@@ -32,7 +33,7 @@ export const DMB_SIZE: Kind<number> = {
 
 /** Where bytes come from, one buffer at a time. */
 export class Source {
-  readonly #hash: Hash = createHash("sha256");
+  readonly #hash: Hash;
   readonly #path: string;
   readonly #file: Deno.FsFile | undefined;
   readonly #buffer = new Uint8Array(READ_BYTES);
@@ -42,8 +43,9 @@ export class Source {
   /** Size if known, for the progress bar. */
   readonly size: number | undefined;
 
-  /** @throws {FileError} */
-  constructor(path: string) {
+  /** @param hash of nothing so far @throws {FileError} */
+  constructor(path: string, hash: Hash) {
+    this.#hash = hash;
     this.#path = path;
     this.#file = path === "-" ? undefined : openInput(path);
     const info = this.#file?.statSync();

@@ -7,8 +7,8 @@ import { deserialize, serialize } from "node:v8";
 import type { Stream } from "../../output/held.ts";
 import type { Failure } from "../../output/failure.ts";
 import type { Collected } from "../../output/trace/view.ts";
-import type { Outcome } from "../session.ts";
-import type { AnyCommand } from "../../language/command.ts";
+import type { Outcome } from "../outcome.ts";
+import type { KnownCommands } from "../../language/command.ts";
 import type { Globals, Invocation } from "../../language/parse.ts";
 import type { Word } from "../../language/words.ts";
 
@@ -23,6 +23,8 @@ export interface PackedLine {
 /** A line to run on the host. */
 export interface LineQuestion {
   readonly kind: "line";
+  /** It waits for what may never come. */
+  readonly waits: boolean;
   readonly line: PackedLine;
   readonly globals: Globals;
   readonly device: string | undefined;
@@ -75,7 +77,7 @@ export function pack({ command, words, globals, inner }: Invocation): PackedLine
 }
 
 /** Unpacks it. */
-export function unpack(line: PackedLine, table: ReadonlyMap<string, AnyCommand>): Invocation {
+export function unpack(line: PackedLine, table: KnownCommands): Invocation {
   const { command, words, globals, inner } = line;
   return {
     command: table.get(command),

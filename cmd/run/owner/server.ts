@@ -8,9 +8,7 @@ import { RecordingTerminal } from "../../output/recording.ts";
 import { type Collected, TraceCollector } from "../../output/trace/view.ts";
 import { TRACE_LAYERS } from "../../../lib/base/trace.ts";
 import type { HostStore } from "../../../lib/host/file/store.ts";
-import type { Result } from "../../language/command.ts";
-import { innermost } from "../../language/parse.ts";
-import { COMMANDS } from "../../table.ts";
+import type { Commands, Result } from "../../language/command.ts";
 import {
   type Answer,
   ENDINGS,
@@ -37,13 +35,15 @@ const DRAIN_PAUSE_MS = 2;
 export class OwnerServer implements Disposable {
   readonly #store: HostStore;
   readonly #adopt: Adopt;
+  readonly #commands: Commands;
   readonly #watcher: Deno.FsWatcher;
   readonly #folder: string;
   /** Questions whose answers are not written yet. */
   #answering = 0;
   readonly #running = new Map<string, AbortController>();
 
-  constructor(store: HostStore, folder: string, adopt: Adopt) {
+  constructor(store: HostStore, folder: string, adopt: Adopt, commands: Commands) {
+    this.#commands = commands;
     this.#store = store;
     this.#folder = folder;
     this.#adopt = adopt;
@@ -94,7 +94,7 @@ export class OwnerServer implements Disposable {
   async #answer(base: string, question: Question): Promise<void> {
     const isLine = question.kind === "line";
     // What waits for something that may never come keeps nobody.
-    const counts = !isLine || innermost(unpack(question.line, COMMANDS)).command!.access !== "wait";
+    const counts = !isLine || !question.waits;
     if (counts) this.#answering++;
     const answer = isLine ? await this.#line(base, question) : await this.#program(base, question);
     if (counts) this.#answering--;
@@ -119,7 +119,7 @@ export class OwnerServer implements Disposable {
     const session = new Session(
       terminal,
       { ...globals, traceFile: undefined },
-      { hostPath: this.#store.path, device },
+      { hostPath: this.#store.path, device, commands: this.#commands },
       HostPlace.of(this.#store),
       {
         interrupted: controller.signal,
@@ -130,7 +130,8 @@ export class OwnerServer implements Disposable {
     let outcome: Answer["outcome"];
     let failure: Failure | undefined;
     try {
-      outcome = await session.carryOut(unpack(line, COMMANDS), trace);
+      const invocation = await this.#commands.loading(() => unpack(line, this.#commands));
+      outcome = await session.carryOut(invocation, trace);
     } catch (error) {
       failure = describeFailure(error);
     } finally {

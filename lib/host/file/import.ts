@@ -10,7 +10,8 @@ import { Host } from "../host.ts";
 import { issueText } from "../issue.ts";
 import { FORMAT, migrate, OLDEST_FORMAT } from "../state/migrations.ts";
 import { stateFaults } from "../state/check.ts";
-import { parseTopology, TopologyError } from "../topology.ts";
+import { parseTopology } from "../topology.ts";
+import { TopologyError } from "../errors.ts";
 
 /** A document that is no host. */
 export class ImportError extends Error {
