@@ -186,7 +186,10 @@ export async function runPrograms(
     }
   } finally {
     // Where one cannot be watched those before it still run to their end.
-    const all = Promise.all(running).then(ended);
+    const all = Promise.all(running).then(() => {
+      signals[Symbol.dispose]();
+      ended();
+    });
     await loop.run();
     await all;
   }

@@ -245,6 +245,26 @@ Deno.test("the owner's program ends first: the owner stays until the last progra
   assertMatch(stderr, /others on this host go on, and this process stays until they end \(1 program\)/);
 });
 
+Deno.test("the owner that only waits for others ends by Ctrl-C, and their devices are gone", async () => {
+  using program = new Program();
+  await program.run(["host", "create"]);
+  const owner = await ownerOf(program, ["exec", "--", "/bin/sh", "-c", "read x"]);
+  const other = program.spawn(["exec", "-d", "1", "--", "/bin/sh", "-c", "echo here; read x; exit 7"]);
+  const reader = other.stdout.getReader();
+  await reader.read();
+  reader.releaseLock();
+  const lines = owner.stderr.getReader();
+  await owner.stdin.close();
+  assertMatch(new TextDecoder().decode((await lines.read()).value), /this process stays until they end/);
+  owner.kill("SIGINT");
+  assertEquals((await owner.status).signal, "SIGINT");
+  await Promise.all([lines.cancel(), owner.stdout.cancel()]);
+  const { code, stderr } = await finish(other);
+  assertEquals(code, 7);
+  assertMatch(stderr, /its devices are gone \(ENODEV\)/);
+  assertEquals((await program.run(["host", "check"])).code, 0);
+});
+
 Deno.test("only the user who started it may ask, and a folder that nobody holds is no hindrance", async () => {
   using program = new Program();
   await program.run(["host", "create"]);
