@@ -4,9 +4,9 @@ import type { Verdict } from "../run/exec/conform.ts";
 import { argument, defaulted, defineCommand, flag, optional, rest } from "../language/command.ts";
 import { DURATION, FILE, OUTPUT, text } from "../language/kinds.ts";
 import { UsageError } from "../language/usage_error.ts";
-import { NotStartedError } from "../output/failure.ts";
+import { CANNOT_RUN, NotStartedError } from "../output/failure.ts";
 import { renderTable } from "../output/table/text.ts";
-import { CANNOT_RUN, NOT_FOUND, requireSystem } from "./exec.ts";
+import { NOT_FOUND, requireSystem } from "./exec.ts";
 
 /** Exit code where the program did not end well on some machine. */
 const FAILED = 1;

@@ -1,13 +1,12 @@
 /** Runs a real program on the simulated machine. What it takes is loaded by this command alone. */
 import { VERSION } from "../build_info.ts";
 import { argument, defineCommand, flag, optional, rest } from "../language/command.ts";
-import { NotStartedError } from "../output/failure.ts";
+import { CANNOT_RUN, NotStartedError } from "../output/failure.ts";
 import { OUTPUT, text } from "../language/kinds.ts";
 import type { AuditedEnding, ProgramLine } from "../run/programs.ts";
 import { UsageError } from "../language/usage_error.ts";
 
-/** Exit codes of a shell: a program that cannot be run, one that is not there, and what is added to a signal. */
-export const CANNOT_RUN = 126;
+/** Exit code of a shell for a program that is not there, and what it adds to a signal. */
 export const NOT_FOUND = 127;
 const SIGNALLED = 128;
 /** Exit code of `--strict` where there are findings. */
@@ -58,7 +57,7 @@ interface Outcome {
 /** Splits `A ARGS : -d 1 B ARGS` into programs. @throws {UsageError} */
 function programsOf(
   words: readonly string[],
-  first: Pick<ProgramLine, "device" | "anyDescriptor" | "withoutInput" | "audit">,
+  first: Omit<ProgramLine, "argv">,
 ): ProgramLine[] {
   const programs: ProgramLine[] = [];
   let rest = [...words];
@@ -74,7 +73,7 @@ function programsOf(
 /** A program behind a colon, which may begin with options of its own. @throws {UsageError} */
 function laterProgram(
   words: readonly string[],
-  { device: ofFirst, audit }: Pick<ProgramLine, "device" | "audit">,
+  { device: ofFirst, countsLocked, audit }: Omit<ProgramLine, "argv">,
 ): ProgramLine {
   let device = ofFirst;
   let anyDescriptor = false;
@@ -100,7 +99,7 @@ function laterProgram(
   }
   const argv = words.slice(at);
   if (argv.length === 0) throw new UsageError('A program is missing behind ":"', { token: BETWEEN });
-  return { argv, device, anyDescriptor, withoutInput: true, audit };
+  return { argv, device, anyDescriptor, countsLocked, withoutInput: true, audit };
 }
 
 /** How a program ended. @throws {NotStartedError} */
@@ -139,17 +138,19 @@ processes left open is closed when they end. Exit code, signals, terminal and in
       "tell what the program did that only luck makes work: in words, or as SARIF (.json: a plain list) in a file",
     ),
     strict: flag("with --audit: exit code 1 if there are findings and the program itself ended with 0"),
+    noMemlock: flag("let programs map as much for DMA as they like, whatever their RLIMIT_MEMLOCK says"),
   },
   access: "wait",
   verbatim: true,
   examples: ["exec -- /bin/ls /dev/vfio", "exec -d 1 -- /bin/cat /sys/bus/pci/devices/0002:00:00.0/vendor"],
-  async run(context, { program, args, anyDescriptor, audit, strict }) {
+  async run(context, { program, args, anyDescriptor, noMemlock, audit, strict }) {
     const { dryRun, stdinIsLines, deviceWord, hostPath, terminal } = context;
     if (dryRun) throw new UsageError("A program cannot be run dry: what it does outside of the host stays");
     if (strict && audit === undefined) throw new UsageError("--strict needs --audit", { token: "--strict" });
     const programs = programsOf([program, ...args], {
       device: deviceWord,
       anyDescriptor,
+      countsLocked: !noMemlock,
       withoutInput: stdinIsLines && !Deno.stdin.isTerminal(),
       audit: audit !== undefined,
     });

@@ -10,7 +10,6 @@ import { allow, fetchListener, kill, ownId } from "../../lib/exec/foreign_progra
 import { Loop } from "../../lib/exec/loop.ts";
 import {
   type Ending,
-  ExecError,
   type Launched,
   type LaunchOptions,
   launchProgram,
@@ -23,7 +22,7 @@ import { SignalWatch } from "../../lib/exec/signals.ts";
 import type { Finding } from "../../lib/exec/audit/findings_of.ts";
 import type { Audit } from "./exec/audit.ts";
 import type { Context } from "../language/command.ts";
-import { DescribedError } from "../output/failure.ts";
+import { CANNOT_RUN, DescribedError, NotStartedError } from "../output/failure.ts";
 import { TraceCollector } from "../output/trace/view.ts";
 import { findDevice } from "./device.ts";
 import { ask, OwnerGoneError } from "./owner/client.ts";
@@ -31,10 +30,14 @@ import type { ProgramQuestion } from "./owner/messages.ts";
 import { OwnerServer } from "./owner/server.ts";
 import { plural } from "../output/units.ts";
 
+export type { Ending } from "../../lib/exec/run.ts";
+
 /** A program of a command line. */
 export interface ProgramLine extends LaunchOptions {
   /** The word that names the function whose guest it sees. */
   readonly device: string;
+  /** What it maps for DMA counts against its RLIMIT_MEMLOCK. */
+  readonly countsLocked: boolean;
   /** It is asked what the program did that only luck makes work. */
   readonly audit: boolean;
 }
@@ -87,7 +90,7 @@ export async function runOnHost(
 function surroundings(
   { terminal }: Context,
   host: Host,
-  { device }: ProgramLine,
+  { device, countsLocked }: ProgramLine,
   sink: TraceSink | undefined,
   audit: Audit | undefined,
 ): Surroundings {
@@ -95,6 +98,7 @@ function surroundings(
     kernel: findDevice(host, device).guest.kernel,
     tracer: host.tracer,
     sink,
+    countsLocked,
     remark: (text) => terminal.err(`ism: exec: ${text}\n`),
     observer: audit?.observer,
   };
@@ -115,7 +119,7 @@ async function own(
     let isOver = false;
     const adopt = (question: ProgramQuestion, tell: (text: string) => void) =>
       adoptProgram(context, host, loop, question, tell);
-    using _server = new OwnerServer(store, folder, adopt, commands);
+    using server = new OwnerServer(store, folder, adopt, commands);
     const endings = runPrograms(programs, parts, loop, () => {
       if (isOver) return;
       isOver = true;
@@ -127,7 +131,12 @@ async function own(
         })\n`,
       );
     });
-    return await endings;
+    try {
+      return await endings;
+    } finally {
+      // What was asked at the last moment is answered, and programs that came then run.
+      do await Promise.all([loop.run(), server.drain()]); while (loop.size > 0);
+    }
   } finally {
     loop.close();
     try {
@@ -143,14 +152,15 @@ async function adoptProgram(
   { store }: Context,
   host: Host,
   loop: Loop,
-  { pid, listener, device, range, globals, audit: isAudited }: ProgramQuestion,
+  { pid, listener, device, range, countsLocked, globals, audit: isAudited }: ProgramQuestion,
   tell: (text: string) => void,
 ) {
   const { kernel } = findDevice(host, device).guest;
   const fd = fetchListener(pid, listener);
   if (typeof fd === "string") {
-    throw new ExecError(
+    throw new NotStartedError(
       `the program cannot join the exec that has the host: ${fd}; start both by one command, as in exec A : B`,
+      CANNOT_RUN,
     );
   }
   const keepsEvents = globals.json;
@@ -161,7 +171,10 @@ async function adoptProgram(
   const remark = (text: string) => tell(`ism: exec: ${text}\n`);
   const audit = await auditOf(isAudited);
   const observer = audit?.observer;
-  const supervisor = supervise({ fd, range }, { kernel, tracer, sink: trace, remark, observer });
+  const supervisor = supervise(
+    { fd, range },
+    { kernel, tracer, sink: trace, countsLocked, remark, observer },
+  );
   await loop.add(supervisor);
   store.commit(host);
   return {
@@ -185,7 +198,7 @@ async function join(context: Context, programs: readonly ProgramLine[]): Promise
 
 async function joinOne(
   { store: { path }, terminal, trace, globals }: Context,
-  { device, anyDescriptor, audit }: ProgramLine,
+  { device, countsLocked, audit }: ProgramLine,
   launched: Launched,
   signals: SignalWatch,
 ): Promise<AuditedEnding> {
@@ -199,7 +212,7 @@ async function joinOne(
       pid: ownId(),
       listener: fd,
       device,
-      anyDescriptor,
+      countsLocked,
       range,
       globals,
       audit,

@@ -43,6 +43,8 @@ export interface Surroundings {
   readonly tracer: Tracer;
   /** What is traced of the program; undefined for nothing. */
   readonly sink: TraceSink | undefined;
+  /** What is mapped for DMA counts against a process's RLIMIT_MEMLOCK. */
+  readonly countsLocked: boolean;
   readonly remark: (text: string) => void;
   /** Looks at the program's calls. */
   readonly observer?: Observer | undefined;
@@ -191,7 +193,10 @@ export async function runPrograms(
     }
   } finally {
     // Where one cannot be watched those before it still run to their end.
-    const all = Promise.all(running).then(ended);
+    const all = Promise.all(running).then(() => {
+      signals[Symbol.dispose]();
+      ended();
+    });
     await loop.run();
     await all;
   }

@@ -69,6 +69,7 @@ async function runOn({ name, topology }: Machine, log: CallLog, options: Conform
       kernel,
       tracer: host.tracer,
       sink: undefined,
+      countsLocked: true,
       remark,
       observer: log,
       abort: killing.signal,
