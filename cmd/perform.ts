@@ -36,7 +36,7 @@ export async function perform(
       return await runShell(session, historyPath());
     }
     if (lines !== undefined) return await runScript(session, lines);
-    code = await session.runLine(invocation);
+    code = await runOrWatch(session, invocation);
   } catch (error) {
     throw await session.blame(error);
   } finally {
@@ -44,6 +44,15 @@ export async function perform(
   }
   if (session.lastResult !== undefined) await command?.afterwards?.(session.lastResult);
   return code;
+}
+
+/** Runs a command once, or again and again with `--watch`. */
+async function runOrWatch(session: Session, invocation: Invocation): Promise<number> {
+  if (!invocation.words.has("watch")) return await session.runLine(invocation);
+  const { watch, format } = bindValues(invocation, () => undefined);
+  const { watchLine } = await import("./run/watch.ts");
+  const words = invocation.command!.name;
+  return await watchLine(session, invocation, { seconds: Number(watch), format, words });
 }
 
 /** The lines of `-c` or of `run`, all understood; undefined for any other command. */

@@ -2,12 +2,12 @@
 import { RELEASES } from "../../lib/vfio/release.ts";
 import { buildInfo, VERSION } from "../build_info.ts";
 import { completionScript, SHELLS } from "../completion/scripts.ts";
-import { familyNames, helpText } from "../help/help.ts";
 import { manualPage } from "../help/manual.ts";
-import { showManual } from "../output/pager.ts";
-import { manualPager } from "../run/environment.ts";
 import { argument, defineCommand } from "../language/command.ts";
 import { choice } from "../language/kinds.ts";
+import { helpText } from "../help/help.ts";
+import { showManual } from "../output/pager.ts";
+import { manualPager } from "../run/environment.ts";
 
 export const completions = defineCommand({
   name: "completions",
@@ -37,9 +37,11 @@ roff; to install it: ism man >~/.local/share/man/man1/ism.1`,
   examples: ["man"],
   async run({ terminal, json, commands }) {
     const text = manualPage((await commands.all()).values());
-    const topics = [undefined, ...familyNames(commands)];
-    const texts = await Promise.all(topics.map((name) => helpText(name, terminal, commands)));
-    const plain = () => texts.join("\n");
+    const plain = async () => {
+      const families = [...new Set(commands.facts.map(({ name }) => name.split(" ")[0]!))];
+      const parts = [undefined, ...families].map((name) => helpText(name, terminal, commands));
+      return (await Promise.all(parts)).join("\n");
+    };
     const paged = terminal.outIsTerminal && !json && await showManual(text, plain, manualPager());
     // What was shown needs no printing.
     return { text: paged ? "" : text };

@@ -6,7 +6,8 @@ import { DURATION, OUTPUT } from "../language/kinds.ts";
 import { newSha256 } from "../run/sha256.ts";
 import { Sink } from "../run/sink.ts";
 import { UsageError } from "../language/usage_error.ts";
-import { DMB_SIZE, progressBar, releaseDmb, secondsSince, takenBack } from "../run/transfer.ts";
+import { DMB_SIZE, releaseDmb, secondsSince, takenBack } from "../run/transfer.ts";
+import { Progress } from "../output/progress.ts";
 import { roundSize } from "../output/units.ts";
 import { waitFor } from "../run/waiting.ts";
 
@@ -62,13 +63,13 @@ processes find each other through the host file; the data goes through DMBs, sig
       reader = await waitFor(context, "A sender", patienceMs, () => accept(context));
       const stream = reader;
       const started = performance.now();
-      const progress = progressBar(context, 0, () => sink.bytes);
+      using progress = new Progress(context.terminal, "bytes", undefined);
       const own = new Set([stream.dmb.index]);
       await waitFor(context, "Data", patienceMs, () => {
         context.transact(({ driver }) => {
           if (driver.handleInterrupt(own).dmbs.length > 0) stream.read(driver, sink.take);
         });
-        progress();
+        progress.tell(sink.bytes);
         return stream.complete ? true : undefined;
       });
       // Before the sender is told that it has arrived.
@@ -87,8 +88,6 @@ processes find each other through the host file; the data goes through DMBs, sig
         "the offer is taken back, and nothing is written",
         () => withdraw(context, reader),
       );
-    } finally {
-      context.terminal.progress("");
     }
   },
   text({ to, bytes, sha256, seconds, out }) {

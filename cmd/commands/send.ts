@@ -13,7 +13,8 @@ import { newSha256 } from "../run/sha256.ts";
 import { Sink } from "../run/sink.ts";
 import { quoteText } from "../language/quote.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
-import { DMB_SIZE, progressBar, releaseDmb, secondsSince, Source } from "../run/transfer.ts";
+import { DMB_SIZE, releaseDmb, secondsSince, Source } from "../run/transfer.ts";
+import { Progress } from "../output/progress.ts";
 import { plural, roundSize } from "../output/units.ts";
 
 /** What a send came to. */
@@ -46,7 +47,7 @@ interface Direction extends Route {
 async function carry(
   directions: readonly Direction[],
   done: () => number,
-  progress: () => void,
+  progress: Progress,
   interrupted: AbortSignal | undefined,
 ): Promise<void> {
   const functions = new Set(directions.flatMap(({ from, to }) => [from, to]));
@@ -65,7 +66,7 @@ async function carry(
       for (const { index } of dmbs) for (const direction of directions) handle(direction, fn, index);
     }
     await yielding.now(() => ` after ${plural(done(), "byte")}; nothing of the transfer is left`);
-    progress();
+    progress.tell(done());
   }
 }
 
@@ -133,9 +134,16 @@ async function exchange(context: Context, routes: readonly Route[], dmb: number)
     for (const route of routes) {
       directions.push({ ...route, stream: connect(route.from.driver, route.to.driver, dmb) });
     }
-    const total = directions.reduce((sum, { source }) => sum + (source.size ?? 0), 0);
+    const sizes = directions.map(({ source }) => source.size);
+    const total = sizes.reduce(
+      (sum, size) => sum === undefined || size === undefined ? undefined : sum + size,
+      0,
+    );
     const done = () => directions.reduce((sum, { sink }) => sum + sink.bytes, 0);
-    await carry(directions, done, progressBar(context, total, done), context.interrupted);
+    {
+      using progress = new Progress(context.terminal, "bytes", total);
+      await carry(directions, done, progress, context.interrupted);
+    }
     const reports = directions.map(report);
     for (const { to, from, stream } of directions) {
       to.driver.unregisterDmb(stream.reader.dmb.token);
@@ -148,8 +156,6 @@ async function exchange(context: Context, routes: readonly Route[], dmb: number)
       releaseDmb(from.driver, stream.writer.dmb.token);
     }
     throw error;
-  } finally {
-    context.terminal.progress("");
   }
 }
 

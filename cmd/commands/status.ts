@@ -10,6 +10,7 @@ import { memoryAt } from "../run/mapped_memory.ts";
 import { HIDDEN_EVENTS, hiddenEvents, unreadEvents } from "../run/unread_events.ts";
 import { plural, sizeText } from "../output/units.ts";
 import { field } from "../output/wrap.ts";
+import { WATCH } from "../language/watching.ts";
 
 /** DMB bits of the SBA that are set, with the element mask of each; none where the SBA's memory is not mapped. */
 function setBits(target: HostFunction, iova: number) {
@@ -99,7 +100,7 @@ export const status = defineCommand({
   group: "look",
   summary: "Show open descriptors, DMA mappings, DMBs, SBA, IEQ and pending interrupts",
   args: {},
-  options: {},
+  options: { ...WATCH },
   access: "read",
   examples: ["status", "status -d 1 --json"],
   run: ({ host, target }) => describe(host, target),

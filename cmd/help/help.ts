@@ -13,7 +13,9 @@ import {
 import { GLOBAL_OPTIONS, VALUE_OPTIONAL } from "../language/globals.ts";
 import { usage } from "../language/usage.ts";
 import type { Terminal } from "../language/terminal.ts";
-import { definitions, paragraph, WIDEST, wrap } from "../output/wrap.ts";
+import { definitions, paragraph, wrap } from "../output/wrap.ts";
+import { introduction, overview } from "./overview.ts";
+import { topicText, WORD_FORMS } from "./topics.ts";
 import { quoteText } from "../language/quote.ts";
 import { nearest } from "../language/nearest.ts";
 import { UsageError } from "../language/usage_error.ts";
@@ -30,43 +32,26 @@ export const GROUP_TITLES: Readonly<Record<(typeof GROUPS)[number], string>> = {
   help: "Help",
 };
 
-/** What the program is, and what it does. */
-export const PROGRAM = {
-  what: "a mainframe in a terminal for people who write user-space drivers",
-  does: "It simulates an s390 host with Internal Shared Memory (ISM) functions behind VFIO (ism_vfio_pci).",
-} as const;
-
-/** How words are written that many commands take. */
-export const WORD_FORMS: readonly (readonly [name: string, forms: string])[] = [
-  ["Numbers", "4096, 0x1000, 0b101, 4k, 4KiB, 4M, 4G, 256T (powers of 1024), 1_000_000"],
-  ["Times", "seconds: 10, 0.5; or 500us, 500ms, 2s, 3m, 1h"],
-  ["DATA", "hex:00ff, text:hello, fill:0xa5*4096, seq:0*256, rand:1*4096, file:PATH[@OFFSET[+LENGTH]], -"],
-  ["REGION", "bar0 to bar5, config, or an index"],
-];
-
-/** What the program is, and how its command lines begin. */
-function introduction(columns: number): string {
-  const about = wrap(`ism: ${PROGRAM.what}. ${PROGRAM.does}`, Math.min(columns, WIDEST));
-  return `${about.join("\n")}\n\nUsage: ism [OPTIONS] COMMAND [ARGS]\n`;
-}
-
 /** Help on a command, a family of commands (`dmb`), words of a kind (`numbers`), or the program. @throws {UsageError} */
 export async function helpText(
   name: string | undefined,
   terminal: Terminal,
   commands: Commands,
 ): Promise<string> {
-  if (name === undefined || name === "ism") return programHelp(terminal, commands.facts);
+  if (name === undefined || name === "ism") return overview(terminal, commands.facts);
+  if (name === "all") return allHelp(terminal, commands.facts);
+  const topic = topicText(name, terminal);
   const family = [...commands.keys()].filter((each) => each.startsWith(`${name} `));
   if (commands.has(name)) {
-    return commandHelp(await commands.loading(() => commands.get(name)!), terminal, family);
+    const members = commands.facts.filter((each) => family.includes(each.name));
+    return commandHelp(await commands.loading(() => commands.get(name)!), terminal, members);
   }
   if (family.length > 0) {
     const members = await commands.loading(() => family.map((each) => commands.get(each)!));
-    return members.map((each) => commandHelp(each, terminal)).join("\n");
+    const own = topic === undefined ? [] : [topic];
+    return [...own, ...members.map((each) => commandHelp(each, terminal))].join("\n");
   }
-  const forms = WORD_FORMS.find(([title]) => title.toLowerCase() === name.toLowerCase());
-  if (forms !== undefined) return definitions([[`${forms[0]}:`, forms[1]]], terminal.columns);
+  if (topic !== undefined) return topic;
   throw unknownTopic(name, await commands.all());
 }
 
@@ -96,13 +81,8 @@ function unknownTopic(name: string, commands: ReadonlyMap<string, AnyCommand>): 
     : "";
   return new UsageError(`${quoteText(name)} is not a command`, {
     token: name,
-    hint: `${hint}See "ism help"`,
+    hint: `${hint}See "ism help all"`,
   });
-}
-
-/** First words of all commands: what help can be asked on, in the order of help. */
-export function familyNames(commands: KnownCommands): readonly string[] {
-  return [...new Set([...commands.keys()].map((name) => name.split(" ")[0]!))];
 }
 
 /** True for a command, or the first word of some. */
@@ -110,7 +90,8 @@ export function isCommandWord(word: string, commands: KnownCommands): boolean {
   return commands.has(word) || [...commands.keys()].some((name) => name.startsWith(`${word} `));
 }
 
-function programHelp({ style, columns }: Terminal, facts: readonly CommandFacts[]): string {
+/** Every command, every option. */
+function allHelp({ style, columns }: Terminal, facts: readonly CommandFacts[]): string {
   let text = introduction(columns);
   for (const group of GROUPS) {
     const commands = facts.filter((each) => each.group === group);
@@ -129,7 +110,7 @@ function programHelp({ style, columns }: Terminal, facts: readonly CommandFacts[
 function commandHelp(
   command: AnyCommand,
   { style, columns }: Terminal,
-  family: readonly string[] = [],
+  family: readonly CommandFacts[] = [],
 ): string {
   const [first = "", ...more] = wrap(`ism ${usage(command)}`, columns - 4);
   let text = [style.bold(first), ...more.map((line) => `    ${line}`)].join("\n") + "\n";
@@ -139,14 +120,15 @@ function commandHelp(
   }
   const args = Object.values(command.args);
   if (args.length > 0) {
-    const rows = args.map(({ kind, help }) => [kind.placeholder, help] as const);
+    const rows = args.map((each) => [each.kind.placeholder, withDefault(each)] as const);
     text += `\n${style.bold("Arguments")}\n${definitions(rows, columns)}`;
   }
   if (Object.keys(command.options).length > 0) {
     text += `\n${style.bold("Options")}\n${optionLines(command.options, columns)}`;
   }
   if (family.length > 0) {
-    text += `\n${style.bold("See also")}\n${family.map((name) => `  ism help ${name}\n`).join("")}`;
+    const rows = family.map(({ name, summary }) => [`ism help ${name}`, summary] as const);
+    text += `\n${style.bold("See also")}\n${definitions(rows, columns)}`;
   }
   if (command.examples.length > 0) {
     text += `\n${style.bold("Examples")}\n${command.examples.map((line) => `  ism ${line}\n`).join("")}`;
@@ -154,12 +136,18 @@ function commandHelp(
   return text;
 }
 
+/** What a parameter is for, and what stands for it where it is left out. */
+export function withDefault({ help, value, rest }: Parameter<unknown>): string {
+  const isPlain = typeof value === "number" || typeof value === "bigint" || typeof value === "string";
+  return !isPlain || rest === true || /default/.test(help) ? help : `${help}; ${value} by default`;
+}
+
 function optionLines(
-  options: Readonly<Record<string, Parameter<unknown> | { flag: true; help: string; short?: string }>>,
+  options: Readonly<Record<string, Parameter<unknown> | Flag>>,
   columns: number,
 ): string {
   const rows = Object.entries(options).map(([key, option]) =>
-    [optionTerm(key, option), option.help] as const
+    [optionTerm(key, option), isFlag(option) ? option.help : withDefault(option)] as const
   );
   return definitions(rows, columns);
 }
@@ -171,5 +159,6 @@ export function optionTerm(key: string, option: Parameter<unknown> | Flag): stri
   const names = [option.short === undefined ? "" : `-${option.short}`, long].filter((each) => each !== "")
     .join(", ");
   if (isFlag(option)) return names;
+  if (option.implied !== undefined) return `${names} [${option.kind.placeholder}]`;
   return names + (key in VALUE_OPTIONAL ? `[=${option.kind.placeholder}]` : ` ${option.kind.placeholder}`);
 }

@@ -18,8 +18,8 @@ export interface Kind<Value> {
   readonly placeholder: string;
   /** @throws {UsageError} */
   parse(text: string, what: string): Value;
-  /** What can stand here, for completions. */
-  readonly choices?: readonly string[] | Source;
+  /** What can stand here, for completions; a function of the arguments before it where it depends on them. */
+  readonly choices?: readonly string[] | Source | ((before: readonly string[]) => readonly string[]);
   /** Several of the choices may stand in one word, with this between them. */
   readonly separator?: string;
 }
@@ -35,11 +35,15 @@ export interface Parameter<Value> {
   readonly short?: string;
   /** The last argument takes all words that are left; its value is a list. */
   readonly rest?: boolean;
+  /** The option's value may be left out, and this text stands for it then. */
+  readonly implied?: string;
 }
 
 /** An option without a value. */
 export interface Flag {
   readonly flag: true;
+  /** Arguments may be left out beside it. */
+  readonly alone?: boolean;
   readonly help: string;
   readonly short?: string;
 }
@@ -188,6 +192,8 @@ export interface Command<Args, Options, Of extends Result> {
   beforehand?(): void | Promise<void>;
   /** What is left to do when the host file is closed. */
   afterwards?(result: Of): void | Promise<void>;
+  /** With `--watch`: true where a result is worth keeping in view, because the next one will not have it again. */
+  watchKeeps?(result: Of): boolean;
   /** Options end at the first word that is none: the words from there on are somebody else's. */
   readonly verbatim?: boolean;
 }
@@ -210,6 +216,7 @@ export interface AnyCommand {
   exitCode?(result: Result): number;
   beforehand?(): void | Promise<void>;
   afterwards?(result: Result): void | Promise<void>;
+  watchKeeps?(result: Result): boolean;
   readonly verbatim?: boolean;
   /** What follows the command's own arguments is another command line: `expect`, `let`, `repeat`. */
   readonly prefix?: boolean;

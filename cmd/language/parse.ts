@@ -19,6 +19,7 @@ import type { TableChoice } from "./table.ts";
 import { nearest } from "./nearest.ts";
 import { usage } from "./usage.ts";
 import { UsageError } from "./usage_error.ts";
+import { impliedValues, joinWatch, refuseWatch } from "./watching.ts";
 import { expand, type Word } from "./words.ts";
 
 /** A command line that was understood. */
@@ -142,8 +143,9 @@ function parseCommand(
 ): Invocation {
   const specs = { ...globalSpecs, ...command.options };
   const args = Object.entries(command.args);
+  rest = joinWatch(rest, command.options);
   const tail = readOptions(rest, specs, {
-    implied: VALUE_OPTIONAL,
+    implied: { ...VALUE_OPTIONAL, ...impliedValues(command.options) },
     ...(command.prefix === true
       ? { stopAfter: args.length }
       : command.verbatim === true
@@ -153,11 +155,16 @@ function parseCommand(
   const given = new Map<string, readonly Word[]>();
   const globals = new Map(before);
   for (const [key, value] of tail.options) (key in command.options ? given : globals).set(key, value);
+  refuseWatch(given, prefixes === 0 && globalSpecs === GLOBAL_OPTIONS);
   // Where the command should stand that is prefixed, help is on the prefix.
   if (command.prefix === true && rest.slice(tail.next, tail.next + 1).some(isHelp)) globals.set("help", []);
   const helpOnly = globals.has("help");
   const positionals = command.verbatim === true ? rest.slice(tail.next) : tail.positionals;
-  if (!helpOnly) fillArguments(command, args, positionals, given);
+  const isAlone = [...given.keys()].some((key) => {
+    const spec = command.options[key];
+    return spec !== undefined && isFlag(spec) && spec.alone === true;
+  });
+  if (!helpOnly) fillArguments(command, args, positionals, given, isAlone);
   const inner = command.prefix === true && !helpOnly
     ? parseInner(command, rest.slice(tail.next), table, globalSpecs === GLOBAL_OPTIONS, prefixes + 1)
     : undefined;
@@ -257,6 +264,7 @@ function fillArguments(
   args: readonly (readonly [string, Parameter<unknown>])[],
   positionals: readonly Word[],
   into: Map<string, readonly Word[]>,
+  isAlone: boolean,
 ): void {
   const takesRest = args.at(-1)?.[1].rest === true;
   const surplus = takesRest ? undefined : positionals[args.length];
@@ -272,7 +280,7 @@ function fillArguments(
     const word = positionals[i];
     if (parameter.rest === true && word !== undefined) into.set(key, positionals.slice(i));
     else if (word !== undefined) into.set(key, [word]);
-    else if (!parameter.optional) {
+    else if (!parameter.optional && !isAlone) {
       throw new UsageError(`${parameter.kind.placeholder} is missing; usage: ${usage(command)}`);
     }
   });

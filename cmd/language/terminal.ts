@@ -16,6 +16,8 @@ export interface Terminal {
   readonly errIsTerminal: boolean;
   /** Columns of the terminal, 80 if unknown. */
   readonly columns: number;
+  /** The terminal's own size. */
+  readonly screen: { readonly columns: number; readonly rows: number };
   /** Columns that a table may take: as many as it has where nobody said how wide it is, as in a pipe. */
   readonly tableWidth: number;
   /** Characters beyond ASCII are understood. */

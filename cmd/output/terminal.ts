@@ -3,7 +3,7 @@
  * not the program, and so that tests can look at it.
  */
 import { escapeText } from "../language/quote.ts";
-import { HeldOutput } from "./held.ts";
+import { HeldOutput, type Stream } from "./held.ts";
 import type { Style, Terminal } from "../language/terminal.ts";
 import { FileError } from "../language/usage_error.ts";
 
@@ -36,6 +36,7 @@ export class ProcessTerminal implements Terminal {
   #errClosed = false;
   #progressShown = false;
   #held: HeldOutput | undefined = undefined;
+  #collected: (readonly [stream: Stream, bytes: Uint8Array])[] | undefined = undefined;
 
   get outIsTerminal(): boolean {
     return Deno.stdout.isTerminal();
@@ -102,7 +103,10 @@ export class ProcessTerminal implements Terminal {
   }
 
   #writeOut(bytes: Uint8Array): void {
+    if (this.#collected !== undefined) return void this.#collected.push(["out", bytes.slice()]);
     if (this.#outClosed) return;
+    // A result begins where the line of progress was.
+    if (this.#progressShown && this.outIsTerminal) this.progress("");
     this.#outClosed = true;
     this.#outClosed = !writeAll(Deno.stdout, bytes);
   }
@@ -130,12 +134,13 @@ export class ProcessTerminal implements Terminal {
   }
 
   progress(text: string): void {
-    if (!this.errIsTerminal || this.#errClosed) return;
+    if (!this.errIsTerminal || this.#errClosed || this.#collected !== undefined) return;
     this.#writeErr(ENCODER.encode(CLEAR_LINE + escapeText(text, { keepStyle: true })));
     this.#progressShown = text !== "";
   }
 
   #writeErr(bytes: Uint8Array): void {
+    if (this.#collected !== undefined) return void this.#collected.push(["err", bytes.slice()]);
     if (this.#errClosed) return;
     try {
       this.#errClosed = !writeAll(Deno.stderr, bytes);
@@ -152,6 +157,18 @@ export class ProcessTerminal implements Terminal {
    */
   hold(): void {
     this.#held ??= new HeldOutput();
+  }
+
+  /** From here on what would be printed is collected for {@linkcode collected}. */
+  collect(): void {
+    this.#collected = [];
+  }
+
+  /** What was collected, in the order in which it came; from here on things are printed again. */
+  collected(): readonly (readonly [stream: Stream, bytes: Uint8Array])[] {
+    const pieces = this.#collected ?? [];
+    this.#collected = undefined;
+    return pieces;
   }
 
   /** The transaction is undone, and so is what it would have printed. */

@@ -5,7 +5,8 @@ import { DriverError } from "../../lib/ism/driver/errors.ts";
 import type { DriverDmb } from "../../lib/ism/driver/driver.ts";
 import { CURSOR_DMB_BYTES, StreamWriter } from "../../lib/ism/driver/stream.ts";
 import type { Context } from "../language/command.ts";
-import { progressBar, releaseDmb, Source, takenBack } from "./transfer.ts";
+import { Progress } from "../output/progress.ts";
+import { releaseDmb, Source, takenBack } from "./transfer.ts";
 import { newSha256 } from "./sha256.ts";
 import { waitFor } from "./waiting.ts";
 
@@ -88,26 +89,22 @@ class PeerTransfer {
   }
 
   async #carry(source: Source, writer: StreamWriter): Promise<void> {
-    const progress = progressBar(this.#context, source.size ?? 0, () => writer.produced);
+    using progress = new Progress(this.#context.terminal, "bytes", source.size);
     const own = new Set([writer.dmb.index]);
-    try {
-      this.#look(({ from }) => source.push(from.driver, writer));
-      await this.#wait("A signal of ism recv", () => {
-        const drained = this.#look(({ from: { driver }, meeting }) => {
-          if (driver.handleInterrupt(own).dmbs.length === 0) {
-            stillThere(meeting);
-            return false;
-          }
-          writer.acknowledge(driver);
-          if (!writer.drained) source.push(driver, writer);
-          return writer.drained;
-        });
-        progress();
-        return drained ? true : undefined;
+    this.#look(({ from }) => source.push(from.driver, writer));
+    await this.#wait("A signal of ism recv", () => {
+      const drained = this.#look(({ from: { driver }, meeting }) => {
+        if (driver.handleInterrupt(own).dmbs.length === 0) {
+          stillThere(meeting);
+          return false;
+        }
+        writer.acknowledge(driver);
+        if (!writer.drained) source.push(driver, writer);
+        return writer.drained;
       });
-    } finally {
-      this.#context.terminal.progress("");
-    }
+      progress.tell(writer.produced);
+      return drained ? true : undefined;
+    });
   }
 
   async #result(sha256: string) {

@@ -1,6 +1,6 @@
 /** Tables for people: columns as wide as their cells, as many as fit. */
-import { displayWidth } from "../diagnostic.ts";
 import { escapeText } from "../../language/quote.ts";
+import { displayWidth } from "../diagnostic.ts";
 import type { Terminal } from "../../language/terminal.ts";
 import { wrap } from "../wrap.ts";
 import { type Cell, type Column, headOf, shownOf } from "../../language/table.ts";

@@ -51,12 +51,16 @@ export function pageChecksum(guest: number, address: number, data: Uint8Array): 
 }
 
 /** What is wrong with the pages of a host file, which add up to what was stored if nothing is. */
-export function pageDamages(all: Iterable<StoredPage>, stored: Manifest): string[] {
+export function pageDamages(
+  all: Iterable<StoredPage>,
+  stored: Manifest,
+  progress: (pages: number) => void = () => {},
+): string[] {
   let pages = 0;
   let sum = 0;
   try {
     for (const { guest, address, data } of all) {
-      pages++;
+      progress(++pages);
       sum ^= pageChecksum(guest, address, data);
     }
   } catch (error) {

@@ -312,11 +312,15 @@ export class HostStore implements Disposable {
     }
   }
 
-  /** What SQLite and the checksums say of the whole file; no line if all is well. Inside a transaction. */
-  damages(): string[] {
+  /**
+   * What SQLite and the checksums say of the whole file; no line if all is well. Inside a transaction.
+   *
+   * @param progress is told how many memory pages have been looked at
+   */
+  damages(progress: (pages: number) => void = () => {}): string[] {
     const damages = this.#db.prepare("PRAGMA integrity_check").all()
       .map((row) => String(row["integrity_check"])).filter((line) => line !== "ok");
-    return [...damages, ...pageDamages(this.pages(), this.#manifest)];
+    return [...damages, ...pageDamages(this.pages(), this.#manifest, progress)];
   }
 
   close(): void {
