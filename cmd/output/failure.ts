@@ -261,7 +261,7 @@ export function renderFailure(
   return escapeText(failure.message) + shown + "\n" + renderReasons(failure, { style, verbose });
 }
 
-/** What to do; with --verbose or on a terminal also who refused; a bug always shows its stack. */
+/** The rule, and what to do; with --verbose or on a terminal also who refused; a bug always shows its stack. */
 function renderReasons(
   failure: Failure,
   { style, verbose }: { style: Style; verbose: boolean },
@@ -270,7 +270,7 @@ function renderReasons(
   if (verbose && failure.refusedBy !== undefined) {
     text += style.dim(`  refused by: ${failure.refusedBy}`) + "\n";
   }
-  if (verbose && failure.ref !== undefined) {
+  if (failure.ref !== undefined) {
     text += style.dim(`  rule: ${failure.ref}  (ism help ${failure.ref})`) + "\n";
   }
   if (failure.hint !== undefined) text += style.dim(`  hint: ${escapeText(failure.hint)}`) + "\n";

@@ -1,6 +1,7 @@
 /** Scripts: lines understood all at once, then run one after the other. */
 import { canStandInLine, type KnownCommands } from "../language/command.ts";
 import { EXIT, isInterrupted, isKept } from "../output/failure.ts";
+import { Progress } from "../output/progress.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_SCRIPT_LINES, MAX_SCRIPT_WORDS, MAX_TEXT_LINES } from "../language/limits.ts";
 import type { LinePlace } from "../output/report.ts";
@@ -151,9 +152,12 @@ export async function runScript(session: Session, lines: readonly ScriptLine[]):
   let keep = false;
   using yielding = new Yielding();
   try {
+    using progress = new Progress(session.terminal, "line", lines.length);
     let code: number = EXIT.OK;
     let wasDone = true;
+    let done = 0;
     for (const { invocation, place } of lines) {
+      progress.tell(done++);
       await yielding.now(() =>
         ` at ${place.file}:${place.line}; ${whole ? NOTHING_KEPT : "lines before it are kept"}`
       );

@@ -13,9 +13,9 @@ import { HostPlace } from "./host_place.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_REPEATS } from "../language/limits.ts";
 import { filesOf } from "../language/kinds.ts";
-import { tableChoice } from "../language/listing.ts";
-import { asTable, exitCodeOf, type Outcome } from "./outcome.ts";
+import { asTable, exitCodeOf, type Outcome, outcomeOf } from "./outcome.ts";
 import { LineOutput } from "./line_output.ts";
+import { Progress } from "../output/progress.ts";
 import { proposeIn } from "../output/proposal.ts";
 import {
   bindGlobals,
@@ -222,7 +222,7 @@ export class Session {
     if (tracer !== undefined) tracer.sink = trace;
     try {
       const result = await command!.run(context, values);
-      return { result, innermost: result, table: tableChoice(values) };
+      return outcomeOf(result, values);
     } finally {
       if (tracer !== undefined) tracer.sink = before;
     }
@@ -276,14 +276,14 @@ export class Session {
     }
     let last: Outcome | undefined;
     let done = 0;
-    const what = () =>
-      ` after ${done} of ${count} runs; ${
-        this.transactions.host === undefined ? "they are kept" : "nothing of them is kept"
-      }`;
+    const kept = this.transactions.host === undefined ? "they are kept" : "nothing of them is kept";
+    const what = () => ` after ${done} of ${count} runs; ${kept}`;
     using yielding = new Yielding(this.#client?.interrupted);
     try {
+      using progress = new Progress(this.terminal, "run", count);
       this.#repeats *= count;
       for (; done < count; done++) {
+        progress.tell(done);
         await yielding.now(what);
         last = await this.#perform(inner, globals, trace);
         if (!globals.json) this.#output.text(inner.command!, last.result, asTable(globals, last.table));
