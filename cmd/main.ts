@@ -8,10 +8,12 @@ import { isSameFile, readText } from "./run/files.ts";
 import { filesOf } from "./language/kinds.ts";
 import { MAX_SCRIPT_BYTES } from "./language/limits.ts";
 import { literalWord } from "./language/options.ts";
-import { bindGlobals, bindValues, type Globals, type Invocation, parseLine } from "./language/parse.ts";
+import { bindGlobals, type Globals, type Invocation, NO_VALUES } from "./language/invocation.ts";
+import { parseLine } from "./language/parse.ts";
 import { report } from "./output/report.ts";
 import { Session } from "./run/session.ts";
-import { parseScript, runScript, type ScriptLine } from "./run/script.ts";
+import { parseScript, type ScriptLine } from "./run/compile.ts";
+import { runScript } from "./run/script.ts";
 import { ProcessTerminal } from "./output/terminal.ts";
 import { isTraceFile } from "./output/trace/file.ts";
 import { safeJson } from "./output/diagnostic.ts";
@@ -26,7 +28,7 @@ export async function main(args: readonly string[], terminal = new ProcessTermin
   let globals: Globals | undefined;
   try {
     invocation = parseLine(args.map((text, i) => literalWord(text, i + 1)), COMMANDS, { inScript: false });
-    globals = bindGlobals(invocation, () => undefined);
+    globals = bindGlobals(invocation, NO_VALUES);
     return await runInvocation(terminal, invocation, globals);
   } catch (error) {
     const name = invocation?.command?.name ?? (error instanceof UsageError ? error.command : undefined);
@@ -109,7 +111,7 @@ function scriptOf(invocation: Invocation, globals: Globals): ScriptLine[] | unde
   const { command } = invocation;
   if (command === undefined) return parseScript(globals.c.join("\n"), "-c", COMMANDS);
   if (command.name !== "run") return undefined;
-  const file = String(bindValues(invocation, () => undefined)["file"]);
+  const file = String(invocation.bind(NO_VALUES)["file"]);
   return parseScript(readText(file, MAX_SCRIPT_BYTES), file === "-" ? "stdin" : file, COMMANDS);
 }
 
@@ -147,7 +149,7 @@ function checkCombination(
 function checkTraceFile({ traceFile }: Globals, invocation: Invocation): void {
   const { command } = invocation;
   if (traceFile === undefined || command?.name !== "run") return;
-  for (const path of filesOf(command, bindValues(invocation, () => undefined))) {
+  for (const path of filesOf(command, invocation.bind(NO_VALUES))) {
     if (isSameFile(path, traceFile)) throw isTraceFile(path);
   }
 }

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { AnyCommand } from "../cmd/language/command.ts";
 import { literalWord } from "../cmd/language/options.ts";
 import { parseLine } from "../cmd/language/parse.ts";
-import { parseScript } from "../cmd/run/script.ts";
+import { parseScript } from "../cmd/run/compile.ts";
 import { COMMANDS } from "../cmd/table.ts";
 import { splitWords } from "../cmd/language/words.ts";
 import { inParallel, Program } from "./support/program.ts";

@@ -4,8 +4,9 @@ import fc from "fast-check";
 import { type AnyCommand, isFlag, optionName, type Parameter } from "../cmd/language/command.ts";
 import { GLOBAL_OPTIONS } from "../cmd/language/globals.ts";
 import { literalWord } from "../cmd/language/options.ts";
-import { bindGlobals, bindValues, type Invocation, parseLine } from "../cmd/language/parse.ts";
-import { parseScript } from "../cmd/run/script.ts";
+import { bindGlobals, type Invocation } from "../cmd/language/invocation.ts";
+import { parseLine } from "../cmd/language/parse.ts";
+import { parseScript } from "../cmd/run/compile.ts";
 import { COMMANDS } from "../cmd/table.ts";
 import { UsageError } from "../cmd/language/usage_error.ts";
 
@@ -69,7 +70,7 @@ function understands(work: () => unknown): boolean {
 function bind(invocation: Invocation, value: string): void {
   bindGlobals(invocation, () => value);
   if (invocation.command !== undefined && !invocation.globals.has("help")) {
-    bindValues(invocation, () => value);
+    invocation.bind(() => value);
   }
   if (invocation.inner !== undefined) bind(invocation.inner, value);
 }

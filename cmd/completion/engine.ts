@@ -5,7 +5,8 @@
 import { RULE_NAMES } from "../../lib/base/rule_names.ts";
 import { type AnyCommand, isFlag, type Kind, optionName, type Parameter } from "../language/command.ts";
 import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "../language/globals.ts";
-import { isOption, type OptionSpecs } from "../language/options.ts";
+import { isOption } from "../language/options.ts";
+import type { OptionSpecs } from "../language/shape.ts";
 import { splitWords, type Word } from "../language/words.ts";
 
 /** A word that can stand at the end of the line. */

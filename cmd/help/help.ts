@@ -9,7 +9,7 @@ import {
 } from "../language/command.ts";
 import { COMMANDS } from "../table.ts";
 import { GLOBAL_OPTIONS, VALUE_OPTIONAL } from "../language/globals.ts";
-import { usage } from "../language/parse.ts";
+import { usage } from "../language/usage.ts";
 import type { Terminal } from "../output/terminal.ts";
 import { definitions, paragraph, WIDEST, wrap } from "../output/wrap.ts";
 import { quoteText } from "../output/diagnostic.ts";

@@ -2,7 +2,7 @@
 import { type AnyCommand, GROUPS } from "../language/command.ts";
 import { GLOBAL_OPTIONS } from "../language/globals.ts";
 import { GROUP_TITLES, optionTerm, PROGRAM, VERSION, WORD_FORMS } from "./help.ts";
-import { usage } from "../language/parse.ts";
+import { usage } from "../language/usage.ts";
 import { COMMANDS } from "../table.ts";
 
 const EXIT_CODES: readonly (readonly [code: string, meaning: string])[] = [

@@ -134,6 +134,8 @@ export interface Context {
   device(which: string): HostFunction;
   /** Bytes of a data argument. @throws {FileError} */
   load(data: DataSource): Uint8Array;
+  /** The same for those who only read them: not to be changed, nor kept. @throws {FileError} */
+  look(data: DataSource): Uint8Array;
 }
 
 /** What a result becomes text with. */

@@ -6,11 +6,9 @@ import { parseArgs } from "@std/cli/parse-args";
 import { type Flag, isFlag, optionName, type Parameter } from "./command.ts";
 import { quoteText } from "../output/diagnostic.ts";
 import { nearest } from "./nearest.ts";
+import type { OptionSpecs } from "./shape.ts";
 import { UsageError } from "./usage_error.ts";
 import type { Word } from "./words.ts";
-
-/** Options by key. */
-export type OptionSpecs = Readonly<Record<string, Parameter<unknown> | Flag>>;
 
 /** What a line holds. */
 export interface ReadOptions {
@@ -27,13 +25,14 @@ export function literalWord(text: string, column = 1): Word {
 }
 
 /** True if the word waits for a variable. */
-export function isDynamic(word: Word): boolean {
-  return word.parts.some((part) => part.kind === "variable");
+export function isDynamic({ parts }: Word): boolean {
+  for (const { kind } of parts) if (kind !== "literal") return true;
+  return false;
 }
 
 /** Not quoted, no variable, begins with a dash, and is not `-` itself. */
 export function isOption({ quoted, text, parts }: Word): boolean {
-  return !quoted && text.length > 1 && text.startsWith("-") && parts.every((part) => part.kind === "literal");
+  return text.startsWith("-") && text.length > 1 && !quoted && parts.every((part) => part.kind === "literal");
 }
 
 /** Marks a placeholder; no word from outside can hold a NUL. */
@@ -56,6 +55,8 @@ export function readOptions(
     readonly implied?: Readonly<Record<string, string>>;
   } = {},
 ): ReadOptions {
+  const plain = withoutOptions(words, stopAfter, optionsFirst);
+  if (plain !== undefined) return plain;
   const byName = new Map<string, string>();
   for (const [key, spec] of Object.entries(specs)) {
     byName.set(optionName(key), key);
@@ -97,6 +98,20 @@ export function readOptions(
     options.set(key, given.map(wordOf));
   }
   return { options, positionals: parsed._.map((value) => wordOf(String(value))), next };
+}
+
+const NO_OPTIONS: ReadonlyMap<string, readonly Word[]> = new Map();
+
+/** What most lines are: words among which no option stands. Undefined if one does. */
+function withoutOptions(
+  words: readonly Word[],
+  stopAfter: number,
+  optionsFirst: boolean,
+): ReadOptions | undefined {
+  const last = Math.min(words.length, stopAfter);
+  const looked = optionsFirst ? Math.min(words.length, last + 1) : last;
+  for (let at = 0; at < looked; at++) if (isOption(words[at]!)) return undefined;
+  return { options: NO_OPTIONS, positionals: words.slice(0, last), next: last };
 }
 
 /** Turns words into arguments for std's parser, in which only true options begin with a dash. */

@@ -16,12 +16,20 @@ export class PlacedError extends UsageError {
   readonly source: string;
   /** The same error without a place. */
   override readonly cause: UsageError;
+  /** Mistakes further down in the same text. */
+  readonly others: readonly PlacedError[];
 
-  constructor(place: Place, source: string, cause: UsageError) {
+  constructor(place: Place, source: string, cause: UsageError, others: readonly PlacedError[] = []) {
     super(cause.message, { token: cause.token, hint: cause.hint });
     this.place = place;
     this.source = source;
     this.cause = cause;
+    this.others = others;
+  }
+
+  /** The same, with the mistakes behind it. */
+  and(others: readonly PlacedError[]): PlacedError {
+    return new PlacedError(this.place, this.source, this.cause, others);
   }
 }
 
@@ -48,6 +56,10 @@ const WIDE = new RegExp(
   "u",
 );
 
+/** What nearly all text is: looked for first, because classes of Unicode cost more. */
+const PLAIN_TEXT = /^[\x20-\x7e]*$/;
+const PLAIN_LINES = /^[\t\n\x20-\x7e]*$/;
+
 /** Style codes that `terminal.ts` makes, or an unsafe character. */
 const STYLE_OR_UNSAFE = new RegExp(`\\u001b\\[[0-9]{1,2}m|${UNSAFE.source}`, "gu");
 
@@ -58,6 +70,7 @@ const STYLE_OR_UNSAFE = new RegExp(`\\u001b\\[[0-9]{1,2}m|${UNSAFE.source}`, "gu
  * @param options `keepNewline`: line ends and tabs stay; `keepStyle`: so do bold and colours
  */
 export function escapeText(text: string, { keepNewline = false, keepStyle = false } = {}): string {
+  if ((keepNewline ? PLAIN_LINES : PLAIN_TEXT).test(text)) return text;
   return text.replace(keepStyle ? STYLE_OR_UNSAFE : UNSAFE, (char) => {
     if (char.length > 1 && char.startsWith("\x1b")) return char;
     if (char === "\n") return keepNewline ? char : "\\n";
@@ -69,7 +82,8 @@ export function escapeText(text: string, { keepNewline = false, keepStyle = fals
 
 /** JSON in one line that a terminal shows as it is, whatever its texts hold. */
 export function safeJson(value: unknown): string {
-  return JSON.stringify(value).replace(
+  const json = JSON.stringify(value);
+  return PLAIN_TEXT.test(json) ? json : json.replace(
     UNSAFE,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );

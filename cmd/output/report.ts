@@ -32,23 +32,32 @@ export function failureText(
   return [head + first, ...caret, ...more].join("\n");
 }
 
+/** How failures outside of any line are told. */
+interface How {
+  readonly json: boolean;
+  readonly name: string | undefined;
+  /** Host and function that the command line named, for what the message proposes. */
+  readonly named?: Named;
+  readonly showPlace?: boolean;
+}
+
 /**
- * Reports a failure outside of any line: bad usage, a line that is not understood, a file, a bug. All that there is to
+ * Reports a failure outside of any line, a script's mistakes one after the other: bad usage, a line that is not understood, a file, a bug. All that there is to
  * say about these is said without -v.
  *
  * @param showPlace tell people where in the text; `--json` always tells
  * @returns the exit code
  */
-export function report(
+export function report(terminal: ProcessTerminal, error: unknown, how: How): number {
+  const code = reportOne(terminal, error, how);
+  if (error instanceof PlacedError) { for (const other of error.others) reportOne(terminal, other, how); }
+  return code;
+}
+
+function reportOne(
   terminal: ProcessTerminal,
   error: unknown,
-  { json, name, named = NOTHING, showPlace = true }: {
-    readonly json: boolean;
-    readonly name: string | undefined;
-    /** Host and function that the command line named, for what the message proposes. */
-    readonly named?: Named;
-    readonly showPlace?: boolean;
-  },
+  { json, name, named = NOTHING, showPlace = true }: How,
 ): number {
   const failure: Failure = proposeIn(describeFailure(error), named);
   const command = error instanceof PlacedError ? error.cause.command ?? name : name;
@@ -68,7 +77,7 @@ export function report(
       terminal.out(safeJson(document) + "\n");
     } catch (cause) {
       // Nothing more goes to standard output from here on, so that this ends.
-      return report(terminal, cause, { json, name, named, showPlace });
+      return reportOne(terminal, cause, { json, name, named, showPlace });
     }
   }
   terminal.err(failureText(terminal, name, failure, false, showPlace ? place : undefined));

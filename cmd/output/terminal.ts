@@ -2,7 +2,7 @@
  * The program's streams. Everything that is printed goes through here, so that a closed pipe ends the output and
  * not the program, and so that tests can look at it.
  */
-import { escapeText } from "./diagnostic.ts";
+import { escapeText, safeJson } from "./diagnostic.ts";
 import { HeldOutput } from "./held.ts";
 import { FileError } from "../language/usage_error.ts";
 
@@ -95,6 +95,11 @@ export class ProcessTerminal implements Terminal {
   out(text: string): void {
     const keepStyle = this.style !== NO_STYLE;
     this.outBytes(ENCODER.encode(escapeText(text, { keepNewline: true, keepStyle })));
+  }
+
+  /** One document of JSON on a line of its own. */
+  outDocument(document: Readonly<Record<string, unknown>>): void {
+    this.outBytes(ENCODER.encode(safeJson(document) + "\n"));
   }
 
   /** @throws {FileError} if standard output cannot take them; nothing more is written to it then */

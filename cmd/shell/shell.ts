@@ -1,17 +1,17 @@
 /** `ism shell`: lines one after the other, each a transaction of its own. */
 import { MEMORY_HOST } from "../../lib/host/file/store.ts";
-import { canStandInLine, type Result } from "../language/command.ts";
+import { canStandInLine } from "../language/command.ts";
 import { completeLine } from "../completion/engine.ts";
 import { deviceWords, filesIn } from "../completion/world.ts";
 import { EXIT, isInterrupted } from "../output/failure.ts";
-import { literalWord } from "../language/options.ts";
-import type { Invocation } from "../language/parse.ts";
+import type { Invocation } from "../language/invocation.ts";
 import { report } from "../output/report.ts";
-import { parseScript } from "../run/script.ts";
+import { LineCache, parseScript } from "../run/compile.ts";
 import type { Session } from "../run/session.ts";
 import { COMMANDS } from "../table.ts";
 import { PlacedError } from "../output/diagnostic.ts";
-import { splitLines, splitWords } from "../language/words.ts";
+import { splitLines } from "../language/lines.ts";
+import { splitWords } from "../language/words.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { LineEditor } from "./editor.ts";
 import { History } from "./history.ts";
@@ -70,6 +70,7 @@ class Shell {
   readonly #session: Session;
   readonly #lines: LineSource;
   readonly #history: History | undefined;
+  readonly #cache = new LineCache();
   /** Lines that were read. */
   #read = 0;
   #firstFailure: number = EXIT.OK;
@@ -120,7 +121,7 @@ class Shell {
       inScript: true,
       extra: LEAVING.map((word) => [word, "End the shell"] as const),
     }, {
-      variables: () => this.#session.names,
+      variables: () => [...this.#session.variables.keys()],
       devices: () => this.#devices(),
       files: filesIn,
     });
@@ -173,14 +174,15 @@ class Shell {
       this.#session.place.refresh();
       if (this.#interactive && text.trim() === "" && again !== undefined) {
         code = await this.#session.runLine(again);
-        this.#again = nextBlock(again, this.#session.lastResult);
+        this.#again = nextBlock(again, this.#session);
         return code;
       }
-      const lines = parseScript(text, FILE, COMMANDS, { names: this.#session.names, firstLine: line });
+      const names = this.#session.variables.keys();
+      const lines = parseScript(text, FILE, COMMANDS, { names, firstLine: line, cache: this.#cache });
       for (const { invocation, place } of lines) {
         const shown = this.#interactive && !this.#session.globals.json ? undefined : place;
         code = await this.#session.runLine(invocation, shown);
-        this.#again = nextBlock(invocation, this.#session.lastResult);
+        this.#again = nextBlock(invocation, this.#session);
       }
       return code;
     } catch (error) {
@@ -234,11 +236,12 @@ function isOpen(text: string): boolean {
 }
 
 /** The same `peek` of what follows the block that was read; undefined for anything else, and at the end of the region. */
-function nextBlock(invocation: Invocation, result: Result | undefined): Invocation | undefined {
+function nextBlock(
+  invocation: Invocation,
+  { lastResult: result, lookup }: Session,
+): Invocation | undefined {
   if (invocation.command?.name !== "peek" || result === undefined) return undefined;
   const ret = Number(result["ret"]);
   if (ret === 0) return undefined;
-  const offset = BigInt(String(result["offset"])) + BigInt(ret);
-  const words = new Map(invocation.words).set("offset", [literalWord(`0x${offset.toString(16)}`)]);
-  return { ...invocation, words };
+  return invocation.with({ offset: BigInt(String(result["offset"])) + BigInt(ret) }, lookup);
 }

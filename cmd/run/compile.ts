@@ -1,0 +1,252 @@
+/** From the text of a script to lines that are ready to run. Equal lines are compiled once. */
+import { type AnyCommand, canStandInLine } from "../language/command.ts";
+import { Invocation } from "../language/invocation.ts";
+import { MAX_MISTAKES, MAX_SCRIPT_LINES, MAX_SCRIPT_WORDS, MAX_TEXT_LINES } from "../language/limits.ts";
+import { eachLine, locate, type LogicalLine, placeError } from "../language/lines.ts";
+import { parseLine } from "../language/parse.ts";
+import { UsageError } from "../language/usage_error.ts";
+import { expand, splitWords, variablesOf, type Word } from "../language/words.ts";
+import { PlacedError } from "../output/diagnostic.ts";
+import type { LinePlace } from "../output/report.ts";
+
+/** A line that is ready to run. */
+export interface ScriptLine {
+  readonly invocation: Invocation;
+  readonly place: LinePlace;
+}
+
+/** A line's text, understood. */
+interface Compiled {
+  readonly invocation: Invocation;
+  /** How many words it has. */
+  readonly words: number;
+  /** Variables that have to have a value before it runs. */
+  readonly needs: readonly string[];
+  /** Names that have a value after it. */
+  readonly sets: readonly string[];
+}
+
+/** Lines that were understood, by their text. */
+export class LineCache {
+  readonly #lines = new Map<string, Compiled>();
+
+  get(text: string): Compiled | undefined {
+    return this.#lines.get(text);
+  }
+
+  add(text: string, compiled: Compiled): void {
+    if (text.length > CACHED_LENGTH) return;
+    if (this.#lines.size >= CACHED_LINES) this.#lines.clear();
+    this.#lines.set(text, compiled);
+  }
+}
+
+/** A cache that never is large. */
+const CACHED_LINES = 1000;
+const CACHED_LENGTH = 1000;
+
+/** What is known before the first line of a text. */
+interface Before {
+  /** Names that have a value. */
+  readonly names?: Iterable<string>;
+  /** Number of the first line. */
+  readonly firstLine?: number;
+  readonly cache?: LineCache;
+}
+
+/**
+ * Understands a whole script.
+ *
+ * @throws {PlacedError} for the first mistake, and all others with it; nothing has run
+ */
+export function parseScript(
+  text: string,
+  file: string,
+  table: ReadonlyMap<string, AnyCommand>,
+  { names = [], firstLine = 1, cache = new LineCache() }: Before = {},
+): ScriptLine[] {
+  const compiler = new Compiler(table, names, cache);
+  compiler.add(text, file, firstLine);
+  return compiler.finish();
+}
+
+class Compiler {
+  readonly #table: ReadonlyMap<string, AnyCommand>;
+  readonly #names: Set<string>;
+  readonly #cache: LineCache;
+  readonly #lines: ScriptLine[] = [];
+  readonly #mistakes: PlacedError[] = [];
+  #words = 0;
+
+  constructor(table: ReadonlyMap<string, AnyCommand>, names: Iterable<string>, cache: LineCache) {
+    this.#table = table;
+    this.#names = new Set(names);
+    this.#cache = cache;
+  }
+
+  /** @throws {PlacedError} for all mistakes */
+  finish(): ScriptLine[] {
+    const [first, ...others] = this.#mistakes;
+    if (first !== undefined) throw first.and(others);
+    return this.#lines;
+  }
+
+  /** @throws {PlacedError} where to go on would make no sense */
+  add(text: string, file: string, firstLine: number): void {
+    checkTextLines(text, file);
+    const script: ScriptText = { text, file };
+    for (const logical of eachLine(text, file, firstLine, (error) => this.#mistaken(error))) {
+      const compiled = this.#known(logical.text) ?? this.#try(logical, file);
+      if (compiled === undefined) continue;
+      this.#words += compiled.words;
+      this.#checkLength(logical, file);
+      const place = new ScriptPlace(script, logical.line, logical.at);
+      this.#lines.push({ invocation: compiled.invocation, place });
+      for (const name of compiled.sets) this.#names.add(name);
+    }
+  }
+
+  /** A line that was compiled before, if all its variables have values here, too. */
+  #known(text: string): Compiled | undefined {
+    const compiled = this.#cache.get(text);
+    return compiled?.needs.every((name) => this.#names.has(name)) === true ? compiled : undefined;
+  }
+
+  /** @returns undefined for a line without words, or with a mistake, which is kept */
+  #try(logical: LogicalLine, file: string): Compiled | undefined {
+    try {
+      const compiled = this.#compile(logical, file);
+      if (compiled !== undefined) this.#cache.add(logical.text, compiled);
+      return compiled;
+    } catch (error) {
+      if (!(error instanceof PlacedError)) throw error;
+      for (const name of namesMeant(logical.text)) this.#names.add(name);
+      this.#mistaken(error);
+      return undefined;
+    }
+  }
+
+  #mistaken(error: PlacedError): void {
+    this.#mistakes.push(error);
+    if (this.#mistakes.length >= MAX_MISTAKES) this.finish();
+  }
+
+  /** A script that is too long to be understood as a whole. @throws {PlacedError} */
+  #checkLength(logical: LogicalLine, file: string): void {
+    const limit = this.#lines.length >= MAX_SCRIPT_LINES
+      ? `${MAX_SCRIPT_LINES} commands`
+      : this.#words > MAX_SCRIPT_WORDS
+      ? `${MAX_SCRIPT_WORDS} words`
+      : undefined;
+    if (limit === undefined) return;
+    throw placeError(new UsageError(`the script has more than ${limit}; split it`), file, logical, 1);
+  }
+
+  /** @returns undefined for a line without words @throws {PlacedError} */
+  #compile(logical: LogicalLine, file: string): Compiled | undefined {
+    const words = splitWords(logical, { file, line: logical.line });
+    if (words.length === 0) return undefined;
+    const placed = <Of>(column: (error: UsageError) => number, work: () => Of): Of => {
+      try {
+        return work();
+      } catch (error) {
+        if (!(error instanceof UsageError)) throw error;
+        throw placeError(error, file, logical, column(error));
+      }
+    };
+    const invocation = placed(
+      ({ token }) => columnOf(words, token),
+      () => understand(words, this.#table),
+    );
+    const variables = words.map(variablesOf);
+    const inRepeat = words.findIndex(({ text }) => text === "repeat") + 1 || words.length;
+    const isSet = (name: string, at: number) => at > inRepeat && (name === "i" || name === "n");
+    for (const [at, word] of words.entries()) {
+      // A variable that no line above sets is a mistake that shows before anything runs.
+      const missing = variables[at]!.find((name) => !this.#names.has(name) && !isSet(name, at));
+      if (missing === undefined) continue;
+      placed(
+        () => word.column,
+        () => expand({ ...word, parts: [{ kind: "variable", name: missing }] }, none),
+      );
+    }
+    return {
+      invocation,
+      words: words.length,
+      needs: variables.flatMap((names, at) => names.filter((name) => !isSet(name, at))),
+      sets: [...namesSetBy(invocation)],
+    };
+  }
+}
+
+const none = () => undefined;
+
+/** @throws {UsageError} */
+function understand(words: readonly Word[], table: ReadonlyMap<string, AnyCommand>): Invocation {
+  const invocation = parseLine(words, table, { inScript: true });
+  const { command } = invocation.innermost;
+  if (command === undefined) throw new UsageError("The line has no command", { token: words[0]!.text });
+  if (!canStandInLine(command)) {
+    throw new UsageError(`"${command.name}" cannot stand in a script`, {
+      token: command.name.split(" ", 1)[0],
+    });
+  }
+  return invocation;
+}
+
+/** Where the word stands that an error blames. */
+function columnOf(words: readonly Word[], token: string | undefined): number {
+  return (words.find(({ text }) => text === token) ??
+    words.find(({ text }) => token !== undefined && text.endsWith(`=${token}`)) ?? words[0]!).column;
+}
+
+/** Counts lines before a list of them is made. @throws {PlacedError} */
+function checkTextLines(text: string, file: string): void {
+  let lines = 1;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) lines++;
+  if (lines <= MAX_TEXT_LINES + 1) return;
+  const error = new UsageError(`the script has more than ${MAX_TEXT_LINES} lines; split it`);
+  throw new PlacedError({ file, line: MAX_TEXT_LINES + 1, column: 1 }, "", error);
+}
+
+/** The names that a line's `let` sets. */
+function* namesSetBy({ command, known, inner }: Invocation): Generator<string> {
+  if (command?.name === "let") yield String(known["name"] ?? "");
+  if (inner !== undefined) yield* namesSetBy(inner);
+}
+
+/** Names that a line would set if it were understood: to miss them further down is no mistake of its own. */
+function namesMeant(line: string): string[] {
+  return [...line.matchAll(/\blet\s+([A-Za-z_]\w*)/g)].map(([, name]) => name!);
+}
+
+/** A script's text, for the places of its lines. */
+interface ScriptText {
+  readonly text: string;
+  readonly file: string;
+}
+
+/** Where a line stands; what is only asked of a line that fails is found then. */
+class ScriptPlace implements LinePlace {
+  readonly #script: ScriptText;
+  readonly line: number;
+  /** Where the line begins in the text. */
+  readonly #at: number;
+
+  constructor(script: ScriptText, line: number, at: number) {
+    this.#script = script;
+    this.line = line;
+    this.#at = at;
+  }
+
+  get file(): string {
+    return this.#script.file;
+  }
+
+  locate(token: string | undefined) {
+    const { file, line } = this;
+    const logical = eachLine(this.#script.text.slice(this.#at), file, line).next().value!;
+    const { source, ...place } = locate(logical, columnOf(splitWords(logical, this), token));
+    return { place: { file, ...place }, source };
+  }
+}
