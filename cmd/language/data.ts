@@ -48,6 +48,8 @@ class ParsedData implements DataSource {
   readonly length: number | undefined;
   readonly load: (io: DataIo) => Uint8Array;
   #kept: Uint8Array | undefined = undefined;
+  /** It was asked for before: what is used once is not worth keeping. */
+  #isKnown = false;
 
   constructor({ text, length, load }: Made) {
     this.text = text;
@@ -59,7 +61,9 @@ class ParsedData implements DataSource {
     if (this.#kept !== undefined) return this.#kept;
     const bytes = this.load(io);
     // What is read may be another thing the next time.
-    if (this.length !== undefined && this.length <= KEPT_BYTES && !isRead(this.text)) this.#kept = bytes;
+    const isConstant = this.length !== undefined && this.length <= KEPT_BYTES && !isRead(this.text);
+    if (isConstant && this.#isKnown) this.#kept = bytes;
+    this.#isKnown = true;
     return bytes;
   }
 }

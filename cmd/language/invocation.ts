@@ -73,6 +73,7 @@ export class Invocation {
   readonly #known: Known;
   /** The last values, good while the variables have the values that they had then. */
   #bound: BoundValues | undefined = undefined;
+  #isKnown = false;
   #seen: readonly (string | undefined)[] = NO_NAMES;
 
   private constructor(
@@ -127,8 +128,13 @@ export class Invocation {
       const parse = (word: Word) => spec.kind.parse(expand(word, lookup), what);
       bound[key] = spec.rest === true ? words.map(parse) : parse(words.at(-1)!);
     }
-    this.#seen = names.map(lookup);
-    return this.#bound = bound;
+    // What is run once is not worth keeping.
+    if (this.#isKnown) {
+      this.#seen = names.map(lookup);
+      this.#bound = bound;
+    }
+    this.#isKnown = true;
+    return bound;
   }
 
   /** The same line with other values, and the variables as they are. */

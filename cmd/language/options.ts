@@ -35,6 +35,33 @@ export function isOption({ quoted, text, parts }: Word): boolean {
   return text.startsWith("-") && text.length > 1 && !quoted && parts.every((part) => part.kind === "literal");
 }
 
+/** What std's parser wants to know of options. */
+interface Names {
+  /** Keys by long and short name. */
+  readonly byName: ReadonlyMap<string, string>;
+  readonly boolean: string[];
+  readonly string: string[];
+  readonly alias: Record<string, string>;
+}
+const NAMES = new WeakMap<OptionSpecs, Names>();
+
+function namesOf(specs: OptionSpecs): Names {
+  const known = NAMES.get(specs);
+  if (known !== undefined) return known;
+  const byName = new Map<string, string>();
+  const alias: Record<string, string> = {};
+  for (const [key, { short }] of Object.entries(specs)) {
+    byName.set(optionName(key), key);
+    if (short !== undefined) byName.set(short, key);
+    if (short !== undefined && short !== key) alias[optionName(key)] = short;
+  }
+  const names = (flags: boolean) =>
+    Object.keys(specs).filter((key) => isFlag(specs[key]!) === flags).map(optionName);
+  const found = { byName, boolean: names(true), string: names(false), alias };
+  NAMES.set(specs, found);
+  return found;
+}
+
 /** Marks a placeholder; no word from outside can hold a NUL. */
 const MARK = "\0";
 
@@ -57,22 +84,12 @@ export function readOptions(
 ): ReadOptions {
   const plain = withoutOptions(words, stopAfter, optionsFirst);
   if (plain !== undefined) return plain;
-  const byName = new Map<string, string>();
-  for (const [key, spec] of Object.entries(specs)) {
-    byName.set(optionName(key), key);
-    if (spec.short !== undefined) byName.set(spec.short, key);
-  }
+  const { byName, boolean, string, alias } = namesOf(specs);
   const { args, next } = shield(words, specs, byName, { stopAfter, optionsFirst, implied });
-  const names = (flags: boolean) =>
-    Object.keys(specs).filter((key) => isFlag(specs[key]!) === flags).map(optionName);
-  const alias: Record<string, string> = {};
-  for (const [key, { short }] of Object.entries(specs)) {
-    if (short !== undefined && short !== key) alias[optionName(key)] = short;
-  }
   const parsed = parseArgs(args, {
-    boolean: names(true),
-    string: [...names(false), "_"],
-    collect: names(false),
+    boolean,
+    string: [...string, "_"],
+    collect: string,
     alias,
     unknown(arg, name) {
       if (name !== undefined) throw unknownOption(arg, [...byName.keys()]);

@@ -169,8 +169,11 @@ function valueOf({ evaluate }: Arithmetic, known: (name: string) => string, toke
   }
 }
 
+const NO_NAMES: readonly string[] = [];
+
 /** The variables of a word, in the order in which they stand. */
 export function variablesOf({ parts }: Word): readonly string[] {
+  if (parts.every(({ kind }) => kind === "literal")) return NO_NAMES;
   return parts.flatMap((part) =>
     part.kind === "literal" ? [] : part.kind === "variable" ? [part.name] : part.value.names
   );

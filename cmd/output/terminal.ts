@@ -61,6 +61,8 @@ export class ProcessTerminal implements Terminal {
   #errClosed = false;
   #progressShown = false;
   #held: HeldOutput | undefined = undefined;
+  /** The one that was used last. */
+  #spare: HeldOutput | undefined = undefined;
 
   get outIsTerminal(): boolean {
     return Deno.stdout.isTerminal();
@@ -158,12 +160,14 @@ export class ProcessTerminal implements Terminal {
    * before it is durable.
    */
   hold(): void {
-    this.#held ??= new HeldOutput();
+    this.#held ??= this.#spare ?? new HeldOutput();
+    this.#spare = undefined;
   }
 
   /** The transaction is undone, and so is what it would have printed. */
   discard(): void {
     this.#held?.close();
+    this.#spare = this.#held ?? this.#spare;
     this.#held = undefined;
   }
 
@@ -178,6 +182,7 @@ export class ProcessTerminal implements Terminal {
       }
     } finally {
       held?.close();
+      this.#spare = held ?? this.#spare;
     }
   }
 }

@@ -45,10 +45,15 @@ export class LineCache {
 const CACHED_LINES = 1000;
 const CACHED_LENGTH = 1000;
 
+/** Names of variables. */
+interface Names {
+  has(name: string): boolean;
+}
+
 /** What is known before the first line of a text. */
 interface Before {
   /** Names that have a value. */
-  readonly names?: Iterable<string>;
+  readonly names?: Names;
   /** Number of the first line. */
   readonly firstLine?: number;
   readonly cache?: LineCache;
@@ -63,7 +68,7 @@ export function parseScript(
   text: string,
   file: string,
   table: ReadonlyMap<string, AnyCommand>,
-  { names = [], firstLine = 1, cache = new LineCache() }: Before = {},
+  { names = new Set(), firstLine = 1, cache = new LineCache() }: Before = {},
 ): ScriptLine[] {
   const compiler = new Compiler(table, names, cache);
   compiler.add(text, file, firstLine);
@@ -72,16 +77,22 @@ export function parseScript(
 
 class Compiler {
   readonly #table: ReadonlyMap<string, AnyCommand>;
-  readonly #names: Set<string>;
+  readonly #before: Names;
+  /** Names that a line of the script sets. */
+  readonly #set = new Set<string>();
   readonly #cache: LineCache;
   readonly #lines: ScriptLine[] = [];
   readonly #mistakes: PlacedError[] = [];
   #words = 0;
 
-  constructor(table: ReadonlyMap<string, AnyCommand>, names: Iterable<string>, cache: LineCache) {
+  constructor(table: ReadonlyMap<string, AnyCommand>, names: Names, cache: LineCache) {
     this.#table = table;
-    this.#names = new Set(names);
+    this.#before = names;
     this.#cache = cache;
+  }
+
+  #has(name: string): boolean {
+    return this.#set.has(name) || this.#before.has(name);
   }
 
   /** @throws {PlacedError} for all mistakes */
@@ -102,14 +113,14 @@ class Compiler {
       this.#checkLength(logical, file);
       const place = new ScriptPlace(script, logical.line, logical.at);
       this.#lines.push({ invocation: compiled.invocation, place });
-      for (const name of compiled.sets) this.#names.add(name);
+      for (const name of compiled.sets) this.#set.add(name);
     }
   }
 
   /** A line that was compiled before, if all its variables have values here, too. */
   #known(text: string): Compiled | undefined {
     const compiled = this.#cache.get(text);
-    return compiled?.needs.every((name) => this.#names.has(name)) === true ? compiled : undefined;
+    return compiled?.needs.every((name) => this.#has(name)) === true ? compiled : undefined;
   }
 
   /** @returns undefined for a line without words, or with a mistake, which is kept */
@@ -120,7 +131,7 @@ class Compiler {
       return compiled;
     } catch (error) {
       if (!(error instanceof PlacedError)) throw error;
-      for (const name of namesMeant(logical.text)) this.#names.add(name);
+      for (const name of namesMeant(logical.text)) this.#set.add(name);
       this.#mistaken(error);
       return undefined;
     }
@@ -163,7 +174,7 @@ class Compiler {
     const isSet = (name: string, at: number) => at > inRepeat && (name === "i" || name === "n");
     for (const [at, word] of words.entries()) {
       // A variable that no line above sets is a mistake that shows before anything runs.
-      const missing = variables[at]!.find((name) => !this.#names.has(name) && !isSet(name, at));
+      const missing = variables[at]!.find((name) => !this.#has(name) && !isSet(name, at));
       if (missing === undefined) continue;
       placed(
         () => word.column,

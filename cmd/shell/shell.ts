@@ -177,7 +177,7 @@ class Shell {
         this.#again = nextBlock(again, this.#session);
         return code;
       }
-      const names = this.#session.variables.keys();
+      const names = this.#session.variables;
       const lines = parseScript(text, FILE, COMMANDS, { names, firstLine: line, cache: this.#cache });
       for (const { invocation, place } of lines) {
         const shown = this.#interactive && !this.#session.globals.json ? undefined : place;
@@ -205,6 +205,7 @@ class Shell {
   }
 
   #leaves({ text, line }: { readonly text: string; readonly line: number }): boolean {
+    if (!LEAVING.some((word) => text.trimStart().startsWith(word))) return false;
     try {
       const [only, ...more] = splitWords(text, { file: FILE, line });
       if (only === undefined || more.length > 0 || only.quoted || !LEAVING.includes(only.text)) return false;
@@ -228,6 +229,7 @@ function typed(word: string): string {
 
 /** True if a text ends where its next line should follow. */
 function isOpen(text: string): boolean {
+  if (!/\\\r?$/.test(text)) return false;
   try {
     return splitLines(text).at(-1)?.open === true;
   } catch {
