@@ -128,6 +128,11 @@ function checkCombination(
       { token: "let" },
     );
   }
+  if (command?.name === "source") {
+    throw new UsageError('"source" stands in a script or the shell; "ism run" runs a script', {
+      token: "source",
+    });
+  }
   if (json && traceFile === "-") {
     throw new UsageError("--json and --trace-file on standard output exclude each other", {
       token: "--trace-file",

@@ -27,7 +27,7 @@ import { bind, close, open, reset, unbind } from "./commands/life.ts";
 import { feature, recover } from "./commands/recover.ts";
 import { ioctl } from "./commands/ioctl.ts";
 import { list } from "./commands/list.ts";
-import { expect, explain, let_, repeat, run, shell } from "./commands/script.ts";
+import { echo, expect, explain, let_, repeat, run, shell, source } from "./commands/script.ts";
 import { poll } from "./commands/poll.ts";
 import { recv } from "./commands/recv.ts";
 import { send } from "./commands/send.ts";
@@ -137,6 +137,8 @@ const ALL: readonly AnyCommand[] = [
   sleep,
   run,
   shell,
+  source,
+  echo,
   expect,
   let_,
   repeat,

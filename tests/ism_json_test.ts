@@ -184,6 +184,8 @@ const ROWS: Readonly<Record<string, Row>> = {
   "sleep": { done: "sleep 1", refused: "", fields: ["seconds", "clock"] },
   "run": { done: "", refused: "", fields: [] },
   "shell": { done: "", refused: "", fields: [] },
+  "source": { done: "", refused: "", fields: [] },
+  "echo": { done: "echo one two", refused: "", fields: ["text"] },
   "expect": { done: "expect EINVAL info 6", refused: "expect EINVAL gid", fields: ["expected", "got"] },
   "let": { done: "let x gid", refused: `let x gid ${NOBODY}`, fields: ["name", "value"] },
   "repeat": { done: "repeat 2 gid", refused: "repeat 2 info 6", fields: ["count", "last"] },

@@ -1,23 +1,11 @@
 /** What makes lines a script. `run` is performed by main.ts, the prefixes by session.ts; here is what they look like. */
-import { argument, defineCommand, type Kind } from "../language/command.ts";
+import { NAMES } from "../language/assign.ts";
+import { argument, defineCommand, rest } from "../language/command.ts";
 import { EXPECTATION } from "../run/expectation.ts";
-import { FILE, number } from "../language/kinds.ts";
+import { FILE, number, text } from "../language/kinds.ts";
 import { MAX_REPEATS } from "../language/limits.ts";
 import type { Explanation } from "../run/explanation.ts";
 import { renderText } from "../reference/render.ts";
-import { quoteText } from "../output/diagnostic.ts";
-import { UsageError } from "../language/usage_error.ts";
-
-const NAME: Kind<string> = {
-  placeholder: "NAME",
-  choices: "variable",
-  parse(text: string): string {
-    if (/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(text)) return text;
-    throw new UsageError(`${quoteText(text)} is not a name; names are letters, digits and _`, {
-      token: text,
-    });
-  },
-};
 
 function notDirectly(): never {
   throw new Error("This command is performed by the session");
@@ -58,6 +46,35 @@ does not end the shell, and the exit code is that of the first failure.`,
   run: notDirectly,
 });
 
+export const source = defineCommand({
+  name: "source",
+  group: "script",
+  summary:
+    "Run the lines of another script here: they are understood with those around them, before line 1 runs",
+  details:
+    `Names that either script sets are known in the other one from there on. FILE is found from where ism runs, as all
+files on a line are. In the shell each of its lines is a transaction of its own, up to the first failure.`,
+  args: { file: argument(FILE, "the other script") },
+  options: {},
+  access: "none",
+  examples: ["source examples/hello.ism"],
+  run: notDirectly,
+});
+
+export const echo = defineCommand({
+  name: "echo",
+  group: "script",
+  summary: "Print words with a space between them",
+  args: { text: rest(text("TEXT"), "the words; none print an empty line", { optional: true }) },
+  options: {},
+  access: "none",
+  verbatim: true,
+  examples: ["echo ring of $((64k/4k)) pages"],
+  run: (_, { text }) => ({ text: text.join(" ") }),
+  text: ({ text }) => `${text}\n`,
+  value: ({ text }) => text,
+});
+
 export const expect = {
   ...defineCommand({
     name: "expect",
@@ -90,10 +107,14 @@ const letCommand = {
     name: "let",
     group: "script",
     summary: "Keep a command's value under a name, for $NAME in later lines",
-    args: { name: argument(NAME, "the name") },
+    details:
+      `"let NAME COMMAND…" keeps the value that matters most of the result: a token, a GID, the bytes. "let NAME=FIELD
+COMMAND…" keeps a field of the result as --json shows it, a field within a field as regions.0.offset; with commas,
+"let a=FIELD,b=FIELD COMMAND…", several of them. "let NAME = WORD" keeps a word, which may be $((…)).`,
+    args: { name: argument(NAMES, "the name, or NAME=FIELD, several with commas") },
     options: {},
     access: "none",
-    examples: ["let g gid -d 1"],
+    examples: ["let g gid -d 1", "let to=position,n=ret stb bar2 8 fill:0*8", "let size = $((4k*4))"],
     run: notDirectly,
   }),
   prefix: true,
@@ -132,10 +153,12 @@ export const repeat = {
     name: "repeat",
     group: "script",
     summary: "Run a command several times",
+    details:
+      `Behind it $i is the number of the run, from 0, and $n how many there are: "repeat 4 stb bar2 $((8+8*i)) fill:0*8".`,
     args: { count: argument(number("N", { min: 1, max: MAX_REPEATS }), "how often") },
     options: {},
     access: "none",
-    examples: ["repeat 3 stb bar2 8 fill:0*8"],
+    examples: ["repeat 3 stb bar2 8 fill:0*8", "repeat 4 peek bar2 $((8*i))"],
     run: notDirectly,
   }),
   prefix: true,

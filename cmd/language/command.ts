@@ -210,9 +210,14 @@ export function defineCommand<
   return command as unknown as AnyCommand;
 }
 
-/** True for a command that can stand in a script or shell, or behind `expect`, `let` and `repeat`. */
+/** True for a command that can stand in a script or shell. */
 export function canStandInLine({ name, access }: Pick<AnyCommand, "name" | "access">): boolean {
   return access !== "file" && name !== "exec" && !takesLines({ name });
+}
+
+/** True for a command that can stand behind `expect`, `let` and `repeat`. */
+export function canStandBehind(command: Pick<AnyCommand, "name" | "access">): boolean {
+  return canStandInLine(command) && command.name !== "source";
 }
 
 /** True for a command that runs lines itself. */

@@ -2,7 +2,8 @@
  * From words to a command line that is understood: which command, which options, which arguments. Everything without
  * `$name` in it is checked here, before anything runs.
  */
-import { type AnyCommand, canStandInLine, isFlag, optionName } from "./command.ts";
+import { type AnyCommand, canStandBehind, isFlag, optionName } from "./command.ts";
+import { type Assigned, EQUALS, NAMES, WORD } from "./assign.ts";
 import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
 import { Invocation, NO_VALUES } from "./invocation.ts";
 import { MAX_PREFIXES } from "./limits.ts";
@@ -99,7 +100,7 @@ function parseCommand(
   const positionals = command.verbatim === true ? rest.slice(tail.next) : tail.positionals;
   if (!helpOnly) fillArguments(command, positionals, given);
   const inner = command.prefix === true && !helpOnly
-    ? parseInner(command, rest.slice(tail.next), table, { inScript, prefixes: prefixes + 1 })
+    ? parseInner(command, positionals, rest.slice(tail.next), table, { inScript, prefixes: prefixes + 1 })
     : undefined;
   // Options of the whole run may stand at the end of the line, behind the command that is prefixed.
   for (const [key, value] of inner?.globals ?? []) {
@@ -110,6 +111,7 @@ function parseCommand(
 
 function parseInner(
   command: AnyCommand,
+  before: readonly Word[],
   words: readonly Word[],
   table: ReadonlyMap<string, AnyCommand>,
   { inScript, prefixes }: { readonly inScript: boolean; readonly prefixes: number },
@@ -119,18 +121,21 @@ function parseInner(
       token: command.name,
     });
   }
+  if (command.name === "let" && words[0]?.text === EQUALS && !words[0].quoted) {
+    return parseAssigned(before, words.slice(1));
+  }
   const line = parseLine(words, table, { inScript, prefixes });
   const inner = line.globals.has("help") ? helpLine(line, table) : line;
   if (inner.command === undefined) throw new UsageError(`${command.name} needs a command behind it`);
   if (command.name === "explain" && contains(inner, "explain")) {
     throw new UsageError('"explain" cannot stand behind itself', { token: "explain" });
   }
-  if (!canStandInLine(inner.command)) {
+  if (!canStandBehind(inner.command)) {
     throw new UsageError(`"${inner.command.name}" cannot stand behind "${command.name}"`, {
       token: inner.command.name,
     });
   }
-  if (command.name === "let" && !hasValue(inner)) {
+  if (command.name === "let" && !hasValue(inner, { ofField: namesOf(before).every(({ field }) => field) })) {
     throw new UsageError(`"${inner.command.name}" has no value that "let" could keep`, {
       token: inner.command.name,
     });
@@ -138,10 +143,34 @@ function parseInner(
   return inner;
 }
 
-/** True if the command behind all prefixes yields a value, and is done and not only explained. */
-function hasValue({ command, inner }: Invocation): boolean {
-  if (inner === undefined) return command!.value !== undefined;
-  return command!.name !== "explain" && hasValue(inner);
+/** What `let` sets, as far as it is known; a name that waits for a variable is a name. */
+function namesOf([word]: readonly Word[]): readonly Assigned[] {
+  if (word === undefined || isDynamic(word)) return [{ name: "", field: undefined }];
+  return NAMES.parse(expand(word, NO_VALUES), "name");
+}
+
+/** What stands behind `let NAME =`. */
+function parseAssigned(before: readonly Word[], [word, surplus]: readonly Word[]): Invocation {
+  if (namesOf(before).some(({ field }, i) => i > 0 || field !== undefined)) {
+    throw new UsageError('"let NAME = WORD" sets one name', { token: before[0]!.text });
+  }
+  if (word === undefined) throw new UsageError("A word is missing behind \"=\"; an empty one is ''");
+  if (surplus !== undefined) {
+    throw new UsageError(`There is no place for ${quoteText(surplus.text)}; quote a value that has blanks`, {
+      token: surplus.text,
+    });
+  }
+  return Invocation.of(WORD, new Map([["word", [word]]]), new Map());
+}
+
+/**
+ * True if the command behind all prefixes yields a value, and is done and not only explained.
+ *
+ * @param ofField a field of the result is asked for, which only the result itself can tell
+ */
+function hasValue({ command, inner }: Invocation, asked: { readonly ofField: boolean }): boolean {
+  if (inner === undefined) return asked.ofField || command!.value !== undefined;
+  return command!.name !== "explain" && hasValue(inner, asked);
 }
 
 /** The command that one or two words name. */

@@ -1,13 +1,22 @@
 /** From the text of a script to lines that are ready to run. Equal lines are compiled once. */
+import type { Assigned } from "../language/assign.ts";
 import { type AnyCommand, canStandInLine } from "../language/command.ts";
 import { Invocation } from "../language/invocation.ts";
-import { MAX_MISTAKES, MAX_SCRIPT_LINES, MAX_SCRIPT_WORDS, MAX_TEXT_LINES } from "../language/limits.ts";
+import {
+  MAX_MISTAKES,
+  MAX_SCRIPT_BYTES,
+  MAX_SCRIPT_LINES,
+  MAX_SCRIPT_WORDS,
+  MAX_SOURCES,
+  MAX_TEXT_LINES,
+} from "../language/limits.ts";
 import { eachLine, locate, type LogicalLine, placeError } from "../language/lines.ts";
 import { parseLine } from "../language/parse.ts";
-import { UsageError } from "../language/usage_error.ts";
+import { FileError, UsageError } from "../language/usage_error.ts";
 import { expand, splitWords, variablesOf, type Word } from "../language/words.ts";
-import { PlacedError } from "../output/diagnostic.ts";
+import { PlacedError, quoteText } from "../output/diagnostic.ts";
 import type { LinePlace } from "../output/report.ts";
+import { readText } from "./files.ts";
 
 /** A line that is ready to run. */
 export interface ScriptLine {
@@ -71,7 +80,7 @@ export function parseScript(
   { names = new Set(), firstLine = 1, cache = new LineCache() }: Before = {},
 ): ScriptLine[] {
   const compiler = new Compiler(table, names, cache);
-  compiler.add(text, file, firstLine);
+  compiler.begin(text, file, firstLine);
   return compiler.finish();
 }
 
@@ -83,6 +92,10 @@ class Compiler {
   readonly #cache: LineCache;
   readonly #lines: ScriptLine[] = [];
   readonly #mistakes: PlacedError[] = [];
+  /** Files whose lines are being taken in, from the outside in. */
+  readonly #reading: string[] = [];
+  /** Size of the files that were taken in. */
+  #bytes = 0;
   #words = 0;
 
   constructor(table: ReadonlyMap<string, AnyCommand>, names: Names, cache: LineCache) {
@@ -102,13 +115,23 @@ class Compiler {
     return this.#lines;
   }
 
-  /** @throws {PlacedError} where to go on would make no sense */
-  add(text: string, file: string, firstLine: number): void {
+  /** The text that all begins with. @throws {PlacedError} where to go on would make no sense */
+  begin(text: string, file: string, firstLine: number): void {
+    this.#reading.push(realPath(file));
+    this.#bytes = text.length;
+    this.#add(text, file, firstLine);
+  }
+
+  #add(text: string, file: string, firstLine: number): void {
     checkTextLines(text, file);
     const script: ScriptText = { text, file };
     for (const logical of eachLine(text, file, firstLine, (error) => this.#mistaken(error))) {
       const compiled = this.#known(logical.text) ?? this.#try(logical, file);
       if (compiled === undefined) continue;
+      if (compiled.invocation.command?.name === "source") {
+        this.#source(compiled.invocation, `${file}:${logical.line}`);
+        continue;
+      }
       this.#words += compiled.words;
       this.#checkLength(logical, file);
       const place = new ScriptPlace(script, logical.line, logical.at);
@@ -127,7 +150,9 @@ class Compiler {
   #try(logical: LogicalLine, file: string): Compiled | undefined {
     try {
       const compiled = this.#compile(logical, file);
-      if (compiled !== undefined) this.#cache.add(logical.text, compiled);
+      if (compiled !== undefined && compiled.invocation.command?.name !== "source") {
+        this.#cache.add(logical.text, compiled);
+      }
       return compiled;
     } catch (error) {
       if (!(error instanceof PlacedError)) throw error;
@@ -135,6 +160,27 @@ class Compiler {
       this.#mistaken(error);
       return undefined;
     }
+  }
+
+  /** Takes the lines of another file in. @throws {FileError} if it cannot be read, or is being read */
+  #source({ known }: Invocation, place: string): void {
+    const path = String(known["file"]);
+    const refused = (why: string) => new FileError(path, `${place}: ${why}`);
+    const file = realPath(path);
+    if (this.#reading.includes(file)) throw refused(`${quoteText(path, 200)} is being read already`);
+    if (this.#reading.length >= MAX_SOURCES) {
+      throw refused(`more than ${MAX_SOURCES} files within each other`);
+    }
+    let text: string;
+    try {
+      text = readText(path, MAX_SCRIPT_BYTES - this.#bytes);
+    } catch (error) {
+      throw error instanceof FileError ? refused(error.message) : error;
+    }
+    this.#bytes += text.length;
+    this.#reading.push(file);
+    this.#add(text, path, 1);
+    this.#reading.pop();
   }
 
   #mistaken(error: PlacedError): void {
@@ -202,6 +248,13 @@ function understand(words: readonly Word[], table: ReadonlyMap<string, AnyComman
       token: command.name.split(" ", 1)[0],
     });
   }
+  const file = invocation.known["file"];
+  if (command.name === "source" && (file === undefined || file === "-")) {
+    throw new UsageError(
+      "source takes the name of a file, known before anything runs: no $NAME, and not standard input",
+      { token: words.at(-1)!.text },
+    );
+  }
   return invocation;
 }
 
@@ -209,6 +262,16 @@ function understand(words: readonly Word[], table: ReadonlyMap<string, AnyComman
 function columnOf(words: readonly Word[], token: string | undefined): number {
   return (words.find(({ text }) => text === token) ??
     words.find(({ text }) => token !== undefined && text.endsWith(`=${token}`)) ?? words[0]!).column;
+}
+
+/** One name for a file, however it is named. */
+function realPath(path: string): string {
+  try {
+    return Deno.realPathSync(path);
+  } catch {
+    // Whoever reads the file says what is wrong with it.
+    return path;
+  }
 }
 
 /** Counts lines before a list of them is made. @throws {PlacedError} */
@@ -222,13 +285,16 @@ function checkTextLines(text: string, file: string): void {
 
 /** The names that a line's `let` sets. */
 function* namesSetBy({ command, known, inner }: Invocation): Generator<string> {
-  if (command?.name === "let") yield String(known["name"] ?? "");
+  if (command?.name === "let") {
+    for (const { name } of known["name"] as readonly Assigned[] | undefined ?? []) yield name;
+  }
   if (inner !== undefined) yield* namesSetBy(inner);
 }
 
 /** Names that a line would set if it were understood: to miss them further down is no mistake of its own. */
 function namesMeant(line: string): string[] {
-  return [...line.matchAll(/\blet\s+([A-Za-z_]\w*)/g)].map(([, name]) => name!);
+  const words = [...line.matchAll(/\blet\s+(\S+)/g)].map(([, word]) => word!);
+  return words.flatMap((word) => word.split(",")).map((each) => each.split("=", 1)[0]!);
 }
 
 /** A script's text, for the places of its lines. */

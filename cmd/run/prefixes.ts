@@ -1,5 +1,6 @@
 /** Commands that stand before another one: `expect`, `let`, `repeat` and `explain`. */
 import { TRACE_LAYERS } from "../../lib/base/trace.ts";
+import { type Assigned, fieldOf } from "../language/assign.ts";
 import type { Result } from "../language/command.ts";
 import type { DataIo } from "../language/data.ts";
 import type { BoundValues, Globals, Invocation } from "../language/invocation.ts";
@@ -61,7 +62,7 @@ export class Prefixes {
     if (name === "let") {
       return then(
         this.#session.perform(inner, globals, trace),
-        (outcome) => this.#let(String(values["name"]), inner, outcome),
+        (outcome) => this.#let(values["name"] as readonly Assigned[], inner, outcome),
       );
     }
     if (name === "explain") return this.#explain(inner, globals);
@@ -93,14 +94,21 @@ export class Prefixes {
     return outcome instanceof Promise ? outcome.then(done, refused) : done(outcome);
   }
 
-  #let(name: string, inner: Invocation, { innermost }: Outcome): Outcome {
+  #let(names: readonly Assigned[], inner: Invocation, { innermost }: Outcome): Outcome {
     const command = inner.innermost.command!;
     if (innermost === undefined) {
       throw new UsageError(`"${command.name}" failed as expected; there is no value that "let" could keep`);
     }
-    const value = command.value!(innermost);
-    this.#session.variables.set(name, value);
-    return { result: { name, value }, innermost };
+    const found = names.map(({ name, field }) => {
+      const value = field === undefined ? command.value!(innermost) : fieldOf(innermost, field, command.name);
+      return { name, value };
+    });
+    for (const { name, value } of found) this.#session.variables.set(name, value);
+    const [first, ...more] = found;
+    const result = more.length === 0
+      ? first!
+      : { values: Object.fromEntries(found.map(({ name, value }) => [name, value])) };
+    return { result, innermost };
   }
 
   async #repeat(

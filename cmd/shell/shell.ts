@@ -180,9 +180,12 @@ class Shell {
       const names = this.#session.variables;
       const lines = parseScript(text, FILE, COMMANDS, { names, firstLine: line, cache: this.#cache });
       for (const { invocation, place } of lines) {
-        const shown = this.#interactive && !this.#session.globals.json ? undefined : place;
+        const isTyped = this.#interactive && place.file === FILE;
+        const shown = isTyped && !this.#session.globals.json ? undefined : place;
         code = await this.#session.runLine(invocation, shown);
         this.#again = nextBlock(invocation, this.#session);
+        // Only a script that was taken in has more than one line, and it ends like any other.
+        if (code !== EXIT.OK && !this.#session.globals.keepGoing) break;
       }
       return code;
     } catch (error) {
