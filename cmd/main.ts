@@ -4,9 +4,8 @@ import { COMPLETE_CALL } from "./completion/scripts.ts";
 import { COMMANDS } from "./table.ts";
 import { defaultHostPath, environment, historyPath } from "./run/environment.ts";
 import { EXIT } from "./output/failure.ts";
-import { isSameFile, readText } from "./run/files.ts";
+import { isSameFile } from "./run/files.ts";
 import { filesOf } from "./language/kinds.ts";
-import { MAX_SCRIPT_BYTES } from "./language/limits.ts";
 import { literalWord } from "./language/options.ts";
 import { bindGlobals, type Globals, type Invocation, NO_VALUES } from "./language/invocation.ts";
 import { parseLine } from "./language/parse.ts";
@@ -14,6 +13,7 @@ import { report } from "./output/report.ts";
 import { Session } from "./run/session.ts";
 import { parseScript, type ScriptLine } from "./run/compile.ts";
 import { runScript } from "./run/script.ts";
+import { isWorker, serve } from "./run/verdict/jobs.ts";
 import { ProcessTerminal } from "./output/terminal.ts";
 import { isTraceFile } from "./output/trace/file.ts";
 import { safeJson } from "./output/diagnostic.ts";
@@ -22,6 +22,7 @@ import { helpText, VERSION } from "./help/help.ts";
 
 /** Runs `ism` with arguments, on the process's own streams by default. @returns the exit code */
 export async function main(args: readonly string[], terminal = new ProcessTerminal()): Promise<number> {
+  if (isWorker()) return await serve(COMMANDS);
   if (args[0] === COMPLETE_CALL) return await answerCall(terminal, args);
   const json = args.includes("--json");
   let invocation: Invocation | undefined;
@@ -52,13 +53,22 @@ async function runInvocation(
     return printText(terminal, globals, "help", { text }, text);
   }
   checkCombination(globals, invocation);
-  checkTraceFile(globals, invocation);
-  const lines = scriptOf(invocation, globals);
+  const surroundings = { hostPath: defaultHostPath(), device: environment("ISM_DEVICE") };
+  if (command?.name === "run") {
+    checkTraceFile(globals, invocation);
+    const { runSuite } = await import("./run/verdict/suite.ts");
+    return await runSuite(invocation.bind(NO_VALUES), {
+      terminal,
+      globals,
+      environment: surroundings,
+      table: COMMANDS,
+      check: (lines) => checkSources(globals, lines),
+    });
+  }
+  const lines = command === undefined ? parseScript(globals.c.join("\n"), "-c", COMMANDS) : undefined;
+  if (lines !== undefined) checkSources(globals, lines);
   await command?.beforehand?.();
-  const session = new Session(terminal, globals, {
-    hostPath: defaultHostPath(),
-    device: environment("ISM_DEVICE"),
-  });
+  const session = new Session(terminal, globals, surroundings);
   let code: number;
   try {
     if (command?.name === "shell") {
@@ -106,15 +116,6 @@ function printText(
   return EXIT.OK;
 }
 
-/** The lines of `-c` or of `run`, all understood; undefined for any other command. */
-function scriptOf(invocation: Invocation, globals: Globals): ScriptLine[] | undefined {
-  const { command } = invocation;
-  if (command === undefined) return parseScript(globals.c.join("\n"), "-c", COMMANDS);
-  if (command.name !== "run") return undefined;
-  const file = String(invocation.bind(NO_VALUES)["file"]);
-  return parseScript(readText(file, MAX_SCRIPT_BYTES), file === "-" ? "stdin" : file, COMMANDS);
-}
-
 function checkCombination(
   { c, json, raw, keepGoing, commitEach, traceFile }: Globals,
   { command }: Invocation,
@@ -147,6 +148,14 @@ function checkCombination(
   }
   if ((keepGoing || commitEach) && c.length === 0 && command?.name !== "run") {
     throw new UsageError("--keep-going and --commit-each are for run and -c");
+  }
+}
+
+/** Refuses a trace over a script that another one takes in. @throws {FileError} */
+function checkSources({ traceFile }: Globals, lines: readonly ScriptLine[]): void {
+  if (traceFile === undefined) return;
+  for (const path of new Set(lines.map(({ place }) => place.file))) {
+    if (isSameFile(path, traceFile)) throw isTraceFile(path);
   }
 }
 

@@ -1,9 +1,9 @@
 /** What makes lines a script. `run` is performed by main.ts, the prefixes by session.ts; here is what they look like. */
 import { NAMES } from "../language/assign.ts";
-import { argument, defineCommand, rest } from "../language/command.ts";
+import { argument, defineCommand, flag, optional, rest } from "../language/command.ts";
 import { EXPECTATION } from "../run/expectation.ts";
-import { FILE, number, text } from "../language/kinds.ts";
-import { MAX_REPEATS } from "../language/limits.ts";
+import { bigNumber, FILE, number, OUTPUT, text } from "../language/kinds.ts";
+import { MAX_JOBS, MAX_REPEATS } from "../language/limits.ts";
 import type { Explanation } from "../run/explanation.ts";
 import { renderText } from "../reference/render.ts";
 
@@ -15,12 +15,35 @@ export const run = defineCommand({
   name: "run",
   group: "script",
   summary: "Run a script: one command a line, all lines understood before the first one runs",
-  details: `The script is one transaction unless --commit-each is given. It stops at the first failure unless
---keep-going is given, and ends with the first failure's exit code.`,
-  args: { file: argument(FILE, "the script; - for standard input") },
-  options: {},
+  details:
+    `A script is one transaction unless --commit-each is given. It stops at the first failure unless --keep-going is
+given, and ends with the first failure's exit code. Several scripts run one after the other, each as if it ran alone, whatever
+the others come to; of a directory all that end in .ism, by name. With --jobs each has a host in memory of its own, with
+the topology of the host that --host names.
+
+--tap and --junit tell of each line: "expect" that held or did not, other lines that were done or not, named by the comment
+behind or above them, with file, line, time, and the rule of a refusal. How many held, how many did not, and where, is told
+on standard error then, and for several scripts; -q keeps it quiet.`,
+  args: { file: rest(FILE, "the scripts, or directories of them; - for standard input") },
+  options: {
+    tap: flag("print verdicts as TAP version 14, in place of results"),
+    junit: optional(OUTPUT, "write verdicts as JUnit XML"),
+    jobs: optional(
+      number("N", { min: 1, max: MAX_JOBS }),
+      "run N scripts at a time, each on a host of its own",
+      "j",
+    ),
+    filter: optional(text("TEXT"), "only scripts with TEXT in their path, or that /TEXT/ describes"),
+    shuffle: flag("run the scripts in an order by chance"),
+    seed: optional(bigNumber("N"), "the order of --shuffle: the same for the same seed"),
+  },
   access: "none",
-  examples: ["run examples/tour.ism", "run - --json"],
+  examples: [
+    "run examples/tour.ism",
+    "run - --json",
+    "run examples/hello.ism --tap",
+    "run examples --jobs 2 --keep-going",
+  ],
   run: notDirectly,
 });
 

@@ -61,7 +61,7 @@ export const OUTPUT: Kind<string> = {
 export function filesOf(command: AnyCommand, values: Readonly<Record<string, unknown>>): string[] {
   return Object.entries({ ...command.args, ...command.options })
     .filter(([, spec]) => !isFlag(spec) && (spec.kind === FILE || spec.kind === OUTPUT))
-    .map(([key]) => values[key])
+    .flatMap(([key]) => values[key])
     .filter((value): value is string => typeof value === "string" && value !== "-" && value !== STDERR);
 }
 

@@ -10,6 +10,8 @@ const NOTHING: Named = { host: undefined, device: undefined };
 export interface LinePlace {
   readonly file: string;
   readonly line: number;
+  /** What the line is called where it is a test: its comment, or its text. */
+  readonly title: string;
   /** Column of the command's first word, and the source line, for the diagnostic. */
   locate(token: string | undefined): { readonly place: Place; readonly source: string };
 }
@@ -62,7 +64,7 @@ function reportOne(
   const failure: Failure = proposeIn(describeFailure(error), named);
   const command = error instanceof PlacedError ? error.cause.command ?? name : name;
   const place: LinePlace | undefined = error instanceof PlacedError
-    ? { file: error.place.file, line: error.place.line, locate: () => error }
+    ? { file: error.place.file, line: error.place.line, title: error.source, locate: () => error }
     : undefined;
   if (json) {
     const where = place === undefined ? {} : { file: place.file, line: place.line };

@@ -3,7 +3,7 @@
  * not the program, and so that tests can look at it.
  */
 import { escapeText, safeJson } from "./diagnostic.ts";
-import { HeldOutput } from "./held.ts";
+import { HeldOutput, type Stream } from "./held.ts";
 import { FileError } from "../language/usage_error.ts";
 
 /** What a command may print with. */
@@ -94,6 +94,12 @@ export class ProcessTerminal implements Terminal {
     this.errStyle = styleOf(this.errIsTerminal);
   }
 
+  /** Styles as another terminal has them. */
+  protected setStyles(out: boolean, err: boolean): void {
+    this.style = out ? FULL_STYLE : NO_STYLE;
+    this.errStyle = err ? FULL_STYLE : NO_STYLE;
+  }
+
   out(text: string): void {
     const keepStyle = this.style !== NO_STYLE;
     this.outBytes(ENCODER.encode(escapeText(text, { keepNewline: true, keepStyle })));
@@ -111,9 +117,25 @@ export class ProcessTerminal implements Terminal {
   }
 
   #writeOut(bytes: Uint8Array): void {
-    if (this.#outClosed) return;
-    this.#outClosed = true;
-    this.#outClosed = !writeAll(Deno.stdout, bytes);
+    this.write("out", bytes);
+  }
+
+  /** Hands bytes to a stream of the process. @throws {FileError} if standard output cannot take them */
+  protected write(stream: Stream, bytes: Uint8Array): void {
+    if (stream === "out") {
+      if (this.#outClosed) return;
+      this.#outClosed = true;
+      this.#outClosed = !writeAll(Deno.stdout, bytes);
+      return;
+    }
+    if (this.#errClosed) return;
+    try {
+      this.#errClosed = !writeAll(Deno.stderr, bytes);
+    } catch (error) {
+      // There is no place left to say that messages cannot be written.
+      if (!(error instanceof FileError)) throw error;
+      this.#errClosed = true;
+    }
   }
 
   /**
@@ -145,14 +167,7 @@ export class ProcessTerminal implements Terminal {
   }
 
   #writeErr(bytes: Uint8Array): void {
-    if (this.#errClosed) return;
-    try {
-      this.#errClosed = !writeAll(Deno.stderr, bytes);
-    } catch (error) {
-      // There is no place left to say that messages cannot be written.
-      if (!(error instanceof FileError)) throw error;
-      this.#errClosed = true;
-    }
+    this.write("err", bytes);
   }
 
   /**

@@ -10,7 +10,14 @@ import {
   MAX_SOURCES,
   MAX_TEXT_LINES,
 } from "../language/limits.ts";
-import { eachLine, locate, type LogicalLine, placeError } from "../language/lines.ts";
+import {
+  eachLine,
+  findComment,
+  locate,
+  type LogicalLine,
+  placeError,
+  startOfLine,
+} from "../language/lines.ts";
 import { parseLine } from "../language/parse.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
 import { expand, splitWords, variablesOf, type Word } from "../language/words.ts";
@@ -297,6 +304,11 @@ function namesMeant(line: string): string[] {
   return words.flatMap((word) => word.split(",")).map((each) => each.split("=", 1)[0]!);
 }
 
+/** The line that ends before an index, without the blanks around it. */
+function lineBefore(text: string, at: number): string {
+  return text.slice(text.lastIndexOf("\n", at - 2) + 1, at - 1).trim();
+}
+
 /** A script's text, for the places of its lines. */
 interface ScriptText {
   readonly text: string;
@@ -320,9 +332,22 @@ class ScriptPlace implements LinePlace {
     return this.#script.file;
   }
 
+  get #logical(): LogicalLine {
+    return eachLine(this.#script.text.slice(this.#at), this.file, this.line).next().value!;
+  }
+
+  /** The comment at the end of the line, or the one on the line above it. */
+  get title(): string {
+    const line = this.#logical.text;
+    const at = findComment(line, startOfLine());
+    const above = this.#at === 0 ? "" : lineBefore(this.#script.text, this.#at);
+    const comment = at >= 0 ? line.slice(at) : above.startsWith("#") ? above : "";
+    return comment.replace(/^#+/, "").trim() || line.trim();
+  }
+
   locate(token: string | undefined) {
-    const { file, line } = this;
-    const logical = eachLine(this.#script.text.slice(this.#at), file, line).next().value!;
+    const { file } = this;
+    const logical = this.#logical;
     const { source, ...place } = locate(logical, columnOf(splitWords(logical, this), token));
     return { place: { file, ...place }, source };
   }

@@ -1,6 +1,7 @@
 /** Running scripts: their lines one after the other, in one transaction or in one each. */
 import { EXIT, isInterrupted, isKept } from "../output/failure.ts";
 import type { ScriptLine } from "./compile.ts";
+import type { Verdicts } from "../output/verdict/points.ts";
 import { Yielding } from "./interrupt.ts";
 import type { Session } from "./session.ts";
 
@@ -11,9 +12,14 @@ const NOTHING_KEPT = "nothing of the script is kept";
  * it is committed. A script that ends because the simulated world refused something keeps what was done before; one
  * that `ism` itself could not finish leaves the host as it was.
  *
+ * @param verdicts takes down what becomes of each line
  * @returns the exit code: that of the first failure
  */
-export async function runScript(session: Session, lines: readonly ScriptLine[]): Promise<number> {
+export async function runScript(
+  session: Session,
+  lines: readonly ScriptLine[],
+  verdicts?: Verdicts,
+): Promise<number> {
   const { keepGoing, commitEach, dryRun } = session.globals;
   const whole = !commitEach &&
     lines.some(({ invocation }) => invocation.innermost.command!.access !== "none");
@@ -23,15 +29,25 @@ export async function runScript(session: Session, lines: readonly ScriptLine[]):
   using yielding = new Yielding();
   try {
     let code: number = EXIT.OK;
+    let ended = false;
     for (const { invocation, place } of lines) {
+      if (ended) {
+        verdicts?.skip(place);
+        continue;
+      }
       if (yielding.isDue()) {
         const kept = whole ? NOTHING_KEPT : "lines before it are kept";
         await yielding.now(() => ` at ${place.file}:${place.line}; ${kept}`);
       }
+      const started = verdicts === undefined ? 0 : performance.now();
       code = await session.runLine(invocation, place);
+      verdicts?.ran(place, performance.now() - started, code, session.lastFailure);
       if (code === EXIT.OK) continue;
       if (first === EXIT.OK) first = code;
-      if (!keepGoing || isInterrupted(code)) break;
+      if (!keepGoing || isInterrupted(code)) {
+        if (verdicts === undefined) break;
+        ended = true;
+      }
     }
     keep = !isInterrupted(code) && (isKept(first) || keepGoing);
   } finally {

@@ -4,7 +4,7 @@ import type { Result } from "../language/command.ts";
 import type { DataIo } from "../language/data.ts";
 import { bindGlobals, type Globals, type Invocation, type Lookup } from "../language/invocation.ts";
 import { filesOf } from "../language/kinds.ts";
-import { describeFailure, EXIT, isInterrupted, isKept } from "../output/failure.ts";
+import { describeFailure, EXIT, type Failure, isInterrupted, isKept } from "../output/failure.ts";
 import { proposeIn } from "../output/proposal.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
@@ -40,6 +40,8 @@ export class Session {
   stdinIsLines = false;
   /** What the last line came to; undefined if it failed. */
   lastResult: Result | undefined = undefined;
+  /** Why the last line failed; undefined if it did not. */
+  lastFailure: Failure | undefined = undefined;
 
   constructor(
     terminal: ProcessTerminal,
@@ -70,7 +72,7 @@ export class Session {
     const layers = globals.trace ??
       (globals.dryRun || globals.traceFile !== undefined ? TRACE_LAYERS : undefined);
     const trace = layers === undefined ? undefined : new TraceCollector(layers, flush);
-    this.lastResult = undefined;
+    this.lastResult = this.lastFailure = undefined;
     this.output.markDryRun(invocation.innermost.command!, globals);
     try {
       const { result } = await this.#inTransaction(invocation, globals, trace);
@@ -79,6 +81,7 @@ export class Session {
       return invocation.command!.exitCode?.(result) ?? EXIT.OK;
     } catch (thrown) {
       const failure = proposeIn(describeFailure(await this.blame(thrown)), globals);
+      this.lastFailure = failure;
       // What lines before this one printed is undone with them.
       const goesOn = globals.keepGoing && !isInterrupted(failure.exit);
       if (!isKept(failure.exit) && !goesOn) this.terminal.discard();
