@@ -1,5 +1,5 @@
 /** The program: from arguments to an exit code. */
-import { type Result, takesLines } from "./language/command.ts";
+import { type Result, runsScripts, takesLines } from "./language/command.ts";
 import { COMPLETE_CALL } from "./completion/scripts.ts";
 import { COMMANDS } from "./table.ts";
 import { defaultHostPath, environment, historyPath } from "./run/environment.ts";
@@ -54,10 +54,10 @@ async function runInvocation(
   }
   checkCombination(globals, invocation);
   const surroundings = { hostPath: defaultHostPath(), device: environment("ISM_DEVICE") };
-  if (command?.name === "run") {
+  if (command !== undefined && runsScripts(command)) {
     checkTraceFile(globals, invocation);
     const { runSuite } = await import("./run/verdict/suite.ts");
-    return await runSuite(invocation.bind(NO_VALUES), {
+    return await runSuite(invocation.known, {
       terminal,
       globals,
       environment: surroundings,
@@ -129,11 +129,6 @@ function checkCombination(
       { token: "let" },
     );
   }
-  if (command?.name === "source") {
-    throw new UsageError('"source" stands in a script or the shell; "ism run" runs a script', {
-      token: "source",
-    });
-  }
   if (json && traceFile === "-") {
     throw new UsageError("--json and --trace-file on standard output exclude each other", {
       token: "--trace-file",
@@ -146,7 +141,7 @@ function checkCombination(
   ) {
     throw new UsageError(`"${command.name}" yields no bytes for --raw`, { token: "--raw" });
   }
-  if ((keepGoing || commitEach) && c.length === 0 && command?.name !== "run") {
+  if ((keepGoing || commitEach) && c.length === 0 && (command === undefined || !runsScripts(command))) {
     throw new UsageError("--keep-going and --commit-each are for run and -c");
   }
 }
@@ -162,8 +157,8 @@ function checkSources({ traceFile }: Globals, lines: readonly ScriptLine[]): voi
 /** Refuses a trace over the script that is run. @throws {FileError} */
 function checkTraceFile({ traceFile }: Globals, invocation: Invocation): void {
   const { command } = invocation;
-  if (traceFile === undefined || command?.name !== "run") return;
-  for (const path of filesOf(command, invocation.bind(NO_VALUES))) {
+  if (traceFile === undefined || command === undefined || !runsScripts(command)) return;
+  for (const path of filesOf(command, invocation.known)) {
     if (isSameFile(path, traceFile)) throw isTraceFile(path);
   }
 }

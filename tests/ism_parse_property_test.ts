@@ -8,7 +8,7 @@ import { bindGlobals, type Invocation } from "../cmd/language/invocation.ts";
 import { parseLine } from "../cmd/language/parse.ts";
 import { parseScript } from "../cmd/run/compile.ts";
 import { COMMANDS } from "../cmd/table.ts";
-import { UsageError } from "../cmd/language/usage_error.ts";
+import { FileError, UsageError } from "../cmd/language/usage_error.ts";
 
 const SEED = 20_260_101;
 const ALL: readonly AnyCommand[] = [...COMMANDS.values()];
@@ -60,7 +60,8 @@ function understands(work: () => unknown): boolean {
     work();
     return true;
   } catch (error) {
-    assert(error instanceof UsageError, `${error}`);
+    // `source` names a file, and there is none of a random name.
+    assert(error instanceof UsageError || error instanceof FileError, `${error}`);
     assert(error.message !== "" && !/\bundefined\b|\[object|NaN/.test(error.message), error.message);
     return false;
   }

@@ -41,7 +41,7 @@ on standard error then, and for several scripts; -q keeps it quiet.`,
   examples: [
     "run examples/tour.ism",
     "run - --json",
-    "run examples/hello.ism --tap",
+    "run examples/tour.ism --tap",
     "run examples --jobs 2 --keep-going",
   ],
   run: notDirectly,
@@ -76,11 +76,11 @@ export const source = defineCommand({
     "Run the lines of another script here: they are understood with those around them, before line 1 runs",
   details:
     `Names that either script sets are known in the other one from there on. FILE is found from where ism runs, as all
-files on a line are. In the shell each of its lines is a transaction of its own, up to the first failure.`,
+files on a line are. Outside of scripts it is "run FILE". In the shell each of its lines is a transaction of its own, up to the first failure.`,
   args: { file: argument(FILE, "the other script") },
   options: {},
   access: "none",
-  examples: ["source examples/hello.ism"],
+  examples: ["source examples/tour.ism"],
   run: notDirectly,
 });
 
@@ -181,7 +181,7 @@ export const repeat = {
     args: { count: argument(number("N", { min: 1, max: MAX_REPEATS }), "how often") },
     options: {},
     access: "none",
-    examples: ["repeat 3 stb bar2 8 fill:0*8", "repeat 4 peek bar2 $((8*i))"],
+    examples: ["repeat 3 stb bar2 8 fill:0*8", "repeat 4 echo run $i of $n"],
     run: notDirectly,
   }),
   prefix: true,

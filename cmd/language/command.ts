@@ -212,7 +212,7 @@ export function defineCommand<
 
 /** True for a command that can stand in a script or shell. */
 export function canStandInLine({ name, access }: Pick<AnyCommand, "name" | "access">): boolean {
-  return access !== "file" && name !== "exec" && !takesLines({ name });
+  return access !== "file" && name !== "exec" && name !== "run" && name !== "shell";
 }
 
 /** True for a command that can stand behind `expect`, `let` and `repeat`. */
@@ -222,7 +222,12 @@ export function canStandBehind(command: Pick<AnyCommand, "name" | "access">): bo
 
 /** True for a command that runs lines itself. */
 export function takesLines({ name }: Pick<AnyCommand, "name">): boolean {
-  return name === "run" || name === "shell";
+  return name === "shell" || runsScripts({ name });
+}
+
+/** True for a command that runs scripts, where it stands in none itself. */
+export function runsScripts({ name }: Pick<AnyCommand, "name">): boolean {
+  return name === "run" || name === "source";
 }
 
 /** Option names are kebab-case on the line: `commitEach` is `--commit-each`. */

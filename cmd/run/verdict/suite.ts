@@ -26,7 +26,7 @@ interface Options {
 /** Runs the scripts of a command line. @returns the exit code of the first that failed */
 export async function runSuite(values: BoundValues, surroundings: Surroundings): Promise<number> {
   const options = values as unknown as Options;
-  const found = scriptsOf(values["file"] as readonly string[]);
+  const found = scriptsOf([values["file"]].flat() as readonly string[]);
   checkOptions(options, found, surroundings);
   const seed = options.shuffle ? options.seed ?? randomSeed() : undefined;
   const chosen = filtered(found, options.filter);
