@@ -1,8 +1,8 @@
 /** The program: from arguments to an exit code. */
-import { type Result, runsScripts, takesLines } from "./language/command.ts";
+import { type AnyCommand, type Result, runsScripts, takesLines } from "./language/command.ts";
 import { COMPLETE_CALL } from "./completion/scripts.ts";
 import { COMMANDS } from "./table.ts";
-import { defaultHostPath, environment, historyPath } from "./run/environment.ts";
+import { defaultHostPath, environment, historyPath, surroundings } from "./run/environment.ts";
 import { EXIT } from "./output/failure.ts";
 import { isSameFile } from "./run/files.ts";
 import { filesOf } from "./language/kinds.ts";
@@ -43,8 +43,13 @@ async function runInvocation(
   globals: Globals,
 ): Promise<number> {
   terminal.setColor(globals.color ?? "auto", environment("NO_COLOR") !== undefined);
+  terminal.setSurroundings(surroundings());
   const { command } = invocation;
-  if (command?.name !== "exec") giveBack();
+  const place = { hostPath: defaultHostPath(), device: environment("ISM_DEVICE") };
+  const inner = invocation.innermost.command;
+  const hasLines = globals.c.length > 0 || (command !== undefined && takesLines(command));
+  if (command?.name !== "man") giveBack("run");
+  if (!hasLines && !runsPrograms(inner)) giveBack("ffi");
   if (globals.version) {
     return printText(terminal, globals, "version", { version: VERSION }, `ism ${VERSION}\n`);
   }
@@ -53,22 +58,23 @@ async function runInvocation(
     return printText(terminal, globals, "help", { text }, text);
   }
   checkCombination(globals, invocation);
-  const surroundings = { hostPath: defaultHostPath(), device: environment("ISM_DEVICE") };
   if (command !== undefined && runsScripts(command)) {
     checkTraceFile(globals, invocation);
     const { runSuite } = await import("./run/verdict/suite.ts");
     return await runSuite(invocation.known, {
       terminal,
       globals,
-      environment: surroundings,
+      environment: place,
       table: COMMANDS,
       check: (lines) => checkSources(globals, lines),
+      onlyLines: giveBackFor,
     });
   }
   const lines = command === undefined ? parseScript(globals.c.join("\n"), "-c", COMMANDS) : undefined;
   if (lines !== undefined) checkSources(globals, lines);
-  await command?.beforehand?.();
-  const session = new Session(terminal, globals, surroundings);
+  if (lines !== undefined) giveBackFor(lines);
+  await inner?.beforehand?.();
+  const session = new Session(terminal, globals, place);
   let code: number;
   try {
     if (command?.name === "shell") {
@@ -87,9 +93,19 @@ async function runInvocation(
   return code;
 }
 
-/** Gives the permission to call the C library back, which `exec` alone needs. */
-function giveBack(): void {
-  Deno.permissions.revokeSync({ name: "ffi" });
+/** True for the one command that calls the C library. */
+function runsPrograms(command: AnyCommand | undefined): boolean {
+  return command?.name === "exec";
+}
+
+/** Gives back what lines do not need. */
+function giveBackFor(lines: readonly ScriptLine[]): void {
+  if (!lines.some(({ invocation }) => runsPrograms(invocation.innermost.command))) giveBack("ffi");
+}
+
+/** Gives back the permission to call the C library, which `exec` alone needs, or to start a pager, which only `man` does. */
+function giveBack(name: "ffi" | "run"): void {
+  Deno.permissions.revokeSync({ name });
 }
 
 /** Answers the completion script of a shell. */
@@ -97,7 +113,8 @@ async function answerCall(
   terminal: ProcessTerminal,
   [, shell = "", line = ""]: readonly string[],
 ): Promise<number> {
-  giveBack();
+  giveBack("ffi");
+  giveBack("run");
   const { externalCompletions } = await import("./completion/external.ts");
   const home = environment("HOME");
   terminal.out(externalCompletions(shell, line, { hostPath: defaultHostPath() ?? "", home }));
@@ -118,7 +135,7 @@ function printText(
 
 function checkCombination(
   { c, json, raw, keepGoing, commitEach, traceFile }: Globals,
-  { command }: Invocation,
+  { command, known }: Invocation,
 ): void {
   if (c.length > 0 && command !== undefined) {
     throw new UsageError(`-c and the command "${command.name}" exclude each other`, { token: "-c" });
@@ -135,6 +152,16 @@ function checkCombination(
     });
   }
   if (json && raw) throw new UsageError("--json and --raw exclude each other", { token: "--raw" });
+  const asTable = command?.table === undefined
+    ? undefined
+    : ["--format", "--columns"].find((name) => known[name.slice(2)] !== undefined);
+  if (asTable !== undefined && (json || raw)) {
+    const other = json ? "--json" : "--raw";
+    throw new UsageError(`${asTable} and ${other} exclude each other`, {
+      token: asTable,
+      ...(json ? { hint: "--format=json prints the rows of the table alone" } : {}),
+    });
+  }
   if (
     raw && command !== undefined && command.raw === undefined && !takesLines(command) &&
     command.prefix !== true

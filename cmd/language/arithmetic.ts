@@ -8,6 +8,8 @@ type Known = (name: string) => string;
 
 /** An expression that was understood. */
 export interface Arithmetic {
+  /** What stands between the brackets. */
+  readonly text: string;
   /** Variables in it, in the order in which they stand. */
   readonly names: readonly string[];
   /** @throws {UsageError} for a variable that is no number, a division by zero, a value beyond 64 bits */
@@ -83,7 +85,7 @@ function tooLarge(): UsageError {
 export function parseArithmetic(text: string): Arithmetic {
   const parser = new Parser(text);
   const node = parser.whole();
-  return { names: parser.names, evaluate: node };
+  return { text, names: parser.names, evaluate: node };
 }
 
 class Parser {

@@ -1,8 +1,9 @@
 /** A command line that was understood, and the values of its parameters. */
 import type { TraceLayer } from "../../lib/base/trace.ts";
 import { type AnyCommand, isFlag, type Parameter } from "./command.ts";
+import type { TableChoice } from "../output/table/table.ts";
 import { GLOBAL_OPTIONS } from "./globals.ts";
-import { isDynamic } from "./options.ts";
+import { isDynamic, literalWord } from "./options.ts";
 import { parameterName, shapeOf } from "./shape.ts";
 import { expand, variablesOf, type Word } from "./words.ts";
 
@@ -24,6 +25,8 @@ export interface Globals {
   readonly color: "auto" | "always" | "never" | undefined;
   readonly help: boolean;
   readonly version: boolean;
+  /** What the line wants of its table, where it has one. */
+  readonly table?: TableChoice;
 }
 
 /** Finds a `$name`'s value. */
@@ -38,6 +41,19 @@ const NONE: GivenWords = new Map();
 
 /** Values of parameters by key. */
 export type BoundValues = Readonly<Record<string, unknown>>;
+
+/** A parameter's key and its words, as texts where they wait for nothing. */
+type Given = readonly [key: string, ...words: (string | Word)[]];
+const NOTHING_GIVEN: readonly Given[] = [];
+
+function compact(given: GivenWords): readonly Given[] {
+  if (given.size === 0) return NOTHING_GIVEN;
+  const list: Given[] = [];
+  for (const [key, words] of given) {
+    list.push([key, ...words.map((word) => isDynamic(word) ? word : expand(word, NO_VALUES))]);
+  }
+  return list;
+}
 
 /** A parameter that waits for the value of a variable. */
 interface Waiting {
@@ -71,6 +87,7 @@ export class Invocation {
   /** The command line behind all prefixes. */
   readonly innermost: Invocation;
   readonly #known: Known;
+  readonly #given: readonly Given[];
   /** The last values, good while the variables have the values that they had then. */
   #bound: BoundValues | undefined = undefined;
   #isKnown = false;
@@ -79,6 +96,7 @@ export class Invocation {
   private constructor(
     { command, family, globals, inner }: Pick<Invocation, "command" | "family" | "globals" | "inner">,
     known: Known,
+    given: readonly Given[],
   ) {
     this.command = command;
     this.family = family;
@@ -86,6 +104,7 @@ export class Invocation {
     this.inner = inner;
     this.innermost = inner?.innermost ?? this;
     this.#known = known;
+    this.#given = given;
   }
 
   /**
@@ -102,7 +121,21 @@ export class Invocation {
     const helpOnly = globals.has("help");
     if (!helpOnly || command === undefined) checkGlobals(globals);
     const known = command === undefined || helpOnly ? NO_PARAMETERS : knownOf(command, given);
-    return new Invocation({ command, family, globals: globals.size === 0 ? NONE : globals, inner }, known);
+    return new Invocation(
+      { command, family, globals: globals.size === 0 ? NONE : globals, inner },
+      known,
+      compact(given),
+    );
+  }
+
+  /** Words of arguments and options by key; those that wait for nothing as one text. */
+  get words(): GivenWords {
+    return new Map(
+      this.#given.map(([key, ...words]) => [
+        key,
+        words.map((word) => typeof word === "string" ? { ...literalWord(word), quoted: true } : word),
+      ]),
+    );
   }
 
   /** Values of what waits for no variable. */
@@ -139,7 +172,11 @@ export class Invocation {
 
   /** The same line with other values, and the variables as they are. */
   with(values: BoundValues, lookup: Lookup): Invocation {
-    return new Invocation(this, { ...NO_PARAMETERS, values: { ...this.bind(lookup), ...values } });
+    return new Invocation(
+      this,
+      { ...NO_PARAMETERS, values: { ...this.bind(lookup), ...values } },
+      this.#given,
+    );
   }
 }
 

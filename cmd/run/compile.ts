@@ -10,20 +10,14 @@ import {
   MAX_SOURCES,
   MAX_TEXT_LINES,
 } from "../language/limits.ts";
-import {
-  eachLine,
-  findComment,
-  locate,
-  type LogicalLine,
-  placeError,
-  startOfLine,
-} from "../language/lines.ts";
+import { eachLine, type LogicalLine, placeError } from "../language/lines.ts";
 import { parseLine } from "../language/parse.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
 import { expand, splitWords, variablesOf, type Word } from "../language/words.ts";
 import { PlacedError, quoteText } from "../output/diagnostic.ts";
 import type { LinePlace } from "../output/report.ts";
 import { readText } from "./files.ts";
+import { columnOf, ScriptPlace, type ScriptText } from "./script_place.ts";
 
 /** A line that is ready to run. */
 export interface ScriptLine {
@@ -265,12 +259,6 @@ function understand(words: readonly Word[], table: ReadonlyMap<string, AnyComman
   return invocation;
 }
 
-/** Where the word stands that an error blames. */
-function columnOf(words: readonly Word[], token: string | undefined): number {
-  return (words.find(({ text }) => text === token) ??
-    words.find(({ text }) => token !== undefined && text.endsWith(`=${token}`)) ?? words[0]!).column;
-}
-
 /** One name for a file, however it is named. */
 function realPath(path: string): string {
   try {
@@ -302,53 +290,4 @@ function* namesSetBy({ command, known, inner }: Invocation): Generator<string> {
 function namesMeant(line: string): string[] {
   const words = [...line.matchAll(/\blet\s+(\S+)/g)].map(([, word]) => word!);
   return words.flatMap((word) => word.split(",")).map((each) => each.split("=", 1)[0]!);
-}
-
-/** The line that ends before an index, without the blanks around it. */
-function lineBefore(text: string, at: number): string {
-  return text.slice(text.lastIndexOf("\n", at - 2) + 1, at - 1).trim();
-}
-
-/** A script's text, for the places of its lines. */
-interface ScriptText {
-  readonly text: string;
-  readonly file: string;
-}
-
-/** Where a line stands; what is only asked of a line that fails is found then. */
-class ScriptPlace implements LinePlace {
-  readonly #script: ScriptText;
-  readonly line: number;
-  /** Where the line begins in the text. */
-  readonly #at: number;
-
-  constructor(script: ScriptText, line: number, at: number) {
-    this.#script = script;
-    this.line = line;
-    this.#at = at;
-  }
-
-  get file(): string {
-    return this.#script.file;
-  }
-
-  get #logical(): LogicalLine {
-    return eachLine(this.#script.text.slice(this.#at), this.file, this.line).next().value!;
-  }
-
-  /** The comment at the end of the line, or the one on the line above it. */
-  get title(): string {
-    const line = this.#logical.text;
-    const at = findComment(line, startOfLine());
-    const above = this.#at === 0 ? "" : lineBefore(this.#script.text, this.#at);
-    const comment = at >= 0 ? line.slice(at) : above.startsWith("#") ? above : "";
-    return comment.replace(/^#+/, "").trim() || line.trim();
-  }
-
-  locate(token: string | undefined) {
-    const { file } = this;
-    const logical = this.#logical;
-    const { source, ...place } = locate(logical, columnOf(splitWords(logical, this), token));
-    return { place: { file, ...place }, source };
-  }
 }

@@ -10,16 +10,22 @@ const SIGNALS: readonly EndingSignal[] = ["SIGINT", "SIGTERM"];
 export class InterruptWatch implements Disposable {
   #signal: EndingSignal | undefined = undefined;
   #wake: (() => void) | undefined = undefined;
-  readonly #listeners = SIGNALS.map((signal) => {
-    const listener = () => {
-      this.#signal ??= signal;
-      this.#wake?.();
-    };
-    return [signal, listener] as const;
-  });
+  readonly #listeners = SIGNALS.map((signal) => [signal, () => this.#interrupt(signal)] as const);
+  readonly #ofOther: AbortSignal | undefined;
+  readonly #aborted = () => this.#interrupt(this.#ofOther!.reason as EndingSignal);
 
-  constructor() {
-    for (const [signal, listener] of this.#listeners) Deno.addSignalListener(signal, listener);
+  /** @param ofOther ends the work of another process, to which this one's signals mean nothing */
+  constructor(ofOther: AbortSignal | undefined) {
+    this.#ofOther = ofOther;
+    if (ofOther === undefined) {
+      for (const [signal, listener] of this.#listeners) Deno.addSignalListener(signal, listener);
+    } else if (ofOther.aborted) this.#aborted();
+    else ofOther.addEventListener("abort", this.#aborted);
+  }
+
+  #interrupt(signal: EndingSignal): void {
+    this.#signal ??= signal;
+    this.#wake?.();
   }
 
   /**
@@ -43,6 +49,8 @@ export class InterruptWatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#ofOther?.removeEventListener("abort", this.#aborted);
+    if (this.#ofOther !== undefined) return;
     for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
   }
 }
@@ -61,6 +69,12 @@ export class Yielding implements Disposable {
   /** Pieces until the next look at the clock, and how many there were since the last. */
   #left = 1;
   #pieces = 1;
+  readonly #ofOther: AbortSignal | undefined;
+
+  /** @param ofOther as {@linkcode InterruptWatch} takes it */
+  constructor(ofOther?: AbortSignal) {
+    this.#ofOther = ofOther;
+  }
 
   /** True now and then: {@linkcode now} is to be called before the next piece. */
   isDue(): boolean {
@@ -81,7 +95,7 @@ export class Yielding implements Disposable {
    * @throws {InterruptedError}
    */
   async now(what: () => string): Promise<void> {
-    this.#watch ??= new InterruptWatch();
+    this.#watch ??= new InterruptWatch(this.#ofOther);
     await this.#watch.sleep(0, what);
     this.#looked = performance.now();
     this.#next = this.#looked + TURN_MS;

@@ -8,6 +8,7 @@ import { MAX_REPEATS } from "../language/limits.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { describeFailure, EXIT, type Failure } from "../output/failure.ts";
 import { proposeIn } from "../output/proposal.ts";
+import type { TableChoice } from "../output/table/table.ts";
 import { TraceCollector } from "../output/trace/view.ts";
 import { findDevice } from "./device.ts";
 import { checkExpectation, type Expectation } from "./expectation.ts";
@@ -24,6 +25,19 @@ export interface Outcome {
   readonly result: Result;
   /** Result of the command behind all prefixes; undefined if it failed and that was expected. */
   readonly innermost: Result | undefined;
+  /** How the result is wanted where it is a table. */
+  readonly table?: TableChoice;
+}
+
+/** The exit code of a line that did what it was asked for: that of a program which `repeat` alone stands before. */
+export function exitCodeOf({ command, inner }: Invocation, result: Result | undefined): number {
+  if (command!.name === "repeat") return exitCodeOf(inner!, result);
+  return result === undefined ? EXIT.OK : command!.exitCode?.(result) ?? EXIT.OK;
+}
+
+/** Global options with what the line wants of its table. */
+export function asTable(globals: Globals, table: TableChoice | undefined): Globals {
+  return table === undefined ? globals : { ...globals, table };
 }
 
 /** What runs the command lines behind prefixes. */
@@ -32,6 +46,7 @@ interface Performer {
   readonly variables: Map<string, string>;
   readonly output: LineOutput;
   readonly files: DataIo;
+  readonly interrupted: AbortSignal | undefined;
   which(globals: Globals): string;
   surroundings(globals: Globals, trace: TraceCollector | undefined): Surroundings;
   perform(invocation: Invocation, globals: Globals, trace: TraceCollector | undefined): Soon<Outcome>;
@@ -131,7 +146,7 @@ export class Prefixes {
       ` after ${done} of ${count} runs; ${
         session.transactions.host === undefined ? "they are kept" : "nothing of them is kept"
       }`;
-    using yielding = new Yielding();
+    using yielding = new Yielding(session.interrupted);
     try {
       this.#repeats *= count;
       variables.set(RUNS!, String(count));
@@ -140,7 +155,10 @@ export class Prefixes {
         if (counts) variables.set(RUN!, String(done));
         const outcome = session.perform(inner, globals, trace);
         last = outcome instanceof Promise ? await outcome : outcome;
-        if (!globals.json) session.output.text(inner.command!, last.result, globals);
+        if (!globals.json) session.output.text(inner.command!, last.result, asTable(globals, last.table));
+        if (exitCodeOf(inner, last.innermost) === EXIT.OK) continue;
+        done++;
+        break;
       }
     } finally {
       this.#repeats = around;
@@ -149,7 +167,7 @@ export class Prefixes {
         else variables.set(name, value);
       }
     }
-    return { result: { count, last: last?.result ?? null }, innermost: last?.innermost };
+    return { result: { count: done, last: last?.result ?? null }, innermost: last?.innermost };
   }
 
   /** Runs a command on a copy of the host and tells what came of it. */

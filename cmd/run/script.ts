@@ -21,7 +21,7 @@ export async function runScript(
   verdicts?: Verdicts,
 ): Promise<number> {
   const { keepGoing, commitEach, dryRun } = session.globals;
-  const whole = !commitEach &&
+  const whole = !commitEach && !session.isOwned &&
     lines.some(({ invocation }) => invocation.innermost.command!.access !== "none");
   let first: number = EXIT.OK;
   if (whole) session.transactions.begin("write");
@@ -30,6 +30,7 @@ export async function runScript(
   try {
     let code: number = EXIT.OK;
     let ended = false;
+    let wasDone = true;
     for (const { invocation, place } of lines) {
       if (ended) {
         verdicts?.skip(place);
@@ -43,13 +44,15 @@ export async function runScript(
       code = await session.runLine(invocation, place);
       verdicts?.ran(place, performance.now() - started, code, session.lastFailure);
       if (code === EXIT.OK) continue;
+      // What a program ended with is no exit code of ism: the line did what it was asked for.
       if (first === EXIT.OK) first = code;
-      if (!keepGoing || isInterrupted(code)) {
+      wasDone = session.lastResult !== undefined;
+      if (!keepGoing || (isInterrupted(code) && !wasDone)) {
         if (verdicts === undefined) break;
         ended = true;
       }
     }
-    keep = !isInterrupted(code) && (isKept(first) || keepGoing);
+    keep = wasDone || isKept(code) || (keepGoing && !isInterrupted(code));
   } finally {
     if (whole) session.transactions.end({ commit: keep && !dryRun });
   }

@@ -1,10 +1,12 @@
 /** A run of the program: lines, the transactions around them, variables, and what is printed. */
+import { isOwned, OwnedError } from "../../lib/host/file/owner.ts";
 import { TRACE_LAYERS } from "../../lib/base/trace.ts";
 import type { Result } from "../language/command.ts";
 import type { DataIo } from "../language/data.ts";
 import { bindGlobals, type Globals, type Invocation, type Lookup } from "../language/invocation.ts";
 import { filesOf } from "../language/kinds.ts";
-import { describeFailure, EXIT, type Failure, isInterrupted, isKept } from "../output/failure.ts";
+import { tableChoice } from "../language/listing.ts";
+import { describeFailure, type Failure, isInterrupted, isKept } from "../output/failure.ts";
 import { proposeIn } from "../output/proposal.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
@@ -15,10 +17,16 @@ import { FILES_WITHOUT_STDIN, PROCESS_FILES } from "./files.ts";
 import { HostPlace } from "./host_place.ts";
 import { LineOutput } from "./line_output.ts";
 import { openFirst, opensFunction } from "./opening.ts";
-import { type Outcome, Prefixes } from "./prefixes.ts";
+import { asTable, exitCodeOf, type Outcome, Prefixes } from "./prefixes.ts";
 import { lastly, type Soon, then } from "./soon.ts";
 import { Surroundings } from "./surroundings.ts";
 import { Transactions } from "./transactions.ts";
+
+/** Another process whose lines this one runs. */
+export interface Client {
+  readonly interrupted: AbortSignal;
+  readonly files: DataIo;
+}
 
 /** The program's run. */
 export class Session {
@@ -38,6 +46,7 @@ export class Session {
   #surroundingsOf: Globals | undefined = undefined;
   /** Standard input holds the lines, so that no command may read it: set by the shell. */
   stdinIsLines = false;
+  readonly #client: Client | undefined;
   /** What the last line came to; undefined if it failed. */
   lastResult: Result | undefined = undefined;
   /** Why the last line failed; undefined if it did not. */
@@ -48,7 +57,9 @@ export class Session {
     globals: Globals,
     environment: { readonly hostPath: string | undefined; readonly device: string | undefined },
     place = new HostPlace(globals.host, environment.hostPath, globals.dryRun),
+    client?: Client,
   ) {
+    this.#client = client;
     this.terminal = terminal;
     this.globals = globals;
     this.place = place;
@@ -75,10 +86,10 @@ export class Session {
     this.lastResult = this.lastFailure = undefined;
     this.output.markDryRun(invocation.innermost.command!, globals);
     try {
-      const { result } = await this.#inTransaction(invocation, globals, trace);
+      const { result, innermost, table } = await this.#inTransaction(invocation, globals, trace);
       this.lastResult = result;
-      this.output.result(invocation.command!, result, globals, trace, place);
-      return invocation.command!.exitCode?.(result) ?? EXIT.OK;
+      this.output.result(invocation.command!, result, asTable(globals, table), trace, place);
+      return exitCodeOf(invocation, innermost);
     } catch (thrown) {
       const failure = proposeIn(describeFailure(await this.blame(thrown)), globals);
       this.lastFailure = failure;
@@ -106,19 +117,46 @@ export class Session {
     };
   }
 
+  /** Another process has the host for itself, and is asked. */
+  get isOwned(): boolean {
+    if (this.transactions.host !== undefined || this.place.isOwner) return false;
+    return this.place.isInMemory ? false : isOwned(this.place.path);
+  }
+
+  /** Ends what waits where another process is the one that would be interrupted. */
+  get interrupted(): AbortSignal | undefined {
+    return this.#client?.interrupted;
+  }
+
+  /** Runs a line of another process, which prints what comes of it. */
+  carryOut(invocation: Invocation, trace: TraceCollector | undefined): Promise<Outcome> {
+    return this.#inTransaction(invocation, this.lineGlobals(invocation, this.globals), trace);
+  }
+
   async #inTransaction(
     invocation: Invocation,
     globals: Globals,
     trace: TraceCollector | undefined,
   ): Promise<Outcome> {
-    const own = invocation.innermost.command!.access;
+    const { name, access: own } = invocation.innermost.command!;
+    const ask = async () => {
+      const { askOwner } = await import("./owner/client.ts");
+      return await askOwner(this, invocation, globals, this.#defaultDevice, trace);
+    };
+    if (name !== "exec" && own !== "none" && this.isOwned) return await ask();
     // To explain a command is to look at the host, whatever the command itself would do.
     const access = invocation.command!.name === "explain" && own !== "none" ? "read" : own;
     if (access === "none" || access === "file" || access === "wait") {
       return await this.perform(invocation, globals, trace);
     }
     if (this.transactions.host !== undefined) return await this.perform(invocation, globals, trace);
-    this.transactions.begin(access === "read" ? "read" : "write");
+    try {
+      this.transactions.begin(access === "read" ? "read" : "write");
+    } catch (error) {
+      // Somebody else has just taken the host for itself.
+      if (!(error instanceof OwnedError)) throw error;
+      return await ask();
+    }
     let keep = false;
     try {
       const result = await this.perform(invocation, globals, trace);
@@ -153,15 +191,19 @@ export class Session {
     const { host } = this.transactions;
     // A command that looks at no function still says when there is none of that name.
     if (host !== undefined && globals.device !== undefined) void context.target;
-    const done = (result: Result) => ({ result, innermost: result });
+    const done = (result: Result) =>
+      command.table === undefined
+        ? { result, innermost: result }
+        : { result, innermost: result, table: tableChoice(values) };
     if (trace === undefined || host === undefined) return then(command.run(context, values), done);
     const { tracer } = host;
     const isRead = !globals.json && globals.traceFile === undefined;
     // The context knows a function only where the command has a transaction.
     if (isRead && opensFunction(command)) openFirst(context.target, tracer, trace);
+    const before = tracer.sink;
     tracer.sink = trace;
     return lastly(() => then(command.run(context, values), done), () => {
-      tracer.sink = undefined;
+      tracer.sink = before;
     });
   }
 
@@ -182,7 +224,7 @@ export class Session {
 
   /** Files and standard input, for commands. */
   get files(): DataIo {
-    const files = this.stdinIsLines ? FILES_WITHOUT_STDIN : PROCESS_FILES;
+    const files = this.#client?.files ?? (this.stdinIsLines ? FILES_WITHOUT_STDIN : PROCESS_FILES);
     return this.#trace?.guard(files) ?? files;
   }
 

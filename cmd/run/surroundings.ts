@@ -1,6 +1,6 @@
 /** What a running command sees of the session: its host and function, files, transactions. */
 import type { Host, HostFunction } from "../../lib/host/host.ts";
-import { type HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
+import type { HostStore } from "../../lib/host/file/store.ts";
 import type { Context } from "../language/command.ts";
 import type { DataIo, DataSource } from "../language/data.ts";
 import type { Globals } from "../language/invocation.ts";
@@ -19,6 +19,7 @@ export interface Lender {
   readonly transactions: Transactions;
   readonly stdinIsLines: boolean;
   readonly files: DataIo;
+  readonly interrupted: AbortSignal | undefined;
 }
 
 /** The surroundings of commands with the same options; one object serves a whole script. */
@@ -28,9 +29,10 @@ export class Surroundings implements Context {
   readonly dryRun: boolean;
   readonly json: boolean;
   readonly isDefaultHost: boolean;
+  readonly globals: Globals;
+  readonly deviceWord: string;
+  readonly trace: TraceCollector | undefined;
   readonly #session: Lender;
-  readonly #which: string;
-  readonly #trace: TraceCollector | undefined;
   /** The function of the host that was asked last. */
   #host: Host | undefined = undefined;
   #target: HostFunction | undefined = undefined;
@@ -38,8 +40,9 @@ export class Surroundings implements Context {
   /** @param which the function that acts */
   constructor(session: Lender, globals: Globals, which: string, trace: TraceCollector | undefined) {
     this.#session = session;
-    this.#which = which;
-    this.#trace = trace;
+    this.globals = globals;
+    this.deviceWord = which;
+    this.trace = trace;
     this.terminal = session.terminal;
     this.verbose = globals.verbose;
     this.dryRun = globals.dryRun;
@@ -49,6 +52,10 @@ export class Surroundings implements Context {
 
   get stdinIsLines(): boolean {
     return this.#session.stdinIsLines;
+  }
+
+  get interrupted(): AbortSignal | undefined {
+    return this.#session.interrupted;
   }
 
   get hostPath(): string {
@@ -64,8 +71,8 @@ export class Surroundings implements Context {
   get target(): HostFunction {
     const { host } = this;
     // An index names the same function as long as the host is the same; an address or a UID may not.
-    if (this.#host !== host || !isIndex(this.#which)) {
-      this.#target = findDevice(host, this.#which);
+    if (this.#host !== host || !isIndex(this.deviceWord)) {
+      this.#target = findDevice(host, this.deviceWord);
       this.#host = host;
     }
     return this.#target!;
@@ -76,7 +83,7 @@ export class Surroundings implements Context {
   }
 
   get shared(): boolean {
-    return this.#session.transactions.host === undefined && this.hostPath !== MEMORY_HOST;
+    return this.#session.transactions.host === undefined && !this.#session.place.isInMemory;
   }
 
   // Commands take these out of their context.
@@ -91,11 +98,12 @@ export class Surroundings implements Context {
     { keepRefused = false }: { readonly keepRefused?: boolean } = {},
   ): Of =>
     this.#session.transactions.run((host) => {
-      host.tracer.sink = this.#trace;
+      const { sink } = host.tracer;
+      host.tracer.sink = this.trace;
       try {
-        return work(findDevice(host, this.#which), host);
+        return work(findDevice(host, this.deviceWord), host);
       } finally {
-        host.tracer.sink = undefined;
+        host.tracer.sink = sink;
       }
     }, keepRefused);
 
@@ -103,11 +111,12 @@ export class Surroundings implements Context {
     work: (target: HostFunction, host: Host) => Promise<Of>,
   ): Promise<Of> =>
     this.#session.transactions.runLong(async (host) => {
-      host.tracer.sink = this.#trace;
+      const { sink } = host.tracer;
+      host.tracer.sink = this.trace;
       try {
-        return await work(findDevice(host, this.#which), host);
+        return await work(findDevice(host, this.deviceWord), host);
       } finally {
-        host.tracer.sink = undefined;
+        host.tracer.sink = sink;
       }
     });
 }

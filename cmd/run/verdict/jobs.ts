@@ -3,10 +3,14 @@ import { type HostStore, MEMORY_HOST } from "../../../lib/host/file/store.ts";
 import type { Topology } from "../../../lib/host/topology.ts";
 import type { AnyCommand } from "../../language/command.ts";
 import type { Globals } from "../../language/invocation.ts";
+import { UsageError } from "../../language/usage_error.ts";
+import { PlacedError } from "../../output/diagnostic.ts";
 import { isInterrupted } from "../../output/failure.ts";
 import { HeldOutput, type Stream } from "../../output/held.ts";
 import { ProcessTerminal } from "../../output/terminal.ts";
 import type { Suite } from "../../output/verdict/points.ts";
+import type { ScriptLine } from "../compile.ts";
+import { surroundings } from "../environment.ts";
 import { HostPlace } from "../host_place.ts";
 import { runFile } from "./one.ts";
 
@@ -42,12 +46,23 @@ export async function serve(table: ReadonlyMap<string, AnyCommand>): Promise<nev
   scope.onmessage = async ({ data }: MessageEvent<Request>) => {
     const { file, globals, device, topology, colors } = data;
     const terminal = new CollectingTerminal(colors);
+    terminal.setSurroundings(surroundings());
     const environment = { hostPath: MEMORY_HOST, device };
     const place = () => new HostPlace(MEMORY_HOST, undefined, globals.dryRun, topology);
-    const { expects: _, ...suite } = await runFile(file, { terminal, globals, environment, table, place });
+    const here = { terminal, globals, environment, table, place, check: refusePrograms };
+    const { expects: _, ...suite } = await runFile(file, here);
     scope.postMessage({ suite, pieces: terminal.pieces } satisfies Answer);
   };
   return await new Promise<never>(() => {});
+}
+
+/** A program is run by a whole process, of which its worker is a part. @throws {UsageError} */
+function refusePrograms(lines: readonly ScriptLine[]): void {
+  const found = lines.find(({ invocation }) => invocation.innermost.command?.name === "exec");
+  if (found === undefined) return;
+  const { place, source } = found.place.locate("exec");
+  const error = new UsageError("exec cannot stand in a script of --jobs; run it without", { token: "exec" });
+  throw new PlacedError(place, source, error);
 }
 
 /** Keeps what is printed, in order. */

@@ -21,6 +21,8 @@ export interface Surroundings {
   readonly table: ReadonlyMap<string, AnyCommand>;
   /** Looks at the lines before the first of them runs. @throws {FileError} */
   readonly check?: (lines: readonly ScriptLine[]) => void;
+  /** Is told the lines of the only script before they run. */
+  readonly onlyLines?: (lines: readonly ScriptLine[]) => void;
   /** Another host than the one that the command line means. */
   readonly place?: () => HostPlace;
 }
@@ -39,6 +41,7 @@ export async function runFile(
     const name = file === "-" ? "stdin" : file;
     const lines = parseScript(readText(file, MAX_SCRIPT_BYTES), name, table);
     surroundings.check?.(lines);
+    surroundings.onlyLines?.(lines);
     expects = lines.some(({ invocation }) => invocation.command?.name === "expect");
     const session = new Session(terminal, globals, environment, ...(place === undefined ? [] : [place()]));
     try {

@@ -61,8 +61,10 @@ async function runAll(
   };
   if (tap) terminal.out(TAP_VERSION);
   if (jobs === undefined) {
+    const { onlyLines, ...several } = surroundings;
+    const only = files.length === 1 && onlyLines !== undefined ? { onlyLines } : {};
     for (const file of files) {
-      const { expects: any, ...suite } = await runFile(file, { ...surroundings, globals });
+      const { expects: any, ...suite } = await runFile(file, { ...several, ...only, globals });
       expects ||= any;
       take(suite);
       if (isInterrupted(suite.code)) break;
