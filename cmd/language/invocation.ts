@@ -42,17 +42,21 @@ const NONE: GivenWords = new Map();
 /** Values of parameters by key. */
 export type BoundValues = Readonly<Record<string, unknown>>;
 
-/** A parameter's key and its words, as texts where they wait for nothing. */
-type Given = readonly [key: string, ...words: (string | Word)[]];
+/** A key, and behind it its words: each as a text where it waits for nothing; scripts have very many of them. */
+type Given = string | readonly (string | Word)[];
 const NOTHING_GIVEN: readonly Given[] = [];
 
+/** Keys and words in turn. One word that waits for nothing stands there by itself. */
 function compact(given: GivenWords): readonly Given[] {
   if (given.size === 0) return NOTHING_GIVEN;
   const list: Given[] = [];
   for (const [key, words] of given) {
-    list.push([key, ...words.map((word) => isDynamic(word) ? word : expand(word, NO_VALUES))]);
+    const texts = words.map((word) => isDynamic(word) ? word : expand(word, NO_VALUES));
+    const [only] = texts;
+    list.push(key, texts.length === 1 && typeof only === "string" ? only : texts);
   }
-  return list;
+  // A list that grew has room for more than it holds.
+  return list.slice();
 }
 
 /** A parameter that waits for the value of a variable. */
@@ -130,12 +134,15 @@ export class Invocation {
 
   /** Words of arguments and options by key; those that wait for nothing as one text. */
   get words(): GivenWords {
-    return new Map(
-      this.#given.map(([key, ...words]) => [
-        key,
-        words.map((word) => typeof word === "string" ? { ...literalWord(word), quoted: true } : word),
-      ]),
-    );
+    const words = new Map<string, readonly Word[]>();
+    for (let i = 0; i < this.#given.length; i += 2) {
+      const list = [this.#given[i + 1]!].flat() as readonly (string | Word)[];
+      words.set(
+        String(this.#given[i]),
+        list.map((word) => typeof word === "string" ? { ...literalWord(word), quoted: true } : word),
+      );
+    }
+    return words;
   }
 
   /** Values of what waits for no variable. */
