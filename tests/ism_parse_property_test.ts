@@ -7,8 +7,10 @@ import { literalWord } from "../cmd/language/options.ts";
 import { bindGlobals, type Invocation } from "../cmd/language/invocation.ts";
 import { parseLine } from "../cmd/language/parse.ts";
 import { parseScript } from "../cmd/run/compile.ts";
-import { COMMANDS } from "../cmd/table.ts";
+import { COMMANDS as TABLE } from "../cmd/table.ts";
 import { FileError, UsageError } from "../cmd/language/usage_error.ts";
+
+const COMMANDS = await TABLE.all();
 
 const SEED = 20_260_101;
 const ALL: readonly AnyCommand[] = [...COMMANDS.values()];

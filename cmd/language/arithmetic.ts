@@ -1,5 +1,5 @@
 /** `$((…))`: whole numbers as shells calculate with them, exact up to 64 bits. */
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "./quote.ts";
 import { parseBigNumber } from "./number.ts";
 import { UsageError } from "./usage_error.ts";
 

@@ -1,7 +1,7 @@
 /** What `let` keeps: values of a command's result under names, or a word. */
 import type { AnyCommand, Kind, Result } from "./command.ts";
 import { text } from "./kinds.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "./quote.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** A name, and the field of the result that it is for; without one the command's principal value. */

@@ -1,7 +1,7 @@
 /** A command line that was understood, and the values of its parameters. */
 import type { TraceLayer } from "../../lib/base/trace.ts";
 import { type AnyCommand, isFlag, type Parameter } from "./command.ts";
-import type { TableChoice } from "../output/table/table.ts";
+import type { TableChoice } from "./table.ts";
 import { GLOBAL_OPTIONS } from "./globals.ts";
 import { isDynamic, literalWord } from "./options.ts";
 import { parameterName, shapeOf } from "./shape.ts";

@@ -1,7 +1,6 @@
 /** From the text of a script to its lines. */
 import { MAX_LINE_LENGTH } from "./limits.ts";
-import { PlacedError } from "../output/diagnostic.ts";
-import { UsageError } from "./usage_error.ts";
+import { PlacedError, UsageError } from "./usage_error.ts";
 
 /** A physical line's share of a logical line. */
 export interface LinePiece {

@@ -2,17 +2,18 @@
  * From words to a command line that is understood: which command, which options, which arguments. Everything without
  * `$name` in it is checked here, before anything runs.
  */
-import { type AnyCommand, canStandBehind, isFlag, optionName } from "./command.ts";
+import { type AnyCommand, canStandBehind, isFlag, type KnownCommands, optionName } from "./command.ts";
 import { type Assigned, EQUALS, NAMES, WORD } from "./assign.ts";
 import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
 import { Invocation, NO_VALUES } from "./invocation.ts";
 import { MAX_PREFIXES } from "./limits.ts";
 import { isDynamic, literalWord, readOptions } from "./options.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "./quote.ts";
 import { nearest } from "./nearest.ts";
 import { SCRIPT_OPTIONS, shapeOf } from "./shape.ts";
 import { usage } from "./usage.ts";
 import { UsageError } from "./usage_error.ts";
+import { joinWatch, refuseWatch } from "./watching.ts";
 import { expand, type Word } from "./words.ts";
 
 /**
@@ -24,7 +25,7 @@ import { expand, type Word } from "./words.ts";
  */
 export function parseLine(
   words: readonly Word[],
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   { inScript, prefixes = 0 }: { readonly inScript: boolean; readonly prefixes?: number },
 ): Invocation {
   const invocation = parseWords(words, table, inScript, prefixes);
@@ -32,7 +33,7 @@ export function parseLine(
 }
 
 /** `stb --help` in a script is the line `help stb`. */
-function helpLine({ command, family }: Invocation, table: ReadonlyMap<string, AnyCommand>): Invocation {
+function helpLine({ command, family }: Invocation, table: KnownCommands): Invocation {
   const names = (command?.name ?? family ?? "").split(" ").filter((name) => name !== "");
   const keys = ["command", "subcommand"];
   const words = new Map(names.map((name, i) => [keys[i]!, [literalWord(name)]]));
@@ -41,7 +42,7 @@ function helpLine({ command, family }: Invocation, table: ReadonlyMap<string, An
 
 function parseWords(
   words: readonly Word[],
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   inScript: boolean,
   prefixes: number,
 ): Invocation {
@@ -70,7 +71,7 @@ function isHelp({ text, quoted }: Word): boolean {
 }
 
 /** True for the first word of commands with two words that is no command by itself. */
-function isFamily(word: string, table: ReadonlyMap<string, AnyCommand>): boolean {
+function isFamily(word: string, table: KnownCommands): boolean {
   return !table.has(word) && [...table.keys()].some((name) => name.startsWith(`${word} `));
 }
 
@@ -79,12 +80,13 @@ function parseCommand(
   command: AnyCommand,
   rest: readonly Word[],
   before: ReadonlyMap<string, readonly Word[]>,
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   { inScript, prefixes }: { readonly inScript: boolean; readonly prefixes: number },
 ): Invocation {
   const shape = shapeOf(command);
+  rest = joinWatch(rest, command.options);
   const tail = readOptions(rest, inScript ? shape.inScript : shape.onLine, {
-    implied: VALUE_OPTIONAL,
+    implied: shape.implied,
     ...(command.prefix === true
       ? { stopAfter: shape.args.length }
       : command.verbatim === true
@@ -94,11 +96,16 @@ function parseCommand(
   const given = new Map<string, readonly Word[]>();
   const globals = new Map(before);
   for (const [key, value] of tail.options) (key in command.options ? given : globals).set(key, value);
+  refuseWatch(given, prefixes === 0 && !inScript);
   // Where the command should stand that is prefixed, help is on the prefix.
   if (command.prefix === true && rest.slice(tail.next, tail.next + 1).some(isHelp)) globals.set("help", []);
   const helpOnly = globals.has("help");
   const positionals = command.verbatim === true ? rest.slice(tail.next) : tail.positionals;
-  if (!helpOnly) fillArguments(command, positionals, given);
+  const isAlone = [...given.keys()].some((key) => {
+    const spec = command.options[key];
+    return spec !== undefined && isFlag(spec) && spec.alone === true;
+  });
+  if (!helpOnly) fillArguments(command, positionals, given, isAlone);
   const inner = command.prefix === true && !helpOnly
     ? parseInner(command, positionals, rest.slice(tail.next), table, { inScript, prefixes: prefixes + 1 })
     : undefined;
@@ -113,7 +120,7 @@ function parseInner(
   command: AnyCommand,
   before: readonly Word[],
   words: readonly Word[],
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   { inScript, prefixes }: { readonly inScript: boolean; readonly prefixes: number },
 ): Invocation {
   if (prefixes > MAX_PREFIXES) {
@@ -177,7 +184,7 @@ function hasValue({ command, inner }: Invocation, asked: { readonly ofField: boo
 function findCommand(
   first: Word,
   second: Word | undefined,
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
 ): { command: AnyCommand; used: 1 | 2 } {
   const one = isDynamic(first) ? first.text : expand(first, NO_VALUES);
   const two = second === undefined || isDynamic(second) ? undefined : `${one} ${expand(second, NO_VALUES)}`;
@@ -216,6 +223,7 @@ function fillArguments(
   command: AnyCommand,
   positionals: readonly Word[],
   into: Map<string, readonly Word[]>,
+  isAlone: boolean,
 ): void {
   const { args } = shapeOf(command);
   const takesRest = args.at(-1)?.[1].rest === true;
@@ -232,7 +240,7 @@ function fillArguments(
     const word = positionals[i];
     if (parameter.rest === true && word !== undefined) into.set(key, positionals.slice(i));
     else if (word !== undefined) into.set(key, [word]);
-    else if (!parameter.optional) {
+    else if (!parameter.optional && !isAlone) {
       throw new UsageError(`${parameter.kind.placeholder} is missing; usage: ${usage(command)}`);
     }
   });

@@ -1,9 +1,8 @@
 /** What the parser asks of a command's definition again and again, worked out once. */
 import { type AnyCommand, type Flag, optionName, type Parameter } from "./command.ts";
-import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS } from "./globals.ts";
-
-/** Options by key. */
-export type OptionSpecs = Readonly<Record<string, Parameter<unknown> | Flag>>;
+import type { OptionSpecs } from "./options.ts";
+import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
+import { impliedValues } from "./watching.ts";
 
 /** A parameter and how errors name it. */
 export interface NamedParameter {
@@ -20,6 +19,8 @@ export interface Shape {
   /** Its own options and those that go with any command: on a command line, and in a script. */
   readonly onLine: OptionSpecs;
   readonly inScript: OptionSpecs;
+  /** Values of options that may be left out, by key. */
+  readonly implied: Readonly<Record<string, string>>;
 }
 
 const SHAPES = new WeakMap<AnyCommand, Shape>();
@@ -45,6 +46,7 @@ export function shapeOf(command: AnyCommand): Shape {
     args: Object.entries(command.args),
     onLine: { ...GLOBAL_OPTIONS, ...command.options },
     inScript: { ...SCRIPT_OPTIONS, ...command.options },
+    implied: { ...VALUE_OPTIONAL, ...impliedValues(command.options) },
   };
   SHAPES.set(command, shape);
   return shape;

@@ -34,3 +34,36 @@ export class FileError extends Error {
     this.path = path;
   }
 }
+
+/** A position in a text file; lines and columns count from 1, columns in UTF-16 units as editors do. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** A usage error in a script: what is wrong, and where. */
+export class PlacedError extends UsageError {
+  override readonly name: string = "PlacedError";
+  /** Where the mistake is. */
+  readonly place: Place;
+  /** The physical line that `place` points into. */
+  readonly source: string;
+  /** The same error without a place. */
+  override readonly cause: UsageError;
+  /** Mistakes further down in the same text. */
+  readonly others: readonly PlacedError[];
+
+  constructor(place: Place, source: string, cause: UsageError, others: readonly PlacedError[] = []) {
+    super(cause.message, { token: cause.token, hint: cause.hint });
+    this.place = place;
+    this.source = source;
+    this.cause = cause;
+    this.others = others;
+  }
+
+  /** The same, with the mistakes behind it. */
+  and(others: readonly PlacedError[]): PlacedError {
+    return new PlacedError(this.place, this.source, this.cause, others);
+  }
+}

@@ -1,7 +1,7 @@
 /** From a line to its words. */
 import { type Arithmetic, endOfArithmetic, parseArithmetic } from "./arithmetic.ts";
 import { findComment, isBlank, type LogicalLine, placeError, PlainLine, startOfLine } from "./lines.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "./quote.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Text that stands for itself. */

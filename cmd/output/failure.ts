@@ -1,16 +1,14 @@
 /** What a failure looks like: its exit code, its line for people, its JSON. One place for all commands. */
 import type { RuleName } from "../../lib/base/rule_names.ts";
-import { HostFileError } from "../../lib/host/file/store.ts";
-import { MissingStateError } from "../../lib/host/host.ts";
-import { TopologyError } from "../../lib/host/topology.ts";
-import { CommandError } from "../../lib/ism/driver/command_channel.ts";
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { HostFileError } from "../../lib/host/file/host_path.ts";
+import { MissingStateError, TopologyError } from "../../lib/host/errors.ts";
+import { CommandError, DriverError } from "../../lib/ism/driver/errors.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
-import { WouldHangError } from "../../lib/vfio/s390/zdev.ts";
+import { WouldHangError } from "../../lib/vfio/s390/would_hang.ts";
 import { CC, type MachineAnswer, MachineError } from "../../lib/zpci/answer.ts";
 import { hex } from "../../lib/base/hex.ts";
-import type { Style } from "./terminal.ts";
-import { escapeText } from "./diagnostic.ts";
+import type { Style } from "../language/terminal.ts";
+import { escapeText } from "../language/quote.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
 import { WrittenBackError } from "./written_back.ts";
 

@@ -2,43 +2,10 @@
  * The program's streams. Everything that is printed goes through here, so that a closed pipe ends the output and
  * not the program, and so that tests can look at it.
  */
-import { escapeText, safeJson } from "./diagnostic.ts";
+import { escapeText, safeJson } from "../language/quote.ts";
+import type { Style, Terminal } from "../language/terminal.ts";
 import { HeldOutput, type Stream } from "./held.ts";
 import { FileError } from "../language/usage_error.ts";
-
-/** What a command may print with. */
-export interface Terminal {
-  /** Results as text; control characters in it become visible. */
-  out(text: string): void;
-  /** Results as bytes. */
-  outBytes(bytes: Uint8Array): void;
-  /** Messages; control characters in them become visible. */
-  err(text: string): void;
-  /** Bytes for standard error as they are. */
-  errBytes(bytes: Uint8Array): void;
-  /** A line that the next one replaces; nothing unless stderr is a terminal. */
-  progress(text: string): void;
-  readonly outIsTerminal: boolean;
-  readonly errIsTerminal: boolean;
-  /** Columns of the terminal, 80 if unknown. */
-  readonly columns: number;
-  /** Columns that a table may take: as many as it has where nobody said how wide it is, as in a pipe. */
-  readonly tableWidth: number;
-  /** Characters beyond ASCII are understood. */
-  readonly unicode: boolean;
-  /** Styles of results, plain text while colours are off. */
-  readonly style: Style;
-}
-
-/** Styles for people; each returns its text unchanged while colours are off. */
-export interface Style {
-  bold(text: string): string;
-  dim(text: string): string;
-  red(text: string): string;
-  green(text: string): string;
-  yellow(text: string): string;
-  cyan(text: string): string;
-}
 
 const PLAIN = (text: string) => text;
 const NO_STYLE: Style = { bold: PLAIN, dim: PLAIN, red: PLAIN, green: PLAIN, yellow: PLAIN, cyan: PLAIN };
@@ -71,6 +38,7 @@ export class ProcessTerminal implements Terminal {
   #held: HeldOutput | undefined = undefined;
   /** The one that was used last. */
   #spare: HeldOutput | undefined = undefined;
+  #collected: (readonly [stream: Stream, bytes: Uint8Array])[] | undefined = undefined;
 
   get outIsTerminal(): boolean {
     return Deno.stdout.isTerminal();
@@ -126,7 +94,7 @@ export class ProcessTerminal implements Terminal {
   }
 
   /** Styles as another terminal has them. */
-  protected setStyles(out: boolean, err: boolean): void {
+  setStyles(out: boolean, err: boolean): void {
     this.style = out ? FULL_STYLE : NO_STYLE;
     this.errStyle = err ? FULL_STYLE : NO_STYLE;
   }
@@ -148,25 +116,12 @@ export class ProcessTerminal implements Terminal {
   }
 
   #writeOut(bytes: Uint8Array): void {
-    this.write("out", bytes);
-  }
-
-  /** Hands bytes to a stream of the process. @throws {FileError} if standard output cannot take them */
-  protected write(stream: Stream, bytes: Uint8Array): void {
-    if (stream === "out") {
-      if (this.#outClosed) return;
-      this.#outClosed = true;
-      this.#outClosed = !writeAll(Deno.stdout, bytes);
-      return;
-    }
-    if (this.#errClosed) return;
-    try {
-      this.#errClosed = !writeAll(Deno.stderr, bytes);
-    } catch (error) {
-      // There is no place left to say that messages cannot be written.
-      if (!(error instanceof FileError)) throw error;
-      this.#errClosed = true;
-    }
+    if (this.#collected !== undefined) return void this.#collected.push(["out", bytes.slice()]);
+    if (this.#outClosed) return;
+    // A result begins where the line of progress was.
+    if (this.#progressShown && this.outIsTerminal) this.progress("");
+    this.#outClosed = true;
+    this.#outClosed = !writeAll(Deno.stdout, bytes);
   }
 
   /**
@@ -192,13 +147,21 @@ export class ProcessTerminal implements Terminal {
   }
 
   progress(text: string): void {
-    if (!this.errIsTerminal || this.#errClosed) return;
+    if (!this.errIsTerminal || this.#errClosed || this.#collected !== undefined) return;
     this.#writeErr(ENCODER.encode(CLEAR_LINE + escapeText(text, { keepStyle: true })));
     this.#progressShown = text !== "";
   }
 
   #writeErr(bytes: Uint8Array): void {
-    this.write("err", bytes);
+    if (this.#collected !== undefined) return void this.#collected.push(["err", bytes.slice()]);
+    if (this.#errClosed) return;
+    try {
+      this.#errClosed = !writeAll(Deno.stderr, bytes);
+    } catch (error) {
+      // There is no place left to say that messages cannot be written.
+      if (!(error instanceof FileError)) throw error;
+      this.#errClosed = true;
+    }
   }
 
   /**
@@ -208,6 +171,18 @@ export class ProcessTerminal implements Terminal {
   hold(): void {
     this.#held ??= this.#spare ?? new HeldOutput();
     this.#spare = undefined;
+  }
+
+  /** From here on what would be printed is collected for {@linkcode collected}. */
+  collect(): void {
+    this.#collected = [];
+  }
+
+  /** What was collected, in the order in which it came; from here on things are printed again. */
+  collected(): readonly (readonly [stream: Stream, bytes: Uint8Array])[] {
+    const pieces = this.#collected ?? [];
+    this.#collected = undefined;
+    return pieces;
   }
 
   /** The transaction is undone, and so is what it would have printed. */

@@ -1,6 +1,6 @@
 /** From the text of a script to lines that are ready to run. Equal lines are compiled once. */
 import type { Assigned } from "../language/assign.ts";
-import { type AnyCommand, canStandInLine } from "../language/command.ts";
+import { canStandInLine, type Commands, type KnownCommands } from "../language/command.ts";
 import { Invocation } from "../language/invocation.ts";
 import {
   MAX_MISTAKES,
@@ -12,9 +12,9 @@ import {
 } from "../language/limits.ts";
 import { eachLine, type LogicalLine, placeError } from "../language/lines.ts";
 import { parseLine } from "../language/parse.ts";
-import { FileError, UsageError } from "../language/usage_error.ts";
+import { quoteText } from "../language/quote.ts";
+import { FileError, PlacedError, UsageError } from "../language/usage_error.ts";
 import { expand, splitWords, variablesOf, type Word } from "../language/words.ts";
-import { PlacedError, quoteText } from "../output/diagnostic.ts";
 import type { LinePlace } from "../output/report.ts";
 import { readText } from "./files.ts";
 import { columnOf, ScriptPlace, type ScriptText } from "./script_place.ts";
@@ -77,7 +77,7 @@ interface Before {
 export function parseScript(
   text: string,
   file: string,
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   { names = new Set(), firstLine = 1, cache = new LineCache() }: Before = {},
 ): ScriptLine[] {
   const compiler = new Compiler(table, names, cache);
@@ -85,8 +85,22 @@ export function parseScript(
   return compiler.finish();
 }
 
+/** What is looked through for commands before a script is understood; what stands behind is loaded when it is met. */
+const LOOKED_THROUGH = 64 * 1024;
+
+/** As {@linkcode parseScript}, with the commands loaded that the script needs. */
+export async function understood(
+  text: string,
+  file: string,
+  commands: Commands,
+  before: Before = {},
+): Promise<ScriptLine[]> {
+  await commands.need(text.slice(0, LOOKED_THROUGH).split(/[^a-z]+/));
+  return await commands.loading(() => parseScript(text, file, commands, before));
+}
+
 class Compiler {
-  readonly #table: ReadonlyMap<string, AnyCommand>;
+  readonly #table: KnownCommands;
   readonly #before: Names;
   /** Names that a line of the script sets. */
   readonly #set = new Set<string>();
@@ -99,7 +113,7 @@ class Compiler {
   #bytes = 0;
   #words = 0;
 
-  constructor(table: ReadonlyMap<string, AnyCommand>, names: Names, cache: LineCache) {
+  constructor(table: KnownCommands, names: Names, cache: LineCache) {
     this.#table = table;
     this.#before = names;
     this.#cache = cache;
@@ -240,7 +254,7 @@ class Compiler {
 const none = () => undefined;
 
 /** @throws {UsageError} */
-function understand(words: readonly Word[], table: ReadonlyMap<string, AnyCommand>): Invocation {
+function understand(words: readonly Word[], table: KnownCommands): Invocation {
   const invocation = parseLine(words, table, { inScript: true });
   const { command } = invocation.innermost;
   if (command === undefined) throw new UsageError("The line has no command", { token: words[0]!.text });

@@ -6,7 +6,7 @@ import { propose } from "../output/proposal.ts";
 import { failureText, type LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
 import { tableData } from "../output/table/data.ts";
-import { choose, type Table, type TableChoice } from "../output/table/table.ts";
+import { choose, type Table, type TableChoice } from "../language/table.ts";
 import { renderTable } from "../output/table/text.ts";
 import type { TraceCollector } from "../output/trace/view.ts";
 

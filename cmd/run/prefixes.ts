@@ -1,14 +1,12 @@
 /** Commands that stand before another one: `expect`, `let`, `repeat` and `explain`. */
 import { TRACE_LAYERS } from "../../lib/base/trace.ts";
 import { type Assigned, fieldOf } from "../language/assign.ts";
-import type { Result } from "../language/command.ts";
 import type { DataIo } from "../language/data.ts";
 import type { BoundValues, Globals, Invocation } from "../language/invocation.ts";
 import { MAX_REPEATS } from "../language/limits.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { describeFailure, EXIT, type Failure } from "../output/failure.ts";
 import { proposeIn } from "../output/proposal.ts";
-import type { TableChoice } from "../output/table/table.ts";
 import { TraceCollector } from "../output/trace/view.ts";
 import { findDevice } from "./device.ts";
 import { checkExpectation, type Expectation } from "./expectation.ts";
@@ -16,29 +14,10 @@ import { driverNote, explanation } from "./explanation.ts";
 import { Yielding } from "./interrupt.ts";
 import type { LineOutput } from "./line_output.ts";
 import { opensFunction } from "./opening.ts";
+import { asTable, exitCodeOf, type Outcome } from "./outcome.ts";
 import { type Soon, then } from "./soon.ts";
 import type { Surroundings } from "./surroundings.ts";
 import type { Transactions } from "./transactions.ts";
-
-/** What a command line came to. */
-export interface Outcome {
-  readonly result: Result;
-  /** Result of the command behind all prefixes; undefined if it failed and that was expected. */
-  readonly innermost: Result | undefined;
-  /** How the result is wanted where it is a table. */
-  readonly table?: TableChoice;
-}
-
-/** The exit code of a line that did what it was asked for: that of a program which `repeat` alone stands before. */
-export function exitCodeOf({ command, inner }: Invocation, result: Result | undefined): number {
-  if (command!.name === "repeat") return exitCodeOf(inner!, result);
-  return result === undefined ? EXIT.OK : command!.exitCode?.(result) ?? EXIT.OK;
-}
-
-/** Global options with what the line wants of its table. */
-export function asTable(globals: Globals, table: TableChoice | undefined): Globals {
-  return table === undefined ? globals : { ...globals, table };
-}
 
 /** What runs the command lines behind prefixes. */
 interface Performer {

@@ -76,7 +76,7 @@ function surroundings(
 
 /** Has the host for this process until its own programs, and those that others have brought, have ended. */
 async function own(context: Context, programs: readonly ProgramLine[], folder: string): Promise<Ending[]> {
-  const { store, terminal, trace } = context;
+  const { store, terminal, trace, commands } = context;
   const host = store.begin("write");
   const loop = new Loop(() => store.touched());
   try {
@@ -84,7 +84,7 @@ async function own(context: Context, programs: readonly ProgramLine[], folder: s
     let isOver = false;
     const adopt = (question: ProgramQuestion, tell: (text: string) => void) =>
       adoptProgram(context, host, loop, question, tell);
-    using _server = new OwnerServer(store, folder, adopt);
+    using _server = new OwnerServer(store, folder, adopt, commands);
     const endings = runPrograms(programs, parts, loop, () => {
       if (isOver) return;
       isOver = true;

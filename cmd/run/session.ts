@@ -1,7 +1,7 @@
 /** A run of the program: lines, the transactions around them, variables, and what is printed. */
 import { isOwned, OwnedError } from "../../lib/host/file/owner.ts";
 import { TRACE_LAYERS } from "../../lib/base/trace.ts";
-import type { Result } from "../language/command.ts";
+import type { Commands, Result } from "../language/command.ts";
 import type { DataIo } from "../language/data.ts";
 import { bindGlobals, type Globals, type Invocation, type Lookup } from "../language/invocation.ts";
 import { filesOf } from "../language/kinds.ts";
@@ -17,7 +17,8 @@ import { FILES_WITHOUT_STDIN, PROCESS_FILES } from "./files.ts";
 import { HostPlace } from "./host_place.ts";
 import { LineOutput } from "./line_output.ts";
 import { openFirst, opensFunction } from "./opening.ts";
-import { asTable, exitCodeOf, type Outcome, Prefixes } from "./prefixes.ts";
+import { asTable, exitCodeOf, type Outcome } from "./outcome.ts";
+import { Prefixes } from "./prefixes.ts";
 import { lastly, type Soon, then } from "./soon.ts";
 import { Surroundings } from "./surroundings.ts";
 import { Transactions } from "./transactions.ts";
@@ -35,6 +36,7 @@ export class Session {
   /** The host file. */
   readonly place: HostPlace;
   readonly transactions: Transactions;
+  readonly commands: Commands;
   readonly #defaultDevice: string | undefined;
   /** Values of `$name`. */
   readonly variables = new Map<string, string>();
@@ -55,7 +57,11 @@ export class Session {
   constructor(
     terminal: ProcessTerminal,
     globals: Globals,
-    environment: { readonly hostPath: string | undefined; readonly device: string | undefined },
+    environment: {
+      readonly hostPath: string | undefined;
+      readonly device: string | undefined;
+      readonly commands: Commands;
+    },
     place = new HostPlace(globals.host, environment.hostPath, globals.dryRun),
     client?: Client,
   ) {
@@ -66,6 +72,7 @@ export class Session {
     this.transactions = new Transactions(this.place, terminal, globals.dryRun);
     this.output = new LineOutput(terminal);
     this.#defaultDevice = globals.device ?? environment.device;
+    this.commands = environment.commands;
     if (globals.traceFile !== undefined) {
       this.#trace = new TraceFile(globals.traceFile, globals.host ?? environment.hostPath ?? "", terminal);
     }

@@ -1,10 +1,10 @@
 /** What a running command sees of the session: its host and function, files, transactions. */
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { HostStore } from "../../lib/host/file/store.ts";
-import type { Context } from "../language/command.ts";
+import type { Commands, Context } from "../language/command.ts";
 import type { DataIo, DataSource } from "../language/data.ts";
 import type { Globals } from "../language/invocation.ts";
-import type { Terminal } from "../output/terminal.ts";
+import type { Terminal } from "../language/terminal.ts";
 import type { TraceCollector } from "../output/trace/view.ts";
 import { findDevice } from "./device.ts";
 import type { HostPlace } from "./host_place.ts";
@@ -19,6 +19,7 @@ export interface Lender {
   readonly transactions: Transactions;
   readonly stdinIsLines: boolean;
   readonly files: DataIo;
+  readonly commands: Commands;
   readonly interrupted: AbortSignal | undefined;
 }
 
@@ -52,6 +53,10 @@ export class Surroundings implements Context {
 
   get stdinIsLines(): boolean {
     return this.#session.stdinIsLines;
+  }
+
+  get commands(): Commands {
+    return this.#session.commands;
   }
 
   get interrupted(): AbortSignal | undefined {

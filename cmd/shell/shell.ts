@@ -1,19 +1,18 @@
 /** `ism shell`: lines one after the other, each a transaction of its own. */
 import { MEMORY_HOST } from "../../lib/host/file/store.ts";
-import { canStandInLine } from "../language/command.ts";
+import { type AnyCommand, canStandInLine } from "../language/command.ts";
 import { completeLine } from "../completion/engine.ts";
 import { deviceWords, filesIn } from "../completion/world.ts";
 import { EXIT, isInterrupted } from "../output/failure.ts";
 import type { Invocation } from "../language/invocation.ts";
 import { report } from "../output/report.ts";
-import { LineCache, parseScript } from "../run/compile.ts";
+import { LineCache, parseScript, understood } from "../run/compile.ts";
 import type { Session } from "../run/session.ts";
 import { COMMANDS } from "../table.ts";
-import { PlacedError } from "../output/diagnostic.ts";
 import { splitLines } from "../language/lines.ts";
 import { splitWords } from "../language/words.ts";
-import { UsageError } from "../language/usage_error.ts";
-import { LineEditor } from "./editor.ts";
+import { PlacedError, UsageError } from "../language/usage_error.ts";
+import { type LineEditor, openEditor } from "./editor.ts";
 import { History } from "./history.ts";
 import { type LineSource, PipedLines } from "./lines.ts";
 
@@ -36,18 +35,20 @@ export async function runShell(session: Session, historyPath: string | undefined
   session.stdinIsLines = true;
   const { terminal } = session;
   const interactive = Deno.stdin.isTerminal() && (terminal.outIsTerminal || terminal.errIsTerminal);
-  if (!interactive) return await new Shell(session, new PipedLines(Deno.stdin), undefined).run();
+  if (!interactive) return await new Shell(session, new PipedLines(Deno.stdin), undefined, new Map()).run();
 
+  // TAB has no time to load what it finds.
+  const table = new Map([...await COMMANDS.all()].filter(([, each]) => canStandInLine(each)));
   const history = new History(historyPath, { keep });
   const onOut = terminal.outIsTerminal;
-  const editor: LineEditor = new LineEditor({
+  const editor: LineEditor = await openEditor({
     write: (text) => terminal.draw(text, onOut),
     columns: () => terminal.screen.columns,
     style: (text) => (onOut ? terminal.style : terminal.errStyle).bold(text),
     history,
     complete: (line) => shell.complete(line),
   });
-  const shell: Shell = new Shell(session, editor, history);
+  const shell: Shell = new Shell(session, editor, history, table);
   const leave = () => {
     editor.close();
     Deno.exit(EXIT.TERMINATED);
@@ -71,6 +72,8 @@ class Shell {
   readonly #lines: LineSource;
   readonly #history: History | undefined;
   readonly #cache = new LineCache();
+  /** What TAB knows. */
+  readonly #table: ReadonlyMap<string, AnyCommand>;
   /** Lines that were read. */
   #read = 0;
   #firstFailure: number = EXIT.OK;
@@ -79,11 +82,20 @@ class Shell {
   /** What an empty line runs. */
   #again: Invocation | undefined = undefined;
 
-  /** @param history lines that were typed; undefined where nobody types */
-  constructor(session: Session, lines: LineSource, history: History | undefined) {
+  /**
+   * @param history lines that were typed; undefined where nobody types
+   * @param table what TAB knows
+   */
+  constructor(
+    session: Session,
+    lines: LineSource,
+    history: History | undefined,
+    table: ReadonlyMap<string, AnyCommand>,
+  ) {
     this.#session = session;
     this.#lines = lines;
     this.#history = history;
+    this.#table = table;
   }
 
   get #interactive(): boolean {
@@ -117,7 +129,7 @@ class Shell {
   /** What TAB finds. */
   complete(line: string): readonly [candidates: readonly string[], replaced: string] {
     const { candidates, replaced } = completeLine(this.#begun + line, {
-      table: new Map([...COMMANDS].filter(([, each]) => canStandInLine(each))),
+      table: this.#table,
       inScript: true,
       extra: LEAVING.map((word) => [word, "End the shell"] as const),
     }, {
@@ -178,7 +190,10 @@ class Shell {
         return code;
       }
       const names = this.#session.variables;
-      const lines = parseScript(text, FILE, COMMANDS, { names, firstLine: line, cache: this.#cache });
+      const before = { names, firstLine: line, cache: this.#cache };
+      const lines = this.#cache.get(text) === undefined
+        ? await understood(text, FILE, COMMANDS, before)
+        : parseScript(text, FILE, COMMANDS, before);
       for (const { invocation, place } of lines) {
         const isTyped = this.#interactive && place.file === FILE;
         const shown = isTyped && !this.#session.globals.json ? undefined : place;

@@ -2,7 +2,7 @@
 import type { Tracer, TraceSink } from "../base/trace.ts";
 import { ErrnoError } from "../vfio/errno.ts";
 import type { Kernel } from "../vfio/kernel.ts";
-import { WouldHangError } from "../vfio/s390/zdev.ts";
+import { WouldHangError } from "../vfio/s390/would_hang.ts";
 import { type Call, ERROR, PROCEED } from "./call.ts";
 import type { Architecture } from "./calls.ts";
 import { Eventfds } from "./eventfds.ts";

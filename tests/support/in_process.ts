@@ -6,9 +6,11 @@ import { bindGlobals } from "../../cmd/language/invocation.ts";
 import { parseLine } from "../../cmd/language/parse.ts";
 import { literalWord } from "../../cmd/language/options.ts";
 import { Session } from "../../cmd/run/session.ts";
-import { COMMANDS } from "../../cmd/table.ts";
+import { COMMANDS as TABLE } from "../../cmd/table.ts";
 import { ProcessTerminal } from "../../cmd/output/terminal.ts";
 import type { Document } from "./program.ts";
+
+const COMMANDS = await TABLE.all();
 
 /** Keeps what is printed. */
 class KeptTerminal extends ProcessTerminal {
@@ -41,7 +43,11 @@ export class InProcess implements Disposable {
   constructor() {
     const words = ["--json", "--host", ":memory:", "list"].map((text, i) => literalWord(text, i + 1));
     const globals = bindGlobals(parseLine(words, COMMANDS, { inScript: false }), () => undefined);
-    this.#session = new Session(this.#terminal, globals, { hostPath: ":memory:", device: undefined });
+    this.#session = new Session(this.#terminal, globals, {
+      hostPath: ":memory:",
+      device: undefined,
+      commands: TABLE,
+    });
     this.#session.transactions.begin("write");
   }
 

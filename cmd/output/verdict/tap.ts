@@ -1,5 +1,5 @@
 /** Verdicts as TAP version 14, the Test Anything Protocol, with YAML diagnostics (testanything.org). */
-import { escapeText, safeJson } from "../diagnostic.ts";
+import { escapeText, safeJson } from "../../language/quote.ts";
 import type { Point } from "./points.ts";
 
 /** The first line. */

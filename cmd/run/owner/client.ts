@@ -12,7 +12,7 @@ import { DescribedError } from "../../output/failure.ts";
 import type { TraceCollector } from "../../output/trace/view.ts";
 import { PROCESS_FILES, refuseStdin } from "../files.ts";
 import { InterruptWatch } from "../interrupt.ts";
-import type { Outcome } from "../prefixes.ts";
+import type { Outcome } from "../outcome.ts";
 import type { Session } from "../session.ts";
 import {
   type Answer,

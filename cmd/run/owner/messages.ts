@@ -8,7 +8,7 @@ import type { Stream } from "../../output/held.ts";
 import type { Failure } from "../../output/failure.ts";
 import type { Collected } from "../../output/trace/view.ts";
 import { WORD } from "../../language/assign.ts";
-import type { AnyCommand, Result } from "../../language/command.ts";
+import type { KnownCommands, Result } from "../../language/command.ts";
 import { parseArithmetic } from "../../language/arithmetic.ts";
 import { type GivenWords, type Globals, Invocation } from "../../language/invocation.ts";
 import type { Word } from "../../language/words.ts";
@@ -109,7 +109,7 @@ function withCode(word: Word): Word {
 }
 
 /** Unpacks it. */
-export function unpack(line: PackedLine, table: ReadonlyMap<string, AnyCommand>): Invocation {
+export function unpack(line: PackedLine, table: KnownCommands): Invocation {
   const { command, words, globals, inner } = line;
   // What stands behind "let NAME =" has a name that is another one's.
   const known = command === WORD.name && inner === undefined ? WORD : table.get(command);

@@ -8,8 +8,7 @@ import { RecordingTerminal } from "../../output/recording.ts";
 import { type Collected, TraceCollector } from "../../output/trace/view.ts";
 import { TRACE_LAYERS } from "../../../lib/base/trace.ts";
 import type { HostStore } from "../../../lib/host/file/store.ts";
-import type { Result } from "../../language/command.ts";
-import { COMMANDS } from "../../table.ts";
+import type { Commands, Result } from "../../language/command.ts";
 import {
   type Answer,
   ENDINGS,
@@ -33,10 +32,12 @@ const NO_STDIN = new Uint8Array();
 export class OwnerServer implements Disposable {
   readonly #store: HostStore;
   readonly #adopt: Adopt;
+  readonly #commands: Commands;
   readonly #watcher: Deno.FsWatcher;
   readonly #running = new Map<string, AbortController>();
 
-  constructor(store: HostStore, folder: string, adopt: Adopt) {
+  constructor(store: HostStore, folder: string, adopt: Adopt, commands: Commands) {
+    this.#commands = commands;
     this.#store = store;
     this.#adopt = adopt;
     this.#watcher = Deno.watchFs(folder, { recursive: false });
@@ -95,7 +96,7 @@ export class OwnerServer implements Disposable {
     const session = new Session(
       terminal,
       { ...globals, traceFile: undefined },
-      { hostPath: this.#store.path, device },
+      { hostPath: this.#store.path, device, commands: this.#commands },
       HostPlace.of(this.#store),
       {
         interrupted: controller.signal,
@@ -106,7 +107,8 @@ export class OwnerServer implements Disposable {
     let outcome: Answer["outcome"];
     let failure: Failure | undefined;
     try {
-      outcome = await session.carryOut(unpack(line, COMMANDS), trace);
+      const invocation = await this.#commands.loading(() => unpack(line, this.#commands));
+      outcome = await session.carryOut(invocation, trace);
     } catch (error) {
       failure = describeFailure(error);
     } finally {

@@ -1,8 +1,8 @@
 /** Which scripts `run` runs, and in which order. */
 import { SPLIT_MIX_STEP, splitMix64 } from "../../../lib/base/random.ts";
 import { FileError, UsageError } from "../../language/usage_error.ts";
-import { quoteText } from "../../output/diagnostic.ts";
-import { fileError } from "../files.ts";
+import { quoteText } from "../../language/quote.ts";
+import { fileError } from "../../output/file_names.ts";
 
 /** What a directory's scripts are called. */
 const ENDING = ".ism";

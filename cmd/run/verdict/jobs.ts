@@ -1,10 +1,9 @@
 /** Several scripts at once: each in a worker that has a host in memory of its own, their output in order. */
 import { type HostStore, MEMORY_HOST } from "../../../lib/host/file/store.ts";
 import type { Topology } from "../../../lib/host/topology.ts";
-import type { AnyCommand } from "../../language/command.ts";
+import type { Commands } from "../../language/command.ts";
 import type { Globals } from "../../language/invocation.ts";
-import { UsageError } from "../../language/usage_error.ts";
-import { PlacedError } from "../../output/diagnostic.ts";
+import { PlacedError, UsageError } from "../../language/usage_error.ts";
 import { isInterrupted } from "../../output/failure.ts";
 import { HeldOutput, type Stream } from "../../output/held.ts";
 import { ProcessTerminal } from "../../output/terminal.ts";
@@ -13,9 +12,7 @@ import type { ScriptLine } from "../compile.ts";
 import { surroundings } from "../environment.ts";
 import { HostPlace } from "../host_place.ts";
 import { runFile } from "./one.ts";
-
-/** Name of the workers: the program that finds itself in one of that name runs scripts for another. */
-const WORKER = "ism scripts";
+import { WORKER } from "./worker.ts";
 
 /** What all scripts of a run have in common. */
 export interface Common {
@@ -35,23 +32,20 @@ interface Answer {
   readonly pieces: readonly (readonly [Stream, Uint8Array])[];
 }
 
-/** True in a worker that was made to run scripts. */
-export function isWorker(): boolean {
-  return (globalThis as { readonly name?: unknown }).name === WORKER;
-}
-
 /** Runs the scripts that the worker is asked to, as long as it lives. */
-export async function serve(table: ReadonlyMap<string, AnyCommand>): Promise<never> {
+export async function serve(commands: Commands): Promise<never> {
   const scope = globalThis as unknown as Worker;
   scope.onmessage = async ({ data }: MessageEvent<Request>) => {
     const { file, globals, device, topology, colors } = data;
-    const terminal = new CollectingTerminal(colors);
+    const terminal = new ProcessTerminal();
+    terminal.setStyles(...colors);
+    terminal.collect();
     terminal.setSurroundings(surroundings());
-    const environment = { hostPath: MEMORY_HOST, device };
+    const environment = { hostPath: MEMORY_HOST, device, commands };
     const place = () => new HostPlace(MEMORY_HOST, undefined, globals.dryRun, topology);
-    const here = { terminal, globals, environment, table, place, check: refusePrograms };
+    const here = { terminal, globals, environment, place, check: refusePrograms };
     const { expects: _, ...suite } = await runFile(file, here);
-    scope.postMessage({ suite, pieces: terminal.pieces } satisfies Answer);
+    scope.postMessage({ suite, pieces: terminal.collected() } satisfies Answer);
   };
   return await new Promise<never>(() => {});
 }
@@ -63,21 +57,6 @@ function refusePrograms(lines: readonly ScriptLine[]): void {
   const { place, source } = found.place.locate("exec");
   const error = new UsageError("exec cannot stand in a script of --jobs; run it without", { token: "exec" });
   throw new PlacedError(place, source, error);
-}
-
-/** Keeps what is printed, in order. */
-class CollectingTerminal extends ProcessTerminal {
-  readonly pieces: (readonly [Stream, Uint8Array])[] = [];
-
-  constructor([out, err]: readonly [boolean, boolean]) {
-    super();
-    this.setStyles(out, err);
-  }
-
-  protected override write(stream: Stream, bytes: Uint8Array): void {
-    // The bytes may be somebody's buffer.
-    this.pieces.push([stream, bytes.slice()]);
-  }
 }
 
 /**

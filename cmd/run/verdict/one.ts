@@ -1,13 +1,13 @@
 /** One script from its file to its verdict. */
-import type { AnyCommand } from "../../language/command.ts";
+import type { Commands } from "../../language/command.ts";
 import type { Globals } from "../../language/invocation.ts";
 import { MAX_SCRIPT_BYTES } from "../../language/limits.ts";
-import { PlacedError } from "../../output/diagnostic.ts";
+import { PlacedError } from "../../language/usage_error.ts";
 import { describeFailure } from "../../output/failure.ts";
 import { report } from "../../output/report.ts";
 import type { ProcessTerminal } from "../../output/terminal.ts";
 import { type Suite, Verdicts } from "../../output/verdict/points.ts";
-import { parseScript, type ScriptLine } from "../compile.ts";
+import { type ScriptLine, understood } from "../compile.ts";
 import { readText } from "../files.ts";
 import type { HostPlace } from "../host_place.ts";
 import { runScript } from "../script.ts";
@@ -17,8 +17,11 @@ import { Session } from "../session.ts";
 export interface Surroundings {
   readonly terminal: ProcessTerminal;
   readonly globals: Globals;
-  readonly environment: { readonly hostPath: string | undefined; readonly device: string | undefined };
-  readonly table: ReadonlyMap<string, AnyCommand>;
+  readonly environment: {
+    readonly hostPath: string | undefined;
+    readonly device: string | undefined;
+    readonly commands: Commands;
+  };
   /** Looks at the lines before the first of them runs. @throws {FileError} */
   readonly check?: (lines: readonly ScriptLine[]) => void;
   /** Is told the lines of the only script before they run. */
@@ -32,14 +35,14 @@ export async function runFile(
   file: string,
   surroundings: Surroundings,
 ): Promise<Suite & { expects: boolean }> {
-  const { terminal, globals, environment, table, place } = surroundings;
+  const { terminal, globals, environment, place } = surroundings;
   const verdicts = new Verdicts();
   const started = performance.now();
   let expects = false;
   let code: number;
   try {
     const name = file === "-" ? "stdin" : file;
-    const lines = parseScript(readText(file, MAX_SCRIPT_BYTES), name, table);
+    const lines = await understood(readText(file, MAX_SCRIPT_BYTES), name, environment.commands);
     surroundings.check?.(lines);
     surroundings.onlyLines?.(lines);
     expects = lines.some(({ invocation }) => invocation.command?.name === "expect");

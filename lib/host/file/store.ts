@@ -325,15 +325,19 @@ export class HostStore implements Disposable {
     }
   }
 
-  /** What SQLite and the checksums say of the whole file; no line if all is well. Inside a transaction. */
-  damages(): string[] {
+  /**
+   * What SQLite and the checksums say of the whole file; no line if all is well. Inside a transaction.
+   *
+   * @param progress is told how many memory pages have been looked at
+   */
+  damages(progress: (pages: number) => void = () => {}): string[] {
     const damages = this.#db.prepare("PRAGMA integrity_check").all()
       .map((row) => String(row["integrity_check"])).filter((line) => line !== "ok");
     let pages = 0;
     let sum = 0;
     try {
       for (const { guest, address, data } of this.pages()) {
-        pages++;
+        progress(++pages);
         sum ^= pageChecksum(guest, address, data);
       }
     } catch (error) {

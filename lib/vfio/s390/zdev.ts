@@ -26,6 +26,7 @@ import { ErrnoError } from "../errno.ts";
 import type { IommuDomain } from "../iommu/iommu_domain.ts";
 import { PciDevice, type PciDeviceState, quietly } from "../pci/pci_device.ts";
 import { clpBlock, listEntries, queryFacts, type ZdevFacts } from "./pci_clp.ts";
+import { WouldHangError } from "./would_hang.ts";
 
 const PFT_ISM = 5;
 /** Interruption subclass of PCI adapter interruptions (arch/s390/include/asm/isc.h). */
@@ -41,11 +42,6 @@ function refusalOf(step: () => void): ErrnoError | undefined {
     if (error instanceof ErrnoError) return error;
     throw error;
   }
-}
-
-/** A call that the real kernel would never come back from. */
-export class WouldHangError extends Error {
-  override readonly name = "WouldHangError";
 }
 
 /** Choices of the topology that a function is discovered with. */
