@@ -8,9 +8,8 @@ import { parseLine } from "./language/parse.ts";
 import { safeJson } from "./language/quote.ts";
 import { UsageError } from "./language/usage_error.ts";
 import { ProcessTerminal } from "./output/terminal.ts";
-import { defaultHostPath, environment, surroundings } from "./run/environment.ts";
+import { defaultHostPath, environment, isWorker, surroundings } from "./run/environment.ts";
 import { giveBack, runsPrograms } from "./run/permissions.ts";
-import { isWorker } from "./run/verdict/worker.ts";
 import { COMMANDS } from "./table.ts";
 
 /** Runs `ism` with arguments, on the process's own streams by default. @returns the exit code */

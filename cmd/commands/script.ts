@@ -1,4 +1,4 @@
-/** What makes lines a script. `run` is performed by main.ts, the prefixes by session.ts; here is what they look like. */
+/** What makes lines a script. `run` is performed by run/verdict, the prefixes by run/prefixes.ts; here is what they look like. */
 import { NAMES } from "../language/assign.ts";
 import { argument, defineCommand, flag, optional, rest } from "../language/command.ts";
 import { EXPECTATION } from "../run/expectation.ts";

@@ -9,10 +9,9 @@ import { HeldOutput, type Stream } from "../../output/held.ts";
 import { ProcessTerminal } from "../../output/terminal.ts";
 import type { Suite } from "../../output/verdict/points.ts";
 import type { ScriptLine } from "../compile.ts";
-import { surroundings } from "../environment.ts";
+import { surroundings, WORKER } from "../environment.ts";
 import { HostPlace } from "../host_place.ts";
 import { runFile } from "./one.ts";
-import { WORKER } from "./worker.ts";
 
 /** What all scripts of a run have in common. */
 export interface Common {
