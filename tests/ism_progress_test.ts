@@ -71,6 +71,34 @@ onTerminal("recv and a send to it show how far they are", async () => {
   for (const { output } of [send, recv]) assertNotMatch(left(output), /\d:\d\d (left|so far)/);
 });
 
+onTerminal("repeat and run show how many runs and lines are done", async () => {
+  using program = new Program();
+  await using repeat = new TerminalRun(program, ["repeat", "1000000", "stb", "bar2", "8", "fill:0*8", "-q"]);
+  await repeat.until(/\[#* *\] \d+ of 1000000 runs {2}\d+\/s {2}[\d:]+ left/);
+  await repeat.type(KEY.CTRL_C);
+  assertEquals(await repeat.end(), 130);
+  assertMatch(left(repeat.output), /^(\^C)?ism: repeat: Interrupted after \d+ of 1000000 runs; nothing/);
+  const lines = Array.from({ length: 2000 }, () => "repeat 100 stb bar2 8 fill:0*8");
+  program.write("long.ism", lines.join("\n"));
+  await using script = new TerminalRun(program, ["run", "long.ism"]);
+  await script.until(/\d+ of 2000 lines {2}.*\/s {2}[\d:]+ left/);
+  await script.type(KEY.CTRL_C);
+  assertEquals(await script.end(), 130);
+  assertNotMatch(left(script.output), /\d:\d\d left/);
+});
+
+onTerminal("host check of a host with much memory shows the pages", async () => {
+  using program = new Program();
+  const lines = ["let i dma map --size 32M", "dma write $i rand:1*32M"];
+  assertEquals((await program.script(lines)).code, 0);
+  for (const command of [["host", "check"], ["host", "export", "saved.json"]]) {
+    await using run = new TerminalRun(program, command);
+    await run.until(/\d+ of \d+ pages {2}\d+\/s/);
+    assertEquals(await run.end(), 0);
+    assertNotMatch(left(run.output), /pages/);
+  }
+});
+
 Deno.test("in a pipe there is no progress, whatever the work takes", async () => {
   using program = new Program();
   bigFile(program, 96 * 1024 * 1024);

@@ -57,6 +57,9 @@ export class InterruptedError extends Error {
   }
 }
 
+/** Exit code of a shell for a program that is there and cannot be run. */
+export const CANNOT_RUN = 126;
+
 /** A program that could not be run; the exit code is that of a shell. */
 export class NotStartedError extends Error {
   override readonly name = "NotStartedError";
@@ -258,7 +261,7 @@ export function renderFailure(
   return escapeText(failure.message) + shown + "\n" + renderReasons(failure, { style, verbose });
 }
 
-/** What to do; with --verbose or on a terminal also who refused; a bug always shows its stack. */
+/** The rule, and what to do; with --verbose or on a terminal also who refused; a bug always shows its stack. */
 function renderReasons(
   failure: Failure,
   { style, verbose }: { style: Style; verbose: boolean },
@@ -267,7 +270,7 @@ function renderReasons(
   if (verbose && failure.refusedBy !== undefined) {
     text += style.dim(`  refused by: ${failure.refusedBy}`) + "\n";
   }
-  if (verbose && failure.ref !== undefined) {
+  if (failure.ref !== undefined) {
     text += style.dim(`  rule: ${failure.ref}  (ism help ${failure.ref})`) + "\n";
   }
   if (failure.hint !== undefined) text += style.dim(`  hint: ${escapeText(failure.hint)}`) + "\n";

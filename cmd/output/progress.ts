@@ -76,7 +76,8 @@ export class Progress implements Disposable {
   readonly #unit: ProgressUnit;
   readonly #total: number | undefined;
   readonly #began = performance.now();
-  #next = this.#began + PAUSE_MS;
+  /** When the next line is due; never where nobody sees it. */
+  #next: number;
   #isShown = false;
   /** What was done at moments of the last seconds. */
   readonly #samples: { readonly at: number; readonly done: number }[] = [{ at: this.#began, done: 0 }];
@@ -84,14 +85,16 @@ export class Progress implements Disposable {
   /** @param total undefined if nobody knows */
   constructor(terminal: Terminal, unit: ProgressUnit, total: number | undefined) {
     this.#terminal = terminal;
+    this.#next = terminal.errIsTerminal ? this.#began + PAUSE_MS : Infinity;
     this.#unit = unit;
     this.#total = total;
   }
 
   /** So much is done; costs next to nothing between two lines. */
   tell(done: number): void {
+    if (this.#next === Infinity) return;
     const now = performance.now();
-    if (now < this.#next || !this.#terminal.errIsTerminal) return;
+    if (now < this.#next) return;
     this.#next = now + PAUSE_MS;
     const samples = this.#samples;
     samples.push({ at: now, done });

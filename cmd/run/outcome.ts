@@ -1,6 +1,7 @@
 /** What lines come to. */
 import type { Result } from "../language/command.ts";
 import type { Globals, Invocation } from "../language/invocation.ts";
+import { tableChoice } from "../language/listing.ts";
 import type { TableChoice } from "../language/table.ts";
 import { EXIT } from "../output/failure.ts";
 
@@ -22,4 +23,9 @@ export function exitCodeOf({ command, inner }: Invocation, result: Result | unde
 /** Global options with those of a table. */
 export function asTable(globals: Globals, table: TableChoice | undefined): Globals {
   return table === undefined ? globals : { ...globals, table };
+}
+
+/** What a command came to that nothing stands before. */
+export function outcomeOf(result: Result, values: Readonly<Record<string, unknown>>): Outcome {
+  return { result, innermost: result, table: tableChoice(values) };
 }

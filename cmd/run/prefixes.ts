@@ -6,6 +6,8 @@ import type { BoundValues, Globals, Invocation } from "../language/invocation.ts
 import { MAX_REPEATS } from "../language/limits.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { describeFailure, EXIT, type Failure } from "../output/failure.ts";
+import type { Terminal } from "../language/terminal.ts";
+import { Progress } from "../output/progress.ts";
 import { proposeIn } from "../output/proposal.ts";
 import { TraceCollector } from "../output/trace/view.ts";
 import { findDevice } from "./device.ts";
@@ -23,6 +25,7 @@ import type { Transactions } from "./transactions.ts";
 interface Performer {
   readonly transactions: Transactions;
   readonly variables: Map<string, string>;
+  readonly terminal: Terminal;
   readonly output: LineOutput;
   readonly files: DataIo;
   readonly interrupted: AbortSignal | undefined;
@@ -121,15 +124,15 @@ export class Prefixes {
     const counts = inner.uses(RUN!);
     let last: Outcome | undefined;
     let done = 0;
-    const what = () =>
-      ` after ${done} of ${count} runs; ${
-        session.transactions.host === undefined ? "they are kept" : "nothing of them is kept"
-      }`;
+    const kept = session.transactions.host === undefined ? "they are kept" : "nothing of them is kept";
+    const what = () => ` after ${done} of ${count} runs; ${kept}`;
     using yielding = new Yielding(session.interrupted);
     try {
+      using progress = new Progress(session.terminal, "run", count);
       this.#repeats *= count;
       variables.set(RUNS!, String(count));
       for (; done < count; done++) {
+        progress.tell(done);
         if (yielding.isDue()) await yielding.now(what);
         if (counts) variables.set(RUN!, String(done));
         const outcome = session.perform(inner, globals, trace);

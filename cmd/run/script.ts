@@ -1,6 +1,7 @@
 /** Running scripts: their lines one after the other, in one transaction or in one each. */
 import { EXIT, isInterrupted, isKept } from "../output/failure.ts";
 import type { ScriptLine } from "./compile.ts";
+import { Progress } from "../output/progress.ts";
 import type { Verdicts } from "../output/verdict/points.ts";
 import { Yielding } from "./interrupt.ts";
 import type { Session } from "./session.ts";
@@ -28,14 +29,17 @@ export async function runScript(
   let keep = false;
   using yielding = new Yielding();
   try {
+    using progress = new Progress(session.terminal, "line", lines.length);
     let code: number = EXIT.OK;
     let ended = false;
     let wasDone = true;
+    let done = 0;
     for (const { invocation, place } of lines) {
       if (ended) {
         verdicts?.skip(place);
         continue;
       }
+      progress.tell(done++);
       if (yielding.isDue()) {
         const kept = whole ? NOTHING_KEPT : "lines before it are kept";
         await yielding.now(() => ` at ${place.file}:${place.line}; ${kept}`);

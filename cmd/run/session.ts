@@ -5,7 +5,6 @@ import type { Commands, Result } from "../language/command.ts";
 import type { DataIo } from "../language/data.ts";
 import { bindGlobals, type Globals, type Invocation, type Lookup } from "../language/invocation.ts";
 import { filesOf } from "../language/kinds.ts";
-import { tableChoice } from "../language/listing.ts";
 import { describeFailure, type Failure, isInterrupted, isKept } from "../output/failure.ts";
 import { proposeIn } from "../output/proposal.ts";
 import type { LinePlace } from "../output/report.ts";
@@ -17,7 +16,7 @@ import { FILES_WITHOUT_STDIN, PROCESS_FILES } from "./files.ts";
 import { HostPlace } from "./host_place.ts";
 import { LineOutput } from "./line_output.ts";
 import { openFirst, opensFunction } from "./opening.ts";
-import { asTable, exitCodeOf, type Outcome } from "./outcome.ts";
+import { asTable, exitCodeOf, type Outcome, outcomeOf } from "./outcome.ts";
 import { Prefixes } from "./prefixes.ts";
 import { lastly, type Soon, then } from "./soon.ts";
 import { Surroundings } from "./surroundings.ts";
@@ -199,9 +198,7 @@ export class Session {
     // A command that looks at no function still says when there is none of that name.
     if (host !== undefined && globals.device !== undefined) void context.target;
     const done = (result: Result) =>
-      command.table === undefined
-        ? { result, innermost: result }
-        : { result, innermost: result, table: tableChoice(values) };
+      command.table === undefined ? { result, innermost: result } : outcomeOf(result, values);
     if (trace === undefined || host === undefined) return then(command.run(context, values), done);
     const { tracer } = host;
     const isRead = !globals.json && globals.traceFile === undefined;

@@ -9,6 +9,7 @@ import { Session } from "../../cmd/run/session.ts";
 import { COMMANDS as TABLE } from "../../cmd/table.ts";
 import { ProcessTerminal } from "../../cmd/output/terminal.ts";
 import type { Document } from "./program.ts";
+import { checkDocuments } from "./schemas.ts";
 
 const COMMANDS = await TABLE.all();
 
@@ -56,6 +57,7 @@ export class InProcess implements Disposable {
     const words = line.split(" ").map((text, i) => literalWord(text, i + 1));
     this.#terminal.text = this.#terminal.errors = "";
     const code = await this.#session.runLine(parseLine(words, COMMANDS, { inScript: true }));
+    await checkDocuments(this.#terminal.text);
     return { code, document: JSON.parse(this.#terminal.text), stderr: this.#terminal.errors };
   }
 

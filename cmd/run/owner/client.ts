@@ -138,6 +138,7 @@ export async function askOwner(
   const { line, readsStdin } = absolute(invocation, session);
   const answer = await ask(path, {
     kind: "line",
+    waits: access === "wait",
     line: pack(line),
     globals: { ...globals, host: undefined },
     device,

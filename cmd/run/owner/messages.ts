@@ -8,10 +8,11 @@ import type { Stream } from "../../output/held.ts";
 import type { Failure } from "../../output/failure.ts";
 import type { Collected } from "../../output/trace/view.ts";
 import { WORD } from "../../language/assign.ts";
-import type { KnownCommands, Result } from "../../language/command.ts";
+import type { KnownCommands } from "../../language/command.ts";
 import { parseArithmetic } from "../../language/arithmetic.ts";
 import { type GivenWords, type Globals, Invocation } from "../../language/invocation.ts";
 import type { Word } from "../../language/words.ts";
+import type { Outcome } from "../outcome.ts";
 
 /** A line as plain data. */
 export interface PackedLine {
@@ -24,6 +25,8 @@ export interface PackedLine {
 /** A line to run on the host. */
 export interface LineQuestion {
   readonly kind: "line";
+  /** It waits for what may never come. */
+  readonly waits: boolean;
   readonly line: PackedLine;
   readonly globals: Globals;
   readonly device: string | undefined;
@@ -40,7 +43,7 @@ export interface ProgramQuestion {
   readonly listener: number;
   /** The function whose guest it sees. */
   readonly device: string;
-  readonly anyDescriptor: boolean;
+  readonly countsLocked: boolean;
   /** First and last number, exclusive, that mean simulated files. */
   readonly range: { readonly first: number; readonly end: number };
   readonly globals: Globals;
@@ -55,7 +58,7 @@ export type Piece = readonly [stream: Stream, bytes: Uint8Array];
 /** The answer. */
 export interface Answer {
   /** What it came to; undefined if it failed. */
-  readonly outcome: { readonly result: Result; readonly innermost: Result | undefined } | undefined;
+  readonly outcome: Outcome | undefined;
   readonly failure: Failure | undefined;
   readonly pieces: readonly Piece[];
   readonly variables: ReadonlyMap<string, string>;

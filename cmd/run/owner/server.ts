@@ -27,6 +27,9 @@ export type Adopt = (
 ) => Promise<{ readonly result: Result; readonly trace: Collected | undefined }>;
 
 const NO_STDIN = new Uint8Array();
+/** How long the end of the owner waits for answers to be taken. */
+const DRAIN_MS = 2000;
+const DRAIN_PAUSE_MS = 2;
 
 /** Takes questions from the folder until it is closed. */
 export class OwnerServer implements Disposable {
@@ -34,11 +37,15 @@ export class OwnerServer implements Disposable {
   readonly #adopt: Adopt;
   readonly #commands: Commands;
   readonly #watcher: Deno.FsWatcher;
+  readonly #folder: string;
+  /** Questions whose answers are not written yet. */
+  #answering = 0;
   readonly #running = new Map<string, AbortController>();
 
   constructor(store: HostStore, folder: string, adopt: Adopt, commands: Commands) {
     this.#commands = commands;
     this.#store = store;
+    this.#folder = folder;
     this.#adopt = adopt;
     this.#watcher = Deno.watchFs(folder, { recursive: false });
     void this.#watch();
@@ -49,6 +56,19 @@ export class OwnerServer implements Disposable {
   [Symbol.dispose](): void {
     this.#watcher.close();
     for (const controller of this.#running.values()) controller.abort("SIGTERM");
+  }
+
+  /** Answers what was asked up to now, and waits until the answers were taken; who was killed takes none. */
+  async drain(): Promise<void> {
+    for (const end = performance.now() + DRAIN_MS; performance.now() < end;) {
+      const names = [...Deno.readDirSync(this.#folder)].map(({ name }) => name);
+      for (const name of names) this.#see(`${this.#folder}/${name}`);
+      const isOpen = names.some((name) =>
+        [ENDINGS.question, ENDINGS.answer].some((each) => name.endsWith(each))
+      );
+      if (!isOpen && this.#answering === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_PAUSE_MS));
+    }
   }
 
   async #watch(): Promise<void> {
@@ -72,9 +92,12 @@ export class OwnerServer implements Disposable {
   }
 
   async #answer(base: string, question: Question): Promise<void> {
-    const answer = question.kind === "line"
-      ? await this.#line(base, question)
-      : await this.#program(base, question);
+    const isLine = question.kind === "line";
+    // What waits for something that may never come keeps nobody.
+    const counts = !isLine || !question.waits;
+    if (counts) this.#answering++;
+    const answer = isLine ? await this.#line(base, question) : await this.#program(base, question);
+    if (counts) this.#answering--;
     try {
       writeMessage(base + ENDINGS.answer, answer);
     } catch (error) {

@@ -140,6 +140,7 @@ export class Zdev {
     zdev.vectors = state.vectors;
     zdev.state = state.state;
     zdev.#measurementBlock = state.measurementBlock ?? undefined;
+    if (state.measurementBlock !== null) processor.partition.storage.reserved.add(state.measurementBlock);
     zdev.pci.restoreState(state.pci);
     return zdev;
   }
@@ -272,7 +273,9 @@ export class Zdev {
   /** zpci_fmb_enable_device: a measurement block, if there is memory for one. Nobody looks at the answer. */
   startMeasurement(): void {
     this.#measurementBlock ??= this.#processor.partition.storage.allocate(PAGE_SIZE)?.address;
-    if (this.#measurementBlock !== undefined) this.#setMeasurementBlock(this.#measurementBlock);
+    if (this.#measurementBlock === undefined) return;
+    this.#processor.partition.storage.reserved.add(this.#measurementBlock);
+    this.#setMeasurementBlock(this.#measurementBlock);
   }
 
   /** zpci_fmb_disable_device. */
