@@ -42,7 +42,7 @@ function describe(target: HostFunction) {
     },
     ieq_full: adapter.statistics.ieqFull,
     ieq_overflows: adapter.statistics.ieqOverflows,
-    dmbs: [...adapter.dmbs.values()].map(({ token, sbaIndex, iova, length, rgid }) => ({
+    dmbs: adapter.sortedDmbs.map(({ token, sbaIndex, iova, length, rgid }) => ({
       token: hex(token),
       index: sbaIndex,
       iova: hex(iova),

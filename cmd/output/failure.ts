@@ -2,7 +2,7 @@
 import type { RuleName } from "../../lib/base/rule_names.ts";
 import { HostFileError } from "../../lib/host/file/store.ts";
 import { MissingStateError } from "../../lib/host/host.ts";
-import { TopologyError } from "../../lib/host/topology.ts";
+import { TopologyError } from "../../lib/host/default_topology.ts";
 import { CommandError } from "../../lib/ism/driver/command_channel.ts";
 import { DriverError } from "../../lib/ism/driver/descriptor.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";

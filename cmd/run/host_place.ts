@@ -1,7 +1,7 @@
 /** The host file of a run: where it is, opening it, and what others do to it meanwhile. */
 import type { Host } from "../../lib/host/host.ts";
 import { HostFileError, HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
-import { defaultTopology } from "../../lib/host/topology.ts";
+import { defaultTopology } from "../../lib/host/default_topology.ts";
 import { createParent, identityOf } from "./files.ts";
 
 /** The host file that a command line means. */
@@ -74,7 +74,7 @@ export class HostPlace {
     try {
       return work(host);
     } finally {
-      this.store.rollback({ unchanged: true });
+      this.store.rollback();
     }
   }
 
