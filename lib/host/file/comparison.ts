@@ -18,15 +18,21 @@ export function compareStates(): Comparison | undefined {
   return isOn ? new Comparison() : undefined;
 }
 
+/** Reads a stored page of a guest's memory. */
+type StoredPageReader = (guest: number, address: number) => Uint8Array | undefined;
+
 /** What a host must be after each transaction. */
 export class Comparison {
   #rows = new Map<string, string>();
+  /** Pages that were written since the start. */
   #pages = new Map<string, string>();
+  #original: StoredPageReader = () => undefined;
 
-  /** Takes everything as it is. */
-  start(host: Host): void {
+  /** Takes everything as it is; `original` reads pages that are stored. */
+  start(host: Host, original: StoredPageReader = () => undefined): void {
     this.#rows = allRows(host);
-    this.#pages = allPages(host);
+    this.#pages = writtenPages(host);
+    this.#original = original;
   }
 
   /** Before a transaction is settled. @throws {Error} if it tells of less than it changed */
@@ -42,19 +48,23 @@ export class Comparison {
       }
       for (const buffer of storage.changed) {
         for (const offset of storage.has(buffer) ? buffer.changedPages() : []) {
-          const text = pageText(buffer, offset);
-          if (text === ZEROS) this.#pages.delete(`${index}:${buffer.address + offset}`);
-          else this.#pages.set(`${index}:${buffer.address + offset}`, text);
+          this.#pages.set(`${index}:${buffer.address + offset}`, pageText(buffer, offset));
         }
       }
     }
-    assertSame("commit", this.#pages, allPages(host));
+    assertSame("commit", this.#pages, writtenPages(host));
   }
 
   /** After a transaction was undone. @throws {Error} if something is not as it was */
   rollback(host: Host): void {
     assertSame("rollback", this.#rows, allRows(host));
-    assertSame("rollback", this.#pages, allPages(host));
+    const pages = writtenPages(host);
+    for (const name of pages.keys()) {
+      if (this.#pages.has(name)) continue;
+      const [guest, address] = name.split(":").map(Number);
+      this.#pages.set(name, this.#original(guest!, address!)?.toHex() ?? ZEROS);
+    }
+    assertSame("rollback", this.#pages, pages);
   }
 }
 
@@ -66,14 +76,13 @@ function pageText(buffer: Buffer, offset: number): string {
   return buffer.touch(offset, 4096, false).subarray(offset, offset + 4096).toHex();
 }
 
-/** Pages that are not zero. */
-function allPages(host: Host): Map<string, string> {
+/** Pages that were written since the host is in memory. */
+function writtenPages(host: Host): Map<string, string> {
   const pages = new Map<string, string>();
   for (const { index, partition } of host.guests) {
     for (const buffer of partition.storage.buffers) {
-      for (let offset = 0; offset < buffer.size; offset += 4096) {
-        const text = pageText(buffer, offset);
-        if (text !== ZEROS) pages.set(`${index}:${buffer.address + offset}`, text);
+      for (const offset of buffer.writtenPages()) {
+        pages.set(`${index}:${buffer.address + offset}`, pageText(buffer, offset));
       }
     }
   }

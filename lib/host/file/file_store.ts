@@ -86,7 +86,7 @@ export class FileStore implements HostStore {
         this.#guard(() => this.checkFormat());
         this.#host = this.#guard(() => this.#load());
         this.#comparison = compareStates();
-        this.#comparison?.start(this.#host);
+        this.#comparison?.start(this.#host, (guest, address) => this.#pages.load(guest, address));
       }
       this.#hostVersion = version;
       this.#host.begin();
