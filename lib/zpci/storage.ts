@@ -144,6 +144,7 @@ export class StorageBuffer implements DmaMemory, Changed {
   }
 
   #forget(): void {
+    for (const page of this.#before!.values()) if (SPARE.length < MOST_SPARE) SPARE.push(page);
     this.#before = undefined;
     this.#home!.changed.delete(this);
   }
@@ -157,7 +158,9 @@ export class StorageBuffer implements DmaMemory, Changed {
       home.changed.add(this);
       home.journal.add(this);
     }
-    this.#before.set(page, bytes.slice(page * PAGE_SIZE, (page + 1) * PAGE_SIZE));
+    const before = SPARE.pop() ?? new Uint8Array(PAGE_SIZE);
+    before.set(bytes.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE));
+    this.#before.set(page, before);
   }
 
   #materialize(): Uint8Array {
@@ -172,6 +175,10 @@ export class StorageBuffer implements DmaMemory, Changed {
     pages[page] = 0;
   }
 }
+
+/** Pages for bytes of before a transaction, used again by the next one. */
+const SPARE: Uint8Array[] = [];
+const MOST_SPARE = 64;
 
 /** Below this many bytes a loop is faster than a call of the copy routine. */
 const SHORT = 32;

@@ -200,7 +200,7 @@ export class FileStore implements HostStore {
       const rows = this.#rows.states();
       rows.delete(MANIFEST);
       if (this.#format < FIRST_CUT) return this.#migrated(rows);
-      return joinRows(rows, (list) => this.#rows.members(list), (reason) => this.#damaged(reason));
+      return this.#joined(rows);
     });
   }
 
@@ -221,11 +221,7 @@ export class FileStore implements HostStore {
     if (manifest.states !== rows.size) throw this.#damaged("rows are missing or surplus");
     this.#manifest = { ...EMPTY, ...manifest, created: manifest.created ?? OLDEST_FORMAT };
     try {
-      const documents = this.#format < FIRST_CUT ? this.#migrated(rows) : joinRows(
-        rows,
-        (list) => this.#guard(() => this.#rows.members(list)),
-        (reason) => this.#damaged(reason),
-      );
+      const documents = this.#format < FIRST_CUT ? this.#migrated(rows) : this.#joined(rows);
       const source: StateSource = {
         get: (key) => documents.get(key),
         page: (guest, address) => this.#guard(() => this.#pages.load(guest, address)),
@@ -236,6 +232,12 @@ export class FileStore implements HostStore {
       // State is only ever written by this program: whatever is wrong with it, the file was damaged.
       throw new UnreadableStateError(this.path, error);
     }
+  }
+
+  /** The documents of rows of this format; their lists are read when somebody looks at them. */
+  #joined(rows: ReadonlyMap<string, Json>): Map<string, Json> {
+    const members = (list: string) => this.#guard(() => this.#rows.members(list));
+    return joinRows(rows, members, (reason) => this.#damaged(reason));
   }
 
   /** Documents of an older format in this one. @throws {HostFileError} if something in them is wrong */

@@ -52,6 +52,8 @@ export class CommandBar extends Kept {
   #responseWaits = false;
   /** Loads that will still answer busy. */
   #busyLoads = 0;
+  /** The area as it was when the transaction began, if it changed since; used again by every transaction. */
+  #areaBefore: Uint8Array | undefined = undefined;
 
   constructor(adapter: IsmAdapter) {
     super(adapter.journal);
@@ -136,7 +138,8 @@ export class CommandBar extends Kept {
   }
 
   protected override remember(): () => void {
-    const area = this.area.slice();
+    const area = this.#areaBefore ??= new Uint8Array(COMMAND_AREA_BYTES);
+    area.set(this.area);
     const [payloadWaits, responseWaits, busyLoads] = [
       this.#payloadWaits,
       this.#responseWaits,
