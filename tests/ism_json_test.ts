@@ -1,9 +1,11 @@
 /** The JSON contract: one document for each command, done or refused, with the promised fields and types. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { COMMANDS } from "../cmd/table.ts";
+import { COMMANDS as TABLE } from "../cmd/table.ts";
 import { parseScript } from "../cmd/run/script.ts";
 import { UsageError } from "../cmd/language/usage_error.ts";
 import { type Document, documentsOf, inParallel, Program } from "./support/program.ts";
+
+const COMMANDS = await TABLE.all();
 
 /** A command's lines, and what its result has at least. */
 interface Row {
@@ -57,6 +59,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   "fd flags": { done: "fd flags $d", refused: "fd flags 99", fields: ["fd", "flags"] },
   "fd fsync": { done: "", refused: "fd fsync $d", fields: [] },
   "fd ftruncate": { done: "", refused: "fd ftruncate $d 0", fields: [] },
+  "fabric": { done: "fabric", refused: `fabric ${NOBODY}`, fields: ["channels"] },
   "fd close": { done: "fd close $e", refused: "fd close 99", fields: ["fd"] },
   "config": { done: "config", refused: `config ${NOBODY}`, fields: ["registers"] },
   "config get": { done: "config get COMMAND", refused: "config get X", fields: ["registers"] },

@@ -4,7 +4,10 @@
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { HostStore } from "../../lib/host/file/store.ts";
 import type { DataSource } from "./data.ts";
-import type { Terminal } from "../output/terminal.ts";
+import type { Table } from "./table.ts";
+import type { TraceCollector } from "../output/trace/view.ts";
+import type { Globals } from "./parse.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** What can stand in a place where a list of words would not do. */
 export type Source = "file" | "command" | "subcommand" | "topic" | "device" | "variable";
@@ -15,8 +18,8 @@ export interface Kind<Value> {
   readonly placeholder: string;
   /** @throws {UsageError} */
   parse(text: string, what: string): Value;
-  /** What can stand here, for completions. */
-  readonly choices?: readonly string[] | Source;
+  /** What can stand here, for completions; a function of the arguments before it where it depends on them. */
+  readonly choices?: readonly string[] | Source | ((before: readonly string[]) => readonly string[]);
   /** Several of the choices may stand in one word, with this between them. */
   readonly separator?: string;
 }
@@ -32,17 +35,21 @@ export interface Parameter<Value> {
   readonly short?: string;
   /** The last argument takes all words that are left; its value is a list. */
   readonly rest?: boolean;
+  /** The option's value may be left out, and this text stands for it then. */
+  readonly implied?: string;
 }
 
 /** An option without a value. */
 export interface Flag {
   readonly flag: true;
+  /** Arguments may be left out beside it. */
+  readonly alone?: boolean;
   readonly help: string;
   readonly short?: string;
 }
 
 // deno-lint-ignore ban-types -- `{}` is "no arguments" here, and any command's parameters extend it
-type Parameters = {} | Record<string, Parameter<unknown> | Flag>;
+export type Parameters = {} | Record<string, Parameter<unknown> | Flag>;
 /** The values that a set of parameters yields. */
 export type Values<Of> = {
   readonly [Name in keyof Of]: Of[Name] extends Flag ? boolean
@@ -108,6 +115,8 @@ export interface Context {
   readonly stdinIsLines: boolean;
   /** `--json`: nothing but the document may be written to stdout. */
   readonly json: boolean;
+  /** For help on them. */
+  readonly commands: Commands;
   /** The loaded host. Not for `access: "none"` and `"file"`. */
   readonly host: Host;
   /** The function that `--device` names. */
@@ -118,6 +127,14 @@ export interface Context {
   readonly isDefaultHost: boolean;
   /** The open host file, for commands that wait. */
   readonly store: HostStore;
+  /** What is traced of the command; undefined for nothing. */
+  readonly trace: TraceCollector | undefined;
+  /** Global options. */
+  readonly globals: Globals;
+  /** The word that names the function. */
+  readonly deviceWord: string;
+  /** Ends what waits, where another process is the one that would be interrupted. */
+  readonly interrupted: AbortSignal | undefined;
   /** Others can act on the host between two transactions of this command. */
   readonly shared: boolean;
   /**
@@ -138,6 +155,8 @@ export interface Context {
 
 /** What a result becomes text with. */
 export interface TextContext extends Pick<Context, "terminal" | "verbose"> {
+  /** Tables have all their columns, whether they fit or not. */
+  readonly wide: boolean;
   /** A sentence whose commands (`"ism close"`) are to be typed as they stand in it. */
   propose(sentence: string): string;
 }
@@ -161,6 +180,8 @@ export interface Command<Args, Options, Of extends Result> {
   run(context: Context, values: Values<Args & Options>): Of | Promise<Of>;
   /** The result for people; nothing is printed without it. */
   text?(result: Of, context: TextContext): string;
+  /** The result as a table: what is printed where there is no `text`, and what the options of tables are about. */
+  readonly table?: Table<NoInfer<Of>>;
   /** The result as bytes, for `--raw`. */
   raw?(result: Of): Uint8Array;
   /** The value that `let` keeps. */
@@ -171,6 +192,8 @@ export interface Command<Args, Options, Of extends Result> {
   beforehand?(): void | Promise<void>;
   /** What is left to do when the host file is closed. */
   afterwards?(result: Of): void | Promise<void>;
+  /** With `--watch`: true where a result is worth keeping in view, because the next one will not have it again. */
+  watchKeeps?(result: Of): boolean;
   /** Options end at the first word that is none: the words from there on are somebody else's. */
   readonly verbatim?: boolean;
 }
@@ -187,14 +210,39 @@ export interface AnyCommand {
   readonly examples: readonly string[];
   run(context: Context, values: Readonly<Record<string, unknown>>): Result | Promise<Result>;
   text?(result: Result, context: TextContext): string;
+  readonly table?: Table<Result>;
   raw?(result: Result): Uint8Array;
   value?(result: Result): string;
   exitCode?(result: Result): number;
   beforehand?(): void | Promise<void>;
   afterwards?(result: Result): void | Promise<void>;
+  watchKeeps?(result: Result): boolean;
   readonly verbatim?: boolean;
   /** What follows the command's own arguments is another command line: `expect`, `let`, `repeat`. */
   readonly prefix?: boolean;
+}
+
+/** What is known of a command that is not loaded. */
+export type CommandFacts = Pick<AnyCommand, "name" | "group" | "summary">;
+
+/** Commands by name, as a line is understood with them. */
+export interface KnownCommands {
+  has(name: string): boolean;
+  keys(): Iterable<string>;
+  /** Undefined if there is none of that name. */
+  get(name: string): AnyCommand | undefined;
+}
+
+/** All commands, each loaded when it is needed: `get` throws for one that is not, unless {@linkcode loading} calls. */
+export interface Commands extends KnownCommands {
+  /** In the order of help. */
+  readonly facts: readonly CommandFacts[];
+  /** Loads the commands whose names stand among some words. */
+  need(words: readonly string[]): Promise<void>;
+  /** Does work that looks commands up; begins it anew when those that it asks for are loaded, so it must change nothing. */
+  loading<Of>(work: () => Of): Promise<Of>;
+  /** Loads all of them, in the order of help. */
+  all(): Promise<ReadonlyMap<string, AnyCommand>>;
 }
 
 /** Defines a command; the types of its values follow from its parameters. */
@@ -210,7 +258,7 @@ export function defineCommand<
 
 /** True for a command that can stand in a script or shell, or behind `expect`, `let` and `repeat`. */
 export function canStandInLine({ name, access }: Pick<AnyCommand, "name" | "access">): boolean {
-  return access !== "file" && name !== "exec" && !takesLines({ name });
+  return access !== "file" && !takesLines({ name });
 }
 
 /** True for a command that runs lines itself. */

@@ -3,7 +3,7 @@ import { type Flag, flag, optional, type Parameter } from "./command.ts";
 import { choice, DEVICE, FILE, OUTPUT, text } from "./kinds.ts";
 import { TRACE_LAYERS, type TraceLayer } from "../../lib/base/trace.ts";
 import type { Kind } from "./command.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "./quote.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** What `--trace` selects. */

@@ -2,39 +2,10 @@
  * The program's streams. Everything that is printed goes through here, so that a closed pipe ends the output and
  * not the program, and so that tests can look at it.
  */
-import { escapeText } from "./diagnostic.ts";
-import { HeldOutput } from "./held.ts";
+import { escapeText } from "../language/quote.ts";
+import { HeldOutput, type Stream } from "./held.ts";
+import type { Style, Terminal } from "../language/terminal.ts";
 import { FileError } from "../language/usage_error.ts";
-
-/** What a command may print with. */
-export interface Terminal {
-  /** Results as text; control characters in it become visible. */
-  out(text: string): void;
-  /** Results as bytes. */
-  outBytes(bytes: Uint8Array): void;
-  /** Messages; control characters in them become visible. */
-  err(text: string): void;
-  /** Bytes for standard error as they are. */
-  errBytes(bytes: Uint8Array): void;
-  /** A line that the next one replaces; nothing unless stderr is a terminal. */
-  progress(text: string): void;
-  readonly outIsTerminal: boolean;
-  readonly errIsTerminal: boolean;
-  /** Columns of the terminal, 80 if unknown. */
-  readonly columns: number;
-  /** Styles of results, plain text while colours are off. */
-  readonly style: Style;
-}
-
-/** Styles for people; each returns its text unchanged while colours are off. */
-export interface Style {
-  bold(text: string): string;
-  dim(text: string): string;
-  red(text: string): string;
-  green(text: string): string;
-  yellow(text: string): string;
-  cyan(text: string): string;
-}
 
 const PLAIN = (text: string) => text;
 const NO_STYLE: Style = { bold: PLAIN, dim: PLAIN, red: PLAIN, green: PLAIN, yellow: PLAIN, cyan: PLAIN };
@@ -50,17 +21,22 @@ const FULL_STYLE: Style = {
 };
 
 const ENCODER = new TextEncoder();
+/** What is narrower than this is taken for as wide. Columns. */
+const NARROWEST = 20;
 const CLEAR_LINE = "\r\x1b[K";
 
 /** The process's own streams. */
 export class ProcessTerminal implements Terminal {
   style: Style = NO_STYLE;
+  unicode = false;
+  #columns: number | undefined = undefined;
   /** Styles of messages. */
   errStyle: Style = NO_STYLE;
   #outClosed = false;
   #errClosed = false;
   #progressShown = false;
   #held: HeldOutput | undefined = undefined;
+  #collected: (readonly [stream: Stream, bytes: Uint8Array])[] | undefined = undefined;
 
   get outIsTerminal(): boolean {
     return Deno.stdout.isTerminal();
@@ -75,12 +51,35 @@ export class ProcessTerminal implements Terminal {
     return this.#outClosed;
   }
 
+  /**
+   * Takes what the environment says: COLUMNS, which wins over the terminal's own size and counts in a pipe, too, and the
+   * locale, whose name tells whether it is UTF-8.
+   */
+  setSurroundings({ columns, locale }: {
+    readonly columns: string | undefined;
+    readonly locale: string | undefined;
+  }): void {
+    const wanted = /^[1-9][0-9]{0,5}$/.test(columns ?? "") ? Number(columns) : undefined;
+    this.#columns = wanted === undefined ? undefined : Math.max(wanted, NARROWEST);
+    this.unicode = Deno.build.os === "windows" || /utf-?8/i.test(locale ?? "");
+  }
+
+  get tableWidth(): number {
+    return this.#columns ?? (this.outIsTerminal ? this.columns : Infinity);
+  }
+
   get columns(): number {
+    return this.#columns ?? this.screen.columns;
+  }
+
+  /** The terminal's own size; 24 lines of 80 columns if it is not known. */
+  get screen(): { readonly columns: number; readonly rows: number } {
     try {
       // A terminal that nobody told its size says 0.
-      return Deno.consoleSize().columns || 80;
+      const { columns, rows } = Deno.consoleSize();
+      return { columns: columns || 80, rows: rows || 24 };
     } catch {
-      return 80;
+      return { columns: 80, rows: 24 };
     }
   }
 
@@ -104,7 +103,10 @@ export class ProcessTerminal implements Terminal {
   }
 
   #writeOut(bytes: Uint8Array): void {
+    if (this.#collected !== undefined) return void this.#collected.push(["out", bytes.slice()]);
     if (this.#outClosed) return;
+    // A result begins where the line of progress was.
+    if (this.#progressShown && this.outIsTerminal) this.progress("");
     this.#outClosed = true;
     this.#outClosed = !writeAll(Deno.stdout, bytes);
   }
@@ -132,12 +134,13 @@ export class ProcessTerminal implements Terminal {
   }
 
   progress(text: string): void {
-    if (!this.errIsTerminal || this.#errClosed) return;
+    if (!this.errIsTerminal || this.#errClosed || this.#collected !== undefined) return;
     this.#writeErr(ENCODER.encode(CLEAR_LINE + escapeText(text, { keepStyle: true })));
     this.#progressShown = text !== "";
   }
 
   #writeErr(bytes: Uint8Array): void {
+    if (this.#collected !== undefined) return void this.#collected.push(["err", bytes.slice()]);
     if (this.#errClosed) return;
     try {
       this.#errClosed = !writeAll(Deno.stderr, bytes);
@@ -156,6 +159,18 @@ export class ProcessTerminal implements Terminal {
     this.#held ??= new HeldOutput();
   }
 
+  /** From here on what would be printed is collected for {@linkcode collected}. */
+  collect(): void {
+    this.#collected = [];
+  }
+
+  /** What was collected, in the order in which it came; from here on things are printed again. */
+  collected(): readonly (readonly [stream: Stream, bytes: Uint8Array])[] {
+    const pieces = this.#collected ?? [];
+    this.#collected = undefined;
+    return pieces;
+  }
+
   /** The transaction is undone, and so is what it would have printed. */
   discard(): void {
     this.#held?.close();
@@ -169,7 +184,7 @@ export class ProcessTerminal implements Terminal {
     try {
       for (const [stream, bytes] of held?.pieces() ?? []) {
         if (stream === "out") this.outBytes(bytes);
-        else this.#writeErr(bytes);
+        else this.errBytes(bytes);
       }
     } finally {
       held?.close();
@@ -193,19 +208,4 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, bytes: Uint8
     }
   }
   return true;
-}
-
-/** A table for people: columns as wide as their cells, two spaces between them. */
-export function renderTable(rows: readonly (readonly string[])[], style: Style): string {
-  const widths: number[] = [];
-  for (const row of rows) {
-    row.forEach((cell, column) => widths[column] = Math.max(widths[column] ?? 0, cell.length));
-  }
-  return rows.map((row, i) => {
-    const line = row.map((cell, column) => {
-      const safe = escapeText(cell);
-      return column === row.length - 1 ? safe : safe.padEnd(widths[column]!);
-    }).join("  ").trimEnd();
-    return (i === 0 ? style.bold(line) : line) + "\n";
-  }).join("");
 }

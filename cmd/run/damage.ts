@@ -4,11 +4,12 @@
  * looks afterwards.
  */
 import type { Json } from "../../lib/base/json.ts";
+import { TopologyError } from "../../lib/host/errors.ts";
 import { DamagedFileError, UnreadableStateError } from "../../lib/host/file/host_path.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { HostStore } from "../../lib/host/file/store.ts";
 import { describeFailure, EXIT } from "../output/failure.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { FileError } from "../language/usage_error.ts";
 
 /** Most sentences of one error. */
@@ -35,7 +36,7 @@ export async function hostFaults(host: Host, rows: ReadonlyMap<string, Json>): P
 /** What no program can have left behind in the rows of a host, the topology among them. */
 async function rowFaults(rows: ReadonlyMap<string, Json>): Promise<string[]> {
   const { stateFaults } = await import("../../lib/host/state/check.ts");
-  const { parseTopology, TopologyError } = await import("../../lib/host/topology.ts");
+  const { parseTopology } = await import("../../lib/host/topology.ts");
   try {
     return stateFaults(parseTopology(rows.get("topology")), rows);
   } catch (error) {

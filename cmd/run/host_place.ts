@@ -2,7 +2,8 @@
 import type { Host } from "../../lib/host/host.ts";
 import { HostFileError, HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
 import { defaultTopology } from "../../lib/host/default_topology.ts";
-import { createParent, identityOf } from "./files.ts";
+import { createParent } from "./files.ts";
+import { identityOf } from "../output/file_names.ts";
 
 /** The host file that a command line means. */
 export class HostPlace {
@@ -40,6 +41,23 @@ export class HostPlace {
       );
     }
     return path;
+  }
+
+  /** The host lives as long as this process. */
+  get isInMemory(): boolean {
+    return this.path === MEMORY_HOST;
+  }
+
+  /** This process has the host file for itself. */
+  get isOwner(): boolean {
+    return this.#store?.isOwner === true;
+  }
+
+  /** The place of a host file that is open, for lines of other processes. */
+  static of(store: HostStore): HostPlace {
+    const place = new HostPlace(undefined, store.path, false);
+    place.#store = store;
+    return place;
   }
 
   /** The open host file, if it is open. */

@@ -1,13 +1,13 @@
 /** Scripts: lines understood all at once, then run one after the other. */
-import { type AnyCommand, canStandInLine } from "../language/command.ts";
+import { canStandInLine, type KnownCommands } from "../language/command.ts";
 import { EXIT, isInterrupted, isKept } from "../output/failure.ts";
+import { Progress } from "../output/progress.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_SCRIPT_LINES, MAX_SCRIPT_WORDS, MAX_TEXT_LINES } from "../language/limits.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { Session } from "./session.ts";
 import { innermost, type Invocation, parseLine } from "../language/parse.ts";
-import { PlacedError } from "../output/diagnostic.ts";
-import { UsageError } from "../language/usage_error.ts";
+import { PlacedError, UsageError } from "../language/usage_error.ts";
 import {
   expand,
   locate,
@@ -38,7 +38,7 @@ interface Before {
 export function parseScript(
   text: string,
   file: string,
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   before: Before = {},
 ): ScriptLine[] {
   checkTextLines(text, file);
@@ -105,7 +105,7 @@ function parseScriptLine(
   words: readonly Word[],
   logical: LogicalLine,
   file: string,
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
 ): ScriptLine {
   const columnOf = (token: string | undefined) =>
     (words.find(({ text }) => text === token) ??
@@ -145,24 +145,30 @@ function parseScriptLine(
  */
 export async function runScript(session: Session, lines: readonly ScriptLine[]): Promise<number> {
   const { keepGoing, commitEach, dryRun } = session.globals;
-  const whole = !commitEach &&
+  const whole = !commitEach && !session.isOwned &&
     lines.some(({ invocation }) => innermost(invocation).command!.access !== "none");
   let first: number = EXIT.OK;
   if (whole) session.transactions.begin("write");
   let keep = false;
   using yielding = new Yielding();
   try {
+    using progress = new Progress(session.terminal, "line", lines.length);
     let code: number = EXIT.OK;
+    let wasDone = true;
+    let done = 0;
     for (const { invocation, place } of lines) {
+      progress.tell(done++);
       await yielding.now(() =>
         ` at ${place.file}:${place.line}; ${whole ? NOTHING_KEPT : "lines before it are kept"}`
       );
       code = await session.runLine(invocation, place);
       if (code === EXIT.OK) continue;
+      // What a program ended with is no exit code of ism: the line did what it was asked for.
       if (first === EXIT.OK) first = code;
-      if (!keepGoing || isInterrupted(code)) break;
+      wasDone = session.lastResult !== undefined;
+      if (!keepGoing || (isInterrupted(code) && !wasDone)) break;
     }
-    keep = !isInterrupted(code) && (isKept(first) || keepGoing);
+    keep = wasDone || isKept(code) || (keepGoing && !isInterrupted(code));
   } finally {
     if (whole) session.transactions.end({ commit: keep && !dryRun });
   }

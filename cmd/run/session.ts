@@ -1,8 +1,8 @@
 /** A run of the program: the host file, transactions around commands, variables, and what is printed. */
-import type { Host, HostFunction } from "../../lib/host/host.ts";
-import { type HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
+import { isOwned, OwnedError } from "../../lib/host/file/owner.ts";
 import { TRACE_LAYERS } from "../../lib/base/trace.ts";
-import type { Context, Result } from "../language/command.ts";
+import type { Commands, Context, Result } from "../language/command.ts";
+import { contextOf } from "./context.ts";
 import { blame } from "./damage.ts";
 import { findDevice } from "./device.ts";
 import { describeFailure, EXIT, type Failure, isInterrupted, isKept } from "../output/failure.ts";
@@ -13,7 +13,9 @@ import { HostPlace } from "./host_place.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_REPEATS } from "../language/limits.ts";
 import { filesOf } from "../language/kinds.ts";
+import { asTable, exitCodeOf, type Outcome, outcomeOf } from "./outcome.ts";
 import { LineOutput } from "./line_output.ts";
+import { Progress } from "../output/progress.ts";
 import { proposeIn } from "../output/proposal.ts";
 import {
   bindGlobals,
@@ -32,11 +34,10 @@ import { UsageError } from "../language/usage_error.ts";
 import { TraceFile } from "../output/trace/file.ts";
 import { TraceCollector } from "../output/trace/view.ts";
 
-/** What a command line came to. */
-interface Outcome {
-  readonly result: Result;
-  /** Result of the command behind all prefixes; undefined if it failed and that was expected. */
-  readonly innermost: Result | undefined;
+/** Another process whose lines this one runs. */
+export interface Client {
+  readonly interrupted: AbortSignal;
+  readonly files: DataIo;
 }
 
 /** The program's run. */
@@ -47,6 +48,7 @@ export class Session {
   readonly place: HostPlace;
   readonly transactions: Transactions;
   readonly #defaultDevice: string | undefined;
+  readonly #commands: Commands;
   readonly #variables = new Map<string, string>();
   readonly #output: LineOutput;
   readonly #trace: TraceFile | undefined = undefined;
@@ -54,21 +56,29 @@ export class Session {
   #repeats = 1;
   /** Standard input holds the lines, so that no command may read it: set by the shell. */
   stdinIsLines = false;
+  readonly #client: Client | undefined;
   /** What the last line came to; undefined if it failed. */
   lastResult: Result | undefined = undefined;
 
   constructor(
     terminal: ProcessTerminal,
     globals: Globals,
-    environment: { readonly hostPath: string | undefined; readonly device: string | undefined },
+    environment: {
+      readonly hostPath: string | undefined;
+      readonly device: string | undefined;
+      readonly commands: Commands;
+    },
     place = new HostPlace(globals.host, environment.hostPath, globals.dryRun),
+    client?: Client,
   ) {
+    this.#client = client;
     this.terminal = terminal;
     this.globals = globals;
     this.place = place;
     this.transactions = new Transactions(this.place, terminal, globals.dryRun);
     this.#output = new LineOutput(terminal);
     this.#defaultDevice = globals.device ?? environment.device;
+    this.#commands = environment.commands;
     if (globals.traceFile !== undefined) {
       this.#trace = new TraceFile(globals.traceFile, globals.host ?? environment.hostPath ?? "", terminal);
     }
@@ -80,6 +90,11 @@ export class Session {
   /** Names that have a value. */
   get names(): string[] {
     return [...this.#variables.keys()];
+  }
+
+  /** Values by name. */
+  get variables(): Map<string, string> {
+    return this.#variables;
   }
 
   /** Runs one line, prints its outcome. @returns the exit code */
@@ -94,10 +109,10 @@ export class Session {
     this.lastResult = undefined;
     this.#output.markDryRun(innermost(invocation).command!, globals);
     try {
-      const { result } = await this.#inTransaction(invocation, globals, trace);
+      const { result, innermost, table } = await this.#inTransaction(invocation, globals, trace);
       this.lastResult = result;
-      this.#output.result(invocation.command!, result, globals, trace, place);
-      return invocation.command!.exitCode?.(result) ?? EXIT.OK;
+      this.#output.result(invocation.command!, result, asTable(globals, table), trace, place);
+      return exitCodeOf(invocation, innermost);
     } catch (thrown) {
       const failure = proposeIn(describeFailure(await this.blame(thrown)), globals);
       // What lines before this one printed is undone with them.
@@ -123,19 +138,41 @@ export class Session {
     };
   }
 
+  /** Another process has the host for itself, and is asked. */
+  get isOwned(): boolean {
+    if (this.transactions.host !== undefined || this.place.isOwner) return false;
+    return this.place.isInMemory ? false : isOwned(this.place.path);
+  }
+
+  /** Runs a line of another process, which prints what comes of it. */
+  carryOut(invocation: Invocation, trace: TraceCollector | undefined): Promise<Outcome> {
+    return this.#inTransaction(invocation, this.#lineGlobals(invocation, this.globals), trace);
+  }
+
   async #inTransaction(
     invocation: Invocation,
     globals: Globals,
     trace: TraceCollector | undefined,
   ): Promise<Outcome> {
-    const own = innermost(invocation).command!.access;
+    const { name, access: own } = innermost(invocation).command!;
+    const ask = async () => {
+      const { askOwner } = await import("./owner/client.ts");
+      return await askOwner(this, invocation, globals, this.#defaultDevice, trace);
+    };
+    if (name !== "exec" && own !== "none" && this.isOwned) return await ask();
     // To explain a command is to look at the host, whatever the command itself would do.
     const access = invocation.command!.name === "explain" && own !== "none" ? "read" : own;
     if (access === "none" || access === "file" || access === "wait") {
       return await this.#perform(invocation, globals, trace);
     }
     if (this.transactions.host !== undefined) return await this.#perform(invocation, globals, trace);
-    this.transactions.begin(access === "read" ? "read" : "write");
+    try {
+      this.transactions.begin(access === "read" ? "read" : "write");
+    } catch (error) {
+      // Somebody else has just taken the host for itself.
+      if (!(error instanceof OwnedError)) throw error;
+      return await ask();
+    }
     let keep = false;
     try {
       const result = await this.#perform(invocation, globals, trace);
@@ -178,12 +215,13 @@ export class Session {
     const isRead = trace !== undefined && !globals.json && globals.traceFile === undefined;
     // The context knows a function only where the command has a transaction.
     if (isRead && tracer !== undefined && opensFunction(command!)) openFirst(context.target, tracer, trace);
+    const before = tracer?.sink;
     if (tracer !== undefined) tracer.sink = trace;
     try {
       const result = await command!.run(context, values);
-      return { result, innermost: result };
+      return outcomeOf(result, values);
     } finally {
-      if (tracer !== undefined) tracer.sink = undefined;
+      if (tracer !== undefined) tracer.sink = before;
     }
   }
 
@@ -235,22 +273,25 @@ export class Session {
     }
     let last: Outcome | undefined;
     let done = 0;
-    const what = () =>
-      ` after ${done} of ${count} runs; ${
-        this.transactions.host === undefined ? "they are kept" : "nothing of them is kept"
-      }`;
-    using yielding = new Yielding();
+    const kept = this.transactions.host === undefined ? "they are kept" : "nothing of them is kept";
+    const what = () => ` after ${done} of ${count} runs; ${kept}`;
+    using yielding = new Yielding(this.#client?.interrupted);
     try {
+      using progress = new Progress(this.terminal, "run", count);
       this.#repeats *= count;
       for (; done < count; done++) {
+        progress.tell(done);
         await yielding.now(what);
         last = await this.#perform(inner, globals, trace);
-        if (!globals.json) this.#output.text(inner.command!, last.result, globals);
+        if (!globals.json) this.#output.text(inner.command!, last.result, asTable(globals, last.table));
+        if (exitCodeOf(inner, last.innermost) === EXIT.OK) continue;
+        done++;
+        break;
       }
     } finally {
       this.#repeats = around;
     }
-    return { result: { count, last: last?.result ?? null }, innermost: last?.innermost };
+    return { result: { count: done, last: last?.result ?? null }, innermost: last?.innermost };
   }
 
   /** Runs a command on a copy of the host and tells what came of it. */
@@ -278,7 +319,7 @@ export class Session {
   }
 
   get #files(): DataIo {
-    const files = this.stdinIsLines ? FILES_WITHOUT_STDIN : PROCESS_FILES;
+    const files = this.#client?.files ?? (this.stdinIsLines ? FILES_WITHOUT_STDIN : PROCESS_FILES);
     return this.#trace?.guard(files) ?? files;
   }
 
@@ -289,59 +330,18 @@ export class Session {
   }
 
   #context(globals: Globals, trace: TraceCollector | undefined): Context {
-    const which = globals.device ?? this.#defaultDevice ?? "0";
-    const current = () => {
-      if (this.transactions.host === undefined) throw new Error("The command declares no access to the host");
-      return this.transactions.host;
-    };
-    const store = () => this.place.store;
-    const path = () => this.place.path;
-    const shared = () => this.transactions.host === undefined && this.place.path !== MEMORY_HOST;
-    return {
+    return contextOf({
       terminal: this.terminal,
-      verbose: globals.verbose,
-      dryRun: globals.dryRun,
-      json: globals.json,
-      get hostPath(): string {
-        return path();
-      },
+      globals,
       isDefaultHost: this.globals.host === undefined,
-      get host(): Host {
-        return current();
-      },
-      get store(): HostStore {
-        return store();
-      },
-      get target(): HostFunction {
-        return findDevice(current(), which);
-      },
-      device: (word) => findDevice(current(), word),
-      load: (data) => data.load(this.#files),
+      commands: this.#commands,
+      place: this.place,
+      transactions: this.transactions,
+      deviceWord: globals.device ?? this.#defaultDevice ?? "0",
+      files: this.#files,
       stdinIsLines: this.stdinIsLines,
-      get shared(): boolean {
-        return shared();
-      },
-      transact: (work, { keepRefused = false } = {}) =>
-        this.transactions.run(
-          (host) => {
-            host.tracer.sink = trace;
-            try {
-              return work(findDevice(host, which), host);
-            } finally {
-              host.tracer.sink = undefined;
-            }
-          },
-          keepRefused,
-        ),
-      transactLong: (work) =>
-        this.transactions.runLong(async (host) => {
-          host.tracer.sink = trace;
-          try {
-            return await work(findDevice(host, which), host);
-          } finally {
-            host.tracer.sink = undefined;
-          }
-        }),
-    };
+      interrupted: this.#client?.interrupted,
+      trace,
+    });
   }
 }

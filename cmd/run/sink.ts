@@ -1,15 +1,15 @@
 /** Where what arrives goes: a file, a stream, or nowhere; the hash is taken of it. */
 import { STDERR } from "../language/streams.ts";
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import type { Context } from "../language/command.ts";
-import { checkOutput, fileError, outputError } from "./files.ts";
+import { checkOutput, fileError, outputError } from "../output/file_names.ts";
 
 /**
  * A file is written under another name beside its own and gets its name when it is complete, so that a transfer that
  * fails or is interrupted leaves an old file alone and no part of a new one. A pipe or a device is written as it comes.
  */
 export class Sink implements Disposable {
-  readonly #hash: Hash = createHash("sha256");
+  readonly #hash: Hash;
   readonly #path: string | undefined;
   readonly #context: Context;
   #file: Deno.FsFile | undefined = undefined;
@@ -17,7 +17,9 @@ export class Sink implements Disposable {
   #aside: { readonly path: string; readonly target: string } | undefined = undefined;
   bytes = 0;
 
-  constructor(context: Context, path: string | undefined) {
+  /** @param hash of nothing so far */
+  constructor(context: Context, path: string | undefined, hash: Hash) {
+    this.#hash = hash;
     this.#context = context;
     this.#path = context.dryRun ? undefined : path;
   }

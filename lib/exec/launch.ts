@@ -9,6 +9,8 @@ export interface LaunchOrder {
   readonly filter: Uint8Array;
   /** Number of seccomp(2). */
   readonly seccomp: number;
+  /** The program reads /dev/null. */
+  readonly withoutInput: boolean;
 }
 
 /** What the Worker says: first the listener's descriptor, then what became of the program; or why there is none. */
@@ -31,13 +33,18 @@ function worker(): void {
   const POSIX_SPAWN_SETSIGDEF = 0x04;
   const SIGPIPE = 13;
   const SIGSET_BYTES = 128;
-  /** More than posix_spawnattr_t has in any C library. */
+  /** More than posix_spawnattr_t and posix_spawn_file_actions_t have in any C library. */
   const ATTRIBUTES_BYTES = 1024;
   const library = Deno.dlopen("", {
     prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
     syscall: { parameters: ["i64", "i64", "i64", "buffer"], result: "i32" },
     posix_spawnp: {
-      parameters: ["buffer", "buffer", "pointer", "buffer", "buffer", "pointer"],
+      parameters: ["buffer", "buffer", "buffer", "buffer", "buffer", "buffer"],
+      result: "i32",
+    },
+    posix_spawn_file_actions_init: { parameters: ["buffer"], result: "i32" },
+    posix_spawn_file_actions_addopen: {
+      parameters: ["buffer", "i32", "buffer", "i32", "u32"],
       result: "i32",
     },
     posix_spawnattr_init: { parameters: ["buffer"], result: "i32" },
@@ -58,11 +65,31 @@ function worker(): void {
     return terminated;
   };
 
-  scope.onmessage = ({ data: { argv, filter, seccomp } }) => {
+  /** The environment; what a form of ism has changed in it for Deno alone (`_ISM_ENVIRONMENT`) is as it was before. */
+  const environmentOfProgram = () => {
+    const first = new Deno.UnsafePointerView(c.environ!).getBigUint64();
+    const strings: { readonly at: bigint; readonly text: string }[] = [];
+    for (let place = first;; place += 8n) {
+      const at = new Deno.UnsafePointerView(Deno.UnsafePointer.create(place)!).getBigUint64();
+      if (at === 0n) break;
+      const text = new Deno.UnsafePointerView(Deno.UnsafePointer.create(at)!).getCString();
+      // Deno itself sets that one.
+      if (!text.startsWith("DENO_NODE_SHIM_ACTIVE=")) strings.push({ at, text });
+    }
+    const isChanged = strings.some(({ text }) => text === "_ISM_ENVIRONMENT=1");
+    const kept = !isChanged ? strings : strings
+      .filter(({ text }) => !/^(DENO_DIR|DENO_NO_UPDATE_CHECK|_ISM_ENVIRONMENT)=/.test(text))
+      .map(({ at, text }) => ({ at: /^_ISM_DENO_/.test(text) ? at + BigInt("_ISM_".length) : at, text }));
+    const pointers = new BigUint64Array(new ArrayBuffer((kept.length + 1) * 8));
+    kept.forEach(({ at }, i) => pointers[i] = at);
+    return new Uint8Array(pointers.buffer);
+  };
+
+  scope.onmessage = ({ data: { argv, filter, seccomp, withoutInput } }) => {
     const strings = argv.map(cString);
     const vector = new BigUint64Array(new ArrayBuffer((argv.length + 1) * 8));
     strings.forEach((bytes, i) => vector[i] = addressOf(bytes));
-    const environment = Deno.UnsafePointer.create(new Deno.UnsafePointerView(c.environ!).getBigUint64());
+    const environment = environmentOfProgram();
     // What the runtime ignores the program would ignore, too.
     const attributes = pinned(ATTRIBUTES_BYTES);
     const defaults = pinned(SIGSET_BYTES);
@@ -70,6 +97,10 @@ function worker(): void {
     c.posix_spawnattr_init(attributes);
     c.posix_spawnattr_setsigdefault(attributes, defaults);
     c.posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF);
+    const actions = pinned(ATTRIBUTES_BYTES);
+    const nothing = cString("/dev/null");
+    c.posix_spawn_file_actions_init(actions);
+    if (withoutInput) c.posix_spawn_file_actions_addopen(actions, 0, nothing, 0, 0);
     const program = pinned(filter.length);
     program.set(filter);
     const header = pinned(16);
@@ -90,7 +121,7 @@ function worker(): void {
     }
     scope.postMessage({ kind: "listener", fd });
     const file = strings[0]!;
-    const error = c.posix_spawnp(pid, file, null, attributes, new Uint8Array(vector.buffer), environment);
+    const error = c.posix_spawnp(pid, file, actions, attributes, new Uint8Array(vector.buffer), environment);
     const number = new DataView(pid.buffer).getInt32(0, true);
     scope.postMessage({ kind: "spawned", pid: number, errno: error });
     scope.close();

@@ -2,6 +2,7 @@
  * Descriptors of simulated files in real programs: each is one end of a socket pair, whose other end stays here and
  * hangs up when the last copy has been closed, by whatever process and in whatever way.
  */
+import type { ForeignFiles } from "../vfio/process/foreign_files.ts";
 import { type OpenFile, POLL } from "../vfio/process/file.ts";
 import { libc, O, pinned, readLink } from "./libc.ts";
 
@@ -74,11 +75,14 @@ export interface Link {
 export class Links {
   readonly #byName = new Map<string, Link>();
   readonly #watches: Watches;
+  /** Where the simulated kernel keeps what programs have open. */
+  readonly #open: ForeignFiles;
   /** Told of a link whose last copy was closed, before the file is. */
   readonly #closed: (link: Link) => void;
 
-  constructor(watches: Watches, closed: (link: Link) => void) {
+  constructor(watches: Watches, open: ForeignFiles, closed: (link: Link) => void) {
     this.#watches = watches;
+    this.#open = open;
     this.#closed = closed;
   }
 
@@ -92,6 +96,7 @@ export class Links {
     this.#watches.close();
     for (const [name, link] of this.#byName) {
       this.#byName.delete(name);
+      this.#open.delete(link);
       link.file.drop();
     }
   }
@@ -121,8 +126,10 @@ export class Links {
     const link = { file, name };
     file.hold();
     this.#byName.set(name, link);
+    this.#open.add(link);
     this.#watches.add(ours!, "hang-up", () => {
       this.#byName.delete(name);
+      this.#open.delete(link);
       this.#closed(link);
       file.drop();
     });

@@ -1,8 +1,8 @@
 /** The simulated kernel behind the filter: takes calls that stopped, one after the other, and answers them. */
-import type { Tracer } from "../base/trace.ts";
+import type { Tracer, TraceSink } from "../base/trace.ts";
 import { ErrnoError } from "../vfio/errno.ts";
 import type { Kernel } from "../vfio/kernel.ts";
-import { WouldHangError } from "../vfio/s390/zdev.ts";
+import { WouldHangError } from "../vfio/s390/would_hang.ts";
 import { type Call, ERROR, PROCEED } from "./call.ts";
 import type { Architecture } from "./calls.ts";
 import { Eventfds } from "./eventfds.ts";
@@ -26,8 +26,12 @@ export interface SupervisorParts {
   readonly listener: Listener;
   readonly kernel: Kernel;
   readonly tracer: Tracer;
+  /** What is traced of the program; undefined for nothing. */
+  readonly sink: TraceSink | undefined;
   readonly architecture: Architecture;
   readonly range: DescriptorRange;
+  /** What is mapped for DMA counts against a process's RLIMIT_MEMLOCK. */
+  readonly countsLocked: boolean;
   /** Tells people what a program cannot see. */
   readonly remark: (text: string) => void;
 }
@@ -42,6 +46,8 @@ export class Supervisor implements Call {
   readonly eventfds: Eventfds;
   readonly scratch = new Scratch(SCRATCH_BYTES);
   readonly remark: (text: string) => void;
+  readonly #tracer: Tracer;
+  readonly #sink: TraceSink | undefined;
   readonly #watches = new Watches();
   readonly #processes: Processes;
   readonly #table: readonly (CallRow | undefined)[];
@@ -51,13 +57,17 @@ export class Supervisor implements Call {
   /** Calls that were answered. */
   calls = 0;
 
-  constructor({ listener, kernel, tracer, architecture, range, remark }: SupervisorParts) {
+  constructor(
+    { listener, kernel, tracer, sink, architecture, range, countsLocked, remark }: SupervisorParts,
+  ) {
+    this.#tracer = tracer;
+    this.#sink = sink;
     this.listener = listener;
     this.kernel = kernel;
     this.architecture = architecture;
     this.range = range;
     this.remark = remark;
-    this.links = new Links(this.#watches, (link) => this.#processes.forgetLink(link));
+    this.links = new Links(this.#watches, kernel.foreign, (link) => this.#processes.forgetLink(link));
     this.eventfds = new Eventfds(
       architecture,
       (eventfd) =>
@@ -66,7 +76,7 @@ export class Supervisor implements Call {
         ),
     );
     const newTable = () => new ForeignTable(this, this.links, this.eventfds, range);
-    this.#processes = new Processes(kernel, tracer, architecture, this.#watches, newTable);
+    this.#processes = new Processes(kernel, tracer, architecture, this.#watches, newTable, countsLocked);
     this.#table = handlerTable(architecture);
   }
 
@@ -81,6 +91,7 @@ export class Supervisor implements Call {
   /** Answers the call that the listener has taken. */
   answer(): void {
     const { listener } = this;
+    this.#tracer.sink = this.#sink;
     if (++this.calls % THREADS_AFTER === 0) this.#processes.forgetThreads();
     const row = this.#table[listener.call];
     if (row === undefined) return listener.proceed();
@@ -115,11 +126,13 @@ export class Supervisor implements Call {
 
   /** Does what is due of what has ended. */
   look(): void {
+    this.#tracer.sink = this.#sink;
     this.#watches.look();
   }
 
   /** Everybody has ended: what was left open is closed. */
   end(): void {
+    this.#tracer.sink = this.#sink;
     this.#watches.look();
     this.#processes.endAll();
     this.links.endAll();

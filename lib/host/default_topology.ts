@@ -4,17 +4,12 @@
  */
 import { splitMix64 } from "../base/random.ts";
 import { DEFAULT_ISM_OPTIONS } from "../ism/device/options.ts";
-import { DEFAULT_KERNEL_OPTIONS } from "../vfio/kernel.ts";
+import { DEFAULT_KERNEL_OPTIONS } from "../vfio/kernel_options.ts";
 import { DEFAULT_MACHINE_OPTIONS } from "../zpci/options.ts";
 import type { Topology, TopologyFunction } from "./topology.ts";
 
 /** Version of the topology's format. */
 export const TOPOLOGY_SCHEMA = 1;
-
-/** A topology that cannot be a host. */
-export class TopologyError extends Error {
-  override readonly name = "TopologyError";
-}
 
 /** What a topology has where it says nothing. */
 export const TOPOLOGY_DEFAULTS = {

@@ -22,6 +22,7 @@ import { MainStorage, PAGE_SIZE, type StorageState } from "../zpci/storage.ts";
 import { toEbcdic } from "./ebcdic.ts";
 import { Rendezvous, type RendezvousState } from "./rendezvous.ts";
 import { gidOf } from "./default_topology.ts";
+import { MissingStateError } from "./errors.ts";
 import type { Topology, TopologyFunction } from "./topology.ts";
 
 /** One guest: a partition, its kernel and its driver process. */
@@ -207,9 +208,23 @@ export class Host {
     this.applyFaults();
   }
 
-  /** An independent copy, to try something out on. */
+  /** As the host would be if all real programs were killed now: a copy, or itself where there is none. */
+  withoutPrograms(): Host {
+    if (this.guests.every(({ kernel }) => kernel.processes.size === 1 && kernel.foreign.size === 0)) {
+      return this;
+    }
+    const copy = this.fork();
+    // What that changes of memory has to be stored, too.
+    copy.begin();
+    for (const { kernel } of copy.guests) kernel.endPrograms();
+    return copy;
+  }
+
+  /** An independent copy, to try something out on; memory of real programs holds nothing in it. */
   fork(): Host {
-    const state = new Map([...this.save()].map(([key, value]) => [key, JSON.stringify(value)]));
+    const state = new Map(
+      [...this.save({ withPrograms: true })].map(([key, value]) => [key, JSON.stringify(value)]),
+    );
     return Host.restore(this.topology, {
       get: (key) => {
         const json = state.get(key);
@@ -225,7 +240,7 @@ export class Host {
   }
 
   /** All state but memory contents, as JSON by key. */
-  save(): Map<string, Json> {
+  save(options: { readonly withPrograms?: boolean } = {}): Map<string, Json> {
     const state = new Map<string, unknown>([
       ["clock", this.clock.microseconds],
       ["faults", this.faults.save()],
@@ -235,7 +250,7 @@ export class Host {
     for (const [chid, fabric] of this.fabrics) state.set(`fabric/${chid}`, fabric.save());
     for (const { index, partition, kernel } of this.guests) {
       state.set(`guest/${index}/storage`, partition.storage.save());
-      state.set(`guest/${index}/kernel`, kernel.save());
+      state.set(`guest/${index}/kernel`, kernel.save(options));
     }
     for (const { fn, adapter, driver } of this.functions) {
       const { fid } = fn.identity;
@@ -253,11 +268,6 @@ function read<State>(source: StateSource, key: string): State {
   const state = source.get(key);
   if (state === undefined) throw new MissingStateError(`The host has no state for ${key}`);
   return state as State;
-}
-
-/** A saved host lacks a piece. */
-export class MissingStateError extends Error {
-  override readonly name = "MissingStateError";
 }
 
 /** A fabric whose first token number, any of the 20-bit range but 0, and order of tokens follow from the seed. */

@@ -7,15 +7,16 @@ import type { Choices } from "../base/choices.ts";
 import { COMMAND_AREA_BYTES } from "../ism/device/command_bar.ts";
 import { DEFAULT_ISM_OPTIONS, ISM_CHOICES } from "../ism/device/options.ts";
 import { COMMANDS } from "../ism/protocol.ts";
-import { gidOf, TOPOLOGY_DEFAULTS, TOPOLOGY_SCHEMA, TopologyError } from "./default_topology.ts";
+import { gidOf, TOPOLOGY_DEFAULTS, TOPOLOGY_SCHEMA } from "./default_topology.ts";
 import { DEFAULT_KERNEL_OPTIONS } from "../vfio/kernel.ts";
 import { issueText } from "./issue.ts";
 import { microsecondsSince1900 } from "../zpci/clock.ts";
 import { REGION_LAYOUTS } from "../vfio/region_layout.ts";
 import { RELEASES } from "../vfio/release.ts";
 import { MACHINE_CHOICES } from "../zpci/options.ts";
+import { TopologyError } from "./errors.ts";
 
-export { defaultTopology, gidOf, TopologyError } from "./default_topology.ts";
+export { defaultTopology, gidOf } from "./default_topology.ts";
 
 const MAX_FUNCTIONS = 64;
 const GIB = 2 ** 30;

@@ -23,9 +23,11 @@ import { EventFd, EventFdFile } from "./process/eventfd.ts";
 import type { FileState, OpenFile } from "./process/file.ts";
 import { Group, GroupFile } from "./group.ts";
 import { IommuDomain } from "./iommu/iommu_domain.ts";
+import { type ForeignFiles, openInPrograms, wiredEventFds } from "./process/foreign_files.ts";
 import { FaultQueueFile } from "./iommu/fault_queue.ts";
 import { Iommufd, type IommufdState } from "./iommu/iommufd.ts";
 import { IommufdFile } from "./iommu/iommufd_file.ts";
+import type { KernelOptions } from "./kernel_options.ts";
 import { LockPlan } from "./lock_plan.ts";
 import { tableEnd } from "./s390/aperture.ts";
 import { ClpFile } from "./s390/clp_file.ts";
@@ -35,50 +37,10 @@ import { quietly } from "./pci/pci_device.ts";
 import { DescriptorTable, MAX_FDS } from "./process/descriptors.ts";
 import { Process, saveFile } from "./process/process.ts";
 import { coreError } from "./refusal.ts";
-import type { RegionLayoutName } from "./region_layout.ts";
-import { type Release, type ReleaseRules, rulesOf } from "./release.ts";
-import type { DriverRevision } from "./variant/ism.ts";
+import { type ReleaseRules, rulesOf } from "./release.ts";
 import { type InterruptBits, PCI_ISC, Zdev, type ZdevState } from "./s390/zdev.ts";
 
-/** Choices of the topology that concern the kernel. */
-export interface KernelOptions {
-  /** Release of the kernel. */
-  readonly release: Release;
-  /** Busy answers after which a call is reported as one that would hang. */
-  readonly busyRetryLimit: number;
-  /** GET_INFO carries the zPCI capability chain (CONFIG_VFIO_PCI_ZDEV_KVM). */
-  readonly capabilityChain: boolean;
-  /** Feature DMA_BUF is there (CONFIG_VFIO_PCI_DMABUF). */
-  readonly dmaBuf: boolean;
-  /** Bytes of DMA addresses that the kernel uses for each byte of main memory; 0 for all of them. */
-  readonly iommuAperture: number;
-  /** Most bytes that a process may lock (RLIMIT_MEMLOCK) ; unlimited for one with CAP_IPC_LOCK. */
-  readonly memlockLimit: number | "unlimited";
-  /** Most DMA mappings of a container (dma_entry_limit). */
-  readonly dmaEntryLimit: number;
-  /** Revision of the variant driver. */
-  readonly driverRevision: DriverRevision;
-  /** Attempts for which the handling of an error event still holds the device lock, then as many the state lock. */
-  readonly recoveryWindow: number;
-  /** Where the variant driver puts regions. */
-  readonly regionLayout: RegionLayoutName;
-  /** What random choices follow from. */
-  readonly seed: number;
-}
-
-export const DEFAULT_KERNEL_OPTIONS: KernelOptions = {
-  release: "7.3",
-  busyRetryLimit: 1_000_000,
-  capabilityChain: true,
-  dmaBuf: true,
-  iommuAperture: 1,
-  memlockLimit: "unlimited",
-  dmaEntryLimit: 65_535,
-  driverRevision: "merged",
-  recoveryWindow: 0,
-  regionLayout: "ism48",
-  seed: 1,
-};
+export { DEFAULT_KERNEL_OPTIONS, type KernelOptions } from "./kernel_options.ts";
 
 /** The kernel's own domain of a function: where its tables lie, and whether the function uses it now. */
 export interface DefaultDomainState {
@@ -108,6 +70,12 @@ export interface KernelState {
   readonly files: readonly FileState[];
 }
 
+/** State of a kernel that is copied while real programs run. */
+interface RunningState extends KernelState {
+  /** What they have open. */
+  readonly programs?: readonly FileState[];
+}
+
 const DOUBLEWORD = 8;
 /** Summary bits fit one doubleword: aisbo has 6 bits. */
 const MAX_FUNCTIONS = 64;
@@ -124,6 +92,10 @@ export class Kernel extends Kept implements PartitionKernel {
   readonly process: Process;
   /** All processes. */
   readonly processes = new Set<Process>();
+  /** Descriptors of real programs, wherever they are: no host file holds them. */
+  readonly foreign: ForeignFiles = new Set();
+  /** What real programs had open when this kernel was copied. */
+  #left: OpenFile[] = [];
   /** The process whose system call is carried out. */
   current: Process;
   readonly containers: KeptMap<Container>;
@@ -166,6 +138,7 @@ export class Kernel extends Kept implements PartitionKernel {
     this.processes.add(this.process);
     this.current = this.process;
     this.#interruptPage = interruptPage;
+    partition.storage.reserved.set(interruptPage, true);
     partition.kernel = this;
     partition.setInterruptionControls(SIC.SINGLE, PCI_ISC);
   }
@@ -434,15 +407,19 @@ export class Kernel extends Kept implements PartitionKernel {
     zdev.state = entry === undefined ? "reserved" : "standby";
   }
 
-  /** State for the host file. Other processes than ism's own must have ended: they live on nowhere. */
-  save(): KernelState {
-    this.dropUnusedEventFds();
-    const { interruptPage, nextId, dynamicIds, events } = this.#head();
+  /**
+   * State for the host file, in which other processes than ism's own must have ended: they live on nowhere. A copy takes
+   * along what real programs have open.
+   */
+  save({ withPrograms = false } = {}): RunningState {
+    if (!withPrograms) this.dropUnusedEventFds();
+    const { interruptPage, nextId, dynamicIds, events } = this.#head(withPrograms);
+    const wired = withPrograms ? wiredEventFds(this.#devices()) : [];
     return {
       zdevs: this.#zdevs.map((zdev) => zdev.save()),
       interruptPage,
       nextId,
-      eventfds: [...this.#eventfds.values()].map((eventfd) => eventfd.save()),
+      eventfds: [...wired, ...this.#eventfds.values()].map((eventfd) => eventfd.save()),
       containers: [...this.containers.values()].map((container) => container.save()),
       iommufds: [...this.iommufds.values()].map((iommufd) => iommufd.save()),
       bindings: this.bindings.map((binding) => binding.save()),
@@ -452,12 +429,13 @@ export class Kernel extends Kept implements PartitionKernel {
       defaultDomains: this.#zdevs.map((zdev) => this.#defaultDomain(zdev)),
       events,
       files: [...this.process.files()].map(([fd, file]) => saveFile(fd, file)),
+      ...(withPrograms ? { programs: openInPrograms(this.foreign) } : {}),
     };
   }
 
   /** What belongs to none of its parts. */
-  #head(): Pick<KernelState, "interruptPage" | "nextId" | "dynamicIds" | "events"> {
-    if (this.processes.size > 1) {
+  #head(withPrograms = false): Pick<KernelState, "interruptPage" | "nextId" | "dynamicIds" | "events"> {
+    if (this.processes.size > 1 && !withPrograms) {
       throw new Error("A kernel with other processes than ism's own cannot be saved");
     }
     return {
@@ -473,7 +451,15 @@ export class Kernel extends Kept implements PartitionKernel {
     return { origin: domain?.origin ?? null, attached: domain !== undefined && zdev.domain === domain };
   }
 
-  #restore(state: KernelState): void {
+  /** In a copy: real programs are no more, and what they had open is closed as it is when they are killed. */
+  endPrograms(): void {
+    const left = this.#left;
+    this.#left = [];
+    this.#mayDrop = true;
+    for (const file of left) file.drop();
+  }
+
+  #restore(state: RunningState): void {
     this.#nextId = state.nextId;
     for (const { id, count } of state.eventfds) {
       const eventfd = this.#makeEventFd(id);
@@ -512,6 +498,11 @@ export class Kernel extends Kept implements PartitionKernel {
       restored.flags = file.flags;
       this.process.restoreFile(file.fd, restored, file.position);
     }
+    this.#left = (state.programs ?? []).map((file) => {
+      const restored = this.#restoredFile(file);
+      restored.hold();
+      return restored;
+    });
   }
 
   #restoredFile(file: FileState): OpenFile {

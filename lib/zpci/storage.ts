@@ -5,7 +5,7 @@
  * its buffer is an addressing fault and never another buffer.
  */
 
-import { type Changed, Changes, Journal, Kept, type PutRow } from "../base/journal.ts";
+import { type Changed, Changes, Journal, Kept, KeptMap, type PutRow } from "../base/journal.ts";
 
 /** Page size of storage and of DMA translation, in bytes. */
 export const PAGE_SIZE = 4096;
@@ -219,12 +219,15 @@ export class MainStorage extends Kept {
   readonly #key: string;
   /** Buffers that the open transaction wrote to. */
   readonly changed = new Set<StorageBuffer>();
+  /** Addresses of buffers that the operating system keeps to itself: no program's memory. */
+  readonly reserved: KeptMap<true>;
 
   /** `key` is that of its row in the saved state. */
   constructor(limit: number, journal: Journal = new Journal(), key = "storage") {
     super(journal);
     this.limit = limit;
     this.#key = key;
+    this.reserved = new KeptMap(journal);
     this.#changes = new Changes<StorageBuffer>(
       journal,
       (address, buffer) => {
@@ -272,6 +275,7 @@ export class MainStorage extends Kept {
     const buffer = this.#startingAt(address);
     if (buffer === undefined) return false;
     this.touch();
+    this.reserved.delete(address);
     this.#changes.note(address, buffer);
     this.#takeOut(address);
     return true;

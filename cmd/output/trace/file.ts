@@ -1,10 +1,10 @@
 /** The file of `--trace-file`: the events of all lines, one after the other. */
 import { STDERR } from "../../language/streams.ts";
 import { MAX_TRACE_EVENTS } from "../../language/limits.ts";
-import { checkOutput, fileError, isSameFile, outputError } from "../../run/files.ts";
-import type { Terminal } from "../terminal.ts";
+import { checkOutput, fileError, isSameFile, outputError } from "../file_names.ts";
+import type { Terminal } from "../../language/terminal.ts";
 import type { DataIo } from "../../language/data.ts";
-import { quoteText } from "../diagnostic.ts";
+import { quoteText } from "../../language/quote.ts";
 import { FileError } from "../../language/usage_error.ts";
 import type { TraceCollector } from "./view.ts";
 

@@ -19,6 +19,14 @@ interface Entry {
   end: number;
 }
 
+/** What a collector holds, as plain data. */
+export interface Collected {
+  readonly entries: readonly Entry[];
+  readonly notes: readonly string[];
+  readonly dropped: number;
+  readonly next: number;
+}
+
 /** Collects the events of chosen layers, in the order in which they began. */
 export class TraceCollector implements TraceSink {
   readonly #layers: ReadonlySet<TraceLayer>;
@@ -52,6 +60,19 @@ export class TraceCollector implements TraceSink {
     this.#flush(this.text());
     this.#flushed += this.#entries.length;
     this.#entries.length = 0;
+  }
+
+  /** Everything that was collected, for a collector of another process. */
+  get collected(): Collected {
+    return { entries: this.#entries, notes: this.#notes, dropped: this.#dropped, next: this.#next };
+  }
+
+  /** Takes over what another process has collected; this one is empty. */
+  adopt({ entries, notes, dropped, next }: Collected): void {
+    this.#entries.push(...entries);
+    this.#notes.push(...notes);
+    this.#dropped = dropped;
+    this.#next = next;
   }
 
   /** A line that stands for events that are not shown one by one. */

@@ -110,3 +110,24 @@ export function openDatabase(
     }
   }
 }
+
+/** True if it is a host file by now, made by another process. */
+export function isHost(path: string, target: string): boolean {
+  try {
+    return identify(path, target) === "host";
+  } catch (error) {
+    // On a full disk SQLite cannot even look.
+    if (error instanceof HostFileError) return false;
+    throw error;
+  }
+}
+
+/** The error for a host in memory where a file is needed. */
+export function notAFile(path: string): HostFileError {
+  return new HostFileError(`${path} is no file; it is gone when the process ends`);
+}
+
+/** The error for a file that is there already. */
+export function existsAlready(path: string): HostFileError {
+  return new HostFileError(`${path} exists already; use --force to replace it`);
+}

@@ -20,7 +20,8 @@ import {
 } from "./database.ts";
 import { DamagedFileError, errorCode, explain, HostFileError, UnreadableStateError } from "./host_path.ts";
 import type { HostStore, PagePlace, StoreFormat } from "./host_store.ts";
-import { NO_PAGES, PageStore, type PageSum } from "./page_store.ts";
+import { isOwned, OwnedError, OwnerLock } from "./owner.ts";
+import { markChanged, NO_PAGES, PageStore, type PageSum } from "./page_store.ts";
 import { ChecksumError, MANIFEST, NO_ROWS, RowStore, type RowSum } from "./row_store.ts";
 
 /** What all rows of a host file add up to, so that a lost row shows. */
@@ -48,6 +49,9 @@ export class FileStore implements HostStore {
   /** Asked often by those who wait, so it is prepared once. */
   #askVersion: StatementSync | undefined = undefined;
   #comparison: Comparison | undefined = undefined;
+  /** Held while this process has the host for itself. */
+  #lock: OwnerLock | undefined = undefined;
+  #ownVersion = 0;
 
   private constructor(path: string, db: DatabaseSync) {
     this.path = path;
@@ -78,8 +82,10 @@ export class FileStore implements HostStore {
   }
 
   begin(mode: "read" | "write"): Host {
+    if (this.#lock !== undefined) return this.#host!;
     this.#guard(() => this.#db.exec(mode === "read" ? "BEGIN" : "BEGIN IMMEDIATE"));
     try {
+      if (isOwned(this.path)) throw new OwnedError(this.path);
       const version = this.version;
       if (this.#host === undefined || version !== this.#hostVersion) {
         this.#host = undefined;
@@ -98,6 +104,7 @@ export class FileStore implements HostStore {
   }
 
   commit(host: Host): void {
+    if (this.#lock !== undefined) return this.#commitOwned(host);
     try {
       this.#guard(() => {
         this.#save(host);
@@ -108,10 +115,68 @@ export class FileStore implements HostStore {
       this.#abandon();
       throw error;
     }
+    this.#rows.settle();
     host.settle();
   }
 
+  /**
+   * Takes the host for this process: until {@linkcode disown} it lives in memory, each transaction begins with it as it
+   * is, and what is undone stays.
+   */
+  own(note: string): string | undefined {
+    try {
+      this.begin("write");
+      this.#lock = OwnerLock.take(this.path, note);
+      this.#endTransaction();
+      return this.#lock.folder;
+    } catch (error) {
+      if (error instanceof OwnedError) return undefined;
+      throw error;
+    }
+  }
+
+  get isOwner(): boolean {
+    return this.#lock !== undefined;
+  }
+
+  disown(): void {
+    this.#lock?.[Symbol.dispose]();
+    this.#lock = undefined;
+    this.#host = undefined;
+  }
+
+  touched = (): void => void this.#ownVersion++;
+
+  /** What real programs have open lives on nowhere: in the file they were killed, so that all of it is compared. */
+  #commitOwned(host: Host): void {
+    const [before, saved] = [this.#manifest, host.withoutPrograms()];
+    try {
+      this.#guard(() => {
+        this.#db.exec("BEGIN IMMEDIATE");
+        const own = this.#pages.write(before, host, "changed");
+        const pages = saved === host ? own : this.#pages.write(own, saved, "changed");
+        const rows = this.#rows.write(before, (put) => splitRows(documentsOf(saved), put), true);
+        if (rows !== before || pages !== before) {
+          this.#setManifest(rows, pages);
+          this.touched();
+        }
+        this.#db.exec("COMMIT");
+      });
+    } catch (error) {
+      this.#manifest = before;
+      this.#rows.forget();
+      this.#endTransaction();
+      throw error;
+    }
+    this.#rows.settle();
+    host.settle();
+    host.begin();
+    if (saved !== host) markChanged(host, saved);
+  }
+
   rollback(): void {
+    // What is undone of a host that programs use stays.
+    if (this.#lock !== undefined) return;
     this.#endTransaction();
     this.#host?.revert();
     if (this.#host !== undefined) this.#comparison?.rollback(this.#host);
@@ -120,6 +185,7 @@ export class FileStore implements HostStore {
   /** Ends a transaction after an error: the host is loaded anew by the next one. */
   #abandon(): void {
     this.#host = undefined;
+    this.#rows.forget();
     this.#endTransaction();
   }
 
@@ -132,6 +198,7 @@ export class FileStore implements HostStore {
   }
 
   get version(): number {
+    if (this.#lock !== undefined) return this.#ownVersion;
     return this.#guard(() => {
       this.#askVersion ??= this.#db.prepare("PRAGMA data_version");
       return Number(this.#askVersion.get()?.["data_version"]);
@@ -170,13 +237,13 @@ export class FileStore implements HostStore {
     return this.#guard(() => this.#pages.places());
   }
 
-  damages(): string[] {
+  damages(progress: (pages: number) => void = () => {}): string[] {
     const damages = this.#db.prepare("PRAGMA integrity_check").all()
       .map((row) => String(row["integrity_check"])).filter((line) => line !== "ok");
     try {
       this.#guard(() => {
         const { states, members, rowSum, pages, pageSum } = this.#manifest;
-        const found = this.#pages.count();
+        const found = this.#pages.count(progress);
         if (found.pages !== pages || found.pageSum !== pageSum) {
           damages.push(`Memory pages are missing or surplus: ${found.pages} are there, ${pages} were stored`);
         }
@@ -259,9 +326,12 @@ export class FileStore implements HostStore {
     const pages = this.#pages.write(before, host, "changed");
     if (this.#format !== FORMAT) return this.#bringUp(host, pages);
     const rows = this.#rows.write(before, (put) => host.writeRows(put));
-    if (rows === before && pages === before) return;
+    if (rows !== before || pages !== before) this.#setManifest(rows, pages);
+  }
+
+  #setManifest(rows: RowSum, pages: PageSum): void {
     this.#manifest = {
-      created: before.created ?? OLDEST_FORMAT,
+      created: this.#manifest.created ?? OLDEST_FORMAT,
       states: rows.states,
       members: rows.members,
       rowSum: rows.rowSum,
@@ -284,9 +354,7 @@ export class FileStore implements HostStore {
     if (this.#format < FIRST_CUT) this.#db.exec(MEMBERS);
     if (this.#format !== FORMAT) this.#db.exec(`PRAGMA user_version = ${FORMAT}`);
     this.#rows.clear();
-    const topology = host.topology as unknown as Json;
-    const documents: readonly (readonly [string, Json])[] = [["topology", topology], ...host.save()];
-    const rows = this.#rows.write(NO_ROWS, (put) => splitRows(documents, put));
+    const rows = this.#rows.write(NO_ROWS, (put) => splitRows(documentsOf(host), put));
     const { pages, pageSum } = host.isOpen ? before : this.#pages.write(before, host, "all");
     this.#manifest = { ...rows, pages, pageSum, created: before.created ?? OLDEST_FORMAT };
     this.#rows.writeManifest(this.#manifest);
@@ -343,4 +411,9 @@ export class FileStore implements HostStore {
       throw explain(this.path, (error as Error).message);
     }
   }
+}
+
+/** All state of a host, the topology among it. */
+function documentsOf(host: Host): Map<string, Json> {
+  return new Map([["topology", host.topology as unknown as Json], ...host.save()]);
 }

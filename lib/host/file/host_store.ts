@@ -35,12 +35,31 @@ export interface HostStore extends Disposable {
   commit(host: Host): void;
   /** Ends a transaction without a trace. */
   rollback(): void;
+  /**
+   * Takes the host for this process: until {@linkcode disown} it lives in memory, each transaction begins with it as it
+   * is, and what is undone stays.
+   *
+   * @param note what others find of the owner
+   * @returns the folder in which others ask; undefined if another process has it
+   * @throws {HostFileError}
+   */
+  own(note: string): string | undefined;
+  /** This process has the host for itself. */
+  readonly isOwner: boolean;
+  /** Others may have the host again, as the last commit left it. */
+  disown(): void;
+  /** Programs did something, which those who wait should look at. */
+  readonly touched: () => void;
   /** Replaces everything by a freshly booted host of the same topology. @throws {HostFileError} */
   reset(): void;
   /** Where pages may be that are not zero, inside a transaction; those that were written in it may be missing. */
   pagePlaces(): readonly PagePlace[];
-  /** What the checksums say of everything that is stored; no line if all is well. Inside a transaction. */
-  damages(): string[];
+  /**
+   * What the checksums say of everything that is stored; no line if all is well. Inside a transaction.
+   *
+   * @param progress is told how many memory pages have been looked at
+   */
+  damages(progress?: (pages: number) => void): string[];
   /** All state as documents by key, as it is stored, in this format. @throws {HostFileError} */
   rows(): ReadonlyMap<string, Json>;
   close(): void;

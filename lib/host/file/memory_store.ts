@@ -65,6 +65,16 @@ export class MemoryStore implements HostStore {
     return places;
   }
 
+  readonly isOwner = false;
+
+  own(_note: string): string | undefined {
+    throw new Error("A host in memory is one process's own anyway");
+  }
+
+  disown(): void {}
+
+  readonly touched = (): void => {};
+
   damages(): string[] {
     return [];
   }

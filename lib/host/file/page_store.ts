@@ -54,10 +54,10 @@ export class PageStore {
   }
 
   /** What all pages add up to, read from the file. @throws {ChecksumError} */
-  count(): PageSum {
+  count(progress: (pages: number) => void = () => {}): PageSum {
     let { pages, pageSum } = NO_PAGES;
     for (const { guest, address, data } of this.all()) {
-      pages++;
+      progress(++pages);
       pageSum ^= checksum(guest, address, data);
     }
     return { pages, pageSum: pageSum >>> 0 };
@@ -110,6 +110,18 @@ export class PageStore {
     let statement = this.#statements.get(sql);
     if (statement === undefined) this.#statements.set(sql, statement = this.#db.prepare(sql));
     return statement;
+  }
+}
+
+/** Pages that a copy has changed were stored from it, and are once more from the host itself by its next commit. */
+export function markChanged(host: Host, copy: Host): void {
+  for (const { index, partition: { storage } } of copy.guests) {
+    for (const buffer of storage.changed) {
+      for (const offset of buffer.changedPages()) {
+        const own = host.guests[index]!.partition.storage.find(buffer.address + offset, PAGE_SIZE);
+        own?.touch(buffer.address + offset - own.address, PAGE_SIZE, true);
+      }
+    }
   }
 }
 

@@ -24,6 +24,13 @@ export class ChecksumError extends Error {
   override readonly name = "ChecksumError";
 }
 
+/** A row as it stands in the file. */
+interface Known {
+  readonly key: string;
+  readonly id: number | undefined;
+  readonly json: string;
+}
+
 /** Rows of a transaction that are to be written: JSON text, or undefined for one that goes. */
 type Pending = Map<
   string,
@@ -34,7 +41,9 @@ type Pending = Map<
 export class RowStore {
   readonly #db: DatabaseSync;
   /** JSON text of the rows that were read or written, by name. */
-  readonly #known = new Map<string, string>();
+  readonly #known = new Map<string, Known>();
+  /** What the open transaction has written; undefined for a row that is gone. */
+  readonly #written = new Map<string, Known | undefined>();
   readonly #statements = new Map<string, StatementSync>();
 
   constructor(db: DatabaseSync) {
@@ -44,11 +53,12 @@ export class RowStore {
   /** Reads the rows that are loaded with the host; forgets what it knew. @throws {ChecksumError} */
   load(): Map<string, Json> {
     this.#known.clear();
+    this.#written.clear();
     const rows = new Map<string, Json>();
     for (const row of this.#prepared("SELECT key, json, sum FROM state").all()) {
       const [key, json] = [String(row["key"]), String(row["json"])];
       if (row["sum"] !== checksum(key, json)) throw new ChecksumError(`the checksum of ${key} is wrong`);
-      this.#known.set(key, json);
+      this.#known.set(key, { key, id: undefined, json });
       rows.set(key, JSON.parse(json) as Json);
     }
     return rows;
@@ -58,9 +68,10 @@ export class RowStore {
   members(list: string): Json[] {
     const rows = this.#prepared("SELECT id, json, sum FROM member WHERE list = ? ORDER BY id").all(list);
     return rows.map((row) => {
-      const [name, json] = [memberName(list, Number(row["id"])), String(row["json"])];
+      const [id, json] = [Number(row["id"]), String(row["json"])];
+      const name = memberName(list, id);
       if (row["sum"] !== checksum(name, json)) throw new ChecksumError(`the checksum of ${name} is wrong`);
-      this.#known.set(name, json);
+      this.#known.set(name, { key: list, id, json });
       return JSON.parse(json) as Json;
     });
   }
@@ -99,18 +110,24 @@ export class RowStore {
    * Writes what `tell` tells, as far as it is not so already.
    *
    * @param before what the rows added up to
+   * @param isAll rows that it does not tell of are gone
    * @returns what they add up to now; the same object if nothing was written
    */
-  write(before: RowSum, tell: (put: PutRow) => void): RowSum {
+  write(before: RowSum, tell: (put: PutRow) => void, isAll = false): RowSum {
     const pending: Pending = new Map();
     tell((key, value, id) => {
       const name = id === undefined ? key : memberName(key, id);
       pending.set(name, { key, id, json: value === undefined ? undefined : JSON.stringify(value) });
     });
+    if (isAll) {
+      for (const [name, { key, id }] of this.#known) {
+        if (!pending.has(name) && name !== MANIFEST) pending.set(name, { key, id, json: undefined });
+      }
+    }
     let { states, members, rowSum } = before;
     let isChanged = false;
     for (const [name, { key, id, json }] of pending) {
-      const known = this.#known.get(name);
+      const known = this.#known.get(name)?.json;
       if (known === json) continue;
       isChanged = true;
       const more = (json === undefined ? 0 : 1) - (known === undefined ? 0 : 1);
@@ -132,14 +149,28 @@ export class RowStore {
     const sum = checksum(name, json);
     if (id === undefined) this.#prepared("INSERT OR REPLACE INTO state VALUES (?, ?, ?)").run(key, json, sum);
     else this.#prepared("INSERT OR REPLACE INTO member VALUES (?, ?, ?, ?)").run(key, id, json, sum);
-    this.#known.set(name, json);
+    this.#written.set(name, { key, id, json });
     return sum;
   }
 
   #remove(name: string, key: string, id: number | undefined): void {
     if (id === undefined) this.#prepared("DELETE FROM state WHERE key = ?").run(key);
     else this.#prepared("DELETE FROM member WHERE list = ? AND id = ?").run(key, id);
-    this.#known.delete(name);
+    this.#written.set(name, undefined);
+  }
+
+  /** The transaction is committed. */
+  settle(): void {
+    for (const [name, row] of this.#written) {
+      if (row === undefined) this.#known.delete(name);
+      else this.#known.set(name, row);
+    }
+    this.#written.clear();
+  }
+
+  /** The transaction has failed. */
+  forget(): void {
+    this.#written.clear();
   }
 
   #prepared(sql: string): StatementSync {

@@ -1,7 +1,7 @@
 /** Where hosts are kept: opening, creating, replacing and deleting host files, and hosts in memory. */
 import { Host } from "../host.ts";
 import type { Topology } from "../topology.ts";
-import { identify } from "./database.ts";
+import { existsAlready, identify, isHost, notAFile } from "./database.ts";
 import { FileStore } from "./file_store.ts";
 import { createFile, DamagedFileError, findFile, HostFileError, removeFile } from "./host_path.ts";
 import { type HostStore as Store, MEMORY_HOST } from "./host_store.ts";
@@ -97,22 +97,3 @@ function remove(path: string): void {
 
 /** What can be done with the place of a host. */
 export const HostStore = { open, openOrCreate, create, checkCreate, delete: remove } as const;
-
-/** True if it is a host file by now, made by another process. */
-function isHost(path: string, target: string): boolean {
-  try {
-    return identify(path, target) === "host";
-  } catch (error) {
-    // On a full disk SQLite cannot even look.
-    if (error instanceof HostFileError) return false;
-    throw error;
-  }
-}
-
-function notAFile(path: string): HostFileError {
-  return new HostFileError(`${path} is no file; it is gone when the process ends`);
-}
-
-function existsAlready(path: string): HostFileError {
-  return new HostFileError(`${path} exists already; use --force to replace it`);
-}

@@ -7,7 +7,7 @@ import type { Partition } from "../../zpci/partition.ts";
 import { PAGE_SIZE, StorageBuffer } from "../../zpci/storage.ts";
 import { type Translation, TranslationTables } from "../../zpci/translation.ts";
 import { ErrnoError } from "../errno.ts";
-import type { AddressSpace } from "../process/address_space.ts";
+import { type AddressSpace, GuestMemory } from "../process/address_space.ts";
 import type { Zdev } from "../s390/zdev.ts";
 
 /** A mapping in the host file: DMA address, size, storage address, what the device may do. */
@@ -55,6 +55,7 @@ export class IommuDomain extends Kept {
       },
     );
     partition.translationTables.set(origin, this.tables);
+    partition.storage.reserved.set(origin, true);
   }
 
   /** A new, empty domain; undefined if the guest has no storage left for its tables. */
@@ -68,9 +69,9 @@ export class IommuDomain extends Kept {
 
   static restore(partition: Partition, state: DomainState, key?: string): IommuDomain {
     const domain = new IommuDomain(partition, state.origin, key);
-    const { storage } = partition;
+    const space = new GuestMemory(partition.storage);
     domain.tables.loadLater(() => {
-      for (const mapping of state.mappings) domain.#enter(mapping, storage);
+      for (const mapping of state.mappings) domain.#enter(mapping, space);
     });
     return domain;
   }

@@ -1,0 +1,161 @@
+/** The process that has the host file for itself: runs the lines of others on it, one transaction each. */
+import { HostPlace } from "../host_place.ts";
+import { Session } from "../session.ts";
+import { PROCESS_FILES } from "../files.ts";
+import type { Failure } from "../../output/failure.ts";
+import { describeFailure } from "../../output/failure.ts";
+import { RecordingTerminal } from "../../output/recording.ts";
+import { type Collected, TraceCollector } from "../../output/trace/view.ts";
+import { TRACE_LAYERS } from "../../../lib/base/trace.ts";
+import type { HostStore } from "../../../lib/host/file/store.ts";
+import type { Commands, Result } from "../../language/command.ts";
+import {
+  type Answer,
+  ENDINGS,
+  type LineQuestion,
+  type ProgramQuestion,
+  type Question,
+  takeMessage,
+  unpack,
+  writeMessage,
+} from "./messages.ts";
+
+/** Answers a program's calls to its end; what is told meanwhile is for those who look at it. */
+export type Adopt = (
+  question: ProgramQuestion,
+  tell: (text: string) => void,
+) => Promise<{ readonly result: Result; readonly trace: Collected | undefined }>;
+
+const NO_STDIN = new Uint8Array();
+/** How long the end of the owner waits for answers to be taken. */
+const DRAIN_MS = 2000;
+const DRAIN_PAUSE_MS = 2;
+
+/** Takes questions from the folder until it is closed. */
+export class OwnerServer implements Disposable {
+  readonly #store: HostStore;
+  readonly #adopt: Adopt;
+  readonly #commands: Commands;
+  readonly #watcher: Deno.FsWatcher;
+  readonly #folder: string;
+  /** Questions whose answers are not written yet. */
+  #answering = 0;
+  readonly #running = new Map<string, AbortController>();
+
+  constructor(store: HostStore, folder: string, adopt: Adopt, commands: Commands) {
+    this.#commands = commands;
+    this.#store = store;
+    this.#folder = folder;
+    this.#adopt = adopt;
+    this.#watcher = Deno.watchFs(folder, { recursive: false });
+    void this.#watch();
+    // Questions that came before the watcher.
+    for (const { name } of Deno.readDirSync(folder)) this.#see(`${folder}/${name}`);
+  }
+
+  [Symbol.dispose](): void {
+    this.#watcher.close();
+    for (const controller of this.#running.values()) controller.abort("SIGTERM");
+  }
+
+  /** Answers what was asked up to now, and waits until the answers were taken; who was killed takes none. */
+  async drain(): Promise<void> {
+    for (const end = performance.now() + DRAIN_MS; performance.now() < end;) {
+      const names = [...Deno.readDirSync(this.#folder)].map(({ name }) => name);
+      for (const name of names) this.#see(`${this.#folder}/${name}`);
+      const isOpen = names.some((name) =>
+        [ENDINGS.question, ENDINGS.answer].some((each) => name.endsWith(each))
+      );
+      if (!isOpen && this.#answering === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_PAUSE_MS));
+    }
+  }
+
+  async #watch(): Promise<void> {
+    for await (const { paths } of this.#watcher) for (const path of paths) this.#see(path);
+  }
+
+  #see(path: string): void {
+    if (path.endsWith(ENDINGS.question)) {
+      const base = path.slice(0, -ENDINGS.question.length);
+      const question = takeMessage(path) as Question | undefined;
+      if (question !== undefined) void this.#answer(base, question);
+    } else if (path.endsWith(ENDINGS.end)) {
+      const base = path.slice(0, -ENDINGS.end.length);
+      try {
+        this.#running.get(base)?.abort(Deno.readTextFileSync(path) === "SIGTERM" ? "SIGTERM" : "SIGINT");
+        Deno.removeSync(path);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    }
+  }
+
+  async #answer(base: string, question: Question): Promise<void> {
+    const isLine = question.kind === "line";
+    // What waits for something that may never come keeps nobody.
+    const counts = !isLine || !question.waits;
+    if (counts) this.#answering++;
+    const answer = isLine ? await this.#line(base, question) : await this.#program(base, question);
+    if (counts) this.#answering--;
+    try {
+      writeMessage(base + ENDINGS.answer, answer);
+    } catch (error) {
+      // Somebody has taken the folder away: nobody is there to be answered.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+
+  async #line(base: string, { line, globals, device, variables, stdin }: LineQuestion): Promise<Answer> {
+    const terminal = new RecordingTerminal();
+    const controller = new AbortController();
+    this.#running.set(base, controller);
+    const keepsEvents = globals.json || globals.traceFile !== undefined;
+    const layers = globals.trace ??
+      (globals.dryRun || globals.traceFile !== undefined ? TRACE_LAYERS : undefined);
+    const trace = layers === undefined
+      ? undefined
+      : new TraceCollector(layers, keepsEvents ? undefined : (text) => terminal.err(text));
+    const session = new Session(
+      terminal,
+      { ...globals, traceFile: undefined },
+      { hostPath: this.#store.path, device, commands: this.#commands },
+      HostPlace.of(this.#store),
+      {
+        interrupted: controller.signal,
+        files: { readFile: PROCESS_FILES.readFile, readStdin: () => stdin ?? NO_STDIN },
+      },
+    );
+    for (const [name, value] of variables) session.variables.set(name, value);
+    let outcome: Answer["outcome"];
+    let failure: Failure | undefined;
+    try {
+      const invocation = await this.#commands.loading(() => unpack(line, this.#commands));
+      outcome = await session.carryOut(invocation, trace);
+    } catch (error) {
+      failure = describeFailure(error);
+    } finally {
+      this.#running.delete(base);
+    }
+    return {
+      outcome,
+      failure,
+      pieces: terminal.pieces,
+      variables: session.variables,
+      trace: keepsEvents ? trace?.collected : undefined,
+    };
+  }
+
+  async #program(base: string, question: ProgramQuestion): Promise<Answer> {
+    const tell = (text: string) => {
+      Deno.writeTextFileSync(base + ENDINGS.told, text, { append: true, mode: 0o600 });
+    };
+    const none = { pieces: [], variables: new Map(), trace: undefined };
+    try {
+      const { result, trace } = await this.#adopt(question, tell);
+      return { ...none, trace, outcome: { result, innermost: result }, failure: undefined };
+    } catch (error) {
+      return { ...none, outcome: undefined, failure: describeFailure(error) };
+    }
+  }
+}
