@@ -1,4 +1,5 @@
 /** Verdicts as TAP version 14, the Test Anything Protocol, with YAML diagnostics (testanything.org). */
+import { escapeText, safeJson } from "../../language/quote.ts";
 import type { Point } from "./points.ts";
 
 /** The first line. */
@@ -27,7 +28,7 @@ export function tapPoint(number: number, { file, line, name, milliseconds, miss,
 
 /** A text behind the dash; what would begin a directive does not. */
 function description(text: string): string {
-  return oneLine(text).replace(/[\\#]/g, "\\$&");
+  return escapeText(oneLine(text)).replace(/[\\#]/g, "\\$&");
 }
 
 function oneLine(text: string): string {
@@ -35,8 +36,5 @@ function oneLine(text: string): string {
 }
 
 function yaml(value: string | number): string {
-  return typeof value === "number" ? String(value) : JSON.stringify(value).replace(
-    /[\u007f-\u009f\u2028\u2029\ufeff]/g,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return typeof value === "number" ? String(value) : safeJson(value);
 }
