@@ -3,7 +3,8 @@
  * mutated rows of host files. Prints what came of them as JSON. Arguments: first number, count, "document" or "file".
  */
 import { main } from "../../cmd/main.ts";
-import { bindGlobals, parseLine } from "../../cmd/language/parse.ts";
+import { bindGlobals } from "../../cmd/language/invocation.ts";
+import { parseLine } from "../../cmd/language/parse.ts";
 import { literalWord } from "../../cmd/language/options.ts";
 import { HostPlace } from "../../cmd/run/host_place.ts";
 import { Session } from "../../cmd/run/session.ts";
