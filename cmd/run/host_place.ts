@@ -1,7 +1,8 @@
 /** The host file of a run: where it is, opening it, and what others do to it meanwhile. */
 import type { Host } from "../../lib/host/host.ts";
 import { HostFileError, HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
-import { defaultTopology, type Topology } from "../../lib/host/topology.ts";
+import { defaultTopology } from "../../lib/host/default_topology.ts";
+import type { Topology } from "../../lib/host/topology.ts";
 import { createParent } from "./files.ts";
 import { identityOf } from "../output/file_names.ts";
 
@@ -100,7 +101,7 @@ export class HostPlace {
     try {
       return work(host);
     } finally {
-      this.store.rollback({ unchanged: true });
+      this.store.rollback();
     }
   }
 

@@ -172,10 +172,7 @@ export class Session {
       keep = isKept(describeFailure(error).exit);
       throw error;
     } finally {
-      this.transactions.end({
-        commit: keep && access === "write" && !globals.dryRun,
-        unchanged: access === "read",
-      });
+      this.transactions.end({ commit: keep && access === "write" && !globals.dryRun });
     }
   }
 

@@ -124,6 +124,6 @@ function ask(worker: Worker, request: Request): Promise<Answer> {
 /** The topology of a host file, for hosts that begin anew. @throws {HostFileError} */
 export function topologyOf(store: HostStore): Topology {
   const { topology } = store.begin("read");
-  store.rollback({ unchanged: true });
+  store.rollback();
   return topology;
 }
