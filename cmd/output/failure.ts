@@ -57,6 +57,9 @@ export class InterruptedError extends Error {
   }
 }
 
+/** Exit code of a shell for a program that is there and cannot be run. */
+export const CANNOT_RUN = 126;
+
 /** A program that could not be run; the exit code is that of a shell. */
 export class NotStartedError extends Error {
   override readonly name = "NotStartedError";

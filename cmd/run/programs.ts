@@ -10,7 +10,6 @@ import { allow, fetchListener, kill, ownId } from "../../lib/exec/foreign_progra
 import { Loop } from "../../lib/exec/loop.ts";
 import {
   type Ending,
-  ExecError,
   type Launched,
   type LaunchOptions,
   launchProgram,
@@ -21,7 +20,7 @@ import {
 } from "../../lib/exec/run.ts";
 import { SignalWatch } from "../../lib/exec/signals.ts";
 import type { Context } from "../language/command.ts";
-import { DescribedError } from "../output/failure.ts";
+import { CANNOT_RUN, DescribedError, NotStartedError } from "../output/failure.ts";
 import { TraceCollector } from "../output/trace/view.ts";
 import { findDevice } from "./device.ts";
 import { ask, OwnerGoneError } from "./owner/client.ts";
@@ -29,10 +28,14 @@ import type { ProgramQuestion } from "./owner/messages.ts";
 import { OwnerServer } from "./owner/server.ts";
 import { plural } from "../output/units.ts";
 
+export type { Ending } from "../../lib/exec/run.ts";
+
 /** A program of a command line. */
 export interface ProgramLine extends LaunchOptions {
   /** The word that names the function whose guest it sees. */
   readonly device: string;
+  /** What it maps for DMA counts against its RLIMIT_MEMLOCK. */
+  readonly countsLocked: boolean;
 }
 
 /** Runs programs to their end. @returns how each ended @throws {ExecError} @throws {HostFileError} */
@@ -63,13 +66,14 @@ export async function runOnHost(context: Context, programs: readonly ProgramLine
 function surroundings(
   { terminal }: Context,
   host: Host,
-  { device }: ProgramLine,
+  { device, countsLocked }: ProgramLine,
   sink: TraceSink | undefined,
 ): Surroundings {
   return {
     kernel: findDevice(host, device).guest.kernel,
     tracer: host.tracer,
     sink,
+    countsLocked,
     remark: (text) => terminal.err(`ism: exec: ${text}\n`),
   };
 }
@@ -84,7 +88,7 @@ async function own(context: Context, programs: readonly ProgramLine[], folder: s
     let isOver = false;
     const adopt = (question: ProgramQuestion, tell: (text: string) => void) =>
       adoptProgram(context, host, loop, question, tell);
-    using _server = new OwnerServer(store, folder, adopt, commands);
+    using server = new OwnerServer(store, folder, adopt, commands);
     const endings = runPrograms(programs, parts, loop, () => {
       if (isOver) return;
       isOver = true;
@@ -96,7 +100,12 @@ async function own(context: Context, programs: readonly ProgramLine[], folder: s
         })\n`,
       );
     });
-    return await endings;
+    try {
+      return await endings;
+    } finally {
+      // What was asked at the last moment is answered, and programs that came then run.
+      do await Promise.all([loop.run(), server.drain()]); while (loop.size > 0);
+    }
   } finally {
     loop.close();
     try {
@@ -112,14 +121,15 @@ async function adoptProgram(
   { store }: Context,
   host: Host,
   loop: Loop,
-  { pid, listener, device, range, globals }: ProgramQuestion,
+  { pid, listener, device, range, countsLocked, globals }: ProgramQuestion,
   tell: (text: string) => void,
 ) {
   const { kernel } = findDevice(host, device).guest;
   const fd = fetchListener(pid, listener);
   if (typeof fd === "string") {
-    throw new ExecError(
+    throw new NotStartedError(
       `the program cannot join the exec that has the host: ${fd}; start both by one command, as in exec A : B`,
+      CANNOT_RUN,
     );
   }
   const keepsEvents = globals.json;
@@ -128,7 +138,7 @@ async function adoptProgram(
     : new TraceCollector(globals.trace, keepsEvents ? undefined : tell);
   const tracer: Tracer = host.tracer;
   const remark = (text: string) => tell(`ism: exec: ${text}\n`);
-  const supervisor = supervise({ fd, range }, { kernel, tracer, sink: trace, remark });
+  const supervisor = supervise({ fd, range }, { kernel, tracer, sink: trace, countsLocked, remark });
   await loop.add(supervisor);
   store.commit(host);
   return { result: { calls: supervisor.calls }, trace: keepsEvents ? trace?.collected : undefined };
@@ -149,7 +159,7 @@ async function join(context: Context, programs: readonly ProgramLine[]): Promise
 
 async function joinOne(
   { store: { path }, terminal, trace, globals }: Context,
-  { device, anyDescriptor }: ProgramLine,
+  { device, countsLocked }: ProgramLine,
   launched: Launched,
   signals: SignalWatch,
 ): Promise<Ending> {
@@ -162,7 +172,7 @@ async function joinOne(
       pid: ownId(),
       listener: fd,
       device,
-      anyDescriptor,
+      countsLocked,
       range,
       globals,
     } as const;

@@ -47,11 +47,6 @@ export type SystemCalls = Pick<
   | "memory"
 >;
 
-/** State for the host file. */
-export interface ProcessState {
-  readonly files: readonly FileState[];
-}
-
 /** One process that a guest's kernel runs; while a call of it is carried out it is the kernel's `current`. */
 export class Process {
   readonly #kernel: Kernel;
@@ -383,7 +378,8 @@ export class Process {
   munmap(address: number): number {
     const length = () => this.#kernel.partition.storage.find(address, 1)?.size ?? 0;
     return this.#call("munmap", () => ({ address, length: length() }), () => {
-      if (!this.#kernel.partition.storage.free(address)) {
+      const { storage } = this.#kernel.partition;
+      if (storage.reserved.has(address) || !storage.free(address)) {
         throw vfsError(
           "EINVAL",
           "vfio.mmap.memory",
@@ -404,13 +400,6 @@ export class Process {
   /** The open file of a descriptor. @throws {ErrnoError} EBADF */
   file(fd: number): OpenFile {
     return this.descriptors.get(fd);
-  }
-
-  /**
-   * State for the host file. Which descriptors share an open file is not part of it: no command of ism makes two that do.
-   */
-  save(): ProcessState {
-    return { files: [...this.files()].map(([fd, file]) => saveFile(fd, file)) };
   }
 
   /** Puts a file of a saved state back at its descriptor. */
@@ -490,7 +479,11 @@ export class Process {
   }
 }
 
-function saveFile(fd: number, file: OpenFile): FileState {
+/**
+ * A descriptor for the host file. Which descriptors share an open file is not part of it: no command of ism makes two
+ * that do.
+ */
+export function saveFile(fd: number, file: OpenFile): FileState {
   const { kind, position, flags, id, shared } = file;
   if (shared || kind === "other") throw new Error(`Descriptor ${fd} is of a kind that is not saved`);
   return { fd, kind, position, flags, id, ...file.save() };
