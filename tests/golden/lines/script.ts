@@ -24,7 +24,7 @@ export const SCRIPT: GoldenTable = {
     refused: ["-c 'source {dir}/wrong.ism'", "-c 'source {dir}/missing'"],
   },
   "echo": {
-    done: ["echo ring of $((64k/4k)) pages", "echo"],
+    done: ["-c 'echo ring of $((64k/4k)) pages'", "echo"],
     refused: ["-c 'echo $nothing'"],
   },
   "expect": {
