@@ -8,6 +8,7 @@ import {
   isFlag,
   optionName,
   type Parameter,
+  runsPrograms,
 } from "../../cmd/language/command.ts";
 import { COMMANDS as TABLE } from "../../cmd/table.ts";
 import { splitMix64 } from "../../lib/base/random.ts";
