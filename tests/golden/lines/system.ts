@@ -56,6 +56,11 @@ export const SYSTEM: GoldenTable = {
     done: ["poll 5 6 --timeout 0", "poll 6 --timeout 0"],
     refused: ["poll eventfd:x"],
   },
+  "conform": {
+    shell: true,
+    done: ["ism{json} conform -- /bin/true"],
+    refused: ["ism{json} conform"],
+  },
   "exec": {
     shell: true,
     done: [
