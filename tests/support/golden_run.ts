@@ -212,6 +212,7 @@ function steady(text: string): string {
     .replaceAll(/ in [\d.]+ s(, [\d.]+ [KMG]?i?B\/s)?(?=\n|;)/g, " in T s")
     .replaceAll(/"seconds":[\d.]+(?=,"(?:out|back)")/g, '"seconds":0')
     .replaceAll(/"calls":\d+/g, '"calls":0')
+    .replaceAll(/"milliseconds":[\d.]+/g, '"milliseconds":0')
     .replaceAll(Deno.build.target, "TARGET")
     .replaceAll(`Deno ${deno}`, "Deno N")
     .replaceAll(
