@@ -227,6 +227,7 @@ export class HostStore implements Disposable {
       this.#host = host;
       return this.#lock.folder;
     } catch (error) {
+      this.rollback();
       if (error instanceof OwnedError) return undefined;
       throw error;
     }
