@@ -115,7 +115,7 @@ Deno.test("a row that is lost, or that is there too many, is told: where it is r
       /rows of adapter\/16\/dmbs are missing/,
     ],
     [
-      "INSERT INTO member SELECT list, 99, json, sum FROM member WHERE list LIKE 'driver/16/dmbs' LIMIT 1",
+      "INSERT INTO member SELECT list, 99, json, sum, 1 FROM member WHERE list LIKE 'driver/16/dmbs' LIMIT 1",
       /./,
     ],
     [

@@ -24,8 +24,8 @@ export function editRows(path: string, edit: (rows: EditedRows) => void): void {
   const manifest = JSON.stringify(rows.get("manifest"));
   edit(rows);
   db.exec("DELETE FROM state; DELETE FROM member");
-  const putState = db.prepare("INSERT OR REPLACE INTO state VALUES (?, ?, ?)");
-  const putMember = db.prepare("INSERT OR REPLACE INTO member VALUES (?, ?, ?, ?)");
+  const putState = db.prepare("INSERT OR REPLACE INTO state (key, json, sum) VALUES (?, ?, ?)");
+  const putMember = db.prepare("INSERT OR REPLACE INTO member (list, id, json, sum) VALUES (?, ?, ?, ?)");
   const put = (key: string, value: unknown, id?: number) => {
     const json = JSON.stringify(value);
     // What has no number of its own any more gets one that no other has.

@@ -8,19 +8,23 @@ import { errorCode, explain, HostFileError, LOCK_TIMEOUT_MS } from "./host_path.
 
 /** "ISMh" in the database header: this is a host file. */
 export const APPLICATION_ID = 0x49534d68;
-/** The table that came with format 4. */
-export const MEMBERS = `
+/** What came with format 4: lists, and which commit wrote a row. */
+export const FORMAT_4 = `
 CREATE TABLE member (
-  list TEXT NOT NULL, id INTEGER NOT NULL, json TEXT NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (list, id)
-) STRICT, WITHOUT ROWID;`;
+  list TEXT NOT NULL, id INTEGER NOT NULL, json TEXT NOT NULL, sum INTEGER NOT NULL,
+  revision INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (list, id)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE state ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE page ADD COLUMN revision INTEGER NOT NULL DEFAULT 0;
+`;
 /** The tables of a host file. */
 export const SCHEMA = `
 CREATE TABLE state (key TEXT PRIMARY KEY, json TEXT NOT NULL, sum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-${MEMBERS}
 CREATE TABLE page (
   guest INTEGER NOT NULL, address INTEGER NOT NULL, data BLOB NOT NULL, sum INTEGER NOT NULL,
   PRIMARY KEY (guest, address)
 ) STRICT, WITHOUT ROWID;
+${FORMAT_4}
 `;
 
 /** Opens a database. The engine is loaded here, because a host in memory needs none. */

@@ -12,8 +12,8 @@ import { compareStates, type Comparison } from "./comparison.ts";
 import {
   APPLICATION_ID,
   applicationId,
+  FORMAT_4,
   isEmpty,
-  MEMBERS,
   notHost,
   openDatabase,
   SCHEMA,
@@ -26,11 +26,13 @@ import { ChecksumError, MANIFEST, NO_ROWS, RowStore, type RowSum } from "./row_s
 
 /** What all rows of a host file add up to, so that a lost row shows. */
 interface Manifest extends RowSum, PageSum {
+  /** How often something was committed; each row has the number of the commit that wrote it. */
+  readonly revision: number;
   /** Format that the file was created with; files of format 1 do not say. */
   readonly created?: number;
 }
 
-const EMPTY: Manifest = { created: FORMAT, ...NO_ROWS, ...NO_PAGES };
+const EMPTY: Manifest = { created: FORMAT, revision: 0, ...NO_ROWS, ...NO_PAGES };
 /** The first format whose rows are parts of documents. */
 const FIRST_CUT = 4;
 
@@ -156,9 +158,14 @@ export class FileStore implements HostStore {
     try {
       this.#guard(() => {
         this.#db.exec("BEGIN IMMEDIATE");
-        const own = this.#pages.write(before, host, "changed");
-        const pages = saved === host ? own : this.#pages.write(own, saved, "changed");
-        const rows = this.#rows.write(before, (put) => splitRows(documentsOf(saved), put), true);
+        const own = this.#pages.write(before, host, "changed", before.revision + 1);
+        const pages = saved === host ? own : this.#pages.write(own, saved, "changed", before.revision + 1);
+        const rows = this.#rows.write(
+          before,
+          (put) => splitRows(documentsOf(saved), put),
+          before.revision + 1,
+          true,
+        );
         if (rows !== before || pages !== before) {
           this.#setManifest(rows, pages);
           this.touched();
@@ -210,15 +217,15 @@ export class FileStore implements HostStore {
 
   reset(): void {
     const { topology } = this.begin("write");
-    this.replace(Host.create(topology), this.format.created);
+    this.replace(Host.create(topology), this.format.created, this.#manifest.revision);
   }
 
   /** Replaces everything by a host that was never stored. Inside a write transaction, which it ends. */
-  replace(host: Host, created = FORMAT): void {
+  replace(host: Host, created = FORMAT, revision = 0): void {
     try {
       this.#guard(() => {
         this.#pages.clear();
-        this.#saveAll(host, { ...EMPTY, created });
+        this.#saveAll(host, { ...EMPTY, created, revision });
         this.#db.exec("COMMIT");
       });
     } finally {
@@ -326,18 +333,20 @@ export class FileStore implements HostStore {
   #save(host: Host): void {
     host.tidy();
     const before = this.#manifest;
-    const pages = this.#pages.write(before, host, "changed");
+    const pages = this.#pages.write(before, host, "changed", before.revision + 1);
     if (this.#format !== FORMAT) return this.#bringUp(host, pages);
-    const rows = this.#rows.write(before, (put) => host.writeRows(put));
+    const rows = this.#rows.write(before, (put) => host.writeRows(put), before.revision + 1);
     if (rows !== before || pages !== before) this.#setManifest(rows, pages);
   }
 
   #setManifest(rows: RowSum, pages: PageSum): void {
     this.#manifest = {
       created: this.#manifest.created ?? OLDEST_FORMAT,
+      revision: this.#manifest.revision + 1,
       states: rows.states,
       members: rows.members,
       rowSum: rows.rowSum,
+      removed: rows.removed,
       pages: pages.pages,
       pageSum: pages.pageSum,
     };
@@ -354,12 +363,15 @@ export class FileStore implements HostStore {
 
   /** Writes all rows anew, and the pages of a host that was never stored. */
   #saveAll(host: Host, before: Manifest): void {
-    if (this.#format < FIRST_CUT) this.#db.exec(MEMBERS);
+    if (this.#format < FIRST_CUT) this.#db.exec(FORMAT_4);
     if (this.#format !== FORMAT) this.#db.exec(`PRAGMA user_version = ${FORMAT}`);
     this.#rows.clear();
-    const rows = this.#rows.write(NO_ROWS, (put) => splitRows(documentsOf(host), put));
-    const { pages, pageSum } = host.isOpen ? before : this.#pages.write(before, host, "all");
-    this.#manifest = { ...rows, pages, pageSum, created: before.created ?? OLDEST_FORMAT };
+    const rows = this.#rows.write(NO_ROWS, (put) => splitRows(documentsOf(host), put), before.revision + 1);
+    const { pages, pageSum } = host.isOpen
+      ? before
+      : this.#pages.write(before, host, "all", before.revision + 1);
+    const created = before.created ?? OLDEST_FORMAT;
+    this.#manifest = { created, revision: before.revision + 1, ...rows, pages, pageSum };
     this.#rows.writeManifest(this.#manifest);
     this.#format = FORMAT;
   }

@@ -71,10 +71,11 @@ export class PageStore {
   /**
    * Writes pages and removes those of freed memory.
    *
+   * @param revision number of the commit
    * @param which those that the open transaction changed, or all that were ever written
    * @returns what all pages add up to now; the same object if nothing was written
    */
-  write(before: PageSum, host: Host, which: "changed" | "all"): PageSum {
+  write(before: PageSum, host: Host, which: "changed" | "all", revision: number): PageSum {
     let { pages, pageSum } = before;
     let isChanged = false;
     for (const { index, partition: { storage } } of host.guests) {
@@ -99,7 +100,13 @@ export class PageStore {
           if (old === undefined) pages++;
           pageSum ^= Number(old?.["sum"] ?? 0) ^ sum;
           isChanged = true;
-          this.#prepared("INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?)").run(index, address, data, sum);
+          this.#prepared("INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?)").run(
+            index,
+            address,
+            data,
+            sum,
+            revision,
+          );
         }
       }
     }

@@ -15,9 +15,11 @@ export interface RowSum {
   readonly states: number;
   readonly members: number;
   readonly rowSum: number;
+  /** Number of the last commit that removed a row. */
+  readonly removed: number;
 }
 
-export const NO_ROWS: RowSum = { states: 0, members: 0, rowSum: 0 };
+export const NO_ROWS: RowSum = { states: 0, members: 0, rowSum: 0, removed: 0 };
 
 /** A row whose checksum is wrong. */
 export class ChecksumError extends Error {
@@ -83,7 +85,7 @@ export class RowStore {
   }
 
   /** What all rows add up to, read from the file. @throws {ChecksumError} */
-  count(): RowSum {
+  count(): Omit<RowSum, "removed"> {
     let { states, members, rowSum } = NO_ROWS;
     for (const row of this.#prepared("SELECT key, json FROM state").all()) {
       if (row["key"] === MANIFEST) continue;
@@ -110,10 +112,11 @@ export class RowStore {
    * Writes what `tell` tells, as far as it is not so already.
    *
    * @param before what the rows added up to
+   * @param revision number of the commit
    * @param isAll rows that it does not tell of are gone
    * @returns what they add up to now; the same object if nothing was written
    */
-  write(before: RowSum, tell: (put: PutRow) => void, isAll = false): RowSum {
+  write(before: RowSum, tell: (put: PutRow) => void, revision: number, isAll = false): RowSum {
     const pending: Pending = new Map();
     tell((key, value, id) => {
       const name = id === undefined ? key : memberName(key, id);
@@ -124,7 +127,7 @@ export class RowStore {
         if (!pending.has(name) && name !== MANIFEST) pending.set(name, { key, id, json: undefined });
       }
     }
-    let { states, members, rowSum } = before;
+    let { states, members, rowSum, removed } = before;
     let isChanged = false;
     for (const [name, { key, id, json }] of pending) {
       const known = this.#known.get(name)?.json;
@@ -134,21 +137,30 @@ export class RowStore {
       if (id === undefined) states += more;
       else members += more;
       if (known !== undefined) rowSum ^= checksum(name, known);
-      if (json === undefined) this.#remove(name, key, id);
-      else rowSum ^= this.#put(name, key, id, json);
+      if (json === undefined) {
+        this.#remove(name, key, id);
+        removed = revision;
+      } else rowSum ^= this.#put({ key, id, json }, name, revision);
     }
-    return isChanged ? { states, members, rowSum: rowSum >>> 0 } : before;
+    return isChanged ? { states, members, rowSum: rowSum >>> 0, removed } : before;
   }
 
   /** Writes the row that tells what all others add up to. */
-  writeManifest(manifest: unknown): void {
-    this.#put(MANIFEST, MANIFEST, undefined, JSON.stringify(manifest));
+  writeManifest(manifest: { readonly revision: number }): void {
+    this.#put({ key: MANIFEST, id: undefined, json: JSON.stringify(manifest) }, MANIFEST, manifest.revision);
   }
 
-  #put(name: string, key: string, id: number | undefined, json: string): number {
+  #put({ key, id, json }: Known, name: string, revision: number): number {
     const sum = checksum(name, json);
-    if (id === undefined) this.#prepared("INSERT OR REPLACE INTO state VALUES (?, ?, ?)").run(key, json, sum);
-    else this.#prepared("INSERT OR REPLACE INTO member VALUES (?, ?, ?, ?)").run(key, id, json, sum);
+    if (id === undefined) {
+      this.#prepared("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)").run(key, json, sum, revision);
+    } else {this.#prepared("INSERT OR REPLACE INTO member VALUES (?, ?, ?, ?, ?)").run(
+        key,
+        id,
+        json,
+        sum,
+        revision,
+      );}
     this.#written.set(name, { key, id, json });
     return sum;
   }
