@@ -9,14 +9,30 @@ const FILE_BYTES = LONG ? 256 * 2 ** 20 : 4 * 2 ** 20;
 /** What takes longer hangs. */
 const PATIENCE = LONG ? 600_000 : 30_000;
 
-/** Runs a command to its end; kills it if it hangs. */
-async function finish(child: Deno.ChildProcess): Promise<Outcome> {
+/** What a stream still has. */
+async function rest(stream: ReadableStream<Uint8Array>): Promise<string> {
+  let text = "";
+  for await (
+    const part of stream.pipeThrough(
+      new TextDecoderStream() as unknown as TransformStream<Uint8Array, string>,
+    )
+  ) {
+    text += part;
+  }
+  return text;
+}
+
+/** Waits for the end of a command, with what it has printed since; kills it if it hangs. */
+async function finish(child: Deno.ChildProcess): Promise<Pick<Outcome, "code" | "stdout" | "stderr">> {
   const timer = setTimeout(() => child.kill("SIGKILL"), PATIENCE);
   await child.stdin.close();
-  const { code, stdout, stderr } = await child.output();
+  const [{ code }, stdout, stderr] = await Promise.all([
+    child.status,
+    rest(child.stdout),
+    rest(child.stderr),
+  ]);
   clearTimeout(timer);
-  const decoder = new TextDecoder();
-  return { code, stdout: decoder.decode(stdout), stderr: decoder.decode(stderr), bytes: stdout };
+  return { code, stdout, stderr };
 }
 
 /** A program that runs until its standard input ends, and has the host for itself. */

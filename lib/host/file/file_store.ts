@@ -126,12 +126,15 @@ export class FileStore implements HostStore {
    * is, and what is undone stays.
    */
   own(note: string): string | undefined {
+    let isBegun = false;
     try {
       this.begin("write");
+      isBegun = true;
       this.#lock = OwnerLock.take(this.path, note);
       this.#endTransaction();
       return this.#lock.folder;
     } catch (error) {
+      if (isBegun) this.rollback();
       if (error instanceof OwnedError) return undefined;
       throw error;
     }
