@@ -1,7 +1,7 @@
 /** The program: from arguments to an exit code. What a command line does not need is not loaded. */
 import { VERSION } from "./build_info.ts";
 import { COMPLETE_CALL } from "./completion/call.ts";
-import { type Result, runsScripts, takesLines } from "./language/command.ts";
+import { type Result, runsPrograms, runsScripts, takesLines } from "./language/command.ts";
 import { literalWord } from "./language/options.ts";
 import { bindGlobals, type Globals, type Invocation, NO_VALUES } from "./language/invocation.ts";
 import { parseLine } from "./language/parse.ts";
@@ -9,7 +9,7 @@ import { safeJson } from "./language/quote.ts";
 import { UsageError } from "./language/usage_error.ts";
 import { ProcessTerminal } from "./output/terminal.ts";
 import { defaultHostPath, environment, isWorker, surroundings } from "./run/environment.ts";
-import { giveBack, runsPrograms } from "./run/permissions.ts";
+import { giveBack } from "./run/permissions.ts";
 import { COMMANDS } from "./table.ts";
 
 /** Runs `ism` with arguments, on the process's own streams by default. @returns the exit code */

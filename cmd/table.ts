@@ -16,6 +16,7 @@ const FAMILIES = {
   events: () => import("./commands/events.ts"),
   recover: () => import("./commands/recover.ts"),
   exec: () => import("./commands/exec.ts"),
+  conform: () => import("./commands/conform.ts"),
   fabric: () => import("./commands/fabric.ts"),
   host: () => import("./commands/host.ts"),
   life: () => import("./commands/life.ts"),
@@ -91,6 +92,12 @@ const FACTS: readonly (readonly [name: string, group: Group, family: Family, sum
     "exec",
     "exec",
     "Run a program on the simulated machine: its calls on VFIO nodes are answered by the guest",
+  ],
+  [
+    "conform",
+    "exec",
+    "conform",
+    "Run a program on every kind of machine, and tell where it ended well and where not",
   ],
   [
     "host create",

@@ -62,7 +62,7 @@ const USAGE: readonly Row[] = [
 /** Exit code 4. */
 const FILES: readonly Row[] = [
   ["run missing.ism", /^run: "missing\.ism" does not exist$/],
-  ["run .", /^run: "\." is a directory$/],
+  ["run .", /^run: "\." holds no script; their names end in \.ism$/],
   ["run file/script.ism", /^run: "file\/script\.ism" does not exist: a part of its path is not a directory$/],
   ["run binary", /^run: "binary" is not text in UTF-8$/],
   ["stb bar2 8 file:missing", /^stb: "missing" does not exist$/],

@@ -190,7 +190,7 @@ withPrograms(
       for (const key of Object.keys(options)) {
         assertMatch(
           page,
-          new RegExp(` (-\\w, )?--?${key.replace(/[A-Z]/g, (it) => `-${it.toLowerCase()}`)} `),
+          new RegExp(` (-\\w, )?--?${key.replace(/[A-Z]/g, (it) => `-${it.toLowerCase()}`)}[[ ]`),
           name,
         );
       }

@@ -161,7 +161,8 @@ Deno.test("no usage line shows a default by an equals sign, and what is left out
   const documents = await program.documents(ALL.map(({ name }) => `help ${name}`));
   for (const [i, { name }] of ALL.entries()) {
     const { commands: [command], text } = documents[i]!.result;
-    assert(!/\[[^ \]]+=/.test(command.usage), command.usage);
+    // `[--audit[=FILE]]` shows no default, but where the value stands.
+    assert(!/\[[^ \]]+=/.test(command.usage.replaceAll("[=", "[")), command.usage);
     for (const { default: value, help } of [...command.arguments, ...command.options]) {
       if (value === null || value === "") continue;
       assert(/default/.test(help) || text.replaceAll(/\s+/g, " ").includes(`; ${value} by default`), name);

@@ -117,6 +117,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   "irq": { done: "irq -d 1", refused: `irq ${NOBODY}`, fields: ["interrupts", "dmbs", "events"] },
   "irq wait": { done: "irq wait", refused: "irq wait --timeout 0", fields: ["interrupts", "dmbs", "events"] },
   "exec": { done: "", refused: "", fields: [] },
+  "conform": { done: "", refused: "", fields: [] },
   "host create": { done: "", refused: "", fields: [] },
   "host show": { done: "host show", refused: "", fields: ["topology"] },
   "host reset": { done: "", refused: "", fields: [] },

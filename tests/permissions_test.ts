@@ -94,7 +94,7 @@ Deno.test("every command works with these permissions", async () => {
   using program = new Program();
   program.write("README.md", "something to send");
   program.write("script.ism", "gid\n");
-  const own = new Set(["run", "recv", "irq wait", "exec"]);
+  const own = new Set(["run", "recv", "irq wait", "exec", "conform"]);
   const lines: string[] = [];
   const seen = new Set<string>();
   for (const { name, access, examples } of COMMANDS.values()) {

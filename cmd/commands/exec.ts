@@ -1,13 +1,16 @@
 /** Runs a real program on the simulated machine. What it takes is loaded by this command alone. */
-import { argument, defineCommand, flag, rest } from "../language/command.ts";
+import { VERSION } from "../build_info.ts";
+import { argument, defineCommand, flag, optional, rest } from "../language/command.ts";
 import { CANNOT_RUN, NotStartedError } from "../output/failure.ts";
-import { text } from "../language/kinds.ts";
-import type { Ending, ProgramLine } from "../run/programs.ts";
+import { OUTPUT, text } from "../language/kinds.ts";
+import type { AuditedEnding, ProgramLine } from "../run/programs.ts";
 import { UsageError } from "../language/usage_error.ts";
 
 /** Exit code of a shell for a program that is not there, and what it adds to a signal. */
-const NOT_FOUND = 127;
+export const NOT_FOUND = 127;
 const SIGNALLED = 128;
+/** Exit code of `--strict` where there are findings. */
+const FOUND = 1;
 
 /** Why posix_spawn(3) failed, in the words of the C library. */
 const REASONS: Readonly<Record<number, string>> = {
@@ -27,8 +30,8 @@ const BETWEEN = ":";
 const isPermitted = () => Deno.permissions.querySync({ name: "ffi" }).state === "granted";
 const isSupported = () => Deno.build.os === "linux" && ["x86_64", "aarch64"].includes(Deno.build.arch);
 
-/** What can be known before the C library is loaded, which does not have all functions everywhere. */
-function requireSystem(): void {
+/** What can be known before the C library is loaded, which does not have all functions everywhere. @throws {NotStartedError} */
+export function requireSystem(): void {
   const { os, arch } = Deno.build;
   if (!isSupported()) {
     throw new NotStartedError(
@@ -70,7 +73,7 @@ function programsOf(
 /** A program behind a colon, which may begin with options of its own. @throws {UsageError} */
 function laterProgram(
   words: readonly string[],
-  { device: ofFirst, countsLocked }: Omit<ProgramLine, "argv">,
+  { device: ofFirst, countsLocked, audit }: Omit<ProgramLine, "argv">,
 ): ProgramLine {
   let device = ofFirst;
   let anyDescriptor = false;
@@ -96,13 +99,13 @@ function laterProgram(
   }
   const argv = words.slice(at);
   if (argv.length === 0) throw new UsageError('A program is missing behind ":"', { token: BETWEEN });
-  return { argv, device, anyDescriptor, countsLocked, withoutInput: true };
+  return { argv, device, anyDescriptor, countsLocked, withoutInput: true, audit };
 }
 
 /** How a program ended. @throws {NotStartedError} */
 function outcomeOf(
   { argv: [program = ""] }: ProgramLine,
-  { code, signal, notStarted, calls }: Ending,
+  { code, signal, notStarted, calls }: AuditedEnding,
 ): Outcome {
   if (notStarted !== undefined) {
     const reason = REASONS[notStarted] ?? `error number ${notStarted}`;
@@ -130,21 +133,31 @@ processes left open is closed when they end. Exit code, signals, terminal and in
     anyDescriptor: flag(
       "let every descriptor mean a simulated file, for programs that move descriptors about",
     ),
+    audit: optional(
+      OUTPUT,
+      "tell what the program did that only luck makes work: in words, or as SARIF (.json: a plain list) in a file",
+    ),
+    strict: flag("with --audit: exit code 1 if there are findings and the program itself ended with 0"),
     noMemlock: flag("let programs map as much for DMA as they like, whatever their RLIMIT_MEMLOCK says"),
   },
   access: "wait",
   verbatim: true,
   examples: ["exec -- /bin/ls /dev/vfio", "exec -d 1 -- /bin/cat /sys/bus/pci/devices/0002:00:00.0/vendor"],
-  async run(context, { program, args, anyDescriptor, noMemlock }) {
-    const { dryRun, stdinIsLines, deviceWord } = context;
+  async run(context, { program, args, anyDescriptor, noMemlock, audit, strict }) {
+    const { dryRun, stdinIsLines, deviceWord, hostPath, terminal } = context;
     if (dryRun) throw new UsageError("A program cannot be run dry: what it does outside of the host stays");
+    if (strict && audit === undefined) throw new UsageError("--strict needs --audit", { token: "--strict" });
     const programs = programsOf([program, ...args], {
       device: deviceWord,
       anyDescriptor,
       countsLocked: !noMemlock,
       withoutInput: stdinIsLines && !Deno.stdin.isTerminal(),
+      audit: audit !== undefined,
     });
     requireSystem();
+    const report = audit === undefined
+      ? undefined
+      : new (await import("../run/exec/audit.ts")).AuditReport(audit, hostPath, VERSION);
     const { ExecError } = await import("../../lib/exec/run.ts");
     const { runOnHost } = await import("../run/programs.ts");
     try {
@@ -152,7 +165,11 @@ processes left open is closed when they end. Exit code, signals, terminal and in
       const outcomes = programs.map((line, i) => outcomeOf(line, endings[i]!));
       const { exit, signal } = outcomes.find(({ exit }) => exit !== 0) ?? outcomes[0]!;
       const calls = outcomes.reduce((sum, { calls }) => sum + calls, 0);
-      return { exit, signal, calls, ...(outcomes.length === 1 ? {} : { programs: outcomes }) };
+      const result = { exit, signal, calls, ...(outcomes.length === 1 ? {} : { programs: outcomes }) };
+      if (report === undefined) return result;
+      const findings = endings.flatMap(({ findings }) => findings ?? []);
+      report.write(findings, terminal);
+      return { ...result, exit: strict && findings.length > 0 && exit === 0 ? FOUND : exit, findings };
     } catch (error) {
       if (error instanceof ExecError) throw new NotStartedError(error.message, CANNOT_RUN);
       throw error;

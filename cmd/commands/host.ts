@@ -5,38 +5,17 @@ import { FORMAT } from "../../lib/host/state/migrations.ts";
 import { HostStore } from "../../lib/host/file/store.ts";
 import { RELEASES } from "../../lib/vfio/release.ts";
 import { defaultTopology, parseTopology, type Topology } from "../../lib/host/topology.ts";
-import { TopologyError } from "../../lib/host/errors.ts";
 import { damagedHost, hostFaults } from "../run/damage.ts";
 import { argument, type Context, defineCommand, flag, optional } from "../language/command.ts";
-import { createParent, readText, writeText } from "../run/files.ts";
+import { createParent, writeText } from "../run/files.ts";
 import { checkOutput } from "../output/file_names.ts";
 import { choice, FILE, number, OUTPUT } from "../language/kinds.ts";
-import { MAX_DOCUMENT_BYTES } from "../language/limits.ts";
 import { escapeText, quoteText } from "../language/quote.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
 import { Progress } from "../output/progress.ts";
 import type { Terminal } from "../language/terminal.ts";
 import { plural } from "../output/units.ts";
-
-/** Reads a JSON document. @throws {FileError} if it cannot be read or is no JSON */
-function readJson(path: string): unknown {
-  try {
-    return JSON.parse(readText(path, MAX_DOCUMENT_BYTES));
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    throw new FileError(path, `${quoteText(path, 200)} is not JSON: ${error.message}`);
-  }
-}
-
-/** Reads a topology. @throws {FileError} */
-function readTopology(path: string): Topology {
-  try {
-    return parseTopology(readJson(path));
-  } catch (error) {
-    if (!(error instanceof TopologyError)) throw error;
-    throw new FileError(path, `${quoteText(path, 200)} is no topology: ${error.message}`);
-  }
-}
+import { readJson, readTopology } from "../run/topology_file.ts";
 
 /** Two guests with as many functions as asked for, dealt out in turn, all on one channel. */
 function spreadFunctions(count: number): Topology {

@@ -258,9 +258,14 @@ export function defineCommand<
   return command as unknown as AnyCommand;
 }
 
+/** True for a command that runs programs of the real machine: it alone may call the C library. */
+export function runsPrograms(command: Pick<AnyCommand, "name"> | undefined): boolean {
+  return command?.name === "exec" || command?.name === "conform";
+}
+
 /** True for a command that can stand in a script or shell. */
 export function canStandInLine({ name, access }: Pick<AnyCommand, "name" | "access">): boolean {
-  return access !== "file" && name !== "run" && name !== "shell";
+  return access !== "file" && name !== "run" && name !== "shell" && name !== "conform";
 }
 
 /** True for a command that can stand behind `expect`, `let` and `repeat`. */

@@ -46,7 +46,8 @@ export type GlobalName = keyof typeof GLOBAL_OPTIONS;
 /** Global options that a script line may have; the others belong before the script. */
 export const LINE_OPTIONS: readonly GlobalName[] = ["device", "trace", "raw", "verbose", "quiet", "help"];
 
-/** Options whose value may be left out, with what stands for it. */
-export const VALUE_OPTIONAL: Readonly<Partial<Record<GlobalName, string>>> = {
+/** Options whose value may be left out, with what stands for it: globals, and `--audit` of exec. */
+export const VALUE_OPTIONAL: Readonly<Partial<Record<GlobalName | "audit", string>>> = {
   trace: TRACE_LAYERS.join(","),
+  audit: "-",
 };

@@ -1,5 +1,6 @@
 /** How a command is written. */
 import { type AnyCommand, isFlag, optionName } from "./command.ts";
+import { VALUE_OPTIONAL } from "./globals.ts";
 
 /** The usage line of a command, without `ism`. */
 export function usage({ name, args, options, prefix, verbatim }: AnyCommand): string {
@@ -10,6 +11,7 @@ export function usage({ name, args, options, prefix, verbatim }: AnyCommand): st
     const long = option.short !== undefined && option.short === key ? `-${key}` : `--${optionName(key)}`;
     if (isFlag(option)) return `[${long}]`;
     const { placeholder } = option.kind;
+    if (key in VALUE_OPTIONAL) return `[${long}[=${placeholder}]]`;
     if (option.implied !== undefined) return `[${long} [${placeholder}]]`;
     return option.optional ? `[${long} ${placeholder}]` : `${long} ${placeholder}`;
   });

@@ -19,6 +19,8 @@ import {
   watch,
 } from "../../lib/exec/run.ts";
 import { SignalWatch } from "../../lib/exec/signals.ts";
+import type { Finding } from "../../lib/exec/audit/findings_of.ts";
+import type { Audit } from "./exec/audit.ts";
 import type { Context } from "../language/command.ts";
 import { CANNOT_RUN, DescribedError, NotStartedError } from "../output/failure.ts";
 import { TraceCollector } from "../output/trace/view.ts";
@@ -36,20 +38,42 @@ export interface ProgramLine extends LaunchOptions {
   readonly device: string;
   /** What it maps for DMA counts against its RLIMIT_MEMLOCK. */
   readonly countsLocked: boolean;
+  /** It is asked what the program did that only luck makes work. */
+  readonly audit: boolean;
+}
+
+/** How a program ended, and what an audit found. */
+export interface AuditedEnding extends Ending {
+  readonly findings?: readonly Finding[] | undefined;
+}
+
+/** An audit of a program, where one is asked for. */
+async function auditOf(audit: boolean): Promise<Audit | undefined> {
+  return audit ? new (await import("./exec/audit.ts")).Audit() : undefined;
+}
+
+/** Endings with what the audits found. */
+function audited(endings: readonly Ending[], audits: readonly (Audit | undefined)[]): AuditedEnding[] {
+  return endings.map((ending, i) => ({ ...ending, findings: audits[i]?.findings }));
 }
 
 /** Runs programs to their end. @returns how each ended @throws {ExecError} @throws {HostFileError} */
-export async function runOnHost(context: Context, programs: readonly ProgramLine[]): Promise<Ending[]> {
+export async function runOnHost(
+  context: Context,
+  programs: readonly ProgramLine[],
+): Promise<AuditedEnding[]> {
+  const audits = await Promise.all(programs.map(({ audit }) => auditOf(audit)));
   if (!context.shared) {
     return await context.transactLong(async (_, host) => {
       const loop = new Loop();
       try {
         const { sink } = host.tracer;
-        return await runPrograms(
+        const endings = await runPrograms(
           programs,
-          programs.map((line) => surroundings(context, host, line, sink)),
+          programs.map((line, i) => surroundings(context, host, line, sink, audits[i])),
           loop,
         );
+        return audited(endings, audits);
       } finally {
         loop.close();
       }
@@ -59,7 +83,7 @@ export async function runOnHost(context: Context, programs: readonly ProgramLine
   for (;;) {
     if (isOwned(context.store.path)) return await join(context, programs);
     const folder = context.store.own(String(ownId()));
-    if (folder !== undefined) return await own(context, programs, folder);
+    if (folder !== undefined) return audited(await own(context, programs, folder, audits), audits);
   }
 }
 
@@ -68,6 +92,7 @@ function surroundings(
   host: Host,
   { device, countsLocked }: ProgramLine,
   sink: TraceSink | undefined,
+  audit: Audit | undefined,
 ): Surroundings {
   return {
     kernel: findDevice(host, device).guest.kernel,
@@ -75,16 +100,22 @@ function surroundings(
     sink,
     countsLocked,
     remark: (text) => terminal.err(`ism: exec: ${text}\n`),
+    observer: audit?.observer,
   };
 }
 
 /** Has the host for this process until its own programs, and those that others have brought, have ended. */
-async function own(context: Context, programs: readonly ProgramLine[], folder: string): Promise<Ending[]> {
+async function own(
+  context: Context,
+  programs: readonly ProgramLine[],
+  folder: string,
+  audits: readonly (Audit | undefined)[],
+): Promise<Ending[]> {
   const { store, terminal, trace, commands } = context;
   const host = store.begin("write");
   const loop = new Loop(() => store.touched());
   try {
-    const parts = programs.map((line) => surroundings(context, host, line, trace));
+    const parts = programs.map((line, i) => surroundings(context, host, line, trace, audits[i]));
     let isOver = false;
     const adopt = (question: ProgramQuestion, tell: (text: string) => void) =>
       adoptProgram(context, host, loop, question, tell);
@@ -121,7 +152,7 @@ async function adoptProgram(
   { store }: Context,
   host: Host,
   loop: Loop,
-  { pid, listener, device, range, countsLocked, globals }: ProgramQuestion,
+  { pid, listener, device, range, countsLocked, globals, audit: isAudited }: ProgramQuestion,
   tell: (text: string) => void,
 ) {
   const { kernel } = findDevice(host, device).guest;
@@ -138,18 +169,26 @@ async function adoptProgram(
     : new TraceCollector(globals.trace, keepsEvents ? undefined : tell);
   const tracer: Tracer = host.tracer;
   const remark = (text: string) => tell(`ism: exec: ${text}\n`);
-  const supervisor = supervise({ fd, range }, { kernel, tracer, sink: trace, countsLocked, remark });
+  const audit = await auditOf(isAudited);
+  const observer = audit?.observer;
+  const supervisor = supervise(
+    { fd, range },
+    { kernel, tracer, sink: trace, countsLocked, remark, observer },
+  );
   await loop.add(supervisor);
   store.commit(host);
-  return { result: { calls: supervisor.calls }, trace: keepsEvents ? trace?.collected : undefined };
+  return {
+    result: { calls: supervisor.calls, findings: audit?.findings },
+    trace: keepsEvents ? trace?.collected : undefined,
+  };
 }
 
 /** Starts programs whose calls the process answers that has the host. */
-async function join(context: Context, programs: readonly ProgramLine[]): Promise<Ending[]> {
+async function join(context: Context, programs: readonly ProgramLine[]): Promise<AuditedEnding[]> {
   const { path } = context.store;
   allow(Number(ownerNote(path) ?? 0));
   using signals = new SignalWatch();
-  const endings: Promise<Ending>[] = [];
+  const endings: Promise<AuditedEnding>[] = [];
   for (const line of programs) {
     const launched = await launchProgram(line);
     endings.push(joinOne(context, line, launched, signals));
@@ -159,13 +198,14 @@ async function join(context: Context, programs: readonly ProgramLine[]): Promise
 
 async function joinOne(
   { store: { path }, terminal, trace, globals }: Context,
-  { device, countsLocked }: ProgramLine,
+  { device, countsLocked, audit }: ProgramLine,
   launched: Launched,
   signals: SignalWatch,
-): Promise<Ending> {
+): Promise<AuditedEnding> {
   const { fd, range } = launched;
   const ending = watch(launched, signals);
   let calls = 0;
+  let findings: readonly Finding[] | undefined = undefined;
   try {
     const question = {
       kind: "program",
@@ -175,11 +215,13 @@ async function joinOne(
       countsLocked,
       range,
       globals,
+      audit,
     } as const;
     const answer = await ask(path, question, (bytes) => terminal.errBytes(bytes));
     if (answer.failure !== undefined) throw new DescribedError(answer.failure);
     if (answer.trace !== undefined) trace?.adopt(answer.trace);
     calls = Number(answer.outcome!.result["calls"]);
+    findings = answer.outcome!.result["findings"] as readonly Finding[] | undefined;
   } catch (error) {
     const loop = new Loop();
     void loop.add(abandoned(fd, range));
@@ -190,5 +232,5 @@ async function joinOne(
     loop.close();
     if (!(error instanceof OwnerGoneError)) throw error;
   }
-  return { ...await ending, calls };
+  return { ...await ending, calls, findings };
 }

@@ -6,7 +6,7 @@ import type { Tracer } from "../base/trace.ts";
 import { EventFd, EventFdFile } from "../vfio/process/eventfd.ts";
 import type { Architecture } from "./calls.ts";
 import { libc, O, pinned, readFile } from "./libc.ts";
-import { parseEventfdId, parseProcessId } from "./proc_text.ts";
+import { parseEventfdCount, parseEventfdId, parseProcessId } from "./proc_text.ts";
 
 const COUNTER_BYTES = 8;
 /** eventfds that are kept although no device has them. */
@@ -29,6 +29,13 @@ class RealEventFd extends EventFd {
     libc.write(this.fd, one, BigInt(COUNTER_BYTES));
     super.signal(tracer, fid);
   }
+}
+
+/** The program has not taken a signal of this eventfd yet; undefined where nobody can know. */
+export function isPending(eventfd: EventFd | undefined): boolean | undefined {
+  if (!(eventfd instanceof RealEventFd)) return undefined;
+  const text = readFile(`/proc/self/fdinfo/${eventfd.fd}`);
+  return text === undefined ? undefined : parseEventfdCount(new TextDecoder().decode(text)) > 0;
 }
 
 function idOf(process: number | "self", fd: number): number | undefined {

@@ -34,6 +34,9 @@ const SYMBOLS = {
   signal: { parameters: ["i32", "pointer"], result: "pointer" },
   kill: { parameters: ["i32", "i32"], result: "i32" },
   waitpidAside: { name: "waitpid", parameters: ["i32", "buffer", "i32"], result: "i32", nonblocking: true },
+  popen: { parameters: ["buffer", "buffer"], result: "pointer" },
+  pclose: { parameters: ["pointer"], result: "i32" },
+  fread: { parameters: ["buffer", "u64", "u64", "pointer"], result: "i32" },
   opendir: { parameters: ["buffer"], result: "pointer" },
   readdir: { parameters: ["pointer"], result: "pointer" },
   closedir: { parameters: ["pointer"], result: "i32" },
@@ -92,6 +95,22 @@ export function readFile(path: string): Uint8Array | undefined {
   } finally {
     libc.close(fd);
   }
+}
+
+/** What a line of the shell writes to its standard output; undefined if there is no shell. */
+export function outputOf(line: string): string | undefined {
+  const stream = libc.popen(cString(line), cString("re"));
+  if (stream === null) return undefined;
+  const decoder = new TextDecoder();
+  const part = pinned(READ_BYTES);
+  let text = "";
+  for (;;) {
+    const count = libc.fread(part, 1n, BigInt(READ_BYTES), stream);
+    if (count <= 0) break;
+    text += decoder.decode(part.subarray(0, count), { stream: true });
+  }
+  libc.pclose(stream);
+  return text;
 }
 
 const linkTarget = pinned(4096);

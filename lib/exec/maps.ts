@@ -39,3 +39,23 @@ export function accessibleBytes(
   }
   return Math.min(length, at - address);
 }
+
+/** A part of a program or library that is code. */
+export interface CodeArea {
+  readonly start: number;
+  readonly end: number;
+  /** Where in the file it begins. Bytes. */
+  readonly offset: number;
+  readonly path: string;
+}
+
+/** Areas of /proc/PID/maps that hold code of a file. */
+export function parseCode(text: string): CodeArea[] {
+  const found = text.matchAll(/^([0-9a-f]+)-([0-9a-f]+) ..x. ([0-9a-f]+) \S+ \S+ +(\/.*)$/gm);
+  return [...found].map(([, start, end, offset, path]) => ({
+    start: parseInt(start!, 16),
+    end: parseInt(end!, 16),
+    offset: parseInt(offset!, 16),
+    path: path!,
+  }));
+}

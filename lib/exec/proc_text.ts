@@ -18,6 +18,21 @@ export function parseEventfdId(fdinfo: string): number | undefined {
   return id === undefined ? undefined : Number(id);
 }
 
+/** What an eventfd counts (fs/eventfd.c: eventfd_show_fdinfo); 0 where that is not told. */
+export function parseEventfdCount(fdinfo: string): number {
+  return parseInt(/^eventfd-count:\s*([0-9a-f]+)$/m.exec(fdinfo)?.[1] ?? "0", 16);
+}
+
+/** Stack pointer and instruction pointer in /proc/TID/syscall of a thread that waits for its call. */
+export function parsePointers(
+  syscall: string,
+): { readonly stack: number; readonly code: number } | undefined {
+  const [stack, code] = syscall.trim().split(" ").slice(-2).map(Number);
+  return stack === undefined || code === undefined || !(stack > 0) || !(code > 0)
+    ? undefined
+    : { stack, code };
+}
+
 /**
  * True before Linux 5.19, which has no WAIT_KILLABLE_RECV: there a signal takes a call back that was carried out already, and
  * the program makes it once more.

@@ -127,6 +127,11 @@ export class Processes {
     for (const { table } of this.#byId.values()) table.forgetLink(link);
   }
 
+  /** Sends every process a signal. */
+  kill(signal: number): void {
+    for (const id of this.#byId.keys()) libc.kill(id, signal);
+  }
+
   /** Everybody has ended. */
   endAll(): void {
     for (const process of [...this.#byId.values()]) this.#ended(process);

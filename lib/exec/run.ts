@@ -7,6 +7,7 @@ import { Loop } from "./loop.ts";
 import { launch, type LaunchReport } from "./launch.ts";
 import { libc, pinned, readFile } from "./libc.ts";
 import { Listener } from "./listener.ts";
+import type { Observer } from "./observer.ts";
 import { isTooOld } from "./proc_text.ts";
 import { SignalWatch } from "./signals.ts";
 import { Supervisor } from "./supervisor.ts";
@@ -45,9 +46,14 @@ export interface Surroundings {
   /** What is mapped for DMA counts against a process's RLIMIT_MEMLOCK. */
   readonly countsLocked: boolean;
   readonly remark: (text: string) => void;
+  /** Looks at the program's calls. */
+  readonly observer?: Observer | undefined;
+  /** Ends every process of the program. */
+  readonly abort?: AbortSignal | undefined;
 }
 
 const RLIMIT_NOFILE = 7;
+const SIGKILL = 9;
 
 /** The architecture of this machine. @throws {ExecError} if programs cannot be run on it */
 function requireSystem(): Architecture {
@@ -180,6 +186,7 @@ export async function runPrograms(
     for (const [i, program] of programs.entries()) {
       const launched = await launchProgram(program);
       const supervisor = supervise(launched, surroundings[i]!);
+      surroundings[i]!.abort?.addEventListener("abort", () => supervisor.kill(SIGKILL));
       const over = loop.add(supervisor);
       const ending = watch(launched, signals);
       running.push(over.then(async () => ({ ...await ending, calls: supervisor.calls })));

@@ -11,6 +11,7 @@ import { ForeignTable } from "./foreign_table.ts";
 import { type CallRow, handlerTable } from "./handlers.ts";
 import { Links, Watches } from "./links.ts";
 import type { Listener } from "./listener.ts";
+import type { Observer } from "./observer.ts";
 import { type ForeignProcess, Processes } from "./processes.ts";
 import { Scratch } from "./user_copy.ts";
 
@@ -34,6 +35,8 @@ export interface SupervisorParts {
   readonly countsLocked: boolean;
   /** Tells people what a program cannot see. */
   readonly remark: (text: string) => void;
+  /** Looks at every call; nothing is asked of it, and it costs nothing where there is none. */
+  readonly observer?: Observer | undefined;
 }
 
 /** Answers the calls of everything that is bound by one filter. */
@@ -52,13 +55,14 @@ export class Supervisor implements Call {
   readonly #processes: Processes;
   readonly #table: readonly (CallRow | undefined)[];
   #process: ForeignProcess | undefined = undefined;
+  readonly #observer: Observer | undefined;
   #unsettled = 0;
   thread = 0;
   /** Calls that were answered. */
   calls = 0;
 
   constructor(
-    { listener, kernel, tracer, sink, architecture, range, countsLocked, remark }: SupervisorParts,
+    { listener, kernel, tracer, sink, architecture, range, countsLocked, remark, observer }: SupervisorParts,
   ) {
     this.#tracer = tracer;
     this.#sink = sink;
@@ -67,6 +71,7 @@ export class Supervisor implements Call {
     this.architecture = architecture;
     this.range = range;
     this.remark = remark;
+    this.#observer = observer;
     this.links = new Links(this.#watches, kernel.foreign, (link) => this.#processes.forgetLink(link));
     this.eventfds = new Eventfds(
       architecture,
@@ -106,7 +111,9 @@ export class Supervisor implements Call {
     if (process === undefined) return listener.proceed();
     this.#process = process;
     if (row.name === "execve" || row.name === "execveat") this.#processes.execve(process);
+    this.#observer?.before(row.name, this);
     const value = this.#carryOut(row);
+    this.#observer?.after(row.name, this, value);
     if (value === PROCEED) listener.proceed();
     else listener.answer(value);
   }
@@ -124,6 +131,11 @@ export class Supervisor implements Call {
     }
   }
 
+  /** Sends every process of the program a signal. */
+  kill(signal: number): void {
+    this.#processes.kill(signal);
+  }
+
   /** Does what is due of what has ended. */
   look(): void {
     this.#tracer.sink = this.#sink;
@@ -136,6 +148,7 @@ export class Supervisor implements Call {
     this.#watches.look();
     this.#processes.endAll();
     this.links.endAll();
+    this.#observer?.end();
     this.eventfds.close();
     this.listener.close();
   }

@@ -2,7 +2,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { CProgram } from "../support/c_program.ts";
 import { DriverProgram, driverTest, LANGUAGE_NAMES } from "../support/driver_program.ts";
-import { Program } from "../support/program.ts";
+import { type Outcome, Program } from "../support/program.ts";
 
 /** What a driver prints: the GID of the first function differs from host to host, the rest does not. */
 const SESSION = String.raw`GID 0x[0-9a-f]{1,16}, store blocks up to 4096 bytes\n`;
@@ -92,17 +92,34 @@ for (const [left, right] of [["c", "rust"], ["rust", "go"], ["go", "c"]] as cons
     using program = new Program();
     using one = new DriverProgram(left);
     using other = new DriverProgram(right);
+    const gids = async () =>
+      JSON.parse((await program.run(["list", "--json"])).stdout).result.functions
+        .map(({ gid }: { readonly gid: string }) => gid);
+    const assertBoth = ({ code, stdout, stderr }: Outcome) => {
+      assertEquals([code, stderr], [0, "ism: exec: audit: 0 findings\n"]);
+      assertEquals(stdout.match(/data arrived/g)?.length, 2);
+    };
+    const audit = ["exec", "--audit", "--strict", "--"];
+    // Two guests, and two functions of one guest.
+    const [first, second] = await gids();
+    const apart = [
+      one.path,
+      "0001:00:00.0",
+      second,
+      ":",
+      "-d",
+      "1",
+      other.path,
+      "--cdev",
+      "0002:00:00.0",
+      first,
+    ];
+    assertBoth(await program.run([...audit, ...apart]));
     await createHost(program, {});
-    const gids = JSON.parse((await program.run(["list", "--json"])).stdout).result.functions
-      .map(({ gid }: { readonly gid: string }) => gid);
-    const script = `"$1" 0001:00:00.0 ${gids[1]} & "$2" --cdev 0002:00:00.0 ${
-      gids[0]
-    }; r=$?; wait $! && exit $r`;
-    const { code, stdout, stderr } = await program.run(
-      ["exec", "--", "/bin/sh", "-c", script, "sh", one.path, other.path],
-    );
-    assertEquals([code, stderr], [0, ""]);
-    assertEquals(stdout.match(/data arrived/g)?.length, 2);
+    const [ofOne, ofOther] = await gids();
+    const script =
+      `"$1" 0001:00:00.0 ${ofOther} & "$2" --cdev 0002:00:00.0 ${ofOne}; r=$?; wait $! && exit $r`;
+    assertBoth(await program.run([...audit, "/bin/sh", "-c", script, "sh", one.path, other.path]));
   });
 }
 

@@ -109,7 +109,7 @@ export async function goldenText(name: string, lines: GoldenLines): Promise<stri
 /** Each line of a command shows at least one document of it, done or refused as expected. */
 function checkOutcome(name: string, done: boolean, documents: readonly Document[], shown: string): void {
   // What they run has documents of its own, and they have none when all goes well.
-  if (name === "run" || name === "shell") return;
+  if (name === "run" || name === "source" || name === "shell") return;
   const own = documents.filter(({ command, ok }) => ok === done && (command === name || !done));
   assertEquals(own.length > 0, true, `a document of "${name}" is expected from ${shown}`);
 }

@@ -8,14 +8,15 @@ import {
   isFlag,
   optionName,
   type Parameter,
+  runsPrograms,
 } from "../../cmd/language/command.ts";
 import { COMMANDS as TABLE } from "../../cmd/table.ts";
 import { splitMix64 } from "../../lib/base/random.ts";
 
 const COMMANDS = await TABLE.all();
 
-/** All but `exec`: what stands behind it are programs of the machine that runs the test. */
-const ALL: readonly AnyCommand[] = [...COMMANDS.values()].filter(({ name }) => name !== "exec");
+/** All but those that run programs: what stands behind it are programs of the machine that runs the test. */
+const ALL: readonly AnyCommand[] = [...COMMANDS.values()].filter((command) => !runsPrograms(command));
 /** Commands that a script may have. */
 const LINES = ALL.filter(canStandInLine);
 const VALUED = ALL.filter(({ value }) => value !== undefined);

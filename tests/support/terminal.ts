@@ -121,7 +121,11 @@ function endOfMatch(text: string, pattern: RegExp): number | undefined {
   return match === null ? undefined : match.index + match[0].length;
 }
 
-/** Text without escape sequences, its lines ended by line feeds alone. */
+/** What takes a line of progress away again. */
+const CLEAR_LINE = "\r\x1b[K";
+
+/** Text without escape sequences and lines of progress that are gone, its lines ended by line feeds alone. */
 export function plain(text: string): string {
-  return stripAnsiCode(text).replaceAll("\r", "");
+  const lines = text.split("\n").map((line) => line.split(CLEAR_LINE).at(-1)!);
+  return stripAnsiCode(lines.join("\n")).replaceAll("\r", "");
 }

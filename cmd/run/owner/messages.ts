@@ -46,6 +46,8 @@ export interface ProgramQuestion {
   readonly countsLocked: boolean;
   /** First and last number, exclusive, that mean simulated files. */
   readonly range: { readonly first: number; readonly end: number };
+  /** It is asked what the program did that only luck makes work. */
+  readonly audit: boolean;
   readonly globals: Globals;
 }
 

@@ -19,6 +19,14 @@ export const SCRIPT: GoldenTable = {
       "ism{json} shell </dev/null surplus",
     ],
   },
+  "source": {
+    done: ["-c 'source {dir}/good.ism' -c 'echo $peer'"],
+    refused: ["-c 'source {dir}/wrong.ism'", "-c 'source {dir}/missing'"],
+  },
+  "echo": {
+    done: ["-c 'echo ring of $((64k/4k)) pages'", "echo"],
+    refused: ["-c 'echo $nothing'"],
+  },
   "expect": {
     done: [
       "expect EINVAL stb bar0 0xff8 seq:0*9",
