@@ -414,12 +414,15 @@ export class Kernel extends Kept implements PartitionKernel {
   save({ withPrograms = false } = {}): RunningState {
     if (!withPrograms) this.dropUnusedEventFds();
     const { interruptPage, nextId, dynamicIds, events } = this.#head(withPrograms);
-    const wired = withPrograms ? wiredEventFds(this.#devices()) : [];
+    const eventfds = new Set([
+      ...withPrograms ? wiredEventFds(this.#devices()) : [],
+      ...this.#eventfds.values(),
+    ]);
     return {
       zdevs: this.#zdevs.map((zdev) => zdev.save()),
       interruptPage,
       nextId,
-      eventfds: [...wired, ...this.#eventfds.values()].map((eventfd) => eventfd.save()),
+      eventfds: [...eventfds].sort((a, b) => a.id - b.id).map((eventfd) => eventfd.save()),
       containers: [...this.containers.values()].map((container) => container.save()),
       iommufds: [...this.iommufds.values()].map((iommufd) => iommufd.save()),
       bindings: this.bindings.map((binding) => binding.save()),
@@ -461,6 +464,7 @@ export class Kernel extends Kept implements PartitionKernel {
 
   #restore(state: RunningState): void {
     this.#nextId = state.nextId;
+    this.#mayDrop = true;
     for (const { id, count } of state.eventfds) {
       const eventfd = this.#makeEventFd(id);
       eventfd.count = BigInt(count);

@@ -25,6 +25,8 @@ const STORAGE_LIMIT = 2 ** 44;
 export class MainStorage extends Kept {
   #buffers: StorageBuffer[] = [];
   #next = FIRST_ADDRESS;
+  /** What was found last is often looked for again. */
+  #lastFound: StorageBuffer | undefined = undefined;
   /** Most bytes that may be allocated at once. */
   readonly limit: number;
   #allocated = 0;
@@ -98,8 +100,13 @@ export class MainStorage extends Kept {
 
   /** The buffer that holds all of `length` bytes at `address`, or undefined. */
   find(address: number, length: number): StorageBuffer | undefined {
+    const last = this.#lastFound;
+    if (last !== undefined && address >= last.address && address + length <= last.address + last.size) {
+      return last;
+    }
     const buffer = this.buffers[this.#indexBehind(address) - 1];
-    return buffer !== undefined && address + length <= buffer.address + buffer.size ? buffer : undefined;
+    if (buffer === undefined || address + length > buffer.address + buffer.size) return undefined;
+    return this.#lastFound = buffer;
   }
 
   /** Bytes from an address to the end of the buffer that holds it; 0 if none does. */
@@ -171,6 +178,7 @@ export class MainStorage extends Kept {
     const buffer = this.#startingAt(address);
     if (buffer === undefined) return;
     this.#buffers.splice(this.#indexBehind(address) - 1, 1);
+    this.#lastFound = undefined;
     this.#allocated -= buffer.size;
   }
 
