@@ -13,7 +13,7 @@ import { report } from "./output/report.ts";
 import { Session } from "./run/session.ts";
 import { parseScript, runScript, type ScriptLine } from "./run/script.ts";
 import { ProcessTerminal } from "./output/terminal.ts";
-import { isTraceFile } from "./output/trace/file.ts";
+import { isTraceFile } from "./run/trace_file.ts";
 import { safeJson } from "./output/diagnostic.ts";
 import { UsageError } from "./language/usage_error.ts";
 import { helpText, VERSION } from "./help/help.ts";
@@ -69,7 +69,7 @@ async function runInvocation(
   } catch (error) {
     throw await session.blame(error);
   } finally {
-    session.close();
+    await session.close();
   }
   if (session.lastResult !== undefined) await command?.afterwards?.(session.lastResult);
   return code;

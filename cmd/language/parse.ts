@@ -2,7 +2,7 @@
  * From words to a command line that is understood: which command, which options, which arguments. Everything without
  * `$name` in it is checked here, before anything runs.
  */
-import type { TraceLayer } from "../../lib/base/trace.ts";
+import type { TraceFilter } from "./trace_filter.ts";
 import { type AnyCommand, canStandInLine, isFlag, optionName, type Parameter } from "./command.ts";
 import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
 import { MAX_PREFIXES } from "./limits.ts";
@@ -31,7 +31,7 @@ export interface Globals {
   readonly device: string | undefined;
   readonly json: boolean;
   readonly raw: boolean;
-  readonly trace: readonly TraceLayer[] | undefined;
+  readonly trace: TraceFilter | undefined;
   readonly traceFile: string | undefined;
   readonly dryRun: boolean;
   /** Texts of `-c`. */

@@ -6,7 +6,7 @@ import { propose } from "../output/proposal.ts";
 import { failureText, type LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
 import { safeJson } from "../output/diagnostic.ts";
-import type { TraceCollector } from "../output/trace/view.ts";
+import type { TraceCollector } from "../output/trace/collector.ts";
 
 /** Prints lines of one run. */
 export class LineOutput {

@@ -1,8 +1,7 @@
 /** Opening a function for a command that acts on an open one. */
-import { TRACE_LAYERS, type Tracer } from "../../lib/base/trace.ts";
-import type { HostFunction } from "../../lib/host/host.ts";
+import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { AnyCommand } from "../language/command.ts";
-import { TraceCollector } from "../output/trace/view.ts";
+import { TraceCollector } from "../output/trace/collector.ts";
 
 /** The command acts on an open function, which is opened for it. */
 export function opensFunction({ access, group }: AnyCommand): boolean {
@@ -13,16 +12,16 @@ export function opensFunction({ access, group }: AnyCommand): boolean {
  * Opens the function before a command whose trace people read: what opening it takes is one line then, and not a
  * hundred. `open --trace` shows it all.
  */
-export function openFirst({ driver }: HostFunction, tracer: Tracer, trace: TraceCollector): void {
+export function openFirst({ driver }: HostFunction, host: Host, trace: TraceCollector): void {
   if (driver.isOpen) return;
-  const opening = new TraceCollector(TRACE_LAYERS);
-  tracer.sink = opening;
+  const opening = new TraceCollector();
+  host.tracer.sink = opening.on(host);
   try {
     void driver.descriptor;
     trace.note(
       `opens the function: ${opening.count("syscall")} system calls, ${opening.count("insn")} instructions`,
     );
   } finally {
-    tracer.sink = undefined;
+    host.tracer.sink = undefined;
   }
 }

@@ -1,7 +1,6 @@
 /** A run of the program: the host file, transactions around commands, variables, and what is printed. */
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import { type HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
-import { TRACE_LAYERS } from "../../lib/base/trace.ts";
 import type { Context, Result } from "../language/command.ts";
 import { blame } from "./damage.ts";
 import { findDevice } from "./device.ts";
@@ -29,8 +28,9 @@ import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
 import type { DataIo } from "../language/data.ts";
 import { UsageError } from "../language/usage_error.ts";
-import { TraceFile } from "../output/trace/file.ts";
-import { TraceCollector } from "../output/trace/view.ts";
+import { LineTraces } from "./line_traces.ts";
+import { TraceCollector } from "../output/trace/collector.ts";
+import { TraceFile } from "./trace_file.ts";
 
 /** What a command line came to. */
 interface Outcome {
@@ -50,6 +50,7 @@ export class Session {
   readonly #variables = new Map<string, string>();
   readonly #output: LineOutput;
   readonly #trace: TraceFile | undefined = undefined;
+  readonly #traces: LineTraces;
   /** Product of the counts of all `repeat` around what is running. */
   #repeats = 1;
   /** Standard input holds the lines, so that no command may read it: set by the shell. */
@@ -68,6 +69,7 @@ export class Session {
     this.place = place;
     this.transactions = new Transactions(this.place, terminal, globals.dryRun);
     this.#output = new LineOutput(terminal);
+    this.#traces = new LineTraces(terminal);
     this.#defaultDevice = globals.device ?? environment.device;
     if (globals.traceFile !== undefined) {
       this.#trace = new TraceFile(globals.traceFile, globals.host ?? environment.hostPath ?? "", terminal);
@@ -85,12 +87,7 @@ export class Session {
   /** Runs one line, prints its outcome. @returns the exit code */
   async runLine(invocation: Invocation, place?: LinePlace): Promise<number> {
     const globals = this.#lineGlobals(invocation, this.globals);
-    const flush = globals.json || globals.traceFile !== undefined
-      ? undefined
-      : (text: string) => this.terminal.err(text);
-    const layers = globals.trace ??
-      (globals.dryRun || globals.traceFile !== undefined ? TRACE_LAYERS : undefined);
-    const trace = layers === undefined ? undefined : new TraceCollector(layers, flush);
+    const trace = this.#traces.of(invocation, globals, place);
     this.lastResult = undefined;
     this.#output.markDryRun(innermost(invocation).command!, globals);
     try {
@@ -177,16 +174,16 @@ export class Session {
     const context = this.#context(globals, trace);
     // A command that looks at no function still says when there is none of that name.
     if (this.transactions.host !== undefined && globals.device !== undefined) void context.target;
-    const tracer = this.transactions.host?.tracer;
+    const { host } = this.transactions;
     const isRead = trace !== undefined && !globals.json && globals.traceFile === undefined;
     // The context knows a function only where the command has a transaction.
-    if (isRead && tracer !== undefined && opensFunction(command!)) openFirst(context.target, tracer, trace);
-    if (tracer !== undefined) tracer.sink = trace;
+    if (isRead && host !== undefined && opensFunction(command!)) openFirst(context.target, host, trace);
+    if (host !== undefined) host.tracer.sink = trace?.on(host);
     try {
       const result = await command!.run(context, values);
       return { result, innermost: result };
     } finally {
-      if (tracer !== undefined) tracer.sink = undefined;
+      if (host !== undefined) host.tracer.sink = undefined;
     }
   }
 
@@ -259,7 +256,7 @@ export class Session {
   /** Runs a command on a copy of the host and tells what came of it. */
   async #explain(inner: Invocation, globals: Globals): Promise<Outcome> {
     const real = this.transactions.host;
-    const trace = new TraceCollector(TRACE_LAYERS);
+    const trace = new TraceCollector();
     const explained = innermost(inner).command!.name;
     let failure: Failure | undefined;
     try {
@@ -286,9 +283,9 @@ export class Session {
   }
 
   /** Closes the host file and writes the trace file. @throws {FileError} */
-  close(): void {
+  async close(): Promise<void> {
     this.place.close();
-    this.#trace?.close();
+    await this.#trace?.close();
   }
 
   #context(globals: Globals, trace: TraceCollector | undefined): Context {
@@ -327,7 +324,7 @@ export class Session {
       transact: (work, { keepRefused = false } = {}) =>
         this.transactions.run(
           (host) => {
-            host.tracer.sink = trace;
+            host.tracer.sink = trace?.on(host);
             try {
               return work(findDevice(host, which), host);
             } finally {
@@ -338,7 +335,7 @@ export class Session {
         ),
       transactLong: (work) =>
         this.transactions.runLong(async (host) => {
-          host.tracer.sink = trace;
+          host.tracer.sink = trace?.on(host);
           try {
             return await work(findDevice(host, which), host);
           } finally {

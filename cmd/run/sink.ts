@@ -4,6 +4,9 @@ import { createHash, type Hash } from "node:crypto";
 import type { Context } from "../language/command.ts";
 import { checkOutput, fileError, outputError } from "./files.ts";
 
+/** What is needed of the context of a command. */
+type SinkContext = Pick<Context, "terminal" | "hostPath" | "dryRun">;
+
 /**
  * A file is written under another name beside its own and gets its name when it is complete, so that a transfer that
  * fails or is interrupted leaves an old file alone and no part of a new one. A pipe or a device is written as it comes.
@@ -11,13 +14,13 @@ import { checkOutput, fileError, outputError } from "./files.ts";
 export class Sink implements Disposable {
   readonly #hash: Hash = createHash("sha256");
   readonly #path: string | undefined;
-  readonly #context: Context;
+  readonly #context: SinkContext;
   #file: Deno.FsFile | undefined = undefined;
   /** Where the bytes are until they are complete, and the name that they get then. */
   #aside: { readonly path: string; readonly target: string } | undefined = undefined;
   bytes = 0;
 
-  constructor(context: Context, path: string | undefined) {
+  constructor(context: SinkContext, path: string | undefined) {
     this.#context = context;
     this.#path = context.dryRun ? undefined : path;
   }

@@ -155,9 +155,9 @@ export class Binding {
 
   /** Signals REQ for every time that has come; without an eventfd the kernel would only log it (vfio.unplug.req). */
   tick(): void {
-    const { clock, tracer } = this.#kernel.partition;
-    while (this.#nextRequest !== undefined && clock.microseconds >= this.#nextRequest) {
-      this.device?.req?.signal(tracer, this.zdev.facts.fid);
+    const { partition } = this.#kernel;
+    while (this.#nextRequest !== undefined && partition.clock.microseconds >= this.#nextRequest) {
+      this.device?.req?.signal(partition, this.zdev.facts.fid);
       this.#nextRequest += REQUEST_PERIOD;
     }
   }
@@ -189,11 +189,12 @@ export class Binding {
 
   /** User space does not recover any more: what it has not read is lost, and the kernel says so. */
   endRecovery(): void {
-    const { tracer } = this.#kernel.partition;
+    const { name: guest, tracer } = this.#kernel.partition;
     const unread = this.errors.end();
     if (unread === 0 || tracer.sink === undefined) return;
     const text = `${unread} unread error ${unread === 1 ? "event" : "events"} dropped`;
-    tracer.point({ layer: "irq", op: "kernel-message", fid: this.zdev.facts.fid, args: { unread, text } });
+    const { fid } = this.zdev.facts;
+    tracer.point({ layer: "irq", op: "kernel-message", guest, fid, args: { unread, text } });
   }
 
   /**

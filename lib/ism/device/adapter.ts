@@ -3,7 +3,7 @@
  * command_bar.ts and commands.ts, SBA and IEQ in notify.ts; here is the state they share. Facts:
  * docs/reference/ism.
  */
-import type { TraceValue } from "../../base/trace.ts";
+import type { DeviceEvent, TraceValue } from "../../base/trace.ts";
 import type { ConfigRegisters } from "../../zpci/config_registers.ts";
 import { MODEL, type PciFunctionModel, type ZpciFunction } from "../../zpci/function.ts";
 import { STATUS } from "../../zpci/answer.ts";
@@ -88,9 +88,10 @@ export class IsmAdapter implements PciFunctionModel {
   }
 
   /** Records a device event; `args` is only called while a trace is taken. */
-  trace(op: string, args: () => Record<string, TraceValue>): void {
+  trace(op: DeviceEvent["op"], args: () => Record<string, TraceValue>): void {
     if (!this.tracing) return;
-    this.fn.partition.tracer.point({ layer: "device", op, fid: this.fn.identity.fid, args: args() });
+    const { name: guest, tracer } = this.fn.partition;
+    tracer.point({ layer: "device", op, guest, fid: this.fn.identity.fid, args: args() });
   }
 
   /** The function is enabled and works: peers can reach it. */

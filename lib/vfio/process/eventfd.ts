@@ -2,7 +2,7 @@
  * eventfd objects: a 64-bit counter that interrupts add to. Facts: vfio.rw.eventfd and vfio.setirqs.signal
  * (fs/eventfd.c).
  */
-import type { Tracer } from "../../base/trace.ts";
+import type { Partition } from "../../zpci/partition.ts";
 import { copyFromUser, copyToUser } from "./user_memory.ts";
 import { vfsError } from "../refusal.ts";
 import { OPEN_FLAGS, OpenFile, POLL } from "./file.ts";
@@ -26,12 +26,13 @@ export class EventFd {
   }
 
   /** Adds 1; never blocks. */
-  signal(tracer: Tracer, fid: number): void {
+  signal({ name: guest, tracer }: Partition, fid: number): void {
     this.count++;
     if (tracer.sink !== undefined) {
       tracer.point({
         layer: "irq",
         op: "eventfd",
+        guest,
         fid,
         args: { eventfd: this.id, count: Number(this.count) },
       });
