@@ -3,8 +3,17 @@
  * layers, simulated time, and an arrow from a store to the interrupt that it raises in the other guest. The format:
  * "Trace Event Format", events X (complete), M (metadata), s and f (flow).
  */
-import type { EventRecord, RemarkRecord, TraceRecord } from "./record.ts";
-import { causesOf, eventsOf, type Lane, laneOf, LANES, spansOf } from "./timeline.ts";
+import type { RemarkRecord, TraceRecord } from "./record.ts";
+import {
+  causesOf,
+  commandSpans,
+  eventsOf,
+  type Lane,
+  laneOf,
+  LANES,
+  type Span,
+  spansOf,
+} from "./timeline.ts";
 
 /** Shortest slice that Perfetto shows as one. Microseconds. */
 const SHORTEST = 0.001;
@@ -35,7 +44,7 @@ function* chromeEvents(records: readonly TraceRecord[]): Generator<ChromeEvent> 
   const guests = [...new Set(events.map(({ guest }) => guest))];
   yield* names(guests);
   const spans = spansOf(events);
-  yield* lineEvents(records, guests);
+  yield* lineEvents(records, spans, guests);
   for (const [i, event] of events.entries()) {
     const { seq, parent, layer, op, time: _time, end: _end, ...args } = event;
     const { start, end } = spans[i]!;
@@ -73,37 +82,23 @@ function* names(guests: readonly string[]): Generator<ChromeEvent> {
   }
 }
 
-/** What a driver is about: the command or the line of a script, from the first event to the last that it caused. */
-function* lineEvents(records: readonly TraceRecord[], guests: readonly string[]): Generator<ChromeEvent> {
-  const events = eventsOf(records);
-  const spans = spansOf(events);
-  let at = 0;
-  for (const [i, record] of records.entries()) {
-    if (record.layer !== "trace" || record.op !== "line") continue;
-    const next = records.findIndex((other, j) => j > i && other.layer === "trace" && other.op === "line");
-    const count = eventsOf(records.slice(i, next < 0 ? undefined : next)).length;
-    const ranges = new Map<string, { start: number; end: number }>();
-    for (let k = at; k < at + count; k++) {
-      const event: EventRecord = events[k]!;
-      const { start, end } = spans[k]!;
-      const range = ranges.get(event.guest);
-      if (range === undefined) ranges.set(event.guest, { start, end });
-      else range.end = Math.max(range.end, end);
-    }
-    at += count;
-    const { file, line, text } = record;
-    for (const [guest, { start, end }] of ranges) {
-      yield {
-        ...{
-          name: text ?? "",
-          cat: "line",
-          ph: "X",
-          ts: rounded(start),
-          dur: Math.max(SHORTEST, rounded(end - start)),
-        },
-        ...{ pid: pidOf(guests, guest), tid: tidOf("driver") },
-        args: file === undefined ? {} : { file, line },
-      };
-    }
+/** What a driver is about: the command or the line of a script. */
+function* lineEvents(
+  records: readonly TraceRecord[],
+  spans: readonly Span[],
+  guests: readonly string[],
+): Generator<ChromeEvent> {
+  for (const { guest, start, end, text, file, line } of commandSpans(records, spans)) {
+    yield {
+      ...{
+        name: text,
+        cat: "line",
+        ph: "X",
+        ts: rounded(start),
+        dur: Math.max(SHORTEST, rounded(end - start)),
+      },
+      ...{ pid: pidOf(guests, guest), tid: tidOf("driver") },
+      args: file === undefined ? {} : { file, line },
+    };
   }
 }

@@ -108,3 +108,33 @@ export function causesOf(events: readonly EventRecord[]): Cause[] {
 function indexOf({ parent }: EventRecord, indexes: ReadonlyMap<number, number>): number | undefined {
   return parent === undefined ? undefined : indexes.get(parent);
 }
+
+/** What a guest's driver is about for a while. Microseconds since the first event. */
+export interface CommandSpan extends Span {
+  readonly guest: string;
+  readonly text: string;
+  readonly file?: string | undefined;
+  readonly line?: number | undefined;
+}
+
+/** Each line or command, in each guest from the first event that it caused there to the last. */
+export function commandSpans(records: readonly TraceRecord[], spans: readonly Span[]): CommandSpan[] {
+  const found: CommandSpan[] = [];
+  let open = new Map<string, { -readonly [Key in keyof CommandSpan]: CommandSpan[Key] }>();
+  let line: Omit<CommandSpan, "guest" | "start" | "end"> = { text: "" };
+  let at = 0;
+  for (const record of records) {
+    if (record.layer === "trace") {
+      if (record.op !== "line") continue;
+      found.push(...open.values());
+      open = new Map();
+      line = { text: record.text ?? "", file: record.file, line: record.line };
+      continue;
+    }
+    const { start, end } = spans[at++]!;
+    const known = open.get(record.guest);
+    if (known === undefined) open.set(record.guest, { ...line, guest: record.guest, start, end });
+    else known.end = Math.max(known.end, end);
+  }
+  return [...found, ...open.values()];
+}
