@@ -33,6 +33,7 @@ import { recv } from "./commands/recv.ts";
 import { send } from "./commands/send.ts";
 import { sleep } from "./commands/sleep.ts";
 import { sysfs, sysfsWrite } from "./commands/sysfs.ts";
+import { view } from "./commands/view.ts";
 import { status } from "./commands/status.ts";
 
 import {
@@ -51,6 +52,7 @@ const ALL: readonly AnyCommand[] = [
   list,
   info,
   status,
+  view,
   sysfs,
   config,
   configGet,

@@ -2,7 +2,7 @@
 import type { TraceRecord } from "./record.ts";
 
 /** Forms that a trace can have. */
-export const TRACE_FORMATS = ["json", "jsonl", "html", "txt"] as const;
+export const TRACE_FORMATS = ["json", "jsonl", "svg", "html", "txt"] as const;
 export type TraceFormat = (typeof TRACE_FORMATS)[number];
 
 /** Makes a file of a trace, piece by piece. */
@@ -26,6 +26,8 @@ export async function rendererOf(format: TraceFormat): Promise<Renderer> {
       return (await import("./chrome.ts")).renderChrome;
     case "jsonl":
       return (await import("./lines.ts")).renderLines;
+    case "svg":
+      return (await import("./svg.ts")).renderSvg;
     case "html":
       return (await import("./html/page.ts")).renderPage;
     case "txt":

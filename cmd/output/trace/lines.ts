@@ -1,5 +1,6 @@
 /** Traces with one record a line: as JSON, to be read again, and as text. */
 import { parseNumber } from "../../language/number.ts";
+import { escapeText } from "../diagnostic.ts";
 import { type EventRecord, isRefused, type Speaker, type TraceRecord } from "./record.ts";
 import { TraceText } from "./text.ts";
 import { depths, eventsOf } from "./timeline.ts";
@@ -14,6 +15,14 @@ export function* renderText(records: readonly TraceRecord[]): Generator<string> 
   const layout = new TraceText(true);
   const depthOf = depths(records);
   layout.expect(eventsOf(records).map(speakerOf));
+  for (const piece of textLines(records, layout, depthOf)) yield escapeText(piece, { keepNewline: true });
+}
+
+function* textLines(
+  records: readonly TraceRecord[],
+  layout: TraceText,
+  depthOf: ReadonlyMap<number, number>,
+): Generator<string> {
   for (const record of records) {
     if (record.layer !== "trace") {
       const shown = record.text ?? record.op;
