@@ -98,7 +98,9 @@ export class EventList {
 
   /** Scrolls a row into sight. */
   bring(position) {
-    const { stretch } = this.extent;
+    const { height, stretch } = this.extent;
+    // What the filters let through may have changed since the last frame.
+    this.space.style.height = `${height}px`;
     const top = position * ROW / stretch;
     const { scrollTop, clientHeight } = this.box;
     if (top < scrollTop) this.box.scrollTop = top;
