@@ -1,14 +1,21 @@
 /** The program: from arguments to an exit code. */
-import { type Result, takesLines } from "./language/command.ts";
+import { type AnyCommand, type Result, takesLines } from "./language/command.ts";
 import { COMPLETE_CALL } from "./completion/scripts.ts";
 import { COMMANDS } from "./table.ts";
-import { defaultHostPath, environment, historyPath } from "./run/environment.ts";
+import { defaultHostPath, environment, historyPath, surroundings } from "./run/environment.ts";
 import { EXIT } from "./output/failure.ts";
 import { isSameFile, readText } from "./run/files.ts";
 import { filesOf } from "./language/kinds.ts";
 import { MAX_SCRIPT_BYTES } from "./language/limits.ts";
 import { literalWord } from "./language/options.ts";
-import { bindGlobals, bindValues, type Globals, type Invocation, parseLine } from "./language/parse.ts";
+import {
+  bindGlobals,
+  bindValues,
+  type Globals,
+  innermost,
+  type Invocation,
+  parseLine,
+} from "./language/parse.ts";
 import { report } from "./output/report.ts";
 import { Session } from "./run/session.ts";
 import { parseScript, runScript, type ScriptLine } from "./run/script.ts";
@@ -40,8 +47,12 @@ async function runInvocation(
   globals: Globals,
 ): Promise<number> {
   terminal.setColor(globals.color ?? "auto", environment("NO_COLOR") !== undefined);
+  terminal.setSurroundings(surroundings());
   const { command } = invocation;
-  if (command?.name !== "exec") giveBack();
+  const inner = innermost(invocation).command;
+  const hasLines = globals.c.length > 0 || (command !== undefined && takesLines(command));
+  if (command?.name !== "man") giveBack("run");
+  if (!hasLines && !runsPrograms(inner)) giveBack("ffi");
   if (globals.version) {
     return printText(terminal, globals, "version", { version: VERSION }, `ism ${VERSION}\n`);
   }
@@ -52,7 +63,8 @@ async function runInvocation(
   checkCombination(globals, invocation);
   checkTraceFile(globals, invocation);
   const lines = scriptOf(invocation, globals);
-  await command?.beforehand?.();
+  if (lines?.some(({ invocation }) => runsPrograms(innermost(invocation).command)) === false) giveBack("ffi");
+  await inner?.beforehand?.();
   const session = new Session(terminal, globals, {
     hostPath: defaultHostPath(),
     device: environment("ISM_DEVICE"),
@@ -75,9 +87,14 @@ async function runInvocation(
   return code;
 }
 
-/** Gives the permission to call the C library back, which `exec` alone needs. */
-function giveBack(): void {
-  Deno.permissions.revokeSync({ name: "ffi" });
+/** True for the one command that calls the C library. */
+function runsPrograms(command: AnyCommand | undefined): boolean {
+  return command?.name === "exec";
+}
+
+/** Gives back the permission to call the C library, which `exec` alone needs, or to start a pager, which only `man` does. */
+function giveBack(name: "ffi" | "run"): void {
+  Deno.permissions.revokeSync({ name });
 }
 
 /** Answers the completion script of a shell. */
@@ -85,7 +102,8 @@ async function answerCall(
   terminal: ProcessTerminal,
   [, shell = "", line = ""]: readonly string[],
 ): Promise<number> {
-  giveBack();
+  giveBack("ffi");
+  giveBack("run");
   const { externalCompletions } = await import("./completion/external.ts");
   const home = environment("HOME");
   terminal.out(externalCompletions(shell, line, { hostPath: defaultHostPath() ?? "", home }));
@@ -115,7 +133,7 @@ function scriptOf(invocation: Invocation, globals: Globals): ScriptLine[] | unde
 
 function checkCombination(
   { c, json, raw, keepGoing, commitEach, traceFile }: Globals,
-  { command }: Invocation,
+  { command, words }: Invocation,
 ): void {
   if (c.length > 0 && command !== undefined) {
     throw new UsageError(`-c and the command "${command.name}" exclude each other`, { token: "-c" });
@@ -132,6 +150,16 @@ function checkCombination(
     });
   }
   if (json && raw) throw new UsageError("--json and --raw exclude each other", { token: "--raw" });
+  const asTable = command?.table === undefined
+    ? undefined
+    : ["--format", "--columns"].find((name) => words.has(name.slice(2)));
+  if (asTable !== undefined && (json || raw)) {
+    const other = json ? "--json" : "--raw";
+    throw new UsageError(`${asTable} and ${other} exclude each other`, {
+      token: asTable,
+      ...(json ? { hint: "--format=json prints the rows of the table alone" } : {}),
+    });
+  }
   if (
     raw && command !== undefined && command.raw === undefined && !takesLines(command) &&
     command.prefix !== true

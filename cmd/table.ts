@@ -6,6 +6,7 @@ import { dmbList, dmbRead, dmbRegister, dmbUnregister, move } from "./commands/d
 import { events, irq, irqWait, signal } from "./commands/events.ts";
 import { faultAdd, faultClear, faultList } from "./commands/fault.ts";
 import { exec } from "./commands/exec.ts";
+import { fabric } from "./commands/fabric.ts";
 import { fdClose, fdEventfd, fdList, fdLseek, fdMmap, fdOpen, fdWrite } from "./commands/fd.ts";
 import { fdRead } from "./commands/fd_read.ts";
 import { fdFlags, fdFsync, fdFtruncate } from "./commands/fd_calls.ts";
@@ -53,6 +54,7 @@ const ALL: readonly AnyCommand[] = [
   info,
   status,
   view,
+  fabric,
   sysfs,
   config,
   configGet,

@@ -57,6 +57,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   "fd flags": { done: "fd flags $d", refused: "fd flags 99", fields: ["fd", "flags"] },
   "fd fsync": { done: "", refused: "fd fsync $d", fields: [] },
   "fd ftruncate": { done: "", refused: "fd ftruncate $d 0", fields: [] },
+  "fabric": { done: "fabric", refused: `fabric ${NOBODY}`, fields: ["channels"] },
   "fd close": { done: "fd close $e", refused: "fd close 99", fields: ["fd"] },
   "config": { done: "config", refused: `config ${NOBODY}`, fields: ["registers"] },
   "config get": { done: "config get COMMAND", refused: "config get X", fields: ["registers"] },

@@ -1,13 +1,25 @@
 /**
- * The program gets by with the permissions of the task `ism`: files, five variables of the environment, and the C library
- * for `exec`, which every other command gives back.
+ * The program gets by with the permissions of the task `ism`: files, a few variables of the environment, the C library
+ * for `exec` and a pager for `man`, which every other command gives back.
  */
 import { assert, assertEquals, assertNotMatch } from "@std/assert";
 import { COMMANDS } from "../cmd/table.ts";
 import { Program } from "./support/program.ts";
 
 const ROOT = new URL("../", import.meta.url);
-const VARIABLES = ["ISM_HOST", "ISM_DEVICE", "XDG_STATE_HOME", "HOME", "NO_COLOR"];
+const VARIABLES = [
+  "ISM_HOST",
+  "ISM_DEVICE",
+  "XDG_STATE_HOME",
+  "HOME",
+  "NO_COLOR",
+  "COLUMNS",
+  "LC_ALL",
+  "LC_CTYPE",
+  "LANG",
+  "MANPAGER",
+  "PAGER",
+];
 
 /** Runs the program with nothing to read. */
 async function run(program: Program, args: readonly string[]): Promise<{ code: number; text: string }> {
@@ -18,10 +30,10 @@ async function run(program: Program, args: readonly string[]): Promise<{ code: n
   return { code, text };
 }
 
-Deno.test("the task ism allows files, the variables that the program reads, FFI for exec, and nothing else", () => {
+Deno.test("the task ism allows files, the variables that the program reads, a pager, FFI for exec, and nothing else", () => {
   const { tasks } = JSON.parse(Deno.readTextFileSync(new URL("deno.json", ROOT)));
   const flags = `--no-prompt --allow-read --allow-write --allow-env=${VARIABLES.join(",")}`;
-  assertEquals(tasks.ism.command, `deno run --quiet ${flags} --allow-ffi main.ts`);
+  assertEquals(tasks.ism.command, `deno run --quiet ${flags} --allow-run --allow-ffi main.ts`);
   assertEquals(tasks.demo.command, `deno run --quiet ${flags},TMPDIR examples/demo.ts`);
   const source = ["cmd/main.ts", "cmd/run/environment.ts"].map((path) =>
     Deno.readTextFileSync(new URL(path, ROOT))
@@ -44,7 +56,8 @@ Deno.test("no source file reads the environment, starts a process or uses the ne
         );
         for (const word of used ?? []) {
           const isOurs = path === "cmd/run/environment.ts" && word === "Deno.env" ||
-            ["lib/exec/libc.ts", "lib/exec/launch.ts"].includes(path) && word === "Deno.dlopen";
+            ["lib/exec/libc.ts", "lib/exec/launch.ts"].includes(path) && word === "Deno.dlopen" ||
+            path === "cmd/output/pager.ts" && word === "Deno.Command";
           if (!isOurs) wrong.push(`${path}: ${word}`);
         }
       }

@@ -3,7 +3,8 @@
  * microseconds per call. "floor" answers 0 without simulating; "peer" gives the program a DMB of another guest, whose
  * driver is one of ism's own.
  */
-import { serve, start } from "../../lib/exec/run.ts";
+import { Loop } from "../../lib/exec/loop.ts";
+import { launchProgram, supervise } from "../../lib/exec/run.ts";
 import { Host } from "../../lib/host/host.ts";
 import { defaultTopology } from "../../lib/host/topology.ts";
 
@@ -14,11 +15,15 @@ const [program = "", kind = "", count = "", mode, dmb] = Deno.args;
 const host = Host.create(defaultTopology());
 const [own, other] = host.functions;
 const { token } = other!.driver.registerDmb({ size: 65536, rgid: own!.adapter.gid });
-const { supervisor, ended } = await start({
+const launched = await launchProgram({
   argv: [program, kind, count, ...(dmb === "peer" ? [String(token)] : [])],
+  anyDescriptor: false,
+  withoutInput: false,
+});
+const supervisor = supervise(launched, {
   kernel: own!.guest.kernel,
   tracer: host.tracer,
-  anyDescriptor: false,
+  sink: undefined,
   remark: (text) => console.error(text),
 });
 const { listener, architecture } = supervisor;
@@ -28,10 +33,11 @@ const measured = new Set(
   ),
 );
 let seen = 0;
-await serve(supervisor, () => {
+const loop = new Loop();
+loop.add(supervisor, () => {
   if (mode === "floor" && measured.has(listener.call) && ++seen > SETUP_CALLS) listener.answer(0);
   else supervisor.answer();
 });
-const { status } = await ended;
-supervisor.end();
+await loop.run();
+const { status } = await launched.ended;
 Deno.exit(status === 0 ? 0 : 1);

@@ -9,8 +9,9 @@ import {
 } from "../../lib/vfio/config/registers.ts";
 import { REGION } from "../../lib/vfio/uapi.ts";
 import { defaulted, defineCommand, rest } from "../language/command.ts";
+import { defineListing } from "../language/listing.ts";
+import type { Table } from "../output/table/table.ts";
 import { choice, text } from "../language/kinds.ts";
-import { renderTable, type Style } from "../output/terminal.ts";
 import { hexdump } from "../output/hexdump.ts";
 import { quoteText } from "../output/diagnostic.ts";
 import { nearest } from "../language/nearest.ts";
@@ -68,12 +69,13 @@ function describe(target: HostFunction, row: ConfigRegister) {
 
 type Row = ReturnType<typeof describe>;
 
-function registersText(rows: readonly Row[], style: Style): string {
-  const cells = rows.map(({ name, offset, value, bits }) => [name, offset, value, bits.join(" ")]);
-  return renderTable([["REGISTER", "OFFSET", "VALUE", "BITS"], ...cells], style);
-}
+const REGISTERS: Table<{ readonly registers: readonly Row[] }> = {
+  columns: [{ name: "register" }, { name: "offset", drop: 2 }, { name: "value" }, { name: "bits", drop: 1 }],
+  rows: ({ registers }) =>
+    registers.map(({ name, offset, value, bits }) => [name, offset, value, bits.join(" ")]),
+};
 
-export const config = defineCommand({
+export const config = defineListing({
   name: "config",
   group: "look",
   summary: "Show config space register by register",
@@ -82,10 +84,10 @@ export const config = defineCommand({
   access: "write",
   examples: ["config", "config --json"],
   run: ({ target }) => ({ registers: listRegisters(msiOffset(target)).map((row) => describe(target, row)) }),
-  text: ({ registers }, { terminal }) => registersText(registers, terminal.style),
+  table: REGISTERS,
 });
 
-export const configGet = defineCommand({
+export const configGet = defineListing({
   name: "config get",
   group: "look",
   summary: "Read registers of config space by name",
@@ -97,7 +99,7 @@ export const configGet = defineCommand({
     const rows = name.map((each) => register(target, each));
     return { registers: rows.map((row) => describe(target, row)) };
   },
-  text: ({ registers }, { terminal }) => registersText(registers, terminal.style),
+  table: REGISTERS,
   value: ({ registers }) => registers[0]!.value,
 });
 

@@ -1,13 +1,12 @@
 /** DMA memory of the guest: mapping it, and the driver process's own loads and stores. */
 import { hex } from "../../lib/base/hex.ts";
-import type { HostFunction } from "../../lib/host/host.ts";
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
 import { PAGE_SIZE } from "../../lib/zpci/storage.ts";
 import { argument, defineCommand, optional, required } from "../language/command.ts";
+import { defineListing } from "../language/listing.ts";
+import { mappedMemory } from "../run/mapped_memory.ts";
 import { dmaSpace } from "../run/dma_space.ts";
 import { DATA, number, SIZE } from "../language/kinds.ts";
 import { checkShown } from "../language/limits.ts";
-import { renderTable } from "../output/terminal.ts";
 import { hexdump } from "../output/hexdump.ts";
 import { sizeText } from "../output/units.ts";
 
@@ -50,7 +49,7 @@ export const dmaUnmap = defineCommand({
   value: ({ unmapped }) => String(unmapped),
 });
 
-export const dmaList = defineCommand({
+export const dmaList = defineListing({
   name: "dma list",
   group: "host",
   summary: "List the DMA mappings of the function",
@@ -70,26 +69,22 @@ export const dmaList = defineCommand({
       })),
     };
   },
-  text({ mappings }, { terminal }) {
-    const rows = mappings.map(({ iova, size, vaddr }) => [iova, sizeText(size), vaddr]);
-    return renderTable([["IOVA", "SIZE", "ADDRESS"], ...rows], terminal.style);
+  table: {
+    columns: [
+      { name: "iova" },
+      { name: "size" },
+      { name: "vaddr", head: "ADDRESS", drop: 2 },
+      { name: "access", drop: 1 },
+    ],
+    rows: ({ mappings }) =>
+      mappings.map(({ iova, size, vaddr, read, write }) => [
+        iova,
+        { value: size, shown: sizeText(size) },
+        vaddr,
+        [read ? "read" : "", write ? "write" : ""].join(" ").trim(),
+      ]),
   },
 });
-
-/** The process's own view of mapped memory. @throws {DriverError} if the range is not all mapped */
-export function mappedMemory(
-  { zdev, guest }: HostFunction,
-  iova: number,
-  length: number,
-  write: boolean,
-): Uint8Array {
-  const mapping = zdev.domain?.tables.find(iova);
-  if (mapping === undefined || iova + length > mapping.iova + mapping.size) {
-    throw new DriverError(`${hex(iova)} to ${hex(iova + length)} is not all mapped; see "dma list"`);
-  }
-  const address = mapping.buffer.address + mapping.bufferOffset + iova - mapping.iova;
-  return guest.kernel.process.memory(address, length, write);
-}
 
 export const dmaRead = defineCommand({
   name: "dma read",

@@ -3,7 +3,8 @@ import { hex } from "../../lib/base/hex.ts";
 import { argument, defaulted, defineCommand, optional } from "../language/command.ts";
 import { bigNumber, choice, number } from "../language/kinds.ts";
 import { valueBytes } from "../output/value_bytes.ts";
-import { IOVA, mappedMemory } from "./dma.ts";
+import { IOVA } from "./dma.ts";
+import { mappedMemory } from "../run/mapped_memory.ts";
 
 const WIDTH = defaulted(number("WIDTH", { min: 1, max: 8 }), 8, "bytes of the value");
 const ENDIAN = optional(

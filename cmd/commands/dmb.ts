@@ -4,8 +4,8 @@ import type { HostFunction } from "../../lib/host/host.ts";
 import { DATA_OFFSET } from "../../lib/ism/protocol.ts";
 import type { DriverDmb } from "../../lib/ism/driver/driver.ts";
 import { argument, defaulted, defineCommand, flag, optional, required } from "../language/command.ts";
+import { defineListing } from "../language/listing.ts";
 import { DATA, GID, number, SIZE, TOKEN } from "../language/kinds.ts";
-import { renderTable } from "../output/terminal.ts";
 import { hexdump } from "../output/hexdump.ts";
 import { DriverError } from "../../lib/ism/driver/descriptor.ts";
 import { sizeText } from "../output/units.ts";
@@ -52,7 +52,7 @@ export const dmbUnregister = defineCommand({
   },
 });
 
-export const dmbList = defineCommand({
+export const dmbList = defineListing({
   name: "dmb list",
   group: "ism",
   summary: "List the DMBs that the driver registered",
@@ -61,11 +61,18 @@ export const dmbList = defineCommand({
   access: "read",
   examples: ["dmb list"],
   run: ({ target }) => ({ dmbs: target.driver.dmbs.map(describe) }),
-  text({ dmbs }, { terminal }) {
-    const rows = dmbs.map((
-      { token, index, iova, size, rgid },
-    ) => [token, String(index), iova, sizeText(size), rgid]);
-    return renderTable([["TOKEN", "INDEX", "IOVA", "SIZE", "WRITER"], ...rows], terminal.style);
+  table: {
+    columns: [
+      { name: "token" },
+      { name: "index" },
+      { name: "iova", drop: 2 },
+      { name: "size" },
+      { name: "rgid", head: "WRITER", drop: 1 },
+    ],
+    rows: ({ dmbs }) =>
+      dmbs.map((
+        { token, index, iova, size, rgid },
+      ) => [token, index, iova, { value: size, shown: sizeText(size) }, rgid]),
   },
 });
 

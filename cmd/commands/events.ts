@@ -11,11 +11,14 @@ import {
   flag,
   optional,
   required,
+  type TextContext,
 } from "../language/command.ts";
+import { defineListing } from "../language/listing.ts";
+import type { Table } from "../output/table/table.ts";
+import { renderTable } from "../output/table/text.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { KernelTicks } from "../run/kernel_ticks.ts";
 import { bigNumber, choice, DURATION, GID, number } from "../language/kinds.ts";
-import { renderTable, type Style } from "../output/terminal.ts";
 import { HIDDEN_EVENTS, hiddenEvents } from "../run/unread_events.ts";
 import { waitFor } from "../run/waiting.ts";
 import { plural } from "../output/units.ts";
@@ -33,15 +36,33 @@ const CODE_NAMES: Readonly<Record<number, string>> = {
 };
 const TYPE_NAMES = ["buffer", "device", "software"];
 
-function eventsText(events: readonly DriverEvent[], style: Style): string {
-  const rows = events.map(({ type, code, tok, info, time }) => [
-    TYPE_NAMES[type] ?? String(type),
-    type === EVENT_TYPE.SOFTWARE ? hex(code) : `${hex(code)} ${CODE_NAMES[code] ?? ""}`.trim(),
-    tok,
-    info,
-    time,
-  ]);
-  return renderTable([["TYPE", "CODE", "FROM", "INFO", "TIME"], ...rows], style);
+const EVENTS: Table<{ readonly events: readonly DriverEvent[] }> = {
+  columns: [
+    { name: "type" },
+    { name: "code" },
+    { name: "tok", head: "FROM", drop: 1 },
+    { name: "info" },
+    { name: "time", drop: 2 },
+  ],
+  rows: ({ events }) =>
+    events.map(({ type, code, tok, info, time }) => [
+      { value: type, shown: TYPE_NAMES[type] ?? String(type) },
+      {
+        value: code,
+        shown: type === EVENT_TYPE.SOFTWARE ? hex(code) : `${hex(code)} ${CODE_NAMES[code] ?? ""}`.trim(),
+      },
+      tok,
+      info,
+      time,
+    ]),
+  empty: "",
+};
+
+function eventsText(
+  events: readonly DriverEvent[],
+  { terminal, wide }: Pick<TextContext, "terminal" | "wide">,
+): string {
+  return events.length === 0 ? "" : renderTable(EVENTS.columns, EVENTS.rows({ events }), terminal, { wide });
 }
 
 export const signal = defineCommand({
@@ -62,7 +83,7 @@ export const signal = defineCommand({
   },
 });
 
-export const events = defineCommand({
+export const events = defineListing({
   name: "events",
   group: "ism",
   summary: "Take the events out of the IEQ",
@@ -78,10 +99,10 @@ export const events = defineCommand({
     const hidden_events = hiddenEvents(target);
     return { events: target.driver.takeEvents(), hidden_events };
   },
-  text({ events, hidden_events }, { terminal }) {
-    if (hidden_events > 0) return HIDDEN_EVENTS;
-    return events.length === 0 ? "" : eventsText(events, terminal.style);
+  text({ events, hidden_events }, context) {
+    return hidden_events > 0 ? HIDDEN_EVENTS : eventsText(events, context);
   },
+  table: EVENTS,
 });
 
 /** Interrupts that a driver can listen to: MSI for DMBs and events, and two by which the kernel tells it something. */
@@ -113,13 +134,13 @@ type WalkResult = {
   readonly hidden_events: number;
 };
 
-function walkText({ interrupts, dmbs, events, hidden_events }: WalkResult, style: Style): string {
+function walkText({ interrupts, dmbs, events, hidden_events }: WalkResult, context: TextContext): string {
   const lines = [plural(interrupts, "interrupt")];
   for (const { index, token, mask, idx } of dmbs) {
     lines.push(`dmb index ${index}, token ${token ?? "none"}, elements ${mask} (idx ${idx.join(", ")})`);
   }
   if (hidden_events > 0) lines.push(HIDDEN_EVENTS);
-  return lines.join("\n") + "\n" + (events.length === 0 ? "" : eventsText(events, style));
+  return lines.join("\n") + "\n" + eventsText(events, context);
 }
 
 /** @param hidden_events events that the walk could not see */
@@ -161,7 +182,7 @@ is what a driver does then.`,
     const hidden = hiddenEvents(target);
     return walkJson(target.driver.handleInterrupt(), target, hidden);
   },
-  text: (result, { terminal }) => walkText(result, terminal.style),
+  text: walkText,
 });
 
 /** One look at the interrupts, in a transaction of its own. */
@@ -212,5 +233,5 @@ pass at once where nobody else can act.`,
     }
     return await waitFor(context, "An interrupt", timeoutMs, () => takeInterrupts(context));
   },
-  text: (result, { terminal }) => walkText(result, terminal.style),
+  text: walkText,
 });

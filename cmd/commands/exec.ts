@@ -2,6 +2,8 @@
 import { argument, defineCommand, flag, rest } from "../language/command.ts";
 import { NotStartedError } from "../output/failure.ts";
 import { text } from "../language/kinds.ts";
+import type { ProgramLine } from "../run/programs.ts";
+import type { Ending } from "../../lib/exec/run.ts";
 import { UsageError } from "../language/usage_error.ts";
 
 /** Exit codes of a shell: a program that cannot be run, one that is not there, and what is added to a signal. */
@@ -21,6 +23,8 @@ const REASONS: Readonly<Record<number, string>> = {
   40: "Too many levels of symbolic links",
 };
 const ENOENT = 2;
+/** What stands between programs, as with mpirun. */
+const BETWEEN = ":";
 
 const isPermitted = () => Deno.permissions.querySync({ name: "ffi" }).state === "granted";
 const isSupported = () => Deno.build.os === "linux" && ["x86_64", "aarch64"].includes(Deno.build.arch);
@@ -39,6 +43,74 @@ function requireSystem(): void {
     "exec calls the C library, which was not allowed: run ism with --allow-ffi, as `deno task ism` and the binary do",
     CANNOT_RUN,
   );
+}
+
+/** What a program came to. */
+interface Outcome {
+  readonly program: string;
+  readonly exit: number;
+  readonly signal: number | null;
+  readonly calls: number;
+}
+
+/** Splits `A ARGS : -d 1 B ARGS` into programs. @throws {UsageError} */
+function programsOf(
+  words: readonly string[],
+  first: Pick<ProgramLine, "device" | "anyDescriptor" | "withoutInput">,
+): ProgramLine[] {
+  const programs: ProgramLine[] = [];
+  let rest = [...words];
+  for (;;) {
+    const end = rest.indexOf(BETWEEN);
+    const own = end < 0 ? rest : rest.slice(0, end);
+    programs.push(programs.length === 0 ? { ...first, argv: own } : laterProgram(own, first));
+    if (end < 0) return programs;
+    rest = rest.slice(end + 1);
+  }
+}
+
+/** A program behind a colon, which may begin with options of its own. @throws {UsageError} */
+function laterProgram(
+  words: readonly string[],
+  { device: ofFirst }: { readonly device: string },
+): ProgramLine {
+  let device = ofFirst;
+  let anyDescriptor = false;
+  let at = 0;
+  for (; words[at]?.startsWith("-") === true; at++) {
+    const word = words[at]!;
+    if (word === "--") {
+      at++;
+      break;
+    }
+    if (word === "--any-descriptor") anyDescriptor = true;
+    else if (word.startsWith("--device=")) device = word.slice("--device=".length);
+    else if (/^-d./.test(word)) device = word.slice(2);
+    else if ((word === "-d" || word === "--device") && words[at + 1] !== undefined) device = words[++at]!;
+    else {
+      throw new UsageError(
+        `${word} is no option of a program behind ":"; these are -d WHICH and --any-descriptor`,
+        {
+          token: word,
+        },
+      );
+    }
+  }
+  const argv = words.slice(at);
+  if (argv.length === 0) throw new UsageError('A program is missing behind ":"', { token: BETWEEN });
+  return { argv, device, anyDescriptor, withoutInput: true };
+}
+
+/** How a program ended. @throws {NotStartedError} */
+function outcomeOf(
+  { argv: [program = ""] }: ProgramLine,
+  { code, signal, notStarted, calls }: Ending,
+): Outcome {
+  if (notStarted !== undefined) {
+    const reason = REASONS[notStarted] ?? `error number ${notStarted}`;
+    throw new NotStartedError(`${program}: ${reason}`, notStarted === ENOENT ? NOT_FOUND : CANNOT_RUN);
+  }
+  return { program, exit: code ?? SIGNALLED + signal!, signal: signal ?? null, calls };
 }
 
 export const exec = defineCommand({
@@ -61,26 +133,26 @@ processes left open is closed when they end. Exit code, signals, terminal and in
       "let every descriptor mean a simulated file, for programs that move descriptors about",
     ),
   },
-  access: "write",
+  access: "wait",
   verbatim: true,
   examples: ["exec -- /bin/ls /dev/vfio", "exec -d 1 -- /bin/cat /sys/bus/pci/devices/0002:00:00.0/vendor"],
-  async run({ dryRun, host, target, terminal }, { program, args, anyDescriptor }) {
+  async run(context, { program, args, anyDescriptor }) {
+    const { dryRun, stdinIsLines, deviceWord } = context;
     if (dryRun) throw new UsageError("A program cannot be run dry: what it does outside of the host stays");
+    const programs = programsOf([program, ...args], {
+      device: deviceWord,
+      anyDescriptor,
+      withoutInput: stdinIsLines && !Deno.stdin.isTerminal(),
+    });
     requireSystem();
-    const { ExecError, run } = await import("../../lib/exec/run.ts");
+    const { ExecError } = await import("../../lib/exec/run.ts");
+    const { runOnHost } = await import("../run/programs.ts");
     try {
-      const { code, signal, notStarted, calls } = await run({
-        argv: [program, ...args],
-        kernel: target.guest.kernel,
-        tracer: host.tracer,
-        anyDescriptor,
-        remark: (text) => terminal.err(`ism: exec: ${text}\n`),
-      });
-      if (notStarted !== undefined) {
-        const reason = REASONS[notStarted] ?? `error number ${notStarted}`;
-        throw new NotStartedError(`${program}: ${reason}`, notStarted === ENOENT ? NOT_FOUND : CANNOT_RUN);
-      }
-      return { exit: code ?? SIGNALLED + signal!, signal: signal ?? null, calls };
+      const endings = await runOnHost(context, programs);
+      const outcomes = programs.map((line, i) => outcomeOf(line, endings[i]!));
+      const { exit, signal } = outcomes.find(({ exit }) => exit !== 0) ?? outcomes[0]!;
+      const calls = outcomes.reduce((sum, { calls }) => sum + calls, 0);
+      return { exit, signal, calls, ...(outcomes.length === 1 ? {} : { programs: outcomes }) };
     } catch (error) {
       if (error instanceof ExecError) throw new NotStartedError(error.message, CANNOT_RUN);
       throw error;
@@ -89,11 +161,12 @@ processes left open is closed when they end. Exit code, signals, terminal and in
   async beforehand() {
     if (!isSupported() || !isPermitted()) return;
     (await import("../../lib/exec/launch.ts")).prepareLaunch();
-    await import("../../lib/exec/run.ts");
+    await import("../run/programs.ts");
   },
   exitCode: ({ exit }) => exit,
+  value: ({ exit }) => String(exit),
   // Whoever waits for ism sees what it would see of the program.
   async afterwards({ signal }) {
-    if (signal !== null) (await import("../../lib/exec/run.ts")).dieBy(signal);
+    if (signal !== null) (await import("../../lib/exec/signals.ts")).dieBy(signal);
   },
 });

@@ -10,9 +10,10 @@ import {
 } from "../../lib/zpci/faults.ts";
 import type { ProgramExceptionName } from "../../lib/zpci/answer.ts";
 import { argument, defaulted, defineCommand, flag, type Kind, optional } from "../language/command.ts";
+import { defineListing } from "../language/listing.ts";
+import type { Cell } from "../output/table/table.ts";
 import { choice, number } from "../language/kinds.ts";
 import { MAX_FAULTS } from "../language/limits.ts";
-import { renderTable } from "../output/terminal.ts";
 import { quoteText } from "../output/diagnostic.ts";
 import { parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";
@@ -200,7 +201,12 @@ function wrongOp(op: string, ops: readonly string[]): UsageError {
   );
 }
 
-export const faultList = defineCommand({
+/** What a fault does not say matches all. */
+function orAny(value: string | number | null): Cell {
+  return value ?? { value, shown: "any" };
+}
+
+export const faultList = defineListing({
   name: "fault list",
   group: "host",
   summary: "List the faults, with how many accesses matched so far",
@@ -212,23 +218,29 @@ export const faultList = defineCommand({
     faults: [...host.faults.faults.map(describe), ...host.locks.faults.map(describeLock)]
       .sort((a, b) => a.id - b.id),
   }),
-  text({ faults }, { terminal }) {
-    if (faults.length === 0) return "";
-    const cell = (value: string | number | null) => value === null ? "any" : String(value);
-    const rows = faults.map(({ id, fault, op, fid, space, from, to, at, seen }) => [
-      String(id),
-      fault,
-      cell(op),
-      cell(fid),
-      cell(space),
-      `${from ?? ""}..${to ?? ""}`,
-      String(at),
-      String(seen),
-    ]);
-    return renderTable(
-      [["ID", "FAULT", "OP", "FID", "SPACE", "OFFSETS", "AT", "SEEN"], ...rows],
-      terminal.style,
-    );
+  table: {
+    columns: [
+      { name: "id" },
+      { name: "fault" },
+      { name: "op", drop: 2 },
+      { name: "fid", drop: 3 },
+      { name: "space", drop: 4 },
+      { name: "offsets", drop: 5 },
+      { name: "at", drop: 1 },
+      { name: "seen" },
+    ],
+    rows: ({ faults }) =>
+      faults.map(({ id, fault, op, fid, space, from, to, at, seen }) => [
+        id,
+        fault,
+        orAny(op),
+        orAny(fid),
+        orAny(space),
+        `${from ?? ""}..${to ?? ""}`,
+        at,
+        seen,
+      ]),
+    empty: "",
   },
 });
 

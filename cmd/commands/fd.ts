@@ -5,9 +5,9 @@ import { EventFdFile } from "../../lib/vfio/process/eventfd.ts";
 import { OPEN_FLAGS } from "../../lib/vfio/process/file.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { argument, defaulted, defineCommand, flag, type Kind, optional, rest } from "../language/command.ts";
+import { defineListing } from "../language/listing.ts";
 import { DESCRIPTOR, DESCRIPTOR_KINDS, type DescriptorName, findDescriptor } from "../run/descriptors.ts";
 import { bigNumber, choice, COUNT, DATA, text } from "../language/kinds.ts";
-import { renderTable } from "../output/terminal.ts";
 import { UsageError } from "../language/usage_error.ts";
 
 export const FD = argument(DESCRIPTOR, "descriptor: its number, or what it is of, as fd list shows it");
@@ -23,7 +23,7 @@ const sysPath = (name: string) => `/sys/devices/pci${name.slice(0, "0001:00".len
 /** The driver process of the guest that --device chooses. */
 export const processOf = ({ guest }: HostFunction) => guest.kernel.process;
 
-export const fdList = defineCommand({
+export const fdList = defineListing({
   name: "fd list",
   group: "sys",
   summary: "List the open descriptors of the guest's driver process",
@@ -41,15 +41,16 @@ export const fdList = defineCommand({
       ...(file instanceof DeviceFile ? { syspath: sysPath(file.device.zdev.name) } : {}),
     })),
   }),
-  text({ descriptors }, { terminal }) {
-    if (descriptors.length === 0) return "no descriptor is open";
-    const rows = descriptors.map(({ fd, kind, path, position, counter }) => [
-      String(fd),
-      kind,
-      path,
-      counter === undefined ? `position ${position}` : `counter ${counter}`,
-    ]);
-    return renderTable([["FD", "KIND", "PATH", "STATE"], ...rows], terminal.style);
+  table: {
+    columns: [{ name: "fd" }, { name: "kind", drop: 2 }, { name: "path" }, { name: "state", drop: 1 }],
+    rows: ({ descriptors }) =>
+      descriptors.map(({ fd, kind, path, position, counter }) => [
+        fd,
+        kind,
+        path,
+        counter === undefined ? `position ${position}` : `counter ${counter}`,
+      ]),
+    empty: "no descriptor is open",
   },
 });
 

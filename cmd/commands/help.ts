@@ -2,9 +2,11 @@ import { RELEASES } from "../../lib/vfio/release.ts";
 import { buildInfo } from "../build_info.ts";
 import { argument, defineCommand, optional } from "../language/command.ts";
 import { completionScript, SHELLS } from "../completion/scripts.ts";
-import { helpText, isCommandWord, VERSION } from "../help/help.ts";
+import { familyNames, helpText, isCommandWord, VERSION } from "../help/help.ts";
 import { choice, text } from "../language/kinds.ts";
 import { manualPage } from "../help/manual.ts";
+import { showManual } from "../output/pager.ts";
+import { manualPager } from "../run/environment.ts";
 import { loadRules } from "../reference/load.ts";
 import type { Rule } from "../reference/parse.ts";
 import { renderRule, renderRules } from "../reference/render.ts";
@@ -59,13 +61,22 @@ program what can stand there.`,
 export const man = defineCommand({
   name: "man",
   group: "help",
-  summary: "Print the manual page in roff",
-  details: `To read it: ism man | man -l -. To install it: ism man >~/.local/share/man/man1/ism.1`,
+  summary: "Show the manual page",
+  details:
+    `On a terminal man(1) shows it, or MANPAGER, PAGER, less or more where there is no man. Elsewhere it comes in
+roff; to install it: ism man >~/.local/share/man/man1/ism.1`,
   args: {},
   options: {},
   access: "none",
   examples: ["man"],
-  run: () => ({ text: manualPage() }),
+  async run({ terminal, json }) {
+    const text = manualPage();
+    const plain = () =>
+      [helpText(undefined, terminal), ...familyNames().map((name) => helpText(name, terminal))].join("\n");
+    const paged = terminal.outIsTerminal && !json && await showManual(text, plain, manualPager());
+    // What was shown needs no printing.
+    return { text: paged ? "" : text };
+  },
   text: ({ text }) => text,
 });
 

@@ -4,10 +4,15 @@ import type { HostFunction } from "../../lib/host/host.ts";
 import type { DeviceInfo } from "../../lib/ism/driver/descriptor.ts";
 import { DEVICE_FLAGS, IRQ_FLAGS, REGION_FLAGS } from "../../lib/vfio/uapi.ts";
 import { ErrnoError, type ErrnoName } from "../../lib/vfio/errno.ts";
-import { defineCommand, optional } from "../language/command.ts";
+import { flag, optional, type TextContext } from "../language/command.ts";
+import { defineListing } from "../language/listing.ts";
+import type { Cell, Column, Table } from "../output/table/table.ts";
+import { renderTable } from "../output/table/text.ts";
 import { REGION, regionName } from "../language/kinds.ts";
-import { renderTable, type Style } from "../output/terminal.ts";
+import { type PositionMap, positionMap, renderMap } from "../output/pictures/position_map.ts";
+import { UsageError } from "../language/usage_error.ts";
 import { sizeText, withoutZeros } from "../output/units.ts";
+import { field } from "../output/wrap.ts";
 
 /** A region, or why there is none. */
 type RegionRow =
@@ -116,49 +121,87 @@ function pick({ count, flags }: { count: number; flags: number }) {
   return { count, flags };
 }
 
-function regionCells(row: RegionRow): string[] {
-  if ("error" in row) return [row.name, "-", row.error, "-"];
-  return [row.name, hex(Number(row.offset), 16), sizeText(row.size), flagNames(row.flags, REGION_FLAGS)];
+const REGIONS: Table<Record<string, unknown>> = {
+  columns: [{ name: "region" }, { name: "offset" }, { name: "size", drop: 1 }, { name: "flags", drop: 2 }],
+  rows: (result) =>
+    ("regions" in result ? result["regions"] as RegionRow[] : [result as RegionRow]).map(regionCells),
+};
+
+function regionCells(row: RegionRow): Cell[] {
+  // A refusal stands where the size would be.
+  if ("error" in row) return [row.name, null, { value: null, shown: row.error }, null];
+  return [
+    row.name,
+    hex(Number(row.offset), 16),
+    { value: row.size, shown: sizeText(row.size) },
+    flagCell(row.flags, REGION_FLAGS),
+  ];
 }
 
+/** Flags by name, nothing for none. */
+function flagCell(flags: number, names: Readonly<Record<string, number>>): Cell {
+  const shown = flagNames(flags, names);
+  return { value: shown === "-" ? "" : shown, shown };
+}
+
+const IRQS: readonly Column[] = [{ name: "irq" }, { name: "count" }, { name: "flags", drop: 1 }];
+
 function deviceText(
-  { address, kernel, flags, regions, irqs, capabilities }: ReturnType<typeof describeDevice>,
-  style: Style,
+  result: ReturnType<typeof describeDevice>,
+  { terminal, wide }: TextContext,
 ) {
-  let text = `${style.bold(address)}  Linux ${kernel}  flags: ${flagNames(flags, DEVICE_FLAGS)}\n\n`;
-  text += renderTable([["REGION", "OFFSET", "SIZE", "FLAGS"], ...regions.map(regionCells)], style) + "\n";
+  const { address, kernel, flags, irqs, capabilities } = result;
+  const { style } = terminal;
+  const width = wide ? Infinity : terminal.tableWidth;
+  const title = field(`${address}  `, `Linux ${kernel}  flags: ${flagNames(flags, DEVICE_FLAGS)}`, width);
+  let text = `${style.bold(address)}${title.slice(address.length)}\n`;
+  text += renderTable(REGIONS.columns, REGIONS.rows(result), terminal, { wide }) + "\n";
   const irqRows = irqs.map(({ name, count, flags, error }) => [
     name,
     error ?? String(count),
     flags === undefined ? "-" : flagNames(flags, IRQ_FLAGS),
   ]);
-  text += renderTable([["IRQ", "COUNT", "FLAGS"], ...irqRows], style);
+  text += renderTable(IRQS, irqRows, terminal, { wide });
   for (const { id, name, ...fields } of capabilities) {
     text += `\n${style.bold(`${name} (${id})`)}\n`;
-    for (const [field, value] of Object.entries(fields)) {
-      const shown = field === "util_str" ? withoutZeros(String(value)) : String(value);
-      text += `  ${field.padEnd(15)} ${shown}\n`;
+    for (const [name, value] of Object.entries(fields)) {
+      const shown = name === "util_str" ? withoutZeros(String(value)) : String(value);
+      text += field(`  ${name.padEnd(15)} `, shown, width);
     }
   }
   return text;
 }
 
-export const info = defineCommand({
+export const info = defineListing({
   name: "info",
   group: "look",
   summary: "Show what the descriptor says: regions, interrupts, zPCI capabilities",
   details: `Opens the function if it is not open. The store-block limit is imaxstbl of ZPCI_GROUP; the
 maxstbl field beside it is a constant of the kernel. The gid of ZPCI_BASE is the PCI function group (pfgid); the GID by
-which ISM functions know each other is another number, which "ism gid" reads.`,
+which ISM functions know each other is another number, which "ism gid" reads. --format and --columns take the table of
+regions.`,
   args: { region: optional(REGION, "one region only; a refusal is then the command's error") },
-  options: {},
+  options: { map: flag("where the regions lie, and what positions made up as index << 40 reach") },
   access: "write",
-  examples: ["info", "info bar0", "info config --json"],
-  run({ target }, { region }): Record<string, unknown> {
-    return region === undefined ? describeDevice(target) : regionRow(target, region.index);
+  examples: ["info", "info bar0", "info --map", "info config --json"],
+  run({ target }, { region, map }): Record<string, unknown> {
+    if (region !== undefined && map) {
+      throw new UsageError("--map shows all regions; leave the region out", { token: "--map" });
+    }
+    if (region !== undefined) return regionRow(target, region.index);
+    const device = describeDevice(target);
+    const there = device.regions.flatMap((row) => "error" in row ? [] : [row]);
+    return map ? { ...device, map: positionMap(there) } : device;
   },
-  text(result, { terminal: { style } }) {
-    if ("regions" in result) return deviceText(result as ReturnType<typeof describeDevice>, style);
-    return renderTable([["REGION", "OFFSET", "SIZE", "FLAGS"], regionCells(result as RegionRow)], style);
+  text(result, context) {
+    if ("map" in result) {
+      const address = String(result["address"]);
+      const title = field(`${address}  `, "positions of the descriptor", context.terminal.tableWidth);
+      return `${context.terminal.style.bold(address)}${title.slice(address.length)}\n` +
+        renderMap(result["map"] as PositionMap, context.terminal);
+    }
+    if ("regions" in result) return deviceText(result as ReturnType<typeof describeDevice>, context);
+    return renderTable(REGIONS.columns, REGIONS.rows(result), context.terminal, context);
   },
+  table: REGIONS,
 });

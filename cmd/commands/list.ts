@@ -1,8 +1,7 @@
 import { hex } from "../../lib/base/hex.ts";
-import { defineCommand } from "../language/command.ts";
-import { renderTable } from "../output/terminal.ts";
+import { defineListing } from "../language/listing.ts";
 
-export const list = defineCommand({
+export const list = defineListing({
   name: "list",
   group: "look",
   summary: "List the functions of the host",
@@ -27,19 +26,29 @@ export const list = defineCommand({
       })),
     };
   },
-  text({ functions }, { terminal }) {
-    const rows = functions.map((fn) => [
-      String(fn.index),
-      fn.address,
-      fn.guest,
-      fn.fid,
-      fn.uid,
-      fn.chid,
-      fn.gid,
-      fn.driver ?? "-",
-      fn.state + (fn.open ? ", open" : ""),
-    ]);
-    const head = ["#", "ADDRESS", "GUEST", "FID", "UID", "CHID", "GID", "DRIVER", "STATE"];
-    return renderTable([head, ...rows], terminal.style);
+  table: {
+    columns: [
+      { name: "index", head: "#" },
+      { name: "address" },
+      { name: "guest", drop: 1 },
+      { name: "fid", drop: 4 },
+      { name: "uid", drop: 6 },
+      { name: "chid", drop: 5 },
+      { name: "gid", drop: 2 },
+      { name: "driver", drop: 3 },
+      { name: "state" },
+    ],
+    rows: ({ functions }) =>
+      functions.map(({ index, address, guest, fid, uid, chid, gid, driver, state, open }) => [
+        index,
+        address,
+        guest,
+        fid,
+        uid,
+        chid,
+        gid,
+        driver,
+        state + (open ? ", open" : ""),
+      ]),
   },
 });

@@ -1,10 +1,12 @@
 /** poll(2) on the descriptors of the driver process. */
 import { POLL, pollText } from "../../lib/vfio/process/file.ts";
-import { defaulted, defineCommand, type Kind, optional, rest } from "../language/command.ts";
+import { defaulted, type Kind, optional, rest } from "../language/command.ts";
+import { defineListing } from "../language/listing.ts";
+import type { Table } from "../output/table/table.ts";
+import { renderTable } from "../output/table/text.ts";
 import { DESCRIPTOR, findDescriptor } from "../run/descriptors.ts";
 import { KernelTicks } from "../run/kernel_ticks.ts";
 import { DURATION } from "../language/kinds.ts";
-import { renderTable } from "../output/terminal.ts";
 import { quoteText } from "../output/diagnostic.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { waitUntil } from "../run/waiting.ts";
@@ -27,7 +29,17 @@ const EVENTS: Kind<number> = {
   },
 };
 
-export const poll = defineCommand({
+type Ready = {
+  readonly ret: number;
+  readonly fds: readonly { readonly fd: number; readonly revents: string }[];
+};
+
+const READY: Table<Ready> = {
+  columns: [{ name: "fd" }, { name: "revents", head: "READY" }],
+  rows: ({ fds }) => fds.map(({ fd, revents }) => [fd, revents]),
+};
+
+export const poll = defineListing({
   name: "poll",
   group: "sys",
   summary: "Wait until descriptors are ready: poll(2)",
@@ -44,7 +56,7 @@ the time passes at once.`,
   },
   access: "wait",
   examples: ["expect =1 poll 99 --timeout 0"],
-  async run(context, { fd: names, events, timeout }) {
+  async run(context, { fd: names, events, timeout }): Promise<Ready> {
     const timeoutMs = timeout === undefined ? Infinity : timeout * 1000;
     const look = (wanted: boolean) =>
       new KernelTicks(context, (target) => {
@@ -60,12 +72,10 @@ the time passes at once.`,
       look(false).look()!;
     return { ret: found.filter(({ revents }) => revents !== "0").length, fds: found };
   },
-  text({ ret, fds }, { terminal }) {
-    if (ret === 0) return "0 descriptors are ready";
-    return renderTable(
-      [["FD", "READY"], ...fds.map(({ fd, revents }) => [String(fd), revents])],
-      terminal.style,
-    );
+  text(result, { terminal, wide }) {
+    if (result.ret === 0) return "0 descriptors are ready";
+    return renderTable(READY.columns, READY.rows(result), terminal, { wide });
   },
+  table: READY,
   value: ({ ret }) => String(ret),
 });

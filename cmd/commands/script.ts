@@ -62,14 +62,14 @@ export const expect = {
   ...defineCommand({
     name: "expect",
     group: "script",
-    summary: "Check a command's outcome: an errno, fail, ok, =VALUE, or DATA",
+    summary: "Check a command's outcome: an errno, fail, ok, exit=CODE, =VALUE, or DATA",
     details:
       `EINVAL and its like: the command is refused with that errno; EINVAL:RULE also names the rule that "explain" and
 --json show, or its name in the reference, where several have the same errno. RET: the adapter answers a return code;
 RET:6 this one. MACHINE: the machine refuses an instruction outside of the kernel; "MACHINE:status 24", "MACHINE:function handle",
 "MACHINE:response 0x0102" or "MACHINE:operand exception" in this way. DRIVER: the driver process itself; HANG: the
-kernel would not return. hex:… and the other forms of DATA: the bytes that the command yields. Exit code 3 if it does
-not hold.`,
+kernel would not return. exit=3, exit=SIGKILL: how the program of exec ends; ok is exit code 0. hex:… and the other
+forms of DATA: the bytes that the command yields. Exit code 3 if it does not hold.`,
     args: { what: argument(EXPECTATION, "the expected outcome") },
     options: {},
     access: "none",
@@ -79,6 +79,7 @@ not hold.`,
       "expect hex:1410ed04 peek config 0 4",
       "expect 'MACHINE:status 24' zpci mpcifc reset-error",
       "expect RET:6 rgid 0x1",
+      "expect exit=0 exec -- /bin/true",
     ],
     run: notDirectly,
   }),

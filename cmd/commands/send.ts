@@ -45,6 +45,7 @@ async function carry(
   directions: readonly Direction[],
   done: () => number,
   progress: () => void,
+  interrupted: AbortSignal | undefined,
 ): Promise<void> {
   const functions = new Set(directions.flatMap(({ from, to }) => [from, to]));
   const indices = new Map([...functions].map((fn) => {
@@ -54,7 +55,7 @@ async function carry(
     ]);
     return [fn, new Set(own)] as const;
   }));
-  using yielding = new Yielding();
+  using yielding = new Yielding(interrupted);
   for (const { from, source, stream } of directions) source.push(from.driver, stream.writer);
   while (directions.some(({ stream }) => !stream.reader.complete)) {
     for (const fn of functions) {
@@ -132,7 +133,7 @@ async function exchange(context: Context, routes: readonly Route[], dmb: number)
     }
     const total = directions.reduce((sum, { source }) => sum + (source.size ?? 0), 0);
     const done = () => directions.reduce((sum, { sink }) => sum + sink.bytes, 0);
-    await carry(directions, done, progressBar(context, total, done));
+    await carry(directions, done, progressBar(context, total, done), context.interrupted);
     const reports = directions.map(report);
     for (const { to, from, stream } of directions) {
       to.driver.unregisterDmb(stream.reader.dmb.token);

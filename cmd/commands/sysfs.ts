@@ -5,6 +5,9 @@ import { functionPath } from "../../lib/vfio/sysfs/function_directory.ts";
 import { type Directory, readAttribute, type SysfsNode, writeAttribute } from "../../lib/vfio/sysfs/node.ts";
 import { lookUp } from "../../lib/vfio/sysfs/tree.ts";
 import { argument, defineCommand, type Kind, optional } from "../language/command.ts";
+import { defineListing } from "../language/listing.ts";
+import type { Table } from "../output/table/table.ts";
+import { renderTable } from "../output/table/text.ts";
 import { DATA, number, text } from "../language/kinds.ts";
 import { type DataSource, isData } from "../language/data.ts";
 import { escapeText } from "../output/diagnostic.ts";
@@ -52,7 +55,19 @@ function shown(name: string, node: SysfsNode): Entry {
     : { name, data: readAttribute(name, node).toHex() };
 }
 
-export const sysfs = defineCommand({
+const ENTRIES: Table<{ readonly directory?: string | undefined; readonly entries: readonly Entry[] }> = {
+  columns: [{ name: "name" }, { name: "value" }],
+  rows: ({ directory = "", entries }) =>
+    entries.map((entry) => [
+      entry.name.slice(directory.length),
+      {
+        value: entry.mode === undefined && entry.size === undefined ? valueOf(entry) : null,
+        shown: shortOf(entry),
+      },
+    ]),
+};
+
+export const sysfs = defineListing({
   name: "sysfs",
   group: "look",
   summary: "Show the function's directory in sysfs, or one attribute of it",
@@ -92,16 +107,19 @@ drivers, slots), /sys/devices, /sys/firmware/clp and /sys/kernel/iommu_groups. "
       entries: flat(node).map(([entry, each]) => shown(`${directory}${entry}`, each)),
     };
   },
-  text({ path, directory, entries }) {
+  text({ path, directory, entries }, { terminal, wide }) {
     if (directory === undefined) return valueOf(entries[0]!);
-    const lines = entries.map((entry) => ({ ...entry, name: entry.name.slice(directory.length) }));
-    const width = Math.max(0, ...lines.map(({ name }) => name.length));
     const title = directory.startsWith("/")
       ? directory.slice(0, -1)
       : `${path}${directory === "" ? "" : `/${directory.slice(0, -1)}`}`;
-    return [title, ...lines.map((entry) => `  ${entry.name.padEnd(width)}  ${shortOf(entry)}`.trimEnd())]
-      .join("\n");
+    const narrower = { style: terminal.style, tableWidth: terminal.tableWidth - 2 };
+    const [, ...lines] = renderTable(ENTRIES.columns, ENTRIES.rows({ directory, entries }), narrower, {
+      wide,
+    })
+      .trimEnd().split("\n");
+    return [title, ...lines.map((line) => `  ${line}`)].join("\n");
   },
+  table: ENTRIES,
   raw: ({ entries }) => Uint8Array.fromHex(entries.map(({ data }) => data ?? "").join("")),
   value: ({ directory, entries }) =>
     directory === undefined

@@ -93,6 +93,11 @@ function unknownTopic(name: string): UsageError {
   });
 }
 
+/** First words of all commands: what help can be asked on, in the order of help. */
+export function familyNames(): readonly string[] {
+  return [...new Set([...COMMANDS.keys()].map((name) => name.split(" ")[0]!))];
+}
+
 /** True for a command, or the first word of some. */
 export function isCommandWord(word: string): boolean {
   return COMMANDS.has(word) || [...COMMANDS.keys()].some((name) => name.startsWith(`${word} `));

@@ -4,6 +4,9 @@
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { HostStore } from "../../lib/host/file/store.ts";
 import type { DataSource } from "./data.ts";
+import type { Table } from "../output/table/table.ts";
+import type { TraceCollector } from "../output/trace/collector.ts";
+import type { Globals } from "./parse.ts";
 import type { Terminal } from "../output/terminal.ts";
 
 /** What can stand in a place where a list of words would not do. */
@@ -42,7 +45,7 @@ export interface Flag {
 }
 
 // deno-lint-ignore ban-types -- `{}` is "no arguments" here, and any command's parameters extend it
-type Parameters = {} | Record<string, Parameter<unknown> | Flag>;
+export type Parameters = {} | Record<string, Parameter<unknown> | Flag>;
 /** The values that a set of parameters yields. */
 export type Values<Of> = {
   readonly [Name in keyof Of]: Of[Name] extends Flag ? boolean
@@ -118,6 +121,14 @@ export interface Context {
   readonly isDefaultHost: boolean;
   /** The open host file, for commands that wait. */
   readonly store: HostStore;
+  /** What is traced of the command; undefined for nothing. */
+  readonly trace: TraceCollector | undefined;
+  /** Global options. */
+  readonly globals: Globals;
+  /** The word that names the function. */
+  readonly deviceWord: string;
+  /** Ends what waits, where another process is the one that would be interrupted. */
+  readonly interrupted: AbortSignal | undefined;
   /** Others can act on the host between two transactions of this command. */
   readonly shared: boolean;
   /**
@@ -138,6 +149,8 @@ export interface Context {
 
 /** What a result becomes text with. */
 export interface TextContext extends Pick<Context, "terminal" | "verbose"> {
+  /** Tables have all their columns, whether they fit or not. */
+  readonly wide: boolean;
   /** A sentence whose commands (`"ism close"`) are to be typed as they stand in it. */
   propose(sentence: string): string;
 }
@@ -161,6 +174,8 @@ export interface Command<Args, Options, Of extends Result> {
   run(context: Context, values: Values<Args & Options>): Of | Promise<Of>;
   /** The result for people; nothing is printed without it. */
   text?(result: Of, context: TextContext): string;
+  /** The result as a table: what is printed where there is no `text`, and what the options of tables are about. */
+  readonly table?: Table<NoInfer<Of>>;
   /** The result as bytes, for `--raw`. */
   raw?(result: Of): Uint8Array;
   /** The value that `let` keeps. */
@@ -187,6 +202,7 @@ export interface AnyCommand {
   readonly examples: readonly string[];
   run(context: Context, values: Readonly<Record<string, unknown>>): Result | Promise<Result>;
   text?(result: Result, context: TextContext): string;
+  readonly table?: Table<Result>;
   raw?(result: Result): Uint8Array;
   value?(result: Result): string;
   exitCode?(result: Result): number;
@@ -210,7 +226,7 @@ export function defineCommand<
 
 /** True for a command that can stand in a script or shell, or behind `expect`, `let` and `repeat`. */
 export function canStandInLine({ name, access }: Pick<AnyCommand, "name" | "access">): boolean {
-  return access !== "file" && name !== "exec" && !takesLines({ name });
+  return access !== "file" && !takesLines({ name });
 }
 
 /** True for a command that runs lines itself. */

@@ -8,6 +8,7 @@ import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from ".
 import { MAX_PREFIXES } from "./limits.ts";
 import { isDynamic, literalWord, type OptionSpecs, readOptions } from "./options.ts";
 import { quoteText } from "../output/diagnostic.ts";
+import type { TableChoice } from "../output/table/table.ts";
 import { nearest } from "./nearest.ts";
 import { UsageError } from "./usage_error.ts";
 import { expand, type Word } from "./words.ts";
@@ -43,6 +44,8 @@ export interface Globals {
   readonly color: "auto" | "always" | "never" | undefined;
   readonly help: boolean;
   readonly version: boolean;
+  /** What the line wants of its table, where it has one. */
+  readonly table?: TableChoice;
 }
 
 /** Finds a `$name`'s value. */

@@ -77,6 +77,15 @@ export class ExpectError extends Error {
   }
 }
 
+/** What another process has made of a failure. */
+export class DescribedError extends Error {
+  override readonly name = "DescribedError";
+
+  constructor(readonly failure: Failure) {
+    super(failure.message);
+  }
+}
+
 /** A failure, ready to be shown. */
 export interface Failure {
   readonly exit: number;
@@ -116,6 +125,7 @@ export function describeFailure(error: unknown): Failure {
     token: undefined,
     stack: undefined,
   };
+  if (error instanceof DescribedError) return error.failure;
   if (error instanceof ErrnoError) {
     const { code, errno, layer, ref, rule, source, message, hint } = error;
     return {

@@ -22,6 +22,10 @@ export interface Terminal {
   readonly errIsTerminal: boolean;
   /** Columns of the terminal, 80 if unknown. */
   readonly columns: number;
+  /** Columns that a table may take: as many as it has where nobody said how wide it is, as in a pipe. */
+  readonly tableWidth: number;
+  /** Characters beyond ASCII are understood. */
+  readonly unicode: boolean;
   /** Styles of results, plain text while colours are off. */
   readonly style: Style;
 }
@@ -50,11 +54,15 @@ const FULL_STYLE: Style = {
 };
 
 const ENCODER = new TextEncoder();
+/** What is narrower than this is taken for as wide. Columns. */
+const NARROWEST = 20;
 const CLEAR_LINE = "\r\x1b[K";
 
 /** The process's own streams. */
 export class ProcessTerminal implements Terminal {
   style: Style = NO_STYLE;
+  unicode = false;
+  #columns: number | undefined = undefined;
   /** Styles of messages. */
   errStyle: Style = NO_STYLE;
   #outClosed = false;
@@ -75,12 +83,35 @@ export class ProcessTerminal implements Terminal {
     return this.#outClosed;
   }
 
+  /**
+   * Takes what the environment says: COLUMNS, which wins over the terminal's own size and counts in a pipe, too, and the
+   * locale, whose name tells whether it is UTF-8.
+   */
+  setSurroundings({ columns, locale }: {
+    readonly columns: string | undefined;
+    readonly locale: string | undefined;
+  }): void {
+    const wanted = /^[1-9][0-9]{0,5}$/.test(columns ?? "") ? Number(columns) : undefined;
+    this.#columns = wanted === undefined ? undefined : Math.max(wanted, NARROWEST);
+    this.unicode = Deno.build.os === "windows" || /utf-?8/i.test(locale ?? "");
+  }
+
+  get tableWidth(): number {
+    return this.#columns ?? (this.outIsTerminal ? this.columns : Infinity);
+  }
+
   get columns(): number {
+    return this.#columns ?? this.screen.columns;
+  }
+
+  /** The terminal's own size; 24 lines of 80 columns if it is not known. */
+  get screen(): { readonly columns: number; readonly rows: number } {
     try {
       // A terminal that nobody told its size says 0.
-      return Deno.consoleSize().columns || 80;
+      const { columns, rows } = Deno.consoleSize();
+      return { columns: columns || 80, rows: rows || 24 };
     } catch {
-      return 80;
+      return { columns: 80, rows: 24 };
     }
   }
 
@@ -169,7 +200,7 @@ export class ProcessTerminal implements Terminal {
     try {
       for (const [stream, bytes] of held?.pieces() ?? []) {
         if (stream === "out") this.outBytes(bytes);
-        else this.#writeErr(bytes);
+        else this.errBytes(bytes);
       }
     } finally {
       held?.close();
@@ -193,19 +224,4 @@ function writeAll(stream: { writeSync(bytes: Uint8Array): number }, bytes: Uint8
     }
   }
   return true;
-}
-
-/** A table for people: columns as wide as their cells, two spaces between them. */
-export function renderTable(rows: readonly (readonly string[])[], style: Style): string {
-  const widths: number[] = [];
-  for (const row of rows) {
-    row.forEach((cell, column) => widths[column] = Math.max(widths[column] ?? 0, cell.length));
-  }
-  return rows.map((row, i) => {
-    const line = row.map((cell, column) => {
-      const safe = escapeText(cell);
-      return column === row.length - 1 ? safe : safe.padEnd(widths[column]!);
-    }).join("  ").trimEnd();
-    return (i === 0 ? style.bold(line) : line) + "\n";
-  }).join("");
 }

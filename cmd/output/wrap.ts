@@ -1,4 +1,5 @@
 /** Text that fits a terminal. */
+import { displayWidth } from "./diagnostic.ts";
 
 /** No line of help is longer than this, however wide the terminal is. */
 export const WIDEST = 100;
@@ -9,11 +10,17 @@ const NARROWEST = 24;
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = "";
+  let taken = 0;
   for (const word of text.split(/\s+/).filter((each) => each !== "")) {
-    if (line !== "" && line.length + 1 + word.length > width) {
+    const more = displayWidth(word);
+    if (line !== "" && taken + 1 + more > width) {
       lines.push(line);
       line = word;
-    } else line = line === "" ? word : `${line} ${word}`;
+      taken = more;
+    } else {
+      taken += line === "" ? more : more + 1;
+      line = line === "" ? word : `${line} ${word}`;
+    }
   }
   if (line !== "") lines.push(line);
   return lines;
@@ -42,4 +49,14 @@ export function paragraph(text: string, columns: number): string {
 
 function indented(lines: readonly string[], by: number): string {
   return lines.map((line) => `${" ".repeat(by)}${line}\n`).join("");
+}
+
+/** A name and its value behind it; a value that does not fit goes on below its beginning, or below the name. */
+export function field(name: string, value: string, columns: number): string {
+  const room = columns - displayWidth(name);
+  if (displayWidth(value) <= room) return `${name}${value}\n`;
+  const longest = value.split(" ").reduce((most, word) => Math.max(most, displayWidth(word)), 0);
+  if (longest > room) return `${name.trimEnd()}\n${indented(wrap(value, columns - 6), 6)}`;
+  const [first = "", ...more] = wrap(value, room);
+  return `${name}${first}\n${indented(more, displayWidth(name))}`;
 }

@@ -39,3 +39,17 @@ function stateDirectory(): string | undefined {
   const home = environment("HOME");
   return home === undefined ? undefined : `${home}/.local/state/ism`;
 }
+
+/** What the environment says of the terminal: how wide it is, and the locale, for the characters that it understands. */
+export function surroundings(): {
+  readonly columns: string | undefined;
+  readonly locale: string | undefined;
+} {
+  const locale = environment("LC_ALL") ?? environment("LC_CTYPE") ?? environment("LANG");
+  return { columns: environment("COLUMNS"), locale };
+}
+
+/** What the user wants manual pages to be shown with. */
+export function manualPager(): string | undefined {
+  return environment("MANPAGER") ?? environment("PAGER");
+}

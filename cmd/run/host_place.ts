@@ -42,6 +42,23 @@ export class HostPlace {
     return path;
   }
 
+  /** The host lives as long as this process. */
+  get isInMemory(): boolean {
+    return this.path === MEMORY_HOST;
+  }
+
+  /** This process has the host file for itself. */
+  get isOwner(): boolean {
+    return this.#store?.isOwner === true;
+  }
+
+  /** The place of a host file that is open, for lines of other processes. */
+  static of(store: HostStore): HostPlace {
+    const place = new HostPlace(undefined, store.path, false);
+    place.#store = store;
+    return place;
+  }
+
   /** The open host file, if it is open. */
   get opened(): HostStore | undefined {
     return this.#store;

@@ -10,16 +10,22 @@ const SIGNALS: readonly EndingSignal[] = ["SIGINT", "SIGTERM"];
 export class InterruptWatch implements Disposable {
   #signal: EndingSignal | undefined = undefined;
   #wake: (() => void) | undefined = undefined;
-  readonly #listeners = SIGNALS.map((signal) => {
-    const listener = () => {
-      this.#signal ??= signal;
-      this.#wake?.();
-    };
-    return [signal, listener] as const;
-  });
+  readonly #listeners = SIGNALS.map((signal) => [signal, () => this.#interrupt(signal)] as const);
+  readonly #ofOther: AbortSignal | undefined;
+  readonly #aborted = () => this.#interrupt(this.#ofOther!.reason as EndingSignal);
 
-  constructor() {
-    for (const [signal, listener] of this.#listeners) Deno.addSignalListener(signal, listener);
+  /** @param ofOther ends the work of another process, to which this one's signals mean nothing */
+  constructor(ofOther: AbortSignal | undefined) {
+    this.#ofOther = ofOther;
+    if (ofOther === undefined) {
+      for (const [signal, listener] of this.#listeners) Deno.addSignalListener(signal, listener);
+    } else if (ofOther.aborted) this.#aborted();
+    else ofOther.addEventListener("abort", this.#aborted);
+  }
+
+  #interrupt(signal: EndingSignal): void {
+    this.#signal ??= signal;
+    this.#wake?.();
   }
 
   /**
@@ -43,6 +49,8 @@ export class InterruptWatch implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#ofOther?.removeEventListener("abort", this.#aborted);
+    if (this.#ofOther !== undefined) return;
     for (const [signal, listener] of this.#listeners) Deno.removeSignalListener(signal, listener);
   }
 }
@@ -55,6 +63,12 @@ export class Yielding implements Disposable {
   /** Made when the first turn is over: short work does without. */
   #watch: InterruptWatch | undefined = undefined;
   #next = performance.now() + TURN_MS;
+  readonly #ofOther: AbortSignal | undefined;
+
+  /** @param ofOther as {@linkcode InterruptWatch} takes it */
+  constructor(ofOther?: AbortSignal) {
+    this.#ofOther = ofOther;
+  }
 
   /**
    * Looks for Ctrl-C now and then.
@@ -64,7 +78,7 @@ export class Yielding implements Disposable {
    */
   async now(what: () => string): Promise<void> {
     if (performance.now() < this.#next) return;
-    this.#watch ??= new InterruptWatch();
+    this.#watch ??= new InterruptWatch(this.#ofOther);
     await this.#watch.sleep(0, what);
     this.#next = performance.now() + TURN_MS;
   }

@@ -6,6 +6,9 @@ import { propose } from "../output/proposal.ts";
 import { failureText, type LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
 import { safeJson } from "../output/diagnostic.ts";
+import { tableData } from "../output/table/data.ts";
+import { choose, type Table, type TableChoice } from "../output/table/table.ts";
+import { renderTable } from "../output/table/text.ts";
 import type { TraceCollector } from "../output/trace/collector.ts";
 
 /** Prints lines of one run. */
@@ -47,16 +50,33 @@ export class LineOutput {
 
   /** The result of a command, or of one run of it. @throws {FileError} */
   text(command: AnyCommand, result: Result, globals: Globals): void {
-    const { quiet, raw, verbose } = globals;
+    const { quiet, raw, verbose, table } = globals;
     if (quiet) return;
     if (raw && command.raw !== undefined) return this.terminal.outBytes(command.raw(result));
+    const wide = verbose || table?.wide === true;
+    const isChosen = table?.format !== undefined || table?.columns !== undefined;
+    if (command.table !== undefined && (isChosen || command.text === undefined)) {
+      return this.#table(command.table, result, table, wide);
+    }
     const surroundings = {
       terminal: this.terminal,
       verbose,
+      wide,
       propose: (sentence: string) => propose(sentence, globals),
     };
     const text = command.text?.(result, surroundings) ?? "";
     if (text !== "") this.terminal.out(text.endsWith("\n") ? text : `${text}\n`);
+  }
+
+  #table(table: Table<Result>, result: Result, choice: TableChoice | undefined, wide: boolean): void {
+    const { columns, rows } = choose(table.columns, table.rows(result), choice?.columns);
+    const format = choice?.format ?? "table";
+    // The text is safe, and CSV ends its lines as a terminal's text does not.
+    if (format !== "table") {
+      this.terminal.outBytes(new TextEncoder().encode(tableData(format, columns, rows)));
+    } else if (rows.length > 0 || table.empty === undefined) {
+      this.terminal.out(renderTable(columns, rows, this.terminal, { wide }));
+    } else if (table.empty !== "") this.terminal.out(`${table.empty}\n`);
   }
 
   /** The failure of a line. @throws {FileError} */

@@ -1,5 +1,5 @@
 /** Traces of the lines of a run: their numbers go on, and functions are introduced once. */
-import { findDevice } from "./device.ts";
+import { functionNamed } from "./device.ts";
 import type { Globals, Invocation } from "../language/parse.ts";
 import { TRACE_ALL } from "../language/trace_filter.ts";
 import { TraceCollector, TraceNumbers } from "../output/trace/collector.ts";
@@ -30,7 +30,7 @@ export class LineTraces {
       numbers: this.#numbers,
       place: place === undefined ? undefined : { file: place.file, line: place.line },
       heading: place?.locate(undefined).source.trim() ?? invocation.command!.name,
-      find: (host, word) => findDevice(host, word.replace(/^#/, "")).fn.identity.fid,
+      find: functionNamed,
       layout: this.#layout,
       flush: json || traceFile !== undefined ? undefined : (text) => this.#terminal.err(text),
     });

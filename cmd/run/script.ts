@@ -145,7 +145,7 @@ function parseScriptLine(
  */
 export async function runScript(session: Session, lines: readonly ScriptLine[]): Promise<number> {
   const { keepGoing, commitEach, dryRun } = session.globals;
-  const whole = !commitEach &&
+  const whole = !commitEach && !session.isOwned &&
     lines.some(({ invocation }) => innermost(invocation).command!.access !== "none");
   let first: number = EXIT.OK;
   if (whole) session.transactions.begin("write");
@@ -153,16 +153,19 @@ export async function runScript(session: Session, lines: readonly ScriptLine[]):
   using yielding = new Yielding();
   try {
     let code: number = EXIT.OK;
+    let wasDone = true;
     for (const { invocation, place } of lines) {
       await yielding.now(() =>
         ` at ${place.file}:${place.line}; ${whole ? NOTHING_KEPT : "lines before it are kept"}`
       );
       code = await session.runLine(invocation, place);
       if (code === EXIT.OK) continue;
+      // What a program ended with is no exit code of ism: the line did what it was asked for.
       if (first === EXIT.OK) first = code;
-      if (!keepGoing || isInterrupted(code)) break;
+      wasDone = session.lastResult !== undefined;
+      if (!keepGoing || (isInterrupted(code) && !wasDone)) break;
     }
-    keep = !isInterrupted(code) && (isKept(first) || keepGoing);
+    keep = wasDone || isKept(code) || (keepGoing && !isInterrupted(code));
   } finally {
     if (whole) session.transactions.end({ commit: keep && !dryRun });
   }

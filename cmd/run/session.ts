@@ -1,7 +1,7 @@
 /** A run of the program: the host file, transactions around commands, variables, and what is printed. */
-import type { Host, HostFunction } from "../../lib/host/host.ts";
-import { type HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
+import { isOwned, OwnedError } from "../../lib/host/file/owner.ts";
 import type { Context, Result } from "../language/command.ts";
+import { contextOf } from "./context.ts";
 import { blame } from "./damage.ts";
 import { findDevice } from "./device.ts";
 import { describeFailure, EXIT, type Failure, isInterrupted, isKept } from "../output/failure.ts";
@@ -12,6 +12,7 @@ import { HostPlace } from "./host_place.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_REPEATS } from "../language/limits.ts";
 import { filesOf } from "../language/kinds.ts";
+import { tableChoice } from "../language/listing.ts";
 import { LineOutput } from "./line_output.ts";
 import { proposeIn } from "../output/proposal.ts";
 import {
@@ -26,6 +27,7 @@ import { Transactions } from "./transactions.ts";
 import { checkExpectation } from "./expectation.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
+import type { TableChoice } from "../output/table/table.ts";
 import type { DataIo } from "../language/data.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { LineTraces } from "./line_traces.ts";
@@ -33,10 +35,18 @@ import { TraceCollector } from "../output/trace/collector.ts";
 import { TraceFile } from "./trace_file.ts";
 
 /** What a command line came to. */
-interface Outcome {
+export interface Outcome {
   readonly result: Result;
   /** Result of the command behind all prefixes; undefined if it failed and that was expected. */
   readonly innermost: Result | undefined;
+  /** How the result is wanted where it is a table. */
+  readonly table?: TableChoice;
+}
+
+/** Another process whose lines this one runs. */
+export interface Client {
+  readonly interrupted: AbortSignal;
+  readonly files: DataIo;
 }
 
 /** The program's run. */
@@ -55,6 +65,7 @@ export class Session {
   #repeats = 1;
   /** Standard input holds the lines, so that no command may read it: set by the shell. */
   stdinIsLines = false;
+  readonly #client: Client | undefined;
   /** What the last line came to; undefined if it failed. */
   lastResult: Result | undefined = undefined;
 
@@ -63,7 +74,9 @@ export class Session {
     globals: Globals,
     environment: { readonly hostPath: string | undefined; readonly device: string | undefined },
     place = new HostPlace(globals.host, environment.hostPath, globals.dryRun),
+    client?: Client,
   ) {
+    this.#client = client;
     this.terminal = terminal;
     this.globals = globals;
     this.place = place;
@@ -84,6 +97,11 @@ export class Session {
     return [...this.#variables.keys()];
   }
 
+  /** Values by name. */
+  get variables(): Map<string, string> {
+    return this.#variables;
+  }
+
   /** Runs one line, prints its outcome. @returns the exit code */
   async runLine(invocation: Invocation, place?: LinePlace): Promise<number> {
     const globals = this.#lineGlobals(invocation, this.globals);
@@ -91,10 +109,10 @@ export class Session {
     this.lastResult = undefined;
     this.#output.markDryRun(innermost(invocation).command!, globals);
     try {
-      const { result } = await this.#inTransaction(invocation, globals, trace);
+      const { result, innermost, table } = await this.#inTransaction(invocation, globals, trace);
       this.lastResult = result;
-      this.#output.result(invocation.command!, result, globals, trace, place);
-      return invocation.command!.exitCode?.(result) ?? EXIT.OK;
+      this.#output.result(invocation.command!, result, asTable(globals, table), trace, place);
+      return exitCodeOf(invocation, innermost);
     } catch (thrown) {
       const failure = proposeIn(describeFailure(await this.blame(thrown)), globals);
       // What lines before this one printed is undone with them.
@@ -120,19 +138,41 @@ export class Session {
     };
   }
 
+  /** Another process has the host for itself, and is asked. */
+  get isOwned(): boolean {
+    if (this.transactions.host !== undefined || this.place.isOwner) return false;
+    return this.place.isInMemory ? false : isOwned(this.place.path);
+  }
+
+  /** Runs a line of another process, which prints what comes of it. */
+  carryOut(invocation: Invocation, trace: TraceCollector | undefined): Promise<Outcome> {
+    return this.#inTransaction(invocation, this.#lineGlobals(invocation, this.globals), trace);
+  }
+
   async #inTransaction(
     invocation: Invocation,
     globals: Globals,
     trace: TraceCollector | undefined,
   ): Promise<Outcome> {
-    const own = innermost(invocation).command!.access;
+    const { name, access: own } = innermost(invocation).command!;
+    const ask = async () => {
+      const { askOwner } = await import("./owner/client.ts");
+      return await askOwner(this, invocation, globals, this.#defaultDevice, trace);
+    };
+    if (name !== "exec" && own !== "none" && this.isOwned) return await ask();
     // To explain a command is to look at the host, whatever the command itself would do.
     const access = invocation.command!.name === "explain" && own !== "none" ? "read" : own;
     if (access === "none" || access === "file" || access === "wait") {
       return await this.#perform(invocation, globals, trace);
     }
     if (this.transactions.host !== undefined) return await this.#perform(invocation, globals, trace);
-    this.transactions.begin(access === "read" ? "read" : "write");
+    try {
+      this.transactions.begin(access === "read" ? "read" : "write");
+    } catch (error) {
+      // Somebody else has just taken the host for itself.
+      if (!(error instanceof OwnedError)) throw error;
+      return await ask();
+    }
     let keep = false;
     try {
       const result = await this.#perform(invocation, globals, trace);
@@ -178,12 +218,13 @@ export class Session {
     const isRead = trace !== undefined && !globals.json && globals.traceFile === undefined;
     // The context knows a function only where the command has a transaction.
     if (isRead && host !== undefined && opensFunction(command!)) openFirst(context.target, host, trace);
+    const before = host?.tracer.sink;
     if (host !== undefined) host.tracer.sink = trace?.on(host);
     try {
       const result = await command!.run(context, values);
-      return { result, innermost: result };
+      return { result, innermost: result, table: tableChoice(values) };
     } finally {
-      if (host !== undefined) host.tracer.sink = undefined;
+      if (host !== undefined) host.tracer.sink = before;
     }
   }
 
@@ -239,18 +280,21 @@ export class Session {
       ` after ${done} of ${count} runs; ${
         this.transactions.host === undefined ? "they are kept" : "nothing of them is kept"
       }`;
-    using yielding = new Yielding();
+    using yielding = new Yielding(this.#client?.interrupted);
     try {
       this.#repeats *= count;
       for (; done < count; done++) {
         await yielding.now(what);
         last = await this.#perform(inner, globals, trace);
-        if (!globals.json) this.#output.text(inner.command!, last.result, globals);
+        if (!globals.json) this.#output.text(inner.command!, last.result, asTable(globals, last.table));
+        if (exitCodeOf(inner, last.innermost) === EXIT.OK) continue;
+        done++;
+        break;
       }
     } finally {
       this.#repeats = around;
     }
-    return { result: { count, last: last?.result ?? null }, innermost: last?.innermost };
+    return { result: { count: done, last: last?.result ?? null }, innermost: last?.innermost };
   }
 
   /** Runs a command on a copy of the host and tells what came of it. */
@@ -278,7 +322,7 @@ export class Session {
   }
 
   get #files(): DataIo {
-    const files = this.stdinIsLines ? FILES_WITHOUT_STDIN : PROCESS_FILES;
+    const files = this.#client?.files ?? (this.stdinIsLines ? FILES_WITHOUT_STDIN : PROCESS_FILES);
     return this.#trace?.guard(files) ?? files;
   }
 
@@ -289,59 +333,27 @@ export class Session {
   }
 
   #context(globals: Globals, trace: TraceCollector | undefined): Context {
-    const which = globals.device ?? this.#defaultDevice ?? "0";
-    const current = () => {
-      if (this.transactions.host === undefined) throw new Error("The command declares no access to the host");
-      return this.transactions.host;
-    };
-    const store = () => this.place.store;
-    const path = () => this.place.path;
-    const shared = () => this.transactions.host === undefined && this.place.path !== MEMORY_HOST;
-    return {
+    return contextOf({
       terminal: this.terminal,
-      verbose: globals.verbose,
-      dryRun: globals.dryRun,
-      json: globals.json,
-      get hostPath(): string {
-        return path();
-      },
+      globals,
       isDefaultHost: this.globals.host === undefined,
-      get host(): Host {
-        return current();
-      },
-      get store(): HostStore {
-        return store();
-      },
-      get target(): HostFunction {
-        return findDevice(current(), which);
-      },
-      device: (word) => findDevice(current(), word),
-      load: (data) => data.load(this.#files),
+      place: this.place,
+      transactions: this.transactions,
+      deviceWord: globals.device ?? this.#defaultDevice ?? "0",
+      files: this.#files,
       stdinIsLines: this.stdinIsLines,
-      get shared(): boolean {
-        return shared();
-      },
-      transact: (work, { keepRefused = false } = {}) =>
-        this.transactions.run(
-          (host) => {
-            host.tracer.sink = trace?.on(host);
-            try {
-              return work(findDevice(host, which), host);
-            } finally {
-              host.tracer.sink = undefined;
-            }
-          },
-          keepRefused,
-        ),
-      transactLong: (work) =>
-        this.transactions.runLong(async (host) => {
-          host.tracer.sink = trace?.on(host);
-          try {
-            return await work(findDevice(host, which), host);
-          } finally {
-            host.tracer.sink = undefined;
-          }
-        }),
-    };
+      interrupted: this.#client?.interrupted,
+      trace,
+    });
   }
+}
+
+/** The exit code of a line that did what it was asked for: that of a program which `repeat` alone stands before. */
+function exitCodeOf({ command, inner }: Invocation, result: Result | undefined): number {
+  if (command!.name === "repeat") return exitCodeOf(inner!, result);
+  return result === undefined ? EXIT.OK : command!.exitCode?.(result) ?? EXIT.OK;
+}
+
+function asTable(globals: Globals, table: TableChoice | undefined): Globals {
+  return table === undefined ? globals : { ...globals, table };
 }

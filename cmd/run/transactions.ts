@@ -82,6 +82,8 @@ export class Transactions {
   #begin(mode: "read" | "write"): Host {
     const host = this.#place.store.begin(mode);
     if (mode === "write" && !this.#dryRun) this.#terminal.hold();
+    // What is undone afterwards must not be done to a host that others use.
+    if (this.#dryRun && this.#place.isOwner) return host.fork();
     return host;
   }
 

@@ -56,7 +56,7 @@ export async function waitUntil<Of>(
   timer?: Timer,
   { total = false } = {},
 ): Promise<Of | undefined> {
-  using watch = new InterruptWatch();
+  using watch = new InterruptWatch(context.interrupted);
   let simulatedMs = 0;
   let began = performance.now();
   for (;;) {

@@ -42,7 +42,7 @@ export async function runShell(session: Session, historyPath: string | undefined
   const onOut = terminal.outIsTerminal;
   const editor: LineEditor = new LineEditor({
     write: (text) => terminal.draw(text, onOut),
-    columns: () => terminal.columns,
+    columns: () => terminal.screen.columns,
     style: (text) => (onOut ? terminal.style : terminal.errStyle).bold(text),
     history,
     complete: (line) => shell.complete(line),

@@ -9,6 +9,8 @@ export interface LaunchOrder {
   readonly filter: Uint8Array;
   /** Number of seccomp(2). */
   readonly seccomp: number;
+  /** The program reads /dev/null. */
+  readonly withoutInput: boolean;
 }
 
 /** What the Worker says: first the listener's descriptor, then what became of the program; or why there is none. */
@@ -31,13 +33,18 @@ function worker(): void {
   const POSIX_SPAWN_SETSIGDEF = 0x04;
   const SIGPIPE = 13;
   const SIGSET_BYTES = 128;
-  /** More than posix_spawnattr_t has in any C library. */
+  /** More than posix_spawnattr_t and posix_spawn_file_actions_t have in any C library. */
   const ATTRIBUTES_BYTES = 1024;
   const library = Deno.dlopen("", {
     prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
     syscall: { parameters: ["i64", "i64", "i64", "buffer"], result: "i32" },
     posix_spawnp: {
-      parameters: ["buffer", "buffer", "pointer", "buffer", "buffer", "pointer"],
+      parameters: ["buffer", "buffer", "buffer", "buffer", "buffer", "pointer"],
+      result: "i32",
+    },
+    posix_spawn_file_actions_init: { parameters: ["buffer"], result: "i32" },
+    posix_spawn_file_actions_addopen: {
+      parameters: ["buffer", "i32", "buffer", "i32", "u32"],
       result: "i32",
     },
     posix_spawnattr_init: { parameters: ["buffer"], result: "i32" },
@@ -58,7 +65,7 @@ function worker(): void {
     return terminated;
   };
 
-  scope.onmessage = ({ data: { argv, filter, seccomp } }) => {
+  scope.onmessage = ({ data: { argv, filter, seccomp, withoutInput } }) => {
     const strings = argv.map(cString);
     const vector = new BigUint64Array(new ArrayBuffer((argv.length + 1) * 8));
     strings.forEach((bytes, i) => vector[i] = addressOf(bytes));
@@ -70,6 +77,10 @@ function worker(): void {
     c.posix_spawnattr_init(attributes);
     c.posix_spawnattr_setsigdefault(attributes, defaults);
     c.posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGDEF);
+    const actions = pinned(ATTRIBUTES_BYTES);
+    const nothing = cString("/dev/null");
+    c.posix_spawn_file_actions_init(actions);
+    if (withoutInput) c.posix_spawn_file_actions_addopen(actions, 0, nothing, 0, 0);
     const program = pinned(filter.length);
     program.set(filter);
     const header = pinned(16);
@@ -90,7 +101,7 @@ function worker(): void {
     }
     scope.postMessage({ kind: "listener", fd });
     const file = strings[0]!;
-    const error = c.posix_spawnp(pid, file, null, attributes, new Uint8Array(vector.buffer), environment);
+    const error = c.posix_spawnp(pid, file, actions, attributes, new Uint8Array(vector.buffer), environment);
     const number = new DataView(pid.buffer).getInt32(0, true);
     scope.postMessage({ kind: "spawned", pid: number, errno: error });
     scope.close();

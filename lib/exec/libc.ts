@@ -28,6 +28,8 @@ const SYMBOLS = {
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
+  prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
+  geteuid: { parameters: [], result: "i32" },
   getpid: { parameters: [], result: "i32" },
   signal: { parameters: ["i32", "pointer"], result: "pointer" },
   kill: { parameters: ["i32", "i32"], result: "i32" },

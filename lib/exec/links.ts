@@ -74,11 +74,14 @@ export interface Link {
 export class Links {
   readonly #byName = new Map<string, Link>();
   readonly #watches: Watches;
+  /** Where the simulated kernel keeps what programs have open. */
+  readonly #open: Set<{ readonly file: OpenFile }>;
   /** Told of a link whose last copy was closed, before the file is. */
   readonly #closed: (link: Link) => void;
 
-  constructor(watches: Watches, closed: (link: Link) => void) {
+  constructor(watches: Watches, open: Set<{ readonly file: OpenFile }>, closed: (link: Link) => void) {
     this.#watches = watches;
+    this.#open = open;
     this.#closed = closed;
   }
 
@@ -92,6 +95,7 @@ export class Links {
     this.#watches.close();
     for (const [name, link] of this.#byName) {
       this.#byName.delete(name);
+      this.#open.delete(link);
       link.file.drop();
     }
   }
@@ -121,8 +125,10 @@ export class Links {
     const link = { file, name };
     file.hold();
     this.#byName.set(name, link);
+    this.#open.add(link);
     this.#watches.add(ours!, "hang-up", () => {
       this.#byName.delete(name);
+      this.#open.delete(link);
       this.#closed(link);
       file.drop();
     });

@@ -14,18 +14,14 @@ const SET_DESCRIPTOR = 1;
 const REQUEST_BYTES = 80;
 const RESPONSE_BYTES = 24;
 const ADD_BYTES = 24;
-const POLL_BYTES = 8;
-const POLLIN = 1;
 const TWO_32 = 2 ** 32;
 const ENOENT = 2;
 const EINTR = 4;
 
-/** What {@linkcode Listener.wait} found. */
-export type Waiting = "call" | "nothing" | "ended";
-
 /** The listener; it holds one call at a time. */
 export class Listener {
-  readonly #fd: number;
+  /** Our descriptor of it. */
+  readonly fd: number;
   readonly #request = pinned(REQUEST_BYTES);
   readonly #words = new Uint32Array(this.#request.buffer);
   readonly #response = pinned(RESPONSE_BYTES);
@@ -33,42 +29,23 @@ export class Listener {
   readonly #values = new BigInt64Array(this.#response.buffer);
   readonly #add = pinned(ADD_BYTES);
   readonly #addWords = new Int32Array(this.#add.buffer);
-  readonly #poll = pinned(POLL_BYTES);
-  readonly #polled = new Int16Array(this.#poll.buffer);
   /** The kernel hands the processor over with the answer; without it a call takes several times as long. */
   readonly handsOver: boolean;
 
   constructor(fd: number) {
-    this.#fd = fd;
-    new Int32Array(this.#poll.buffer)[0] = fd;
-    this.#polled[2] = POLLIN;
+    this.fd = fd;
     this.handsOver = libc.ioctlValue(fd, SET_FLAGS, SYNC_WAKE_UP) === 0;
   }
 
   /** Lets the listener go: what still waits is answered ENOSYS by the kernel. */
   close(): void {
-    libc.close(this.#fd);
-  }
-
-  /** Waits up to `milliseconds` for a call. "ended": nobody is bound by the filter any more. */
-  wait(milliseconds: number): Waiting {
-    return this.#found(libc.poll(this.#poll, 1n, milliseconds));
-  }
-
-  /** As {@linkcode wait}, for as long as it takes, while other things go on. */
-  async waitAside(): Promise<Waiting> {
-    return this.#found(await libc.pollAside(this.#poll, 1n, -1));
-  }
-
-  #found(count: number): Waiting {
-    if (count <= 0) return "nothing";
-    return (this.#polled[3]! & POLLIN) !== 0 ? "call" : "ended";
+    libc.close(this.fd);
   }
 
   /** Takes a call. @returns false if it has gone meanwhile */
   receive(): boolean {
     this.#words.fill(0);
-    if (libc.ioctl(this.#fd, RECV, this.#request) === 0) return true;
+    if (libc.ioctl(this.fd, RECV, this.#request) === 0) return true;
     const error = errno();
     if (error === ENOENT || error === EINTR) return false;
     throw new Error(`SECCOMP_IOCTL_NOTIF_RECV failed with error number ${error}`);
@@ -131,7 +108,7 @@ export class Listener {
     this.#answer[0] = this.#words[0]!;
     this.#answer[1] = this.#words[1]!;
     // ENOENT: the caller was killed meanwhile.
-    libc.ioctl(this.#fd, SEND, this.#response);
+    libc.ioctl(this.fd, SEND, this.#response);
   }
 
   /**
@@ -148,7 +125,7 @@ export class Listener {
     words[3] = fd;
     words[4] = at ?? 0;
     words[5] = closeOnExec ? O.CLOEXEC : 0;
-    const number = libc.ioctl(this.#fd, ADD_DESCRIPTOR, this.#add);
+    const number = libc.ioctl(this.fd, ADD_DESCRIPTOR, this.#add);
     return number < 0 ? -errno() : number;
   }
 }

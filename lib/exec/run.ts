@@ -1,12 +1,14 @@
 /** Starts a program behind a filter, answers its calls until the last process has ended, tells how it ended. */
-import type { Tracer } from "../base/trace.ts";
+import type { Tracer, TraceSink } from "../base/trace.ts";
 import type { Kernel } from "../vfio/kernel.ts";
 import { type Architecture, ARCHITECTURES } from "./calls.ts";
-import { buildFilter, descriptorRange, MAX_FD } from "./filter.ts";
+import { buildFilter, type DescriptorRange, descriptorRange, MAX_FD } from "./filter.ts";
+import { Loop } from "./loop.ts";
 import { launch, type LaunchReport } from "./launch.ts";
 import { libc, pinned, readFile } from "./libc.ts";
 import { Listener } from "./listener.ts";
 import { isTooOld } from "./proc_text.ts";
+import { SignalWatch } from "./signals.ts";
 import { Supervisor } from "./supervisor.ts";
 
 /** Why a program cannot be run here; one sentence for people. */
@@ -25,21 +27,25 @@ export interface Ending {
   readonly calls: number;
 }
 
-/** What to run, and for whom. */
-export interface RunOptions {
+/** What to start. */
+export interface LaunchOptions {
   readonly argv: readonly string[];
-  readonly kernel: Kernel;
-  readonly tracer: Tracer;
   /** Every number may mean a simulated file. */
   readonly anyDescriptor: boolean;
+  /** Standard input holds something else: the program reads /dev/null. */
+  readonly withoutInput: boolean;
+}
+
+/** For whom the calls of a program are answered. */
+export interface Surroundings {
+  readonly kernel: Kernel;
+  readonly tracer: Tracer;
+  /** What is traced of the program; undefined for nothing. */
+  readonly sink: TraceSink | undefined;
   readonly remark: (text: string) => void;
 }
 
 const RLIMIT_NOFILE = 7;
-/** Milliseconds that the loop waits for the next call before it lets other things go on. */
-const PATIENCE = 1;
-/** Calls after which other things have a turn. */
-const TURN = 256;
 
 /** The architecture of this machine. @throws {ExecError} if programs cannot be run on it */
 function requireSystem(): Architecture {
@@ -84,87 +90,19 @@ function descriptorLimit(): number {
   return soft > BigInt(MAX_FD) ? MAX_FD : Number(soft);
 }
 
-/** Signals of the terminal reach the program without us; ism waits for what it makes of them. */
-const LEFT_TO_PROGRAM = ["SIGINT", "SIGQUIT"] as const;
-/** Signals that are sent to ism and meant for the program, with their numbers. */
-const PASSED_ON = [["SIGTERM", 15], ["SIGHUP", 1], ["SIGUSR1", 10], ["SIGUSR2", 12]] as const;
-
-/** Handles ism's own signals until the end of a `using` block. */
-class SignalWatch implements Disposable {
-  readonly #listeners: (readonly [Deno.Signal, () => void])[] = LEFT_TO_PROGRAM.map((
-    name,
-  ) => [name, () => {}]);
-
-  #pid: number | undefined = undefined;
-  /** Signals that came before the program's number was known. */
-  readonly #early: number[] = [];
-
-  constructor() {
-    for (const [name, number] of PASSED_ON) this.#listeners.push([name, () => this.#passOn(number)]);
-    for (const [name, listener] of this.#listeners) Deno.addSignalListener(name, listener);
-  }
-
-  #passOn(signal: number): void {
-    if (this.#pid === undefined) this.#early.push(signal);
-    else libc.kill(this.#pid, signal);
-  }
-
-  /** The program has ended, and its number may become another's. */
-  over(): void {
-    this.#pid = undefined;
-  }
-
-  /** The program has a number now. */
-  running(pid: number): void {
-    this.#pid = pid;
-    for (const signal of this.#early) this.#passOn(signal);
-  }
-
-  [Symbol.dispose](): void {
-    for (const [name, listener] of this.#listeners) Deno.removeSignalListener(name, listener);
-  }
-}
-
-const RLIMIT_CORE = 4;
-
-/** Ends this process by a signal, as the program was ended, without a core of its own; comes back if it cannot be. */
-export function dieBy(signal: number): void {
-  libc.setrlimit(RLIMIT_CORE, pinned(16));
-  libc.signal(signal, null);
-  libc.kill(libc.getpid(), signal);
-}
-
-/** Gives the event loop a turn. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
 /** A program that was started; its calls wait to be answered. */
-export interface Started {
-  readonly supervisor: Supervisor;
+export interface Launched {
+  /** Our descriptor of its listener. */
+  readonly fd: number;
+  readonly range: DescriptorRange;
+  /** Its number, as soon as it has one; undefined if it could not be started. */
+  readonly pid: Promise<number | undefined>;
   /** Why it could not be started, or its status as waitpid(2) has it. */
   readonly ended: Promise<{ readonly notStarted: number | undefined; readonly status: number }>;
 }
 
-/** Runs a program to its end, and all processes that it leaves behind. @throws {ExecError} */
-export async function run(options: RunOptions): Promise<Ending> {
-  using signals = new SignalWatch();
-  const { supervisor, ended } = await start(options, (pid) => signals.running(pid));
-  ended.finally(() => signals.over());
-  await serve(supervisor, () => supervisor.answer());
-  const { notStarted, status } = await ended;
-  supervisor.end();
-  const signal = status & 0x7f;
-  return {
-    notStarted,
-    code: signal === 0 ? status >> 8 & 0xff : undefined,
-    signal: signal === 0 ? undefined : signal,
-    calls: supervisor.calls,
-  };
-}
-
-/** Starts a program; `running` is told its number. @throws {ExecError} */
-export async function start(options: RunOptions, running?: (pid: number) => void): Promise<Started> {
+/** Starts a program. @throws {ExecError} */
+export async function launchProgram(options: LaunchOptions): Promise<Launched> {
   const architecture = requireSystem();
   const range = descriptorRange(descriptorLimit(), options.anyDescriptor);
   const listening = Promise.withResolvers<number>();
@@ -172,7 +110,12 @@ export async function start(options: RunOptions, running?: (pid: number) => void
   // What is told before somebody waits for it is not lost, and a refusal is told once.
   spawned.promise.catch(() => {});
   launch(
-    { argv: options.argv, filter: buildFilter(architecture, range), seccomp: architecture.seccomp },
+    {
+      argv: options.argv,
+      filter: buildFilter(architecture, range),
+      seccomp: architecture.seccomp,
+      withoutInput: options.withoutInput,
+    },
     (report) => {
       if (report.kind === "listener") listening.resolve(report.fd);
       else if (report.kind === "spawned") spawned.resolve(report);
@@ -180,35 +123,70 @@ export async function start(options: RunOptions, running?: (pid: number) => void
     },
   );
   const fd = await listening.promise;
-  const supervisor = new Supervisor({
-    listener: new Listener(fd),
-    kernel: options.kernel,
-    tracer: options.tracer,
-    architecture,
-    range,
-    remark: options.remark,
-  });
   const ended = spawned.promise.then(async ({ pid, errno }) => {
     if (errno !== 0) return { notStarted: errno, status: 0 };
-    running?.(pid);
     const status = pinned(4);
     await libc.waitpidAside(pid, status, 0);
     return { notStarted: undefined, status: new DataView(status.buffer).getInt32(0, true) };
   });
-  return { supervisor, ended };
+  return { fd, range, pid: spawned.promise.then(({ pid, errno }) => errno === 0 ? pid : undefined), ended };
 }
 
-/** Takes calls, each of which `answer` ends, until nobody is left who could make one. */
-export async function serve(supervisor: Supervisor, answer: () => void): Promise<void> {
-  const { listener } = supervisor;
-  while (await listener.waitAside() !== "ended") {
-    for (let count = 1;; count++) {
-      const found = listener.wait(PATIENCE);
-      if (found === "ended") return;
-      if (found === "nothing") break;
-      if (listener.receive()) answer();
-      if (count % TURN === 0) await turn();
+/** Who answers the calls that come to a listener. */
+export function supervise(
+  { fd, range }: Pick<Launched, "fd" | "range">,
+  surroundings: Surroundings,
+): Supervisor {
+  return new Supervisor({
+    listener: new Listener(fd),
+    architecture: requireSystem(),
+    range,
+    ...surroundings,
+  });
+}
+
+/** Passes signals on to a program while it runs. @returns how it ended, as soon as it has */
+export async function watch({ pid, ended }: Launched, signals: SignalWatch): Promise<Omit<Ending, "calls">> {
+  const number = await pid;
+  if (number !== undefined) signals.running(number);
+  const { notStarted, status } = await ended;
+  if (number !== undefined) signals.over(number);
+  const signal = status & 0x7f;
+  return {
+    notStarted,
+    code: signal === 0 ? status >> 8 & 0xff : undefined,
+    signal: signal === 0 ? undefined : signal,
+  };
+}
+
+/**
+ * Runs programs to their end, and all processes that they leave behind, beside what runs in the loop already.
+ *
+ * @param surroundings those of each program
+ * @param ended is told when all of them have ended, although others in the loop may not
+ * @returns how each of them ended @throws {ExecError}
+ */
+export async function runPrograms(
+  programs: readonly LaunchOptions[],
+  surroundings: readonly Surroundings[],
+  loop: Loop,
+  ended: () => void = () => {},
+): Promise<Ending[]> {
+  using signals = new SignalWatch();
+  const running: Promise<Ending>[] = [];
+  try {
+    for (const [i, program] of programs.entries()) {
+      const launched = await launchProgram(program);
+      const supervisor = supervise(launched, surroundings[i]!);
+      const over = loop.add(supervisor);
+      const ending = watch(launched, signals);
+      running.push(over.then(async () => ({ ...await ending, calls: supervisor.calls })));
     }
-    supervisor.look();
+  } finally {
+    // Where one cannot be watched those before it still run to their end.
+    const all = Promise.all(running).then(ended);
+    await loop.run();
+    await all;
   }
+  return await Promise.all(running);
 }

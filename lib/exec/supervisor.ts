@@ -1,5 +1,5 @@
 /** The simulated kernel behind the filter: takes calls that stopped, one after the other, and answers them. */
-import type { Tracer } from "../base/trace.ts";
+import type { Tracer, TraceSink } from "../base/trace.ts";
 import { ErrnoError } from "../vfio/errno.ts";
 import type { Kernel } from "../vfio/kernel.ts";
 import { WouldHangError } from "../vfio/s390/zdev.ts";
@@ -26,6 +26,8 @@ export interface SupervisorParts {
   readonly listener: Listener;
   readonly kernel: Kernel;
   readonly tracer: Tracer;
+  /** What is traced of the program; undefined for nothing. */
+  readonly sink: TraceSink | undefined;
   readonly architecture: Architecture;
   readonly range: DescriptorRange;
   /** Tells people what a program cannot see. */
@@ -42,6 +44,8 @@ export class Supervisor implements Call {
   readonly eventfds: Eventfds;
   readonly scratch = new Scratch(SCRATCH_BYTES);
   readonly remark: (text: string) => void;
+  readonly #tracer: Tracer;
+  readonly #sink: TraceSink | undefined;
   readonly #watches = new Watches();
   readonly #processes: Processes;
   readonly #table: readonly (CallRow | undefined)[];
@@ -51,13 +55,15 @@ export class Supervisor implements Call {
   /** Calls that were answered. */
   calls = 0;
 
-  constructor({ listener, kernel, tracer, architecture, range, remark }: SupervisorParts) {
+  constructor({ listener, kernel, tracer, sink, architecture, range, remark }: SupervisorParts) {
+    this.#tracer = tracer;
+    this.#sink = sink;
     this.listener = listener;
     this.kernel = kernel;
     this.architecture = architecture;
     this.range = range;
     this.remark = remark;
-    this.links = new Links(this.#watches, (link) => this.#processes.forgetLink(link));
+    this.links = new Links(this.#watches, kernel.foreign, (link) => this.#processes.forgetLink(link));
     this.eventfds = new Eventfds(
       architecture,
       (eventfd) =>
@@ -81,6 +87,7 @@ export class Supervisor implements Call {
   /** Answers the call that the listener has taken. */
   answer(): void {
     const { listener } = this;
+    this.#tracer.sink = this.#sink;
     if (++this.calls % THREADS_AFTER === 0) this.#processes.forgetThreads();
     const row = this.#table[listener.call];
     if (row === undefined) return listener.proceed();
@@ -115,11 +122,13 @@ export class Supervisor implements Call {
 
   /** Does what is due of what has ended. */
   look(): void {
+    this.#tracer.sink = this.#sink;
     this.#watches.look();
   }
 
   /** Everybody has ended: what was left open is closed. */
   end(): void {
+    this.#tracer.sink = this.#sink;
     this.#watches.look();
     this.#processes.endAll();
     this.links.endAll();

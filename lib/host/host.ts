@@ -160,9 +160,21 @@ export class Host {
     return new Host(topology, source);
   }
 
-  /** An independent copy, to try something out on. */
+  /** As the host would be if all real programs were killed now: a copy, or itself where there is none. */
+  withoutPrograms(): Host {
+    if (this.guests.every(({ kernel }) => kernel.processes.size === 1 && kernel.foreign.size === 0)) {
+      return this;
+    }
+    const copy = this.fork();
+    for (const { kernel } of copy.guests) kernel.endPrograms();
+    return copy;
+  }
+
+  /** An independent copy, to try something out on; memory of real programs holds nothing in it. */
   fork(): Host {
-    const state = new Map([...this.save()].map(([key, value]) => [key, JSON.stringify(value)]));
+    const state = new Map(
+      [...this.save({ withPrograms: true })].map(([key, value]) => [key, JSON.stringify(value)]),
+    );
     return Host.restore(this.topology, {
       get: (key) => {
         const json = state.get(key);
@@ -178,7 +190,7 @@ export class Host {
   }
 
   /** All state but memory contents, as JSON by key. */
-  save(): Map<string, Json> {
+  save(options: { readonly withPrograms?: boolean } = {}): Map<string, Json> {
     const state = new Map<string, unknown>([
       ["clock", this.clock.microseconds],
       ["faults", this.faults.save()],
@@ -188,7 +200,7 @@ export class Host {
     for (const [chid, fabric] of this.fabrics) state.set(`fabric/${chid}`, fabric.save());
     for (const { index, partition, kernel } of this.guests) {
       state.set(`guest/${index}/storage`, partition.storage.save());
-      state.set(`guest/${index}/kernel`, kernel.save());
+      state.set(`guest/${index}/kernel`, kernel.save(options));
     }
     for (const { fn, adapter, driver } of this.functions) {
       const { fid } = fn.identity;

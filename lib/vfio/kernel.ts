@@ -106,6 +106,12 @@ export interface KernelState {
   readonly files: readonly FileState[];
 }
 
+/** State of a kernel that is copied while real programs run. */
+interface RunningState extends KernelState {
+  /** What they have open. */
+  readonly programs?: readonly FileState[];
+}
+
 const DOUBLEWORD = 8;
 /** Summary bits fit one doubleword: aisbo has 6 bits. */
 const MAX_FUNCTIONS = 64;
@@ -122,6 +128,10 @@ export class Kernel implements PartitionKernel {
   readonly process: Process;
   /** All processes. */
   readonly processes = new Set<Process>();
+  /** Descriptors of real programs, wherever they are: no host file holds them. */
+  readonly foreign = new Set<{ readonly file: OpenFile }>();
+  /** What real programs had open when this kernel was copied. */
+  #left: OpenFile[] = [];
   /** The process whose system call is carried out. */
   current: Process;
   readonly containers = new Map<number, Container>();
@@ -365,17 +375,20 @@ export class Kernel implements PartitionKernel {
     zdev.state = entry === undefined ? "reserved" : "standby";
   }
 
-  /** State for the host file. Other processes than ism's own must have ended: they live on nowhere. */
-  save(): KernelState {
-    if (this.processes.size > 1) {
+  /**
+   * State for the host file, in which other processes than ism's own must have ended: they live on nowhere. A copy takes
+   * along what real programs have open.
+   */
+  save({ withPrograms = false } = {}): RunningState {
+    if (this.processes.size > 1 && !withPrograms) {
       throw new Error("A kernel with other processes than ism's own cannot be saved");
     }
-    this.#dropUnusedEventFds();
+    if (!withPrograms) this.#dropUnusedEventFds();
     return {
       zdevs: this.#zdevs.map((zdev) => zdev.save()),
       interruptPage: this.#interruptPage,
       nextId: this.#nextId,
-      eventfds: [...this.#eventfds.values()].map(({ id, count }) => ({
+      eventfds: [...withPrograms ? this.#wired() : [], ...this.#eventfds.values()].map(({ id, count }) => ({
         id,
         count: count <= Number.MAX_SAFE_INTEGER ? Number(count) : String(count),
       })),
@@ -391,10 +404,36 @@ export class Kernel implements PartitionKernel {
       }),
       events: this.events.save(),
       files: [...this.process.save().files],
+      ...(withPrograms ? { programs: this.#openInPrograms() } : {}),
     };
   }
 
-  #restore(state: KernelState): void {
+  /** Eventfds that devices signal. */
+  *#wired(): Generator<EventFd> {
+    for (const { msi, req, err } of this.#devices()) {
+      for (const eventfd of [...msi ?? [], req, err]) if (eventfd !== undefined) yield eventfd;
+    }
+  }
+
+  /** Files of this kernel that real programs have open, each once. */
+  #openInPrograms(): FileState[] {
+    const files = new Set([...this.foreign].map(({ file }) => file));
+    return [...files].flatMap((file) => {
+      const { kind, position, flags, id } = file;
+      return kind === "other" || kind === "eventfd"
+        ? []
+        : [{ fd: 0, kind, position, flags, id, ...file.save() }];
+    });
+  }
+
+  /** In a copy: real programs are no more, and what they had open is closed as it is when they are killed. */
+  endPrograms(): void {
+    const left = this.#left;
+    this.#left = [];
+    for (const file of left) file.drop();
+  }
+
+  #restore(state: RunningState): void {
     this.#nextId = state.nextId;
     for (const { id, count } of state.eventfds) {
       const eventfd = new EventFd(id);
@@ -433,6 +472,11 @@ export class Kernel implements PartitionKernel {
       restored.flags = file.flags;
       this.process.restoreFile(file.fd, restored, file.position);
     }
+    this.#left = (state.programs ?? []).map((file) => {
+      const restored = this.#restoredFile(file);
+      restored.hold();
+      return restored;
+    });
   }
 
   #restoredFile(file: FileState): OpenFile {

@@ -293,5 +293,5 @@ Deno.test("a low limit of descriptors: the range moves below it", async () => {
   using program = new Program();
   using c = new CProgram("examples/drivers/c/ism.c");
   const { code, stdout, stderr } = await program.shell(`ulimit -n 256; ism exec -- ${c.path}`);
-  assertEquals([code, stdout.split("\n").at(-2), stderr], [0, "data: arrived", ""]);
+  assertEquals([code, stdout.split("\n").at(-2), stderr], [0, "elements 0x1000, data arrived", ""]);
 });

@@ -3,6 +3,11 @@ import { assertEquals } from "@std/assert";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
 
+/** What gcc is told: a warning is an error. */
+export function gccArguments(to: string, source: string, flags: readonly string[] = ["-O2"]): string[] {
+  return [...flags, "-Wall", "-Wextra", "-Werror", "-o", to, source];
+}
+
 /** A built program; removed at the end of a `using` block. */
 export class CProgram implements Disposable {
   readonly #dir = Deno.makeTempDirSync({ prefix: "ism-c-" });
@@ -12,7 +17,7 @@ export class CProgram implements Disposable {
   constructor(source: string, flags: readonly string[] = ["-O1"]) {
     this.path = `${this.#dir}/${source.slice(source.lastIndexOf("/") + 1, -2)}`;
     const { code, stderr } = new Deno.Command("gcc", {
-      args: [...flags, "-Wall", "-Wextra", "-Werror", "-o", this.path, `${ROOT}${source}`],
+      args: gccArguments(this.path, `${ROOT}${source}`, flags),
     }).outputSync();
     assertEquals([code, new TextDecoder().decode(stderr)], [0, ""]);
     // Programs are run as other users, too.

@@ -1,6 +1,7 @@
-/** Runs the program and says what is left of the permission for FFI. */
+/** Runs the program and says what is left of the permissions for FFI and for starting programs. */
 import { main } from "../../cmd/main.ts";
 
 const code = await main(Deno.args);
-console.log(`ffi: ${Deno.permissions.querySync({ name: "ffi" }).state}`);
+const [ffi, run] = (["ffi", "run"] as const).map((name) => Deno.permissions.querySync({ name }).state);
+console.log(`ffi: ${ffi}, run: ${run}`);
 Deno.exit(code);

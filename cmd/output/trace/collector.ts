@@ -49,6 +49,15 @@ interface Entry {
   end: number;
 }
 
+/** What a collector holds, as plain data. */
+export interface Collected {
+  readonly entries: readonly Entry[];
+  readonly notes: readonly string[];
+  readonly dropped: number;
+  /** The number behind the last one. */
+  readonly next: number;
+}
+
 /** Collects the events that a filter wants, in the order in which they began. */
 export class TraceCollector implements TraceSink {
   readonly #options: CollectorOptions;
@@ -108,9 +117,32 @@ export class TraceCollector implements TraceSink {
     this.#open.pop()!.end = this.#now;
     const { flush } = this.#options;
     if (this.#open.length > 0 || flush === undefined) return;
+    this.#flush(flush);
+  }
+
+  #flush(flush: (text: string) => void): void {
     this.#head(flush);
     flush(this.text());
     this.#entries.length = 0;
+  }
+
+  /** Everything that was collected, for a collector of another process. */
+  get collected(): Collected {
+    return { entries: this.#entries, notes: this.#notes, dropped: this.#dropped, next: this.#numbers.next };
+  }
+
+  /** Takes over what another process has collected, whose numbers begin at 1; they go on here. */
+  adopt({ entries, notes, dropped, next }: Collected): void {
+    const before = this.#numbers.next - 1;
+    for (const { seq, parent, ...entry } of entries) {
+      const moved = parent === undefined ? undefined : parent + before;
+      this.#entries.push({ ...entry, seq: seq + before, parent: moved });
+    }
+    this.#dropped += dropped;
+    this.#numbers.next += next - 1;
+    for (const note of notes) this.note(note);
+    this.#layout.expect(entries.map(({ speaker }) => speaker));
+    if (this.#options.flush !== undefined && this.#entries.length > 0) this.#flush(this.#options.flush);
   }
 
   /** A line that stands for events that are not shown one by one. */

@@ -27,6 +27,7 @@ import {
   removeFile,
   UnreadableStateError,
 } from "./host_path.ts";
+import { isOwned, OwnedError, OwnerLock } from "./owner.ts";
 import { FORMAT, migrate, MigrationError, OLDEST_FORMAT } from "../state/migrations.ts";
 import { parseTopology, type Topology } from "../topology.ts";
 
@@ -67,6 +68,9 @@ export class HostStore implements Disposable {
   /** The host as of the last transaction, good while no other connection commits. */
   #host: Host | undefined = undefined;
   #hostVersion = 0;
+  /** Held while this process has the host for itself. */
+  #lock: OwnerLock | undefined = undefined;
+  #ownVersion = 0;
   /** Asked often by those who wait, so it is prepared once. */
   #askVersion: StatementSync | undefined = undefined;
 
@@ -182,8 +186,10 @@ export class HostStore implements Disposable {
    * @throws {HostFileError} if the file stays locked or cannot be read
    */
   begin(mode: "read" | "write"): Host {
+    if (this.#lock !== undefined) return this.#host!;
     this.#guard(() => this.#db.exec(mode === "read" ? "BEGIN" : "BEGIN IMMEDIATE"));
     try {
+      if (this.path !== MEMORY_HOST && isOwned(this.path)) throw new OwnedError(this.path);
       const version = this.version;
       if (this.#host === undefined || version !== this.#hostVersion) {
         this.#guard(() => this.#checkFormat());
@@ -201,7 +207,13 @@ export class HostStore implements Disposable {
   commit(host: Host): void {
     try {
       this.#guard(() => {
+        if (this.#lock !== undefined) this.#db.exec("BEGIN IMMEDIATE");
+        const before = this.#db.prepare("SELECT total_changes() AS n").get()?.["n"];
         this.#save(host);
+        // One row, what all of them add up to, is written in any case.
+        if (Number(this.#db.prepare("SELECT total_changes() AS n").get()?.["n"]) > Number(before) + 1) {
+          this.#ownVersion++;
+        }
         this.#db.exec("COMMIT");
       });
     } catch (error) {
@@ -210,9 +222,48 @@ export class HostStore implements Disposable {
     }
   }
 
+  /**
+   * Takes the host for this process: until {@linkcode disown} it lives in memory, each transaction begins with it as it
+   * is, and what is undone stays.
+   *
+   * @param note what others find of the owner
+   * @returns the folder in which others ask; undefined if another process has it
+   * @throws {HostFileError}
+   */
+  own(note: string): string | undefined {
+    try {
+      const host = this.begin("write");
+      this.#lock = OwnerLock.take(this.path, note);
+      this.#db.exec("ROLLBACK");
+      this.#host = host;
+      return this.#lock.folder;
+    } catch (error) {
+      if (error instanceof OwnedError) return undefined;
+      throw error;
+    }
+  }
+
+  /** This process has the host for itself. */
+  get isOwner(): boolean {
+    return this.#lock !== undefined;
+  }
+
+  /** Others may have the host again, as the last commit left it. */
+  disown(): void {
+    this.#lock?.[Symbol.dispose]();
+    this.#lock = undefined;
+    this.#host = undefined;
+  }
+
+  /** Programs did something, which those who wait should look at. */
+  touched(): void {
+    this.#ownVersion++;
+  }
+
   /** Ends a transaction without a trace; `unchanged` says that nothing touched the host. */
   rollback({ unchanged = false } = {}): void {
-    if (!unchanged) this.#host = undefined;
+    if (this.#lock !== undefined && !this.#db.isTransaction) return;
+    if (!unchanged && this.#lock === undefined) this.#host = undefined;
     try {
       this.#db.exec("ROLLBACK");
     } catch {
@@ -222,6 +273,7 @@ export class HostStore implements Disposable {
 
   /** Changes when another connection commits. */
   get version(): number {
+    if (this.#lock !== undefined) return this.#ownVersion;
     return this.#guard(() => {
       this.#askVersion ??= this.#db.prepare("PRAGMA data_version");
       return Number(this.#askVersion.get()?.["data_version"]);
@@ -353,12 +405,18 @@ export class HostStore implements Disposable {
 
   /** Writes what changed since the host was loaded or saved. Inside a transaction. */
   #save(host: Host): void {
-    const pages = this.#savePages(host);
+    // What real programs have open lives on nowhere: in the file they were killed.
+    const saved = host.withoutPrograms();
+    let pages = this.#savePages(host, this.#manifest);
+    if (saved !== host) {
+      markChanged(host, saved);
+      pages = this.#savePages(saved, pages);
+    }
     const put = this.#db.prepare(
       "INSERT INTO state VALUES (?, ?, ?) ON CONFLICT (key) DO UPDATE SET json = excluded.json, sum = excluded.sum",
     );
     const write = (key: string, json: string) => put.run(key, json, checksum(key, json));
-    const state = new Map<string, unknown>([["topology", host.topology], ...host.save()]);
+    const state = new Map<string, unknown>([["topology", saved.topology], ...saved.save()]);
     for (const [key, value] of state) {
       const json = JSON.stringify(value);
       if (this.#stored.get(key) === json) continue;
@@ -378,8 +436,11 @@ export class HostStore implements Disposable {
   }
 
   /** Writes dirty pages and removes those of freed memory; what all pages add up to then. */
-  #savePages(host: Host): { pages: number; pageSum: number } {
-    let { pages, pageSum } = this.#manifest;
+  #savePages(
+    host: Host,
+    before: { readonly pages: number; readonly pageSum: number },
+  ): { pages: number; pageSum: number } {
+    let { pages, pageSum } = before;
     const old = this.#db.prepare("SELECT sum FROM page WHERE guest = ? AND address = ?");
     const range = this.#db.prepare("SELECT sum FROM page WHERE guest = ? AND address >= ? AND address < ?");
     const remove = this.#db.prepare("DELETE FROM page WHERE guest = ? AND address >= ? AND address < ?");
@@ -399,9 +460,9 @@ export class HostStore implements Disposable {
           const address = buffer.address + offset;
           const data = buffer.touch(offset, PAGE_SIZE, false).subarray(offset, offset + PAGE_SIZE);
           const sum = pageChecksum(index, address, data);
-          const before = old.get(index, address);
-          if (before === undefined) pages++;
-          pageSum ^= Number(before?.["sum"] ?? 0) ^ sum;
+          const stored = old.get(index, address);
+          if (stored === undefined) pages++;
+          pageSum ^= Number(stored?.["sum"] ?? 0) ^ sum;
           put.run(index, address, data, sum);
         }
         buffer.clean();
@@ -462,6 +523,18 @@ export class HostStore implements Disposable {
 
 function parse(json: string | undefined): Json | undefined {
   return json === undefined ? undefined : JSON.parse(json) as Json;
+}
+
+/** Pages that a copy has changed are stored from it, and once more from the host itself. */
+function markChanged(host: Host, copy: Host): void {
+  for (const { index, partition: { storage } } of copy.guests) {
+    for (const buffer of storage.buffers) {
+      for (const offset of buffer.dirtyPages()) {
+        const own = host.guests[index]!.partition.storage.find(buffer.address + offset, PAGE_SIZE);
+        own?.touch(buffer.address + offset - own.address, PAGE_SIZE, true);
+      }
+    }
+  }
 }
 
 /** Checksum of a state row. */

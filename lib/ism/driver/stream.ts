@@ -214,3 +214,41 @@ export function connect(from: IsmDriver, to: IsmDriver, size: number): Stream {
     throw error;
   }
 }
+
+/** A cursor of a ring: how often it went round, and where it is. */
+export interface RingCursor {
+  readonly wrap: number;
+  readonly count: number;
+}
+
+/** What a control message at the beginning of a DMB says. */
+export interface RingControl {
+  readonly producer: RingCursor;
+  readonly consumer: RingCursor;
+  /** There is more to write than the ring has room for. */
+  readonly writeBlocked: boolean;
+  /** Nothing more will be written. */
+  readonly done: boolean;
+}
+
+/** Bytes of a control message, in front of the ring. */
+export const CONTROL_BYTES = CONTROL.size;
+
+/** Reads a control message; undefined if there is none (ism.smcd.ring). */
+export function readControl(bytes: Uint8Array): RingControl | undefined {
+  const message = CONTROL.decode(bytes);
+  if (message.type !== CONTROL_TYPE) return undefined;
+  const { producerWrap, producerCount, consumerWrap, consumerCount, producerFlags, stateFlags } = message;
+  return {
+    producer: { wrap: producerWrap, count: producerCount },
+    consumer: { wrap: consumerWrap, count: consumerCount },
+    writeBlocked: (producerFlags & WRITE_BLOCKED) !== 0,
+    done: (stateFlags & DONE_WRITING) !== 0,
+  };
+}
+
+/** Bytes between two cursors of a ring of `size` bytes: what is written and not yet read. */
+export function bytesBetween(consumer: RingCursor, producer: RingCursor, size: number): number {
+  const wraps = (producer.wrap - consumer.wrap + WRAPS) % WRAPS;
+  return wraps * size + producer.count - consumer.count;
+}

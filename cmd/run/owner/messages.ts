@@ -1,0 +1,105 @@
+/**
+ * What processes say to the one that has a host file for itself, and its answers: files in its folder, each of which
+ * gets its name when it is whole. Sockets would need the permission for the network, or foreign functions, which
+ * commands do without.
+ */
+import { deserialize, serialize } from "node:v8";
+import type { Stream } from "../../output/held.ts";
+import type { Failure } from "../../output/failure.ts";
+import type { Collected } from "../../output/trace/collector.ts";
+import type { AnyCommand, Result } from "../../language/command.ts";
+import type { Globals, Invocation } from "../../language/parse.ts";
+import type { Word } from "../../language/words.ts";
+
+/** A line as plain data. */
+export interface PackedLine {
+  readonly command: string;
+  readonly words: ReadonlyMap<string, readonly Word[]>;
+  readonly globals: ReadonlyMap<string, readonly Word[]>;
+  readonly inner: PackedLine | undefined;
+}
+
+/** A line to run on the host. */
+export interface LineQuestion {
+  readonly kind: "line";
+  readonly line: PackedLine;
+  readonly globals: Globals;
+  readonly device: string | undefined;
+  readonly variables: ReadonlyMap<string, string>;
+  /** What the line reads from standard input; undefined if it reads nothing. */
+  readonly stdin: Uint8Array | undefined;
+}
+
+/** A program whose calls are to be answered until its last process has ended. */
+export interface ProgramQuestion {
+  readonly kind: "program";
+  /** The process that has started it, and its descriptor of the listener. */
+  readonly pid: number;
+  readonly listener: number;
+  /** The function whose guest it sees. */
+  readonly device: string;
+  readonly anyDescriptor: boolean;
+  /** First and last number, exclusive, that mean simulated files. */
+  readonly range: { readonly first: number; readonly end: number };
+  readonly globals: Globals;
+}
+
+/** Anything that is asked. */
+export type Question = LineQuestion | ProgramQuestion;
+
+/** A piece of output. */
+export type Piece = readonly [stream: Stream, bytes: Uint8Array];
+
+/** The answer. */
+export interface Answer {
+  /** What it came to; undefined if it failed. */
+  readonly outcome: { readonly result: Result; readonly innermost: Result | undefined } | undefined;
+  readonly failure: Failure | undefined;
+  readonly pieces: readonly Piece[];
+  readonly variables: ReadonlyMap<string, string>;
+  readonly trace: Collected | undefined;
+}
+
+/** Endings of names: a question, the wish that it be given up, its answer, and what is told meanwhile. */
+export const ENDINGS = {
+  question: ".question",
+  end: ".end",
+  answer: ".answer",
+  told: ".told",
+} as const;
+
+/** Packs a line. */
+export function pack({ command, words, globals, inner }: Invocation): PackedLine {
+  return { command: command!.name, words, globals, inner: inner === undefined ? undefined : pack(inner) };
+}
+
+/** Unpacks it. */
+export function unpack(line: PackedLine, table: ReadonlyMap<string, AnyCommand>): Invocation {
+  const { command, words, globals, inner } = line;
+  return {
+    command: table.get(command),
+    words,
+    globals,
+    inner: inner === undefined ? undefined : unpack(inner, table),
+  };
+}
+
+/** Writes a file that appears whole. */
+export function writeMessage(path: string, message: Question | Answer): void {
+  const aside = `${path}.part`;
+  Deno.writeFileSync(aside, serialize(message), { mode: 0o600 });
+  Deno.renameSync(aside, path);
+}
+
+/** Reads such a file and removes it; undefined if there is none. */
+export function takeMessage(path: string): unknown {
+  let bytes: Uint8Array;
+  try {
+    bytes = Deno.readFileSync(path);
+    Deno.removeSync(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  }
+  return deserialize(bytes);
+}

@@ -1,0 +1,136 @@
+/** The process that has the host file for itself: runs the lines of others on it, one transaction each. */
+import { HostPlace } from "../host_place.ts";
+import { Session } from "../session.ts";
+import { PROCESS_FILES } from "../files.ts";
+import type { Failure } from "../../output/failure.ts";
+import { describeFailure } from "../../output/failure.ts";
+import { RecordingTerminal } from "../../output/recording.ts";
+import { type Collected, TraceCollector } from "../../output/trace/collector.ts";
+import { TRACE_ALL } from "../../language/trace_filter.ts";
+import { functionNamed } from "../device.ts";
+import type { HostStore } from "../../../lib/host/file/store.ts";
+import type { Result } from "../../language/command.ts";
+import { COMMANDS } from "../../table.ts";
+import {
+  type Answer,
+  ENDINGS,
+  type LineQuestion,
+  type ProgramQuestion,
+  type Question,
+  takeMessage,
+  unpack,
+  writeMessage,
+} from "./messages.ts";
+
+/** Answers a program's calls to its end; what is told meanwhile is for those who look at it. */
+export type Adopt = (
+  question: ProgramQuestion,
+  tell: (text: string) => void,
+) => Promise<{ readonly result: Result; readonly trace: Collected | undefined }>;
+
+const NO_STDIN = new Uint8Array();
+
+/** Takes questions from the folder until it is closed. */
+export class OwnerServer implements Disposable {
+  readonly #store: HostStore;
+  readonly #adopt: Adopt;
+  readonly #watcher: Deno.FsWatcher;
+  readonly #running = new Map<string, AbortController>();
+
+  constructor(store: HostStore, folder: string, adopt: Adopt) {
+    this.#store = store;
+    this.#adopt = adopt;
+    this.#watcher = Deno.watchFs(folder, { recursive: false });
+    void this.#watch();
+    // Questions that came before the watcher.
+    for (const { name } of Deno.readDirSync(folder)) this.#see(`${folder}/${name}`);
+  }
+
+  [Symbol.dispose](): void {
+    this.#watcher.close();
+    for (const controller of this.#running.values()) controller.abort("SIGTERM");
+  }
+
+  async #watch(): Promise<void> {
+    for await (const { paths } of this.#watcher) for (const path of paths) this.#see(path);
+  }
+
+  #see(path: string): void {
+    if (path.endsWith(ENDINGS.question)) {
+      const base = path.slice(0, -ENDINGS.question.length);
+      const question = takeMessage(path) as Question | undefined;
+      if (question !== undefined) void this.#answer(base, question);
+    } else if (path.endsWith(ENDINGS.end)) {
+      const base = path.slice(0, -ENDINGS.end.length);
+      try {
+        this.#running.get(base)?.abort(Deno.readTextFileSync(path) === "SIGTERM" ? "SIGTERM" : "SIGINT");
+        Deno.removeSync(path);
+      } catch (error) {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      }
+    }
+  }
+
+  async #answer(base: string, question: Question): Promise<void> {
+    const answer = question.kind === "line"
+      ? await this.#line(base, question)
+      : await this.#program(base, question);
+    try {
+      writeMessage(base + ENDINGS.answer, answer);
+    } catch (error) {
+      // Somebody has taken the folder away: nobody is there to be answered.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    }
+  }
+
+  async #line(base: string, { line, globals, device, variables, stdin }: LineQuestion): Promise<Answer> {
+    const terminal = new RecordingTerminal();
+    const controller = new AbortController();
+    this.#running.set(base, controller);
+    const isTraced = globals.trace !== undefined || globals.dryRun || globals.traceFile !== undefined;
+    // Whoever asks prints them: it knows the line, and the numbers that it has given so far.
+    const trace = isTraced
+      ? new TraceCollector({ filter: globals.trace ?? TRACE_ALL, find: functionNamed })
+      : undefined;
+    const session = new Session(
+      terminal,
+      { ...globals, traceFile: undefined },
+      { hostPath: this.#store.path, device },
+      HostPlace.of(this.#store),
+      {
+        interrupted: controller.signal,
+        files: { readFile: PROCESS_FILES.readFile, readStdin: () => stdin ?? NO_STDIN },
+      },
+    );
+    for (const [name, value] of variables) session.variables.set(name, value);
+    let outcome: Answer["outcome"];
+    let failure: Failure | undefined;
+    try {
+      outcome = await session.carryOut(unpack(line, COMMANDS), trace);
+    } catch (error) {
+      failure = describeFailure(error);
+    } finally {
+      this.#running.delete(base);
+    }
+    return {
+      outcome,
+      failure,
+      pieces: terminal.pieces,
+      variables: session.variables,
+      trace: trace?.collected,
+    };
+  }
+
+  async #program(base: string, question: ProgramQuestion): Promise<Answer> {
+    const tell = (text: string) => {
+      Deno.writeTextFileSync(base + ENDINGS.told, text, { append: true, mode: 0o600 });
+    };
+    const none = { pieces: [], variables: new Map(), trace: undefined };
+    try {
+      const { result, trace } = await this.#adopt(question, tell);
+      return { ...none, trace, outcome: { result, innermost: result }, failure: undefined };
+    } catch (error) {
+      return { ...none, outcome: undefined, failure: describeFailure(error) };
+    }
+  }
+}

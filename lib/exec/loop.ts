@@ -1,0 +1,133 @@
+/** Takes the calls of all programs of a host, one after the other, and lets the rest of the process have its turns. */
+import { libc, pinned } from "./libc.ts";
+import type { Listener } from "./listener.ts";
+
+/** Milliseconds that the loop waits for the next call before it lets other things go on. */
+const PATIENCE = 1;
+/** Calls after which other things have a turn. */
+const TURN = 256;
+const POLLFD_BYTES = 8;
+const POLLIN = 1;
+/** Flags of eventfd(2): EFD_CLOEXEC, EFD_NONBLOCK. */
+const EVENTFD_FLAGS = 0o2004000;
+
+/** Who answers the calls of a program. */
+export interface Answering {
+  readonly listener: Listener;
+  /** Answers the call that the listener has taken. */
+  answer(): void;
+  /** Does what is due of what has ended. */
+  look(): void;
+  /** Nobody is left who could call. */
+  end(): void;
+}
+
+/** One program, with everything that it has started. */
+interface Entry {
+  readonly supervisor: Answering;
+  /** Answers the call that was taken. */
+  readonly answer: () => void;
+  readonly ended: () => void;
+}
+
+/** Gives the event loop a turn. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** The loop. */
+export class Loop {
+  #entries: Entry[] = [];
+  #poll = pinned(POLLFD_BYTES);
+  #shorts = new Int16Array(this.#poll.buffer);
+  /** The descriptors changed since the poll was built. */
+  #stale = true;
+  /** Ends a wait for calls when a program is added. */
+  readonly #bell = libc.eventfd(0, EVENTFD_FLAGS);
+  readonly #ring = pinned(8);
+  /** Told when nothing has called for a while, after calls were answered. */
+  readonly #quiet: () => void;
+
+  constructor(quiet: () => void = () => {}) {
+    this.#ring[0] = 1;
+    this.#quiet = quiet;
+  }
+
+  /** Programs that still have processes. */
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  /** Answers a program's calls from now on. @returns when nobody is left who could make one */
+  add(supervisor: Answering, answer: () => void = () => supervisor.answer()): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#entries.push({ supervisor, answer, ended: resolve });
+    this.#stale = true;
+    libc.write(this.#bell, this.#ring, 8n);
+    return promise;
+  }
+
+  /** Runs until the last program has ended. */
+  async run(): Promise<void> {
+    const bell = pinned(8);
+    while (this.#entries.length > 0) {
+      if (this.#stale) this.#build();
+      const poll = this.#poll;
+      await libc.pollAside(poll, BigInt(poll.length / POLLFD_BYTES), -1);
+      libc.read(this.#bell, bell, 8n);
+      let calls = 0;
+      for (let count = 1;; count++) {
+        if (this.#stale) this.#build();
+        // The bell is not for the loop that does not sleep.
+        if (libc.poll(this.#poll, BigInt(this.#entries.length), PATIENCE) <= 0) break;
+        calls += this.#take();
+        if (this.#entries.length === 0) break;
+        if (count % TURN === 0) await turn();
+      }
+      for (const { supervisor } of this.#entries) supervisor.look();
+      if (calls > 0) this.#quiet();
+    }
+  }
+
+  /** Answers what waits, one call of each program. @returns how many there were */
+  #take(): number {
+    const entries = this.#entries;
+    const shorts = this.#shorts;
+    let calls = 0;
+    for (let i = 0; i < entries.length; i++) {
+      const revents = shorts[i * 4 + 3]!;
+      if (revents === 0) continue;
+      const entry = entries[i]!;
+      if ((revents & POLLIN) === 0) this.#end(entry);
+      else if (entry.supervisor.listener.receive()) {
+        entry.answer();
+        calls++;
+      }
+    }
+    return calls;
+  }
+
+  #end(entry: Entry): void {
+    this.#entries = this.#entries.filter((other) => other !== entry);
+    this.#stale = true;
+    entry.supervisor.end();
+    entry.ended();
+  }
+
+  #build(): void {
+    this.#stale = false;
+    const descriptors = [...this.#entries.map(({ supervisor }) => supervisor.listener.fd), this.#bell];
+    this.#poll = pinned(descriptors.length * POLLFD_BYTES);
+    this.#shorts = new Int16Array(this.#poll.buffer);
+    const words = new Int32Array(this.#poll.buffer);
+    descriptors.forEach((fd, i) => {
+      words[i * 2] = fd;
+      this.#shorts[i * 4 + 2] = POLLIN;
+    });
+  }
+
+  /** Lets go of what the loop needs. */
+  close(): void {
+    libc.close(this.#bell);
+  }
+}
