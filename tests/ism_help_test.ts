@@ -109,7 +109,10 @@ Deno.test("ism help shows examples that work as they are on a fresh host", async
     "examples/tour.ism": Deno.readFileSync(new URL("examples/tour.ism", ROOT)),
     "saved.json": (await fresh.run(["host", "export"])).bytes,
     "host.db": fresh.read("host.db"),
+    "trace.jsonl": new Uint8Array(),
   };
+  await fresh.result("gid", "--trace-file", "trace.jsonl");
+  files["trace.jsonl"] = fresh.read("trace.jsonl");
   const place = () => {
     const program = new Program();
     Deno.mkdirSync(program.path("examples"));

@@ -35,7 +35,7 @@ standard output gets. --trace-file FILE.jsonl writes the trace; docs/trace.md ha
     format: optional(choice("FORMAT", TRACE_FORMATS), "the form, where the name of the output does not tell"),
   },
   access: "none",
-  examples: [],
+  examples: ["view trace.jsonl -o trace.html", "view trace.jsonl --format=svg"],
   async run(context, { trace, out = "-", format }) {
     const { terminal, json, dryRun } = context;
     if (trace === "-" && context.stdinIsLines) {

@@ -16,7 +16,7 @@ export const GLOBAL_OPTIONS = {
   ),
   traceFile: optional(
     OUTPUT,
-    "write the trace, by the ending: .jsonl, .txt, .json for Perfetto",
+    "write the trace, by the ending: .html, .svg, .jsonl, .txt; any other is .json for Perfetto",
   ),
   dryRun: flag("show what would be issued, down to the instructions; change nothing", "n"),
   c: optional(text("LINE"), "run LINE as a script line; repeatable", "c"),
