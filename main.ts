@@ -1,4 +1,4 @@
 /** `ism`: a mainframe in a terminal for people who write user-space drivers. */
-import { main } from "./cmd/main.ts";
+import { end, main } from "./cmd/main.ts";
 
-Deno.exit(await main(Deno.args));
+end(await main(Deno.args));

@@ -33,8 +33,8 @@ export async function bundle(form: BuildInfo["form"]): Promise<string> {
   const output = `${folder}/${form}.js`;
   writeAtomically(
     entry,
-    `import { main } from "../../cmd/main.ts";\nimport { setBuildInfo } from "../../cmd/build_info.ts";\n` +
-      `setBuildInfo(${JSON.stringify(info)});\nDeno.exit(await main(Deno.args));\n`,
+    `import { end, main } from "../../cmd/main.ts";\nimport { setBuildInfo } from "../../cmd/build_info.ts";\n` +
+      `setBuildInfo(${JSON.stringify(info)});\nend(await main(Deno.args));\n`,
   );
   const raw = `${folder}/.${form}-${crypto.randomUUID()}.js`;
   try {

@@ -17,6 +17,11 @@ _ism_start() {
   shift
   # Tells the start of another version that this one is wanted; where nothing can be written nothing is removed either.
   { true >"$_ism_at/used"; } 2>/dev/null
+  # What is changed for Deno alone: programs that ism starts get back what was there.
+  _ISM_ENVIRONMENT=1
+  export _ISM_ENVIRONMENT
+  if [ -n "${DENO_DIR+x}" ]; then export _ISM_DENO_DIR="$DENO_DIR"; fi
+  if [ -n "${DENO_NO_UPDATE_CHECK+x}" ]; then export _ISM_DENO_NO_UPDATE_CHECK="$DENO_NO_UPDATE_CHECK"; fi
   DENO_DIR=$_ism_at/cache DENO_NO_UPDATE_CHECK=1
   export DENO_DIR DENO_NO_UPDATE_CHECK
   exec "$_ism_at/deno" run @FLAGS@ "$_ism_at/ism.js" "$@"

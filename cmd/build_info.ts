@@ -1,5 +1,8 @@
 /** In which form this program runs, and what it was made from. */
 
+/** The program's version; deno.json has the same. */
+export const VERSION = "0.2.0";
+
 /** The forms in which there is a program: as source, `deno compile`'s binary, the file that unpacks itself, npm's package. */
 export const FORMS = ["source", "compiled", "offline", "npm"] as const;
 

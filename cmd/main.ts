@@ -1,29 +1,15 @@
-/** The program: from arguments to an exit code. */
-import { type AnyCommand, type Result, takesLines } from "./language/command.ts";
-import { COMPLETE_CALL } from "./completion/scripts.ts";
-import { COMMANDS } from "./table.ts";
-import { defaultHostPath, environment, historyPath, surroundings } from "./run/environment.ts";
-import { EXIT } from "./output/failure.ts";
-import { isSameFile, readText } from "./run/files.ts";
-import { filesOf } from "./language/kinds.ts";
-import { MAX_SCRIPT_BYTES } from "./language/limits.ts";
+/** The program: from arguments to an exit code. What a command line does not need is not loaded. */
+import { VERSION } from "./build_info.ts";
+import { COMPLETE_CALL } from "./completion/call.ts";
+import { type Result, takesLines } from "./language/command.ts";
 import { literalWord } from "./language/options.ts";
-import {
-  bindGlobals,
-  bindValues,
-  type Globals,
-  innermost,
-  type Invocation,
-  parseLine,
-} from "./language/parse.ts";
-import { report } from "./output/report.ts";
-import { Session } from "./run/session.ts";
-import { parseScript, runScript, type ScriptLine } from "./run/script.ts";
-import { ProcessTerminal } from "./output/terminal.ts";
-import { isTraceFile } from "./run/trace_file.ts";
-import { safeJson } from "./output/diagnostic.ts";
+import { bindGlobals, type Globals, innermost, type Invocation, parseLine } from "./language/parse.ts";
+import { safeJson } from "./language/quote.ts";
 import { UsageError } from "./language/usage_error.ts";
-import { helpText, VERSION } from "./help/help.ts";
+import { ProcessTerminal } from "./output/terminal.ts";
+import { defaultHostPath, environment, surroundings } from "./run/environment.ts";
+import { giveBack, runsPrograms } from "./run/permissions.ts";
+import { COMMANDS } from "./table.ts";
 
 /** Runs `ism` with arguments, on the process's own streams by default. @returns the exit code */
 export async function main(args: readonly string[], terminal = new ProcessTerminal()): Promise<number> {
@@ -32,13 +18,29 @@ export async function main(args: readonly string[], terminal = new ProcessTermin
   let invocation: Invocation | undefined;
   let globals: Globals | undefined;
   try {
-    invocation = parseLine(args.map((text, i) => literalWord(text, i + 1)), COMMANDS, { inScript: false });
+    const words = args.map((text, i) => literalWord(text, i + 1));
+    await COMMANDS.need(args);
+    invocation = await COMMANDS.loading(() => parseLine(words, COMMANDS, { inScript: false }));
     globals = bindGlobals(invocation, () => undefined);
     return await runInvocation(terminal, invocation, globals);
   } catch (error) {
     const name = invocation?.command?.name ?? (error instanceof UsageError ? error.command : undefined);
+    const { report } = await import("./output/report.ts");
     return report(terminal, error, { json, name, ...(globals === undefined ? {} : { named: globals }) });
   }
+}
+
+/** What the process waits for tasks that are still open, such as a terminal that is read. Milliseconds. */
+const PATIENCE_MS = 10;
+
+/** Ends the process with an exit code. */
+export function end(code: number): void {
+  // Behind the last task Deno keeps what it has compiled for the next start; Deno.exit() at once would lose it.
+  Deno.exitCode = code;
+  // Not setTimeout(): it loads a module of Node, and would be a task itself.
+  const never = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  const { value } = Atomics.waitAsync(never, 0, 0, PATIENCE_MS);
+  Promise.resolve(value).then(() => Deno.exit(code));
 }
 
 async function runInvocation(
@@ -57,44 +59,27 @@ async function runInvocation(
     return printText(terminal, globals, "version", { version: VERSION }, `ism ${VERSION}\n`);
   }
   if (globals.help || (command === undefined && globals.c.length === 0)) {
-    const text = helpText(command?.name ?? invocation.family, terminal);
+    const { helpText } = await import("./help/help.ts");
+    const text = await helpText(command?.name ?? invocation.family, terminal, COMMANDS);
     return printText(terminal, globals, "help", { text }, text);
   }
   checkCombination(globals, invocation);
-  checkTraceFile(globals, invocation);
-  const lines = scriptOf(invocation, globals);
-  if (lines?.some(({ invocation }) => runsPrograms(innermost(invocation).command)) === false) giveBack("ffi");
-  await inner?.beforehand?.();
-  const session = new Session(terminal, globals, {
-    hostPath: defaultHostPath(),
-    device: environment("ISM_DEVICE"),
-  });
-  let code: number;
-  try {
-    if (command?.name === "shell") {
-      // A line editor takes as long to load as a whole command takes to run.
-      const { runShell } = await import("./shell/shell.ts");
-      return await runShell(session, historyPath());
-    }
-    if (lines !== undefined) return await runScript(session, lines);
-    code = await session.runLine(invocation);
-  } catch (error) {
-    throw await session.blame(error);
-  } finally {
-    await session.close();
+  if (isHostless(invocation, globals)) {
+    const { runHostless } = await import("./run/hostless.ts");
+    const { result, text } = await runHostless(command!, invocation, globals, {
+      terminal,
+      commands: COMMANDS,
+    });
+    return printText(terminal, globals, command!.name, result, globals.quiet ? "" : text);
   }
-  if (session.lastResult !== undefined) await command?.afterwards?.(session.lastResult);
-  return code;
+  const { perform } = await import("./perform.ts");
+  return await perform(terminal, invocation, globals);
 }
 
-/** True for the one command that calls the C library. */
-function runsPrograms(command: AnyCommand | undefined): boolean {
-  return command?.name === "exec";
-}
-
-/** Gives back the permission to call the C library, which `exec` alone needs, or to start a pager, which only `man` does. */
-function giveBack(name: "ffi" | "run"): void {
-  Deno.permissions.revokeSync({ name });
+/** True for `help`, `version`, `man` and `completions`, which need no session. */
+function isHostless({ command }: Invocation, { trace, traceFile, dryRun }: Globals): boolean {
+  const isAsked = trace !== undefined || traceFile !== undefined || dryRun;
+  return command?.group === "help" && command.prefix !== true && !isAsked;
 }
 
 /** Answers the completion script of a shell. */
@@ -106,8 +91,9 @@ async function answerCall(
   giveBack("run");
   const { externalCompletions } = await import("./completion/external.ts");
   const home = environment("HOME");
-  terminal.out(externalCompletions(shell, line, { hostPath: defaultHostPath() ?? "", home }));
-  return EXIT.OK;
+  const world = { hostPath: defaultHostPath() ?? "", home };
+  terminal.out(externalCompletions(shell, line, await COMMANDS.all(), world));
+  return 0;
 }
 
 /** Prints what needs no host. */
@@ -119,16 +105,7 @@ function printText(
   text: string,
 ): number {
   terminal.out(json ? safeJson({ schema: 1, command, ok: true, result }) + "\n" : text);
-  return EXIT.OK;
-}
-
-/** The lines of `-c` or of `run`, all understood; undefined for any other command. */
-function scriptOf(invocation: Invocation, globals: Globals): ScriptLine[] | undefined {
-  const { command } = invocation;
-  if (command === undefined) return parseScript(globals.c.join("\n"), "-c", COMMANDS);
-  if (command.name !== "run") return undefined;
-  const file = String(bindValues(invocation, () => undefined)["file"]);
-  return parseScript(readText(file, MAX_SCRIPT_BYTES), file === "-" ? "stdin" : file, COMMANDS);
+  return 0;
 }
 
 function checkCombination(
@@ -168,14 +145,5 @@ function checkCombination(
   }
   if ((keepGoing || commitEach) && c.length === 0 && command?.name !== "run") {
     throw new UsageError("--keep-going and --commit-each are for run and -c");
-  }
-}
-
-/** Refuses a trace over the script that is run. @throws {FileError} */
-function checkTraceFile({ traceFile }: Globals, invocation: Invocation): void {
-  const { command } = invocation;
-  if (traceFile === undefined || command?.name !== "run") return;
-  for (const path of filesOf(command, bindValues(invocation, () => undefined))) {
-    if (isSameFile(path, traceFile)) throw isTraceFile(path);
   }
 }

@@ -8,7 +8,7 @@ import type { RuleName } from "../lib/base/rule_names.ts";
 import type { Host, HostFunction } from "../lib/host/host.ts";
 import { parseTopology } from "../lib/host/topology.ts";
 import { ProgramException } from "../lib/zpci/answer.ts";
-import { CommandError } from "../lib/ism/driver/command_channel.ts";
+import { CommandError } from "../lib/ism/driver/errors.ts";
 import { bytes, pattern } from "./support/bytes.ts";
 import { errnoOf, hostOf } from "./support/host.ts";
 

@@ -1,7 +1,7 @@
 /** The user-space driver's recovery (recovery.event.order): over real descriptors of a simulated host. */
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Host } from "../lib/host/host.ts";
-import { DriverError } from "../lib/ism/driver/descriptor.ts";
+import { DriverError } from "../lib/ism/driver/errors.ts";
 import { reportError } from "../lib/zpci/error_events.ts";
 import { errnoOf, startedHost } from "./support/host.ts";
 

@@ -7,7 +7,7 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { Host } from "../lib/host/host.ts";
 import { parseTopology } from "../lib/host/topology.ts";
-import { CommandError } from "../lib/ism/driver/command_channel.ts";
+import { CommandError } from "../lib/ism/driver/errors.ts";
 import { ErrnoError } from "../lib/vfio/errno.ts";
 import { kernelPages } from "./support/host.ts";
 

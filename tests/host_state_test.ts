@@ -4,7 +4,7 @@ import { Host, type StateSource } from "../lib/host/host.ts";
 import { defaultTopology, gidOf, parseTopology } from "../lib/host/topology.ts";
 import type { Json } from "../lib/base/json.ts";
 import { ISM_CHOICES } from "../lib/ism/device/options.ts";
-import { WouldHangError } from "../lib/vfio/s390/zdev.ts";
+import { WouldHangError } from "../lib/vfio/s390/would_hang.ts";
 import { FIB } from "../lib/zpci/fib.ts";
 import { mpcifc } from "../lib/zpci/mpcifc.ts";
 import { MACHINE_CHOICES } from "../lib/zpci/options.ts";

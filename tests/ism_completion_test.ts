@@ -1,9 +1,11 @@
 /** Completions in bash, zsh and fish themselves; the manual page through groff. */
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { COMMANDS } from "../cmd/table.ts";
+import { COMMANDS as TABLE } from "../cmd/table.ts";
 import { completeLine, type World } from "../cmd/completion/engine.ts";
 import { inParallel, Program } from "./support/program.ts";
 import { KEY, NO_TERMINAL, plain, TerminalRun } from "./support/terminal.ts";
+
+const COMMANDS = await TABLE.all();
 
 /** True if a program of that name can be started. */
 function has(name: string): boolean {

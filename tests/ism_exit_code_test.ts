@@ -16,10 +16,10 @@ Deno.test("ism ends with 1 when the simulated world refuses, and names the errno
   using program = new Program();
   const plain = await program.run(LONG_BLOCK);
   assertEquals([plain.code, plain.stdout], [1, ""]);
-  assertMatch(plain.stderr, /^ism: stb: [^\n]+ \(EINVAL\)\n {2}hint: [^\n]+\n$/);
+  assertMatch(plain.stderr, /^ism: stb: [^\n]+ \(EINVAL\)\n {2}rule: [^\n]+\n {2}hint: [^\n]+\n$/);
   const verbose = await program.run(["-v", ...LONG_BLOCK]);
   const [line, refusedBy, named, hint] = verbose.stderr.split("\n");
-  assertEquals(`${line}\n${hint}\n`, plain.stderr);
+  assertEquals(`${line}\n${named}\n${hint}\n`, plain.stderr);
   assertMatch(refusedBy!, /^ {2}refused by: variant driver \(drivers\/vfio\/pci\/ism\/main\.c: \w+\)$/);
   assertEquals(named, "  rule: vfio.write.boundary  (ism help vfio.write.boundary)");
   assertMatch(hint!, /^ {2}hint: /);

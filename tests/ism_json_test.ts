@@ -1,9 +1,11 @@
 /** The JSON contract: one document for each command, done or refused, with the promised fields and types. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
-import { COMMANDS } from "../cmd/table.ts";
+import { COMMANDS as TABLE } from "../cmd/table.ts";
 import { parseScript } from "../cmd/run/script.ts";
 import { UsageError } from "../cmd/language/usage_error.ts";
 import { type Document, documentsOf, inParallel, Program } from "./support/program.ts";
+
+const COMMANDS = await TABLE.all();
 
 /** A command's lines, and what its result has at least. */
 interface Row {

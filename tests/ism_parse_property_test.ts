@@ -6,8 +6,10 @@ import { GLOBAL_OPTIONS } from "../cmd/language/globals.ts";
 import { literalWord } from "../cmd/language/options.ts";
 import { bindGlobals, bindValues, type Invocation, parseLine } from "../cmd/language/parse.ts";
 import { parseScript } from "../cmd/run/script.ts";
-import { COMMANDS } from "../cmd/table.ts";
+import { COMMANDS as TABLE } from "../cmd/table.ts";
 import { UsageError } from "../cmd/language/usage_error.ts";
+
+const COMMANDS = await TABLE.all();
 
 const SEED = 20_260_101;
 const ALL: readonly AnyCommand[] = [...COMMANDS.values()];

@@ -49,12 +49,13 @@ Deno.test("ism --json names the rule of each refusal, and help knows it", async 
   }
 });
 
-Deno.test("ism -v shows the rule and how to print it", async () => {
+Deno.test("a refusal shows its rule and how to print it, also in a pipe; -v says who refused", async () => {
   using program = new Program();
-  const { stderr } = await program.run(["-v", "stb", "bar0", "0xff8", "seq:0*9"]);
-  assert(stderr.includes("\n  rule: vfio.write.boundary  (ism help vfio.write.boundary)\n"), stderr);
-  const quiet = await program.run(["stb", "bar0", "0xff8", "seq:0*9"]);
-  assert(!quiet.stderr.includes("rule:"), quiet.stderr);
+  for (const verbose of [[], ["-v"]]) {
+    const { stderr } = await program.run([...verbose, "stb", "bar0", "0xff8", "seq:0*9"]);
+    assert(stderr.includes("\n  rule: vfio.write.boundary  (ism help vfio.write.boundary)\n"), stderr);
+    assertEquals(stderr.includes("\n  refused by: "), verbose.length > 0);
+  }
 });
 
 Deno.test("ism explain ends with the rule that decides", async () => {

@@ -106,6 +106,7 @@ Deno.test("ism run shows the place of a refusal in the same way", async () => {
     `r.ism:3:1: Length 9 at 0xff8 crosses a 4096-byte boundary (EINVAL)
 3 | stb bar0 \\
     ^
+  rule: vfio.write.boundary  (ism help vfio.write.boundary)
   hint: split at 0x1000, or align the block
 `,
   );

@@ -81,7 +81,7 @@ Deno.test("ism shell runs the lines of a pipe without a prompt, goes on after fa
   assertMatch(stdout, /^0x[0-9a-f]+ is reachable\n00000000 {2}00 00 .*\n00000002\n$/);
   assertMatch(
     stderr,
-    /^stdin:5:1: Length 9 at 0xff8 crosses [^\n]*\(EINVAL\)\n5 \| stb [^\n]*\n {4}\^\n {2}hint: [^\n]*\nstdin:6:1: Expected EIO /,
+    /^stdin:5:1: Length 9 at 0xff8 crosses [^\n]*\(EINVAL\)\n5 \| stb [^\n]*\n {4}\^\n {2}rule: [^\n]*\n {2}hint: [^\n]*\nstdin:6:1: Expected EIO /,
   );
   assertNoStack({ code, stdout, stderr, bytes: new Uint8Array() });
   assert(!exists(program.path("state")), "no history of what nobody typed");

@@ -161,7 +161,7 @@ Deno.test("help on families, members and words, and what there is in place of an
     ["dmb --help", 0, /^ism dmb register[^]*ism dmb list/],
     ["--help dmb", 0, /^ism dmb register[^]*ism dmb list/],
     ["dmb register -h", 0, /^ism dmb register --size/],
-    ["help irq", 0, /See also\n {2}ism help irq wait\n/],
+    ["help irq", 0, /See also\n {2}ism help irq wait {2}/],
     ["help numbers", 0, /4KiB/],
     ["help times", 0, /500ms/],
     ["help DATA", 0, /hex:00ff/],
@@ -171,7 +171,7 @@ Deno.test("help on families, members and words, and what there is in place of an
     ["help regster", 2, /"regster" is not a command\n {2}hint: /],
     ["help eventfd", 2, /hint: did you mean "ism help fd eventfd"\?/],
     ["help SMC-D", 2, /hint: commands whose help has the word: send/],
-    ["help qqqq", 2, /hint: See "ism help"\n/],
+    ["help qqqq", 2, /hint: See "ism help all"\n/],
   ];
   for (const [line, code, shown] of rows) {
     const outcome = await program.run(line.split(" "));

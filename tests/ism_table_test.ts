@@ -1,8 +1,10 @@
 /** Tables of the program: widths, formats, columns. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { COMMANDS } from "../cmd/table.ts";
+import { COMMANDS as TABLE } from "../cmd/table.ts";
 import { Program } from "./support/program.ts";
 import { NO_TERMINAL, plain, TerminalRun } from "./support/terminal.ts";
+
+const COMMANDS = await TABLE.all();
 
 /** Lines that make every table have rows. */
 const BEGIN = [

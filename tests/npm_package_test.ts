@@ -4,6 +4,7 @@ import { after, before, describe, it } from "@std/testing/bdd";
 import { makePackage } from "../build/npm.ts";
 import { permissionFlags, projectConfig } from "../build/permissions.ts";
 import { SHARED_FILES } from "../build/share.ts";
+import { checkDocuments } from "./support/schemas.ts";
 
 let dir = "";
 let packed = "";
@@ -69,6 +70,7 @@ describe("npm's package", () => {
 
   it("is a command that says what it is", async () => {
     const { code, stdout } = await start(local("version", "--json"));
+    await checkDocuments(stdout);
     const { result } = JSON.parse(stdout);
     assertEquals([code, result.form, result.version, result.deno], [
       0,

@@ -66,8 +66,9 @@ onLinux("the offline file", () => {
         [...stdout.matchAll(/^(\w+)=(.*)$/gm)].map(([, name, value]) => [name!, value!]),
       );
       for (const name of ["_", "PWD", "OLDPWD", "SHLVL"]) delete seen[name];
-      const { DENO_DIR, DENO_NO_UPDATE_CHECK, ...others } = seen;
+      const { DENO_DIR, DENO_NO_UPDATE_CHECK, _ISM_ENVIRONMENT, ...others } = seen;
       assertEquals([DENO_DIR, DENO_NO_UPDATE_CHECK], [`${files.cache}/ism/${files.name()}/cache`, "1"]);
+      assertEquals(_ISM_ENVIRONMENT, "1");
       assertEquals<Record<string, string>>(others, env);
     }
   });

@@ -4,6 +4,7 @@ import { after, before, it } from "@std/testing/bdd";
 import { ROOT } from "../build/bundle.ts";
 import { run } from "../build/run.ts";
 import { found, itWhere, onLinux, USER } from "./support/offline.ts";
+import { checkDocuments } from "./support/schemas.ts";
 import { permissionFlags } from "../build/permissions.ts";
 
 /** What a second start may take longer than `deno run` of the bundled program. Milliseconds. */
@@ -82,6 +83,7 @@ onLinux("the offline file with Deno in it", () => {
   it("is the program, in little more time than deno run takes", async () => {
     const env = { XDG_CACHE_HOME: `${dir}/cache`, ISM_HOST: ":memory:" };
     const { code, stdout } = await start([file, "version", "--json"], env, dir);
+    await checkDocuments(stdout);
     const { result } = JSON.parse(stdout);
     assertEquals([code, result.form, result.target, result.deno], [
       0,

@@ -3,8 +3,10 @@
  * for `exec` and a pager for `man`, which every other command gives back.
  */
 import { assert, assertEquals, assertNotMatch } from "@std/assert";
-import { COMMANDS } from "../cmd/table.ts";
+import { COMMANDS as TABLE } from "../cmd/table.ts";
 import { Program } from "./support/program.ts";
+
+const COMMANDS = await TABLE.all();
 
 const ROOT = new URL("../", import.meta.url);
 const VARIABLES = [
@@ -35,7 +37,7 @@ Deno.test("the task ism allows files, the variables that the program reads, a pa
   const flags = `--no-prompt --allow-read --allow-write --allow-env=${VARIABLES.join(",")}`;
   assertEquals(tasks.ism.command, `deno run --quiet ${flags} --allow-run --allow-ffi main.ts`);
   assertEquals(tasks.demo.command, `deno run --quiet ${flags},TMPDIR examples/demo.ts`);
-  const source = ["cmd/main.ts", "cmd/run/environment.ts"].map((path) =>
+  const source = ["cmd/main.ts", "cmd/perform.ts", "cmd/run/environment.ts"].map((path) =>
     Deno.readTextFileSync(new URL(path, ROOT))
   )
     .join("");

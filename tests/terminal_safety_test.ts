@@ -3,7 +3,7 @@
  * JSON for any bytes.
  */
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { escapeText, safeJson } from "../cmd/output/diagnostic.ts";
+import { escapeText, safeJson } from "../cmd/language/quote.ts";
 import { ProcessTerminal } from "../cmd/output/terminal.ts";
 import { assertNoStack, documentsOf, inParallel, type Outcome, Program } from "./support/program.ts";
 

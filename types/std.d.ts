@@ -18,13 +18,6 @@ declare module "@std/cli/parse-args" {
   ): { _: (string | number)[]; [flag: string]: unknown };
 }
 
-declare module "@std/fmt/bytes" {
-  export function format(
-    bytes: number,
-    options?: { binary?: boolean; maximumFractionDigits?: number },
-  ): string;
-}
-
 declare module "@std/fmt/colors" {
   export function setColorEnabled(value: boolean): void;
   export function getColorEnabled(): boolean;
@@ -35,10 +28,6 @@ declare module "@std/fmt/colors" {
   export function yellow(text: string): string;
   export function cyan(text: string): string;
   export function stripAnsiCode(text: string): string;
-}
-
-declare module "@std/text/levenshtein-distance" {
-  export function levenshteinDistance(one: string, other: string): number;
 }
 
 declare module "@std/assert" {

@@ -24,6 +24,7 @@ const supervisor = supervise(launched, {
   kernel: own!.guest.kernel,
   tracer: host.tracer,
   sink: undefined,
+  countsLocked: false,
   remark: (text) => console.error(text),
 });
 const { listener, architecture } = supervisor;

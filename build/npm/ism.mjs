@@ -16,7 +16,15 @@ const FLAGS = [/* written here by build/npm.ts */];
 const program = join(dirname(fileURLToPath(import.meta.url)), "..", "lib", "ism.js");
 const deno = findDeno();
 const args = ["run", ...FLAGS, program, ...process.argv.slice(2)];
-const env = { ...process.env, DENO_NO_UPDATE_CHECK: "1" };
+// What is changed for Deno alone: programs that ism starts get back what was there.
+const { DENO_DIR, DENO_NO_UPDATE_CHECK } = process.env;
+const env = {
+  ...process.env,
+  DENO_NO_UPDATE_CHECK: "1",
+  _ISM_ENVIRONMENT: "1",
+  ...(DENO_DIR === undefined ? {} : { _ISM_DENO_DIR: DENO_DIR }),
+  ...(DENO_NO_UPDATE_CHECK === undefined ? {} : { _ISM_DENO_NO_UPDATE_CHECK: DENO_NO_UPDATE_CHECK }),
+};
 
 if (typeof process.execve === "function" && process.platform !== "win32") {
   // Node says that this is experimental; that is no news for the users of ism.

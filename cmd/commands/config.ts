@@ -10,10 +10,10 @@ import {
 import { REGION } from "../../lib/vfio/uapi.ts";
 import { defaulted, defineCommand, rest } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
-import type { Table } from "../output/table/table.ts";
+import type { Table } from "../language/table.ts";
 import { choice, text } from "../language/kinds.ts";
 import { hexdump } from "../output/hexdump.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { nearest } from "../language/nearest.ts";
 import { parseBigNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";

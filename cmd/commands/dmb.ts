@@ -7,8 +7,9 @@ import { argument, defaulted, defineCommand, flag, optional, required } from "..
 import { defineListing } from "../language/listing.ts";
 import { DATA, GID, number, SIZE, TOKEN } from "../language/kinds.ts";
 import { hexdump } from "../output/hexdump.ts";
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { DriverError } from "../../lib/ism/driver/errors.ts";
 import { sizeText } from "../output/units.ts";
+import { WATCH } from "../language/watching.ts";
 
 function describe({ token, index, iova, size, rgid }: DriverDmb) {
   return { token: hex(token), index, iova: hex(iova), size, rgid };
@@ -57,7 +58,7 @@ export const dmbList = defineListing({
   group: "ism",
   summary: "List the DMBs that the driver registered",
   args: {},
-  options: {},
+  options: { ...WATCH },
   access: "read",
   examples: ["dmb list"],
   run: ({ target }) => ({ dmbs: target.driver.dmbs.map(describe) }),

@@ -14,7 +14,7 @@ import {
   type TextContext,
 } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
-import type { Table } from "../output/table/table.ts";
+import type { Table } from "../language/table.ts";
 import { renderTable } from "../output/table/text.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { KernelTicks } from "../run/kernel_ticks.ts";
@@ -22,6 +22,7 @@ import { bigNumber, choice, DURATION, GID, number } from "../language/kinds.ts";
 import { HIDDEN_EVENTS, hiddenEvents } from "../run/unread_events.ts";
 import { waitFor } from "../run/waiting.ts";
 import { plural } from "../output/units.ts";
+import { WATCH } from "../language/watching.ts";
 
 /** What the codes of buffer and device events mean (ism.event.codes). */
 const CODE_NAMES: Readonly<Record<number, string>> = {
@@ -172,7 +173,7 @@ kernel signals it when it wants the device back, at once and then every 10 secon
 ERR it is that of the ERR interrupt, which Linux has from 7.3 on: signalled once for each error of the function; "recover"
 is what a driver does then.`,
   args: {},
-  options: { index: defaulted(INDEX, "MSI", INDEX_HELP) },
+  options: { index: defaulted(INDEX, "MSI", INDEX_HELP), ...WATCH },
   access: "write",
   examples: ["irq", "irq -d 1 --json", "irq --index REQ", "irq --index ERR"],
   run({ target }, { index }) {
@@ -183,6 +184,7 @@ is what a driver does then.`,
     return walkJson(target.driver.handleInterrupt(), target, hidden);
   },
   text: walkText,
+  watchKeeps: ({ interrupts, dmbs, events }) => interrupts > 0 || dmbs.length > 0 || events.length > 0,
 });
 
 /** One look at the interrupts, in a transaction of its own. */

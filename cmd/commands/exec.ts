@@ -1,13 +1,11 @@
 /** Runs a real program on the simulated machine. What it takes is loaded by this command alone. */
 import { argument, defineCommand, flag, rest } from "../language/command.ts";
-import { NotStartedError } from "../output/failure.ts";
+import { CANNOT_RUN, NotStartedError } from "../output/failure.ts";
 import { text } from "../language/kinds.ts";
-import type { ProgramLine } from "../run/programs.ts";
-import type { Ending } from "../../lib/exec/run.ts";
+import type { Ending, ProgramLine } from "../run/programs.ts";
 import { UsageError } from "../language/usage_error.ts";
 
-/** Exit codes of a shell: a program that cannot be run, one that is not there, and what is added to a signal. */
-const CANNOT_RUN = 126;
+/** Exit code of a shell for a program that is not there, and what it adds to a signal. */
 const NOT_FOUND = 127;
 const SIGNALLED = 128;
 
@@ -56,7 +54,7 @@ interface Outcome {
 /** Splits `A ARGS : -d 1 B ARGS` into programs. @throws {UsageError} */
 function programsOf(
   words: readonly string[],
-  first: Pick<ProgramLine, "device" | "anyDescriptor" | "withoutInput">,
+  first: Omit<ProgramLine, "argv">,
 ): ProgramLine[] {
   const programs: ProgramLine[] = [];
   let rest = [...words];
@@ -72,7 +70,7 @@ function programsOf(
 /** A program behind a colon, which may begin with options of its own. @throws {UsageError} */
 function laterProgram(
   words: readonly string[],
-  { device: ofFirst }: { readonly device: string },
+  { device: ofFirst, countsLocked }: Omit<ProgramLine, "argv">,
 ): ProgramLine {
   let device = ofFirst;
   let anyDescriptor = false;
@@ -98,7 +96,7 @@ function laterProgram(
   }
   const argv = words.slice(at);
   if (argv.length === 0) throw new UsageError('A program is missing behind ":"', { token: BETWEEN });
-  return { argv, device, anyDescriptor, withoutInput: true };
+  return { argv, device, anyDescriptor, countsLocked, withoutInput: true };
 }
 
 /** How a program ended. @throws {NotStartedError} */
@@ -132,16 +130,18 @@ processes left open is closed when they end. Exit code, signals, terminal and in
     anyDescriptor: flag(
       "let every descriptor mean a simulated file, for programs that move descriptors about",
     ),
+    noMemlock: flag("let programs map as much for DMA as they like, whatever their RLIMIT_MEMLOCK says"),
   },
   access: "wait",
   verbatim: true,
   examples: ["exec -- /bin/ls /dev/vfio", "exec -d 1 -- /bin/cat /sys/bus/pci/devices/0002:00:00.0/vendor"],
-  async run(context, { program, args, anyDescriptor }) {
+  async run(context, { program, args, anyDescriptor, noMemlock }) {
     const { dryRun, stdinIsLines, deviceWord } = context;
     if (dryRun) throw new UsageError("A program cannot be run dry: what it does outside of the host stays");
     const programs = programsOf([program, ...args], {
       device: deviceWord,
       anyDescriptor,
+      countsLocked: !noMemlock,
       withoutInput: stdinIsLines && !Deno.stdin.isTerminal(),
     });
     requireSystem();

@@ -11,10 +11,10 @@ import {
 import type { ProgramExceptionName } from "../../lib/zpci/answer.ts";
 import { argument, defaulted, defineCommand, flag, type Kind, optional } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
-import type { Cell } from "../output/table/table.ts";
+import type { Cell } from "../language/table.ts";
 import { choice, number } from "../language/kinds.ts";
 import { MAX_FAULTS } from "../language/limits.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";
 

@@ -1,6 +1,6 @@
 /** read(2) and its like on any descriptor, also when there is something to read. */
 import type { HostFunction } from "../../lib/host/host.ts";
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { DriverError } from "../../lib/ism/driver/errors.ts";
 import { POLL } from "../../lib/vfio/process/file.ts";
 import { defineCommand, flag, optional, rest } from "../language/command.ts";
 import { findDescriptor } from "../run/descriptors.ts";

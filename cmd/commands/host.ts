@@ -4,14 +4,18 @@ import type { Host } from "../../lib/host/host.ts";
 import { FORMAT } from "../../lib/host/state/migrations.ts";
 import { HostStore } from "../../lib/host/file/store.ts";
 import { RELEASES } from "../../lib/vfio/release.ts";
-import { defaultTopology, parseTopology, type Topology, TopologyError } from "../../lib/host/topology.ts";
+import { defaultTopology, parseTopology, type Topology } from "../../lib/host/topology.ts";
+import { TopologyError } from "../../lib/host/errors.ts";
 import { damagedHost, hostFaults } from "../run/damage.ts";
 import { argument, type Context, defineCommand, flag, optional } from "../language/command.ts";
-import { checkOutput, createParent, readText, writeText } from "../run/files.ts";
+import { createParent, readText, writeText } from "../run/files.ts";
+import { checkOutput } from "../output/file_names.ts";
 import { choice, FILE, number, OUTPUT } from "../language/kinds.ts";
 import { MAX_DOCUMENT_BYTES } from "../language/limits.ts";
-import { escapeText, quoteText } from "../output/diagnostic.ts";
+import { escapeText, quoteText } from "../language/quote.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
+import { Progress } from "../output/progress.ts";
+import type { Terminal } from "../language/terminal.ts";
 import { plural } from "../output/units.ts";
 
 /** Reads a JSON document. @throws {FileError} if it cannot be read or is no JSON */
@@ -134,9 +138,11 @@ export const hostExport = defineCommand({
   options: {},
   access: "read",
   examples: ["host export"],
-  run({ host, hostPath, store, dryRun }, { file }) {
+  run({ host, hostPath, store, dryRun, terminal }, { file }) {
     if (file !== undefined && file !== "-") checkOutput(file, hostPath);
-    const document = readable(hostPath, () => exportHost(host, store.pagePlaces()));
+    const places = store.pagePlaces();
+    using progress = new Progress(terminal, "page", places.length);
+    const document = readable(hostPath, () => exportHost(host, places, (done) => progress.tell(done)));
     if (file === undefined || file === "-") return { document };
     if (!dryRun) writeText(file, JSON.stringify(document, null, 1) + "\n");
     return { file, pages: document.pages.length, done: !dryRun };
@@ -166,8 +172,8 @@ export const hostImport = defineCommand({
   options: { force: flag("replace an existing host file") },
   access: "file",
   examples: ["host import saved.json --force"],
-  async run({ hostPath, isDefaultHost, dryRun }, { file, force }) {
-    const host = await readHost(file);
+  async run({ hostPath, isDefaultHost, dryRun, terminal }, { file, force }) {
+    const host = await readHost(file, terminal);
     create(host, { hostPath, isDefaultHost, dryRun, force });
     return { host: hostPath, functions: host.functions.length, done: !dryRun };
   },
@@ -175,12 +181,15 @@ export const hostImport = defineCommand({
 });
 
 /** Reads an exported host, whose invariants must hold. @throws {FileError} */
-async function readHost(path: string): Promise<Host> {
+async function readHost(path: string, terminal: Terminal): Promise<Host> {
   // Other commands start without the schema.
   const { ImportError, importHost } = await import("../../lib/host/file/import.ts");
   const name = quoteText(path, 200);
   try {
-    return importHost(readJson(path));
+    const json = readJson(path);
+    const pages = typeof json === "object" && json !== null && "pages" in json ? json.pages : undefined;
+    using progress = new Progress(terminal, "page", Array.isArray(pages) ? pages.length : undefined);
+    return importHost(json, (done) => progress.tell(done));
   } catch (error) {
     if (!(error instanceof ImportError)) throw error;
     throw new FileError(path, `${name} is no exported host: ${error.message}`);
@@ -195,8 +204,9 @@ export const hostCheck = defineCommand({
   options: {},
   access: "read",
   examples: ["host check"],
-  async run({ host, hostPath, store }) {
-    const wrong = [...store.damages(), ...await hostFaults(host, store.rows())];
+  async run({ host, hostPath, store, terminal }) {
+    using progress = new Progress(terminal, "page", store.pagePlaces().length);
+    const wrong = [...store.damages((done) => progress.tell(done)), ...await hostFaults(host, store.rows())];
     if (wrong.length > 0) throw damagedHost(hostPath, wrong);
     const { now, created } = store.format;
     return { host: hostPath, ok: true, format: now, created_format: created };

@@ -6,7 +6,7 @@ import { DEVICE_FLAGS, IRQ_FLAGS, REGION_FLAGS } from "../../lib/vfio/uapi.ts";
 import { ErrnoError, type ErrnoName } from "../../lib/vfio/errno.ts";
 import { flag, optional, type TextContext } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
-import type { Cell, Column, Table } from "../output/table/table.ts";
+import type { Cell, Column, Table } from "../language/table.ts";
 import { renderTable } from "../output/table/text.ts";
 import { REGION, regionName } from "../language/kinds.ts";
 import { type PositionMap, positionMap, renderMap } from "../output/pictures/position_map.ts";

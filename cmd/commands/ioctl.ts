@@ -3,14 +3,15 @@ import { snakeCase } from "../../lib/base/names.ts";
 import type { FileKind, IoctlArg } from "../../lib/vfio/process/file.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
 import { type AnyStruct, findIoctl, ioctlNames, type KnownIoctl } from "../../lib/vfio/process/strace.ts";
-import { argument, type Context, defineCommand, optional, rest } from "../language/command.ts";
+import { argument, type Context, defineCommand, flag, optional, rest } from "../language/command.ts";
 import { DESCRIPTOR, DESCRIPTOR_KINDS, findDescriptor } from "../run/descriptors.ts";
+import { fieldWords, type IoctlEntry, listIoctls, renderIoctls } from "../run/ioctl_list.ts";
 import { number, text } from "../language/kinds.ts";
 import { checkShown } from "../language/limits.ts";
 import { structFields } from "../language/struct_fields.ts";
 import { hexdump } from "../output/hexdump.ts";
 import { isData, parseData } from "../language/data.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { nearest } from "../language/nearest.ts";
 import { parseBigNumber, parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";
@@ -121,6 +122,20 @@ function helped({ struct }: Request, words: readonly string[], call: () => numbe
   }
 }
 
+/** What a call came to, or the list. */
+type IoctlResult = {
+  readonly fd: number;
+  readonly ret: number;
+  readonly fields: Readonly<Record<string, string>>;
+  readonly data: string;
+  readonly field?: string;
+} | { readonly ioctls: readonly IoctlEntry[] };
+
+/** Names of ioctls for the descriptor that is named; of all where only its number is. */
+function requestWords([which = ""]: readonly string[]): string[] {
+  return listIoctls(DESCRIPTOR_KINDS.find((kind) => kind === which)).map(({ name }) => name);
+}
+
 export const ioctl = defineCommand({
   name: "ioctl",
   group: "sys",
@@ -133,23 +148,37 @@ the pointer. What the
 kernel wrote back is shown; --field chooses one field of it, which is then also what \`let\` keeps.`,
   args: {
     which: argument({ ...DESCRIPTOR, placeholder: "WHICH" }, "descriptor number, or a kind of descriptor"),
-    request: argument(text("REQUEST"), "name or number"),
-    argument: rest(text("ARGUMENT"), "a number, DATA, or fields", { optional: true }),
+    request: argument({ ...text("REQUEST"), choices: requestWords }, "name or number"),
+    argument: rest(
+      { ...text("ARGUMENT"), choices: ([, name = ""]) => fieldWords(name) },
+      "a number, DATA, or fields",
+      { optional: true },
+    ),
   },
   options: {
+    list: {
+      ...flag("list all ioctls with their structs and fields, or those of the WHICH that is named"),
+      alone: true,
+    },
     size: optional(number("BYTES", { max: 65_536 }), "length of the caller's buffer"),
     field: optional(text("FIELD"), "show this field of the struct only"),
   },
   access: "write",
   examples: [
+    "ioctl --list",
+    "ioctl device --list",
     "ioctl device VFIO_DEVICE_GET_REGION_INFO argsz=32 index=2",
     "ioctl device VFIO_DEVICE_GET_REGION_INFO argsz=32 index=2 --field offset",
     "expect EINVAL ioctl device VFIO_DEVICE_GET_REGION_INFO argsz=31 index=2",
     "expect EBADF ioctl device VFIO_DEVICE_SET_IRQS argsz=24 flags=0x24 index=1 count=1 fds=99",
     "expect ENOTTY ioctl device 0x3b7f",
   ],
-  run(context, { which, request: word, argument: words, size, field }) {
+  run(context, { which, request: word, argument: words, list, size, field }): IoctlResult {
     const { target } = context;
+    if (list) {
+      const kind = typeof which === "number" ? target.guest.kernel.process.file(which).kind : which;
+      return { ioctls: listIoctls(kind) };
+    }
     // A number is what the user opened; a kind is a descriptor of the function, which is opened for it.
     if (typeof which !== "number") void target.driver.descriptor;
     const fd = findDescriptor(target, which);
@@ -183,12 +212,18 @@ kernel wrote back is shown; --field chooses one field of it, which is then also 
     const fields = shown();
     return { fd, ret, fields, data: data(), ...(field === undefined ? {} : { field }) };
   },
-  text({ ret, fields, data, field }) {
+  text(result, { terminal, wide }) {
+    if ("ioctls" in result) return renderIoctls(result.ioctls, terminal, wide);
+    const { ret, fields, data, field } = result;
     if (field !== undefined) return fields[field] ?? "";
     const shown = Object.entries(fields).map(([name, value]) => `  ${name.padEnd(14)} ${value}\n`).join("");
     const bytes = shown === "" && data !== "" ? hexdump(Uint8Array.fromHex(data), 0).join("\n") : "";
     return `${ret}\n${shown}${bytes}`.trimEnd();
   },
-  raw: ({ data }) => Uint8Array.fromHex(data),
-  value: ({ ret, fields, field }) => field === undefined ? String(ret) : fields[field] ?? "",
+  raw: (result) => "data" in result ? Uint8Array.fromHex(result.data) : new Uint8Array(0),
+  value(result) {
+    if ("ioctls" in result) return result.ioctls.map(({ name }) => name).join(" ");
+    const { ret, fields, field } = result;
+    return field === undefined ? String(ret) : fields[field] ?? "";
+  },
 });

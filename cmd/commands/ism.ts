@@ -1,11 +1,11 @@
 /** Commands of the ISM command channel: raw ones, GIDs, VLANs. */
 import { hex } from "../../lib/base/hex.ts";
 import { commandName, COMMANDS as LAYOUTS } from "../../lib/ism/protocol.ts";
-import { CommandError } from "../../lib/ism/driver/command_channel.ts";
+import { CommandError } from "../../lib/ism/driver/errors.ts";
 import { argument, defineCommand, optional } from "../language/command.ts";
 import { DATA, GID, number } from "../language/kinds.ts";
 import { hexdump } from "../output/hexdump.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";
 

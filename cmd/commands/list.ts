@@ -1,12 +1,13 @@
 import { hex } from "../../lib/base/hex.ts";
 import { defineListing } from "../language/listing.ts";
+import { WATCH } from "../language/watching.ts";
 
 export const list = defineListing({
   name: "list",
   group: "look",
   summary: "List the functions of the host",
   args: {},
-  options: {},
+  options: { ...WATCH },
   access: "read",
   examples: ["list", "list --json"],
   run({ host }) {

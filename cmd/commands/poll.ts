@@ -2,12 +2,12 @@
 import { POLL, pollText } from "../../lib/vfio/process/file.ts";
 import { defaulted, type Kind, optional, rest } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
-import type { Table } from "../output/table/table.ts";
+import type { Table } from "../language/table.ts";
 import { renderTable } from "../output/table/text.ts";
 import { DESCRIPTOR, findDescriptor } from "../run/descriptors.ts";
 import { KernelTicks } from "../run/kernel_ticks.ts";
 import { DURATION } from "../language/kinds.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { waitUntil } from "../run/waiting.ts";
 

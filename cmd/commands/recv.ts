@@ -1,11 +1,13 @@
 /** The receiving half of a send, as a process of its own. */
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { DriverError } from "../../lib/ism/driver/errors.ts";
 import { StreamReader } from "../../lib/ism/driver/stream.ts";
 import { type Context, defaulted, defineCommand, optional } from "../language/command.ts";
 import { DURATION, OUTPUT } from "../language/kinds.ts";
+import { newSha256 } from "../run/sha256.ts";
 import { Sink } from "../run/sink.ts";
 import { UsageError } from "../language/usage_error.ts";
-import { DMB_SIZE, progressBar, releaseDmb, secondsSince, takenBack } from "../run/transfer.ts";
+import { DMB_SIZE, releaseDmb, secondsSince, takenBack } from "../run/transfer.ts";
+import { Progress } from "../output/progress.ts";
 import { roundSize } from "../output/units.ts";
 import { waitFor } from "../run/waiting.ts";
 
@@ -53,7 +55,7 @@ processes find each other through the host file; the data goes through DMBs, sig
       throw new UsageError("recv cannot be tried with --dry-run: no sender finds an offer that is not made");
     }
     const patienceMs = timeout === undefined ? Infinity : timeout * 1000;
-    using sink = new Sink(context, out);
+    using sink = new Sink(context, out, await newSha256());
     sink.open();
     offer(context, dmb);
     let reader: StreamReader | undefined;
@@ -61,13 +63,13 @@ processes find each other through the host file; the data goes through DMBs, sig
       reader = await waitFor(context, "A sender", patienceMs, () => accept(context));
       const stream = reader;
       const started = performance.now();
-      const progress = progressBar(context, 0, () => sink.bytes);
+      using progress = new Progress(context.terminal, "bytes", undefined);
       const own = new Set([stream.dmb.index]);
       await waitFor(context, "Data", patienceMs, () => {
         context.transact(({ driver }) => {
           if (driver.handleInterrupt(own).dmbs.length > 0) stream.read(driver, sink.take);
         });
-        progress();
+        progress.tell(sink.bytes);
         return stream.complete ? true : undefined;
       });
       // Before the sender is told that it has arrived.
@@ -86,8 +88,6 @@ processes find each other through the host file; the data goes through DMBs, sig
         "the offer is taken back, and nothing is written",
         () => withdraw(context, reader),
       );
-    } finally {
-      context.terminal.progress("");
     }
   },
   text({ to, bytes, sha256, seconds, out }) {

@@ -5,7 +5,7 @@ import { FILE, number } from "../language/kinds.ts";
 import { MAX_REPEATS } from "../language/limits.ts";
 import type { Explanation } from "../run/explanation.ts";
 import { renderText } from "../reference/render.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { UsageError } from "../language/usage_error.ts";
 
 const NAME: Kind<string> = {

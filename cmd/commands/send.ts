@@ -4,14 +4,17 @@ import type { Host, HostFunction } from "../../lib/host/host.ts";
 import { connect, type Stream } from "../../lib/ism/driver/stream.ts";
 import { findDevice } from "../run/device.ts";
 import { argument, type Context, defaulted, defineCommand, optional } from "../language/command.ts";
-import { isSameFile, refuseStdin } from "../run/files.ts";
+import { refuseStdin } from "../run/files.ts";
+import { isSameFile } from "../output/file_names.ts";
 import { Yielding } from "../run/interrupt.ts";
 import { DEVICE, DURATION, FILE, OUTPUT } from "../language/kinds.ts";
 import { sendToPeer } from "../run/peer_transfer.ts";
+import { newSha256 } from "../run/sha256.ts";
 import { Sink } from "../run/sink.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
-import { DMB_SIZE, progressBar, releaseDmb, secondsSince, Source } from "../run/transfer.ts";
+import { DMB_SIZE, releaseDmb, secondsSince, Source } from "../run/transfer.ts";
+import { Progress } from "../output/progress.ts";
 import { plural, roundSize } from "../output/units.ts";
 
 /** What a send came to. */
@@ -44,7 +47,7 @@ interface Direction extends Route {
 async function carry(
   directions: readonly Direction[],
   done: () => number,
-  progress: () => void,
+  progress: Progress,
   interrupted: AbortSignal | undefined,
 ): Promise<void> {
   const functions = new Set(directions.flatMap(({ from, to }) => [from, to]));
@@ -63,7 +66,7 @@ async function carry(
       for (const { index } of dmbs) for (const direction of directions) handle(direction, fn, index);
     }
     await yielding.now(() => ` after ${plural(done(), "byte")}; nothing of the transfer is left`);
-    progress();
+    progress.tell(done());
   }
 }
 
@@ -131,9 +134,16 @@ async function exchange(context: Context, routes: readonly Route[], dmb: number)
     for (const route of routes) {
       directions.push({ ...route, stream: connect(route.from.driver, route.to.driver, dmb) });
     }
-    const total = directions.reduce((sum, { source }) => sum + (source.size ?? 0), 0);
+    const sizes = directions.map(({ source }) => source.size);
+    const total = sizes.reduce(
+      (sum, size) => sum === undefined || size === undefined ? undefined : sum + size,
+      0,
+    );
     const done = () => directions.reduce((sum, { sink }) => sum + sink.bytes, 0);
-    await carry(directions, done, progressBar(context, total, done), context.interrupted);
+    {
+      using progress = new Progress(context.terminal, "bytes", total);
+      await carry(directions, done, progress, context.interrupted);
+    }
     const reports = directions.map(report);
     for (const { to, from, stream } of directions) {
       to.driver.unregisterDmb(stream.reader.dmb.token);
@@ -146,8 +156,6 @@ async function exchange(context: Context, routes: readonly Route[], dmb: number)
       releaseDmb(from.driver, stream.writer.dmb.token);
     }
     throw error;
-  } finally {
-    context.terminal.progress("");
   }
 }
 
@@ -208,10 +216,12 @@ If "ism recv" waits on the receiving function in another process, it receives; -
       return { ...result, seconds: secondsSince(started), out: null };
     }
     const routes = [{ path: file, out }, ...(back === undefined ? [] : [{ path: back, out: backOut }])];
-    const sinks = routes.map(({ out }) => new Sink(context, out));
+    const sinks = await Promise.all(
+      routes.map(async ({ out }) => new Sink(context, out, await newSha256())),
+    );
     const sources: Source[] = [];
     try {
-      for (const { path } of routes) sources.push(new Source(path));
+      for (const { path } of routes) sources.push(new Source(path, await newSha256()));
       for (const sink of sinks) sink.open();
       const [there, otherWay] = await context.transactLong((target, host) => {
         const { sender, receiver } = parties(host, target, from, to);

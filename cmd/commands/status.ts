@@ -4,12 +4,13 @@ import { takeSignals } from "../../lib/ism/driver/signals.ts";
 import { SBA } from "../../lib/ism/protocol.ts";
 import { defineCommand } from "../language/command.ts";
 import { renderBits, renderRing } from "../output/pictures/signals.ts";
-import type { Terminal } from "../output/terminal.ts";
+import type { Terminal } from "../language/terminal.ts";
 import { ringOf } from "../run/dmb_ring.ts";
 import { memoryAt } from "../run/mapped_memory.ts";
 import { HIDDEN_EVENTS, hiddenEvents, unreadEvents } from "../run/unread_events.ts";
 import { plural, sizeText } from "../output/units.ts";
 import { field } from "../output/wrap.ts";
+import { WATCH } from "../language/watching.ts";
 
 /** DMB bits of the SBA that are set, with the element mask of each; none where the SBA's memory is not mapped. */
 function setBits(target: HostFunction, iova: number) {
@@ -99,7 +100,7 @@ export const status = defineCommand({
   group: "look",
   summary: "Show open descriptors, DMA mappings, DMBs, SBA, IEQ and pending interrupts",
   args: {},
-  options: {},
+  options: { ...WATCH },
   access: "read",
   examples: ["status", "status -d 1 --json"],
   run: ({ host, target }) => describe(host, target),

@@ -6,11 +6,11 @@ import { type Directory, readAttribute, type SysfsNode, writeAttribute } from ".
 import { lookUp } from "../../lib/vfio/sysfs/tree.ts";
 import { argument, defineCommand, type Kind, optional } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
-import type { Table } from "../output/table/table.ts";
+import type { Table } from "../language/table.ts";
 import { renderTable } from "../output/table/text.ts";
 import { DATA, number, text } from "../language/kinds.ts";
 import { type DataSource, isData } from "../language/data.ts";
-import { escapeText } from "../output/diagnostic.ts";
+import { escapeText } from "../language/quote.ts";
 import { nearest } from "../language/nearest.ts";
 import { withoutZeros } from "../output/units.ts";
 

@@ -4,9 +4,10 @@ import { argument, type Context, defineCommand, optional } from "../language/com
 import { choice, FILE, OUTPUT } from "../language/kinds.ts";
 import { MAX_DOCUMENT_BYTES } from "../language/limits.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { knownFormatOf, rendererOf, TRACE_FORMATS } from "../output/trace/formats.ts";
-import { isSameFile, readText } from "../run/files.ts";
+import { isSameFile } from "../output/file_names.ts";
+import { readText } from "../run/files.ts";
 import { Sink } from "../run/sink.ts";
 
 const ENCODER = new TextEncoder();

@@ -8,7 +8,7 @@ import { MPCIFC, mpcifc, rpcit, stpcifc } from "../../lib/zpci/mpcifc.ts";
 import { argument, defaulted, defineCommand, optional } from "../language/command.ts";
 import { DATA, number } from "../language/kinds.ts";
 import { structFields } from "../language/struct_fields.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";
 

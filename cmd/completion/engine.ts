@@ -6,6 +6,7 @@ import { RULE_NAMES } from "../../lib/base/rule_names.ts";
 import { type AnyCommand, isFlag, type Kind, optionName, type Parameter } from "../language/command.ts";
 import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "../language/globals.ts";
 import { isOption, type OptionSpecs } from "../language/options.ts";
+import { TOPIC_NAMES } from "../language/topics.ts";
 import { splitWords, type Word } from "../language/words.ts";
 
 /** A word that can stand at the end of the line. */
@@ -179,7 +180,7 @@ function readOption(text: string, specs: OptionSpecs, walk: Walk): void {
   if (spec === undefined) return;
   const key = Object.keys(specs).find((each) => specs[each] === spec)!;
   walk.given.add(key);
-  if (isFlag(spec) || key in VALUE_OPTIONAL) return;
+  if (isFlag(spec) || key in VALUE_OPTIONAL || spec.implied !== undefined) return;
   if (value === undefined) walk.due = spec;
   else if (spec === GLOBAL_OPTIONS.host) walk.host = value;
 }
@@ -225,6 +226,9 @@ function valuesOf(
   table: Rules["table"],
   world: World,
 ): Candidate[] {
+  if (typeof choices === "function") {
+    return choices(positionals.map(({ text }) => text)).map((word) => whole(word));
+  }
   switch (choices) {
     case undefined:
       return [];
@@ -233,7 +237,7 @@ function valuesOf(
     case "command":
       return firstWords(table);
     case "topic":
-      return [...firstWords(table), ...RULE_NAMES.map((name) => whole(name))];
+      return [...firstWords(table), ...[...TOPIC_NAMES, ...RULE_NAMES].map((name) => whole(name))];
     case "subcommand":
       return subcommands(positionals.at(-1)?.text ?? "", table);
     case "device":

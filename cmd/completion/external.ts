@@ -1,7 +1,7 @@
 /** Answers to the completion scripts of bash, zsh and fish. */
 import { HostStore } from "../../lib/host/file/store.ts";
-import { COMMANDS } from "../table.ts";
-import { escapeText } from "../output/diagnostic.ts";
+import type { AnyCommand } from "../language/command.ts";
+import { escapeText } from "../language/quote.ts";
 import { type Candidate, completeLine } from "./engine.ts";
 import { deviceWords, filesIn } from "./world.ts";
 
@@ -20,8 +20,13 @@ export interface ExternalWorld {
  * @returns one candidate a line: for fish the word, a tab and what it is; for the others the word with the shell's
  * quotes, a tab, `whole` or `open`, a tab, and what it is
  */
-export function externalCompletions(shell: string, line: string, { hostPath, home }: ExternalWorld): string {
-  const rules = { table: COMMANDS, inScript: false, skip: 1 };
+export function externalCompletions(
+  shell: string,
+  line: string,
+  table: ReadonlyMap<string, AnyCommand>,
+  { hostPath, home }: ExternalWorld,
+): string {
+  const rules = { table, inScript: false, skip: 1 };
   const { candidates } = completeLine(line, rules, {
     // A dollar sign is a variable of that shell.
     variables: () => [],

@@ -3,12 +3,11 @@
  * shell, answer alike; it costs one start of the program for each TAB.
  */
 
+import { COMPLETE_CALL } from "./call.ts";
+
 /** The shells that there is a script for. */
 export const SHELLS = ["bash", "zsh", "fish"] as const;
 export type ShellName = (typeof SHELLS)[number];
-
-/** First argument of the call that the scripts make; no command, as nobody types it: `__complete SHELL LINE`. */
-export const COMPLETE_CALL = "__complete";
 
 const BASH =
   `# Completion of ism for bash; source it, or put it into ~/.local/share/bash-completion/completions/ism

@@ -1,23 +1,24 @@
 /** Help texts, made from the command table. */
 import {
   type AnyCommand,
+  type CommandFacts,
+  type Commands,
   type Flag,
   GROUPS,
   isFlag,
+  type KnownCommands,
   optionName,
   type Parameter,
 } from "../language/command.ts";
-import { COMMANDS } from "../table.ts";
 import { GLOBAL_OPTIONS, VALUE_OPTIONAL } from "../language/globals.ts";
-import { usage } from "../language/parse.ts";
-import type { Terminal } from "../output/terminal.ts";
-import { definitions, paragraph, WIDEST, wrap } from "../output/wrap.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { usage } from "../language/usage.ts";
+import type { Terminal } from "../language/terminal.ts";
+import { definitions, paragraph, wrap } from "../output/wrap.ts";
+import { introduction, overview } from "./overview.ts";
+import { topicText, WORD_FORMS } from "./topics.ts";
+import { quoteText } from "../language/quote.ts";
 import { nearest } from "../language/nearest.ts";
 import { UsageError } from "../language/usage_error.ts";
-
-/** The program's version; deno.json has the same. */
-export const VERSION = "0.2.0";
 
 /** What groups of commands are called. */
 export const GROUP_TITLES: Readonly<Record<(typeof GROUPS)[number], string>> = {
@@ -31,55 +32,46 @@ export const GROUP_TITLES: Readonly<Record<(typeof GROUPS)[number], string>> = {
   help: "Help",
 };
 
-/** What the program is, and what it does. */
-export const PROGRAM = {
-  what: "a mainframe in a terminal for people who write user-space drivers",
-  does: "It simulates an s390 host with Internal Shared Memory (ISM) functions behind VFIO (ism_vfio_pci).",
-} as const;
-
-/** How words are written that many commands take. */
-export const WORD_FORMS: readonly (readonly [name: string, forms: string])[] = [
-  ["Numbers", "4096, 0x1000, 0b101, 4k, 4KiB, 4M, 4G, 256T (powers of 1024), 1_000_000"],
-  ["Times", "seconds: 10, 0.5; or 500us, 500ms, 2s, 3m, 1h"],
-  ["DATA", "hex:00ff, text:hello, fill:0xa5*4096, seq:0*256, rand:1*4096, file:PATH[@OFFSET[+LENGTH]], -"],
-  ["REGION", "bar0 to bar5, config, or an index"],
-];
-
-/** What the program is, and how its command lines begin. */
-function introduction(columns: number): string {
-  const about = wrap(`ism: ${PROGRAM.what}. ${PROGRAM.does}`, Math.min(columns, WIDEST));
-  return `${about.join("\n")}\n\nUsage: ism [OPTIONS] COMMAND [ARGS]\n`;
-}
-
 /** Help on a command, a family of commands (`dmb`), words of a kind (`numbers`), or the program. @throws {UsageError} */
-export function helpText(name: string | undefined, terminal: Terminal): string {
-  if (name === undefined || name === "ism") return programHelp(terminal);
-  const command = COMMANDS.get(name);
-  const family = [...COMMANDS.values()].filter((each) => each.name.startsWith(`${name} `));
-  if (command !== undefined) return commandHelp(command, terminal, family);
-  if (family.length > 0) return family.map((each) => commandHelp(each, terminal)).join("\n");
-  const forms = WORD_FORMS.find(([title]) => title.toLowerCase() === name.toLowerCase());
-  if (forms !== undefined) return definitions([[`${forms[0]}:`, forms[1]]], terminal.columns);
-  throw unknownTopic(name);
+export async function helpText(
+  name: string | undefined,
+  terminal: Terminal,
+  commands: Commands,
+): Promise<string> {
+  if (name === undefined || name === "ism") return overview(terminal, commands.facts);
+  if (name === "all") return allHelp(terminal, commands.facts);
+  const topic = topicText(name, terminal);
+  const family = [...commands.keys()].filter((each) => each.startsWith(`${name} `));
+  if (commands.has(name)) {
+    const members = commands.facts.filter((each) => family.includes(each.name));
+    return commandHelp(await commands.loading(() => commands.get(name)!), terminal, members);
+  }
+  if (family.length > 0) {
+    const members = await commands.loading(() => family.map((each) => commands.get(each)!));
+    const own = topic === undefined ? [] : [topic];
+    return [...own, ...members.map((each) => commandHelp(each, terminal))].join("\n");
+  }
+  if (topic !== undefined) return topic;
+  throw unknownTopic(name, await commands.all());
 }
 
 /** Most commands that are named in place of one that is not there. */
 const MOST_NAMED = 8;
 
 /** Says what there is in place of what was asked for. */
-function unknownTopic(name: string): UsageError {
+function unknownTopic(name: string, commands: ReadonlyMap<string, AnyCommand>): UsageError {
   const [first = "", second] = name.split(" ");
-  const family = [...COMMANDS.keys()].filter((each) => each.startsWith(`${first} `));
-  if (second !== undefined && (family.length > 0 || COMMANDS.has(first))) {
+  const family = [...commands.keys()].filter((each) => each.startsWith(`${first} `));
+  if (second !== undefined && (family.length > 0 || commands.has(first))) {
     const has = family.map((each) => each.slice(first.length + 1)).join(", ");
     return new UsageError(
       `${first} has no subcommand ${quoteText(second)}${has === "" ? "" : `; it has ${has}`}`,
       { token: second, hint: `see "ism help ${first}"` },
     );
   }
-  const near = [...COMMANDS.keys()].find((each) => each.split(" ").includes(name)) ??
-    nearest(name, [...COMMANDS.keys()]);
-  const about = [...COMMANDS.values()].filter(({ name: each, summary, details = "" }) =>
+  const near = [...commands.keys()].find((each) => each.split(" ").includes(name)) ??
+    nearest(name, [...commands.keys()]);
+  const about = [...commands.values()].filter(({ name: each, summary, details = "" }) =>
     `${each} ${summary} ${details}`.toLowerCase().includes(name.toLowerCase())
   ).slice(0, MOST_NAMED).map((each) => each.name);
   const hint = near !== undefined
@@ -89,24 +81,20 @@ function unknownTopic(name: string): UsageError {
     : "";
   return new UsageError(`${quoteText(name)} is not a command`, {
     token: name,
-    hint: `${hint}See "ism help"`,
+    hint: `${hint}See "ism help all"`,
   });
 }
 
-/** First words of all commands: what help can be asked on, in the order of help. */
-export function familyNames(): readonly string[] {
-  return [...new Set([...COMMANDS.keys()].map((name) => name.split(" ")[0]!))];
-}
-
 /** True for a command, or the first word of some. */
-export function isCommandWord(word: string): boolean {
-  return COMMANDS.has(word) || [...COMMANDS.keys()].some((name) => name.startsWith(`${word} `));
+export function isCommandWord(word: string, commands: KnownCommands): boolean {
+  return commands.has(word) || [...commands.keys()].some((name) => name.startsWith(`${word} `));
 }
 
-function programHelp({ style, columns }: Terminal): string {
+/** Every command, every option. */
+function allHelp({ style, columns }: Terminal, facts: readonly CommandFacts[]): string {
   let text = introduction(columns);
   for (const group of GROUPS) {
-    const commands = [...COMMANDS.values()].filter((command) => command.group === group);
+    const commands = facts.filter((each) => each.group === group);
     if (commands.length === 0) continue;
     text += `\n${style.bold(GROUP_TITLES[group])}\n`;
     text += definitions(commands.map(({ name, summary }) => [name, summary] as const), columns);
@@ -122,7 +110,7 @@ function programHelp({ style, columns }: Terminal): string {
 function commandHelp(
   command: AnyCommand,
   { style, columns }: Terminal,
-  family: readonly AnyCommand[] = [],
+  family: readonly CommandFacts[] = [],
 ): string {
   const [first = "", ...more] = wrap(`ism ${usage(command)}`, columns - 4);
   let text = [style.bold(first), ...more.map((line) => `    ${line}`)].join("\n") + "\n";
@@ -132,14 +120,15 @@ function commandHelp(
   }
   const args = Object.values(command.args);
   if (args.length > 0) {
-    const rows = args.map(({ kind, help }) => [kind.placeholder, help] as const);
+    const rows = args.map((each) => [each.kind.placeholder, withDefault(each)] as const);
     text += `\n${style.bold("Arguments")}\n${definitions(rows, columns)}`;
   }
   if (Object.keys(command.options).length > 0) {
     text += `\n${style.bold("Options")}\n${optionLines(command.options, columns)}`;
   }
   if (family.length > 0) {
-    text += `\n${style.bold("See also")}\n${family.map(({ name }) => `  ism help ${name}\n`).join("")}`;
+    const rows = family.map(({ name, summary }) => [`ism help ${name}`, summary] as const);
+    text += `\n${style.bold("See also")}\n${definitions(rows, columns)}`;
   }
   if (command.examples.length > 0) {
     text += `\n${style.bold("Examples")}\n${command.examples.map((line) => `  ism ${line}\n`).join("")}`;
@@ -147,12 +136,18 @@ function commandHelp(
   return text;
 }
 
+/** What a parameter is for, and what stands for it where it is left out. */
+export function withDefault({ help, value, rest }: Parameter<unknown>): string {
+  const isPlain = typeof value === "number" || typeof value === "bigint" || typeof value === "string";
+  return !isPlain || rest === true || /default/.test(help) ? help : `${help}; ${value} by default`;
+}
+
 function optionLines(
-  options: Readonly<Record<string, Parameter<unknown> | { flag: true; help: string; short?: string }>>,
+  options: Readonly<Record<string, Parameter<unknown> | Flag>>,
   columns: number,
 ): string {
   const rows = Object.entries(options).map(([key, option]) =>
-    [optionTerm(key, option), option.help] as const
+    [optionTerm(key, option), isFlag(option) ? option.help : withDefault(option)] as const
   );
   return definitions(rows, columns);
 }
@@ -164,5 +159,6 @@ export function optionTerm(key: string, option: Parameter<unknown> | Flag): stri
   const names = [option.short === undefined ? "" : `-${option.short}`, long].filter((each) => each !== "")
     .join(", ");
   if (isFlag(option)) return names;
+  if (option.implied !== undefined) return `${names} [${option.kind.placeholder}]`;
   return names + (key in VALUE_OPTIONAL ? `[=${option.kind.placeholder}]` : ` ${option.kind.placeholder}`);
 }

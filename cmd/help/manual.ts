@@ -1,37 +1,15 @@
 /** The manual page, in the man macros of roff, from the command table. */
-import { type AnyCommand, GROUPS } from "../language/command.ts";
+import { type AnyCommand, type Group, GROUPS, isFlag } from "../language/command.ts";
+import { VERSION } from "../build_info.ts";
 import { GLOBAL_OPTIONS } from "../language/globals.ts";
-import { GROUP_TITLES, optionTerm, PROGRAM, VERSION, WORD_FORMS } from "./help.ts";
-import { usage } from "../language/parse.ts";
-import { COMMANDS } from "../table.ts";
+import { GROUP_TITLES, optionTerm, withDefault } from "./help.ts";
+import { PROGRAM } from "./overview.ts";
+import { ENVIRONMENT, EXIT_CODES, FILES, WORD_FORMS } from "./topics.ts";
+import { usage } from "../language/usage.ts";
 
-const EXIT_CODES: readonly (readonly [code: string, meaning: string])[] = [
-  ["0", "done as asked"],
-  ["1", "the simulated kernel, machine or device refused"],
-  ["2", "usage: unknown command or option, bad number, bad data"],
-  ["3", "an expect did not hold"],
-  ["4", "a file could not be used: script, input, output, host file"],
-  ["5", "a bug in ism"],
-  ["130", "interrupted"],
-];
-
-const ENVIRONMENT: readonly (readonly [name: string, meaning: string])[] = [
-  ["ISM_HOST", "the host file where --host names none"],
-  ["ISM_DEVICE", "the function that acts where --device names none"],
-  [
-    "XDG_STATE_HOME",
-    "where the default host file and the history are, in the directory ism; ~/.local/state if unset",
-  ],
-  ["NO_COLOR", "no colours, unless --color says otherwise"],
-];
-
-const FILES: readonly (readonly [path: string, meaning: string])[] = [
-  ["~/.local/state/ism/host.db", "the default host file, created at first use"],
-  ["~/.local/state/ism/history", "lines that were typed in the shell"],
-];
-
-/** The page. */
-export function manualPage(): string {
+/** The page. @param commands all, in the order of help */
+export function manualPage(commands: Iterable<AnyCommand>): string {
+  const all = [...commands];
   return [
     `.TH ISM 1 "" "ism ${VERSION}" "User Commands"`,
     ".SH NAME",
@@ -44,7 +22,7 @@ export function manualPage(): string {
     ".SH OPTIONS",
     ...Object.entries(GLOBAL_OPTIONS).flatMap(([key, option]) => term(optionTerm(key, option), option.help)),
     ".SH COMMANDS",
-    ...GROUPS.flatMap(commandGroup),
+    ...GROUPS.flatMap((group) => commandGroup(group, all.filter((each) => each.group === group))),
     ".SH WORDS",
     ...WORD_FORMS.flatMap(([name, forms]) => term(name, forms)),
     ".SH EXIT STATUS",
@@ -56,16 +34,17 @@ export function manualPage(): string {
   ].join("\n") + "\n";
 }
 
-function commandGroup(group: (typeof GROUPS)[number]): string[] {
-  const commands = [...COMMANDS.values()].filter((each) => each.group === group);
+function commandGroup(group: Group, commands: readonly AnyCommand[]): string[] {
   return [`.SS ${text(GROUP_TITLES[group])}`, ...commands.flatMap(commandEntry)];
 }
 
 function commandEntry(command: AnyCommand): string[] {
   const { summary, details, args, options, examples } = command;
   const rows = [
-    ...Object.values(args).map(({ kind, help }) => [kind.placeholder, help] as const),
-    ...Object.entries(options).map(([key, option]) => [optionTerm(key, option), option.help] as const),
+    ...Object.values(args).map((each) => [each.kind.placeholder, withDefault(each)] as const),
+    ...Object.entries(options).map(([key, option]) =>
+      [optionTerm(key, option), isFlag(option) ? option.help : withDefault(option)] as const
+    ),
   ];
   return [
     ...term(usage(command), `${summary}.`),

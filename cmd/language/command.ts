@@ -4,10 +4,10 @@
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { HostStore } from "../../lib/host/file/store.ts";
 import type { DataSource } from "./data.ts";
-import type { Table } from "../output/table/table.ts";
+import type { Table } from "./table.ts";
 import type { TraceCollector } from "../output/trace/collector.ts";
 import type { Globals } from "./parse.ts";
-import type { Terminal } from "../output/terminal.ts";
+import type { Terminal } from "./terminal.ts";
 
 /** What can stand in a place where a list of words would not do. */
 export type Source = "file" | "command" | "subcommand" | "topic" | "device" | "variable";
@@ -18,8 +18,8 @@ export interface Kind<Value> {
   readonly placeholder: string;
   /** @throws {UsageError} */
   parse(text: string, what: string): Value;
-  /** What can stand here, for completions. */
-  readonly choices?: readonly string[] | Source;
+  /** What can stand here, for completions; a function of the arguments before it where it depends on them. */
+  readonly choices?: readonly string[] | Source | ((before: readonly string[]) => readonly string[]);
   /** Several of the choices may stand in one word, with this between them. */
   readonly separator?: string;
 }
@@ -35,11 +35,15 @@ export interface Parameter<Value> {
   readonly short?: string;
   /** The last argument takes all words that are left; its value is a list. */
   readonly rest?: boolean;
+  /** The option's value may be left out, and this text stands for it then. */
+  readonly implied?: string;
 }
 
 /** An option without a value. */
 export interface Flag {
   readonly flag: true;
+  /** Arguments may be left out beside it. */
+  readonly alone?: boolean;
   readonly help: string;
   readonly short?: string;
 }
@@ -111,6 +115,8 @@ export interface Context {
   readonly stdinIsLines: boolean;
   /** `--json`: nothing but the document may be written to stdout. */
   readonly json: boolean;
+  /** For help on them. */
+  readonly commands: Commands;
   /** The loaded host. Not for `access: "none"` and `"file"`. */
   readonly host: Host;
   /** The function that `--device` names. */
@@ -186,6 +192,8 @@ export interface Command<Args, Options, Of extends Result> {
   beforehand?(): void | Promise<void>;
   /** What is left to do when the host file is closed. */
   afterwards?(result: Of): void | Promise<void>;
+  /** With `--watch`: true where a result is worth keeping in view, because the next one will not have it again. */
+  watchKeeps?(result: Of): boolean;
   /** Options end at the first word that is none: the words from there on are somebody else's. */
   readonly verbatim?: boolean;
 }
@@ -208,9 +216,33 @@ export interface AnyCommand {
   exitCode?(result: Result): number;
   beforehand?(): void | Promise<void>;
   afterwards?(result: Result): void | Promise<void>;
+  watchKeeps?(result: Result): boolean;
   readonly verbatim?: boolean;
   /** What follows the command's own arguments is another command line: `expect`, `let`, `repeat`. */
   readonly prefix?: boolean;
+}
+
+/** What is known of a command that is not loaded. */
+export type CommandFacts = Pick<AnyCommand, "name" | "group" | "summary">;
+
+/** Commands by name, as a line is understood with them. */
+export interface KnownCommands {
+  has(name: string): boolean;
+  keys(): Iterable<string>;
+  /** Undefined if there is none of that name. */
+  get(name: string): AnyCommand | undefined;
+}
+
+/** All commands, each loaded when it is needed: `get` throws for one that is not, unless {@linkcode loading} calls. */
+export interface Commands extends KnownCommands {
+  /** In the order of help. */
+  readonly facts: readonly CommandFacts[];
+  /** Loads the commands whose names stand among some words. */
+  need(words: readonly string[]): Promise<void>;
+  /** Does work that looks commands up; begins it anew when those that it asks for are loaded, so it must change nothing. */
+  loading<Of>(work: () => Of): Promise<Of>;
+  /** Loads all of them, in the order of help. */
+  all(): Promise<ReadonlyMap<string, AnyCommand>>;
 }
 
 /** Defines a command; the types of its values follow from its parameters. */

@@ -1,6 +1,6 @@
 import { SPLIT_MIX_STEP, splitMix64 } from "../../lib/base/random.ts";
 import { MAX_DATA_BYTES, mebibytes } from "./limits.ts";
-import { escapeText, quoteText } from "../output/diagnostic.ts";
+import { escapeText, quoteText } from "./quote.ts";
 import { parseBigNumber, parseNumber } from "./number.ts";
 import { FileError, UsageError } from "./usage_error.ts";
 

@@ -1,5 +1,5 @@
 /** Times that a user gives. */
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "./quote.ts";
 import { MAX_CHARS, parseNumber } from "./number.ts";
 import { UsageError } from "./usage_error.ts";
 

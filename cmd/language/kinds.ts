@@ -2,7 +2,7 @@
 import { inputName, outputName, STDERR } from "./streams.ts";
 import { type AnyCommand, isFlag, type Kind } from "./command.ts";
 import { DATA_FORM_NAMES, type DataSource, parseData } from "./data.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "./quote.ts";
 import { parseDuration } from "./duration.ts";
 import { parseBigNumber, parseNumber } from "./number.ts";
 import { UsageError } from "./usage_error.ts";

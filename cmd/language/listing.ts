@@ -1,6 +1,6 @@
 /** Commands whose result is a table. */
-import { quoteText } from "../output/diagnostic.ts";
-import { type Column, headOf, type Table, TABLE_FORMATS, type TableChoice } from "../output/table/table.ts";
+import { quoteText } from "./quote.ts";
+import { type Column, headOf, type Table, TABLE_FORMATS, type TableChoice } from "./table.ts";
 import {
   type AnyCommand,
   type Command,

@@ -1,4 +1,4 @@
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "./quote.ts";
 import { UsageError } from "./usage_error.ts";
 
 /** Limits of {@linkcode parseNumber}, both inclusive. */

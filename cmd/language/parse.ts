@@ -3,14 +3,23 @@
  * `$name` in it is checked here, before anything runs.
  */
 import type { TraceFilter } from "./trace_filter.ts";
-import { type AnyCommand, canStandInLine, isFlag, optionName, type Parameter } from "./command.ts";
+import {
+  type AnyCommand,
+  canStandInLine,
+  isFlag,
+  type KnownCommands,
+  optionName,
+  type Parameter,
+} from "./command.ts";
 import { GLOBAL_OPTIONS, type GlobalName, LINE_OPTIONS, VALUE_OPTIONAL } from "./globals.ts";
 import { MAX_PREFIXES } from "./limits.ts";
 import { isDynamic, literalWord, type OptionSpecs, readOptions } from "./options.ts";
-import { quoteText } from "../output/diagnostic.ts";
-import type { TableChoice } from "../output/table/table.ts";
+import { quoteText } from "./quote.ts";
+import type { TableChoice } from "./table.ts";
 import { nearest } from "./nearest.ts";
+import { usage } from "./usage.ts";
 import { UsageError } from "./usage_error.ts";
+import { impliedValues, joinWatch, refuseWatch } from "./watching.ts";
 import { expand, type Word } from "./words.ts";
 
 /** A command line that was understood. */
@@ -63,7 +72,7 @@ const NO_VALUES: Lookup = () => undefined;
  */
 export function parseLine(
   words: readonly Word[],
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   { inScript, prefixes = 0 }: { readonly inScript: boolean; readonly prefixes?: number },
 ): Invocation {
   const invocation = parseWords(words, table, inScript, prefixes);
@@ -71,7 +80,7 @@ export function parseLine(
 }
 
 /** `stb --help` in a script is the line `help stb`. */
-function helpLine({ command, family }: Invocation, table: ReadonlyMap<string, AnyCommand>): Invocation {
+function helpLine({ command, family }: Invocation, table: KnownCommands): Invocation {
   const names = (command?.name ?? family ?? "").split(" ").filter((name) => name !== "");
   const keys = ["command", "subcommand"];
   const words = new Map(names.map((name, i) => [keys[i]!, [literalWord(name)]]));
@@ -80,7 +89,7 @@ function helpLine({ command, family }: Invocation, table: ReadonlyMap<string, An
 
 function parseWords(
   words: readonly Word[],
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   inScript: boolean,
   prefixes: number,
 ): Invocation {
@@ -119,7 +128,7 @@ function isHelp({ text, quoted }: Word): boolean {
 }
 
 /** True for the first word of commands with two words that is no command by itself. */
-function isFamily(word: string, table: ReadonlyMap<string, AnyCommand>): boolean {
+function isFamily(word: string, table: KnownCommands): boolean {
   return !table.has(word) && [...table.keys()].some((name) => name.startsWith(`${word} `));
 }
 
@@ -129,13 +138,14 @@ function parseCommand(
   rest: readonly Word[],
   before: ReadonlyMap<string, readonly Word[]>,
   globalSpecs: OptionSpecs,
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   prefixes: number,
 ): Invocation {
   const specs = { ...globalSpecs, ...command.options };
   const args = Object.entries(command.args);
+  rest = joinWatch(rest, command.options);
   const tail = readOptions(rest, specs, {
-    implied: VALUE_OPTIONAL,
+    implied: { ...VALUE_OPTIONAL, ...impliedValues(command.options) },
     ...(command.prefix === true
       ? { stopAfter: args.length }
       : command.verbatim === true
@@ -145,11 +155,16 @@ function parseCommand(
   const given = new Map<string, readonly Word[]>();
   const globals = new Map(before);
   for (const [key, value] of tail.options) (key in command.options ? given : globals).set(key, value);
+  refuseWatch(given, prefixes === 0 && globalSpecs === GLOBAL_OPTIONS);
   // Where the command should stand that is prefixed, help is on the prefix.
   if (command.prefix === true && rest.slice(tail.next, tail.next + 1).some(isHelp)) globals.set("help", []);
   const helpOnly = globals.has("help");
   const positionals = command.verbatim === true ? rest.slice(tail.next) : tail.positionals;
-  if (!helpOnly) fillArguments(command, args, positionals, given);
+  const isAlone = [...given.keys()].some((key) => {
+    const spec = command.options[key];
+    return spec !== undefined && isFlag(spec) && spec.alone === true;
+  });
+  if (!helpOnly) fillArguments(command, args, positionals, given, isAlone);
   const inner = command.prefix === true && !helpOnly
     ? parseInner(command, rest.slice(tail.next), table, globalSpecs === GLOBAL_OPTIONS, prefixes + 1)
     : undefined;
@@ -171,7 +186,7 @@ function globalOptions(inScript: boolean): OptionSpecs {
 function parseInner(
   command: AnyCommand,
   words: readonly Word[],
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   onCommandLine: boolean,
   prefixes: number,
 ): Invocation {
@@ -209,7 +224,7 @@ function hasValue({ command, inner }: Invocation): boolean {
 function findCommand(
   first: Word,
   second: Word | undefined,
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
 ): { command: AnyCommand; used: 1 | 2 } {
   const one = isDynamic(first) ? first.text : expand(first, NO_VALUES);
   const two = second === undefined || isDynamic(second) ? undefined : `${one} ${expand(second, NO_VALUES)}`;
@@ -249,6 +264,7 @@ function fillArguments(
   args: readonly (readonly [string, Parameter<unknown>])[],
   positionals: readonly Word[],
   into: Map<string, readonly Word[]>,
+  isAlone: boolean,
 ): void {
   const takesRest = args.at(-1)?.[1].rest === true;
   const surplus = takesRest ? undefined : positionals[args.length];
@@ -264,7 +280,7 @@ function fillArguments(
     const word = positionals[i];
     if (parameter.rest === true && word !== undefined) into.set(key, positionals.slice(i));
     else if (word !== undefined) into.set(key, [word]);
-    else if (!parameter.optional) {
+    else if (!parameter.optional && !isAlone) {
       throw new UsageError(`${parameter.kind.placeholder} is missing; usage: ${usage(command)}`);
     }
   });
@@ -273,22 +289,6 @@ function fillArguments(
       throw new UsageError(`--${optionName(key)} is missing; usage: ${usage(command)}`);
     }
   }
-}
-
-/** The usage line of a command, without `ism`. */
-export function usage({ name, args, options, prefix, verbatim }: AnyCommand): string {
-  const words = Object.values(args).map(({ kind, optional, value, rest }) => {
-    const isPlain = value === undefined || rest === true;
-    const shown = isPlain ? kind.placeholder : `${kind.placeholder}=${String(value)}`;
-    return (optional ? `[${shown}]` : shown) + (rest === true ? "…" : "");
-  });
-  const given = Object.entries(options).map(([key, option]) => {
-    const long = option.short !== undefined && option.short === key ? `-${key}` : `--${optionName(key)}`;
-    if (isFlag(option)) return `[${long}]`;
-    return option.optional ? `[${long} ${option.kind.placeholder}]` : `${long} ${option.kind.placeholder}`;
-  });
-  const parts = verbatim === true ? [...given, ...words] : [...words, ...given];
-  return [name, ...parts, ...(prefix === true ? ["COMMAND…"] : [])].join(" ");
 }
 
 /** Parses every word that waits for no variable, so that mistakes show before anything runs. */

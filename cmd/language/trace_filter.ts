@@ -4,7 +4,7 @@
  */
 import { TRACE_LAYERS, TRACE_OPS, type TraceLayer } from "../../lib/base/trace.ts";
 import type { Kind } from "./command.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "./quote.ts";
 import { nearest } from "./nearest.ts";
 import { UsageError } from "./usage_error.ts";
 

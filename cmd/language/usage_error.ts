@@ -34,3 +34,28 @@ export class FileError extends Error {
     this.path = path;
   }
 }
+
+/** A position in a text file; lines and columns count from 1, columns in UTF-16 units as editors do. */
+export interface Place {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+}
+
+/** A usage error in a script: what is wrong, and where. */
+export class PlacedError extends UsageError {
+  override readonly name: string = "PlacedError";
+  /** Where the mistake is. */
+  readonly place: Place;
+  /** The physical line that `place` points into. */
+  readonly source: string;
+  /** The same error without a place. */
+  override readonly cause: UsageError;
+
+  constructor(place: Place, source: string, cause: UsageError) {
+    super(cause.message, { token: cause.token, hint: cause.hint });
+    this.place = place;
+    this.source = source;
+    this.cause = cause;
+  }
+}

@@ -1,6 +1,6 @@
 import { MAX_LINE_LENGTH } from "./limits.ts";
-import { PlacedError, quoteText } from "../output/diagnostic.ts";
-import { UsageError } from "./usage_error.ts";
+import { quoteText } from "./quote.ts";
+import { PlacedError, UsageError } from "./usage_error.ts";
 
 /** Text that stands for itself. */
 export interface LiteralPart {

@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { PlacedError } from "../output/diagnostic.ts";
-import { UsageError } from "./usage_error.ts";
+import { PlacedError, UsageError } from "./usage_error.ts";
 import { MAX_LINE_LENGTH } from "./limits.ts";
 import { expand, locate, placeError, splitLines, splitWords, type Word } from "./words.ts";
 

@@ -1,29 +1,6 @@
-import { UsageError } from "../language/usage_error.ts";
-
-/** A position in a text file; lines and columns count from 1, columns in UTF-16 units as editors do. */
-export interface Place {
-  readonly file: string;
-  readonly line: number;
-  readonly column: number;
-}
-
-/** A usage error in a script: what is wrong, and where. */
-export class PlacedError extends UsageError {
-  override readonly name: string = "PlacedError";
-  /** Where the mistake is. */
-  readonly place: Place;
-  /** The physical line that `place` points into. */
-  readonly source: string;
-  /** The same error without a place. */
-  override readonly cause: UsageError;
-
-  constructor(place: Place, source: string, cause: UsageError) {
-    super(cause.message, { token: cause.token, hint: cause.hint });
-    this.place = place;
-    this.source = source;
-    this.cause = cause;
-  }
-}
+/** Where in a text the mistake is, with a caret below it. */
+import { escapeText, wholeCharacter } from "../language/quote.ts";
+import type { Place } from "../language/usage_error.ts";
 
 /** The widest diagnostic, in terminal columns. */
 const MAX_WIDTH = 100;
@@ -33,9 +10,6 @@ const MIN_SOURCE_WIDTH = 20;
 const MAX_CONTEXT = 200;
 /** The widest that a terminal draws a tab. */
 const TAB_WIDTH = 8;
-
-// Control and half characters by category: a literal range of them would itself be unprintable.
-const UNSAFE = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/gu;
 
 // unicodeWidth() of @std/cli is not used: the npm copy of std is published without its data file.
 const NO_WIDTH = /^(?!\u00ad)[\p{Cc}\p{Cf}\p{Mn}\p{Me}\u1160-\u11ff]$/u;
@@ -47,39 +21,6 @@ const WIDE = new RegExp(
     "\\u{16fe0}-\\u{18dff}\\u{1aff0}-\\u{1b2ff}\\u{1f200}-\\u{1f2ff}\\u{20000}-\\u{3fffd}]$",
   "u",
 );
-
-/** Style codes that `terminal.ts` makes, or an unsafe character. */
-const STYLE_OR_UNSAFE = new RegExp(`\\u001b\\[[0-9]{1,2}m|${UNSAFE.source}`, "gu");
-
-/**
- * Makes any text safe for a terminal: control characters, bidi overrides and the like become escapes. Everything that is
- * printed as text goes through here.
- *
- * @param options `keepNewline`: line ends and tabs stay; `keepStyle`: so do bold and colours
- */
-export function escapeText(text: string, { keepNewline = false, keepStyle = false } = {}): string {
-  return text.replace(keepStyle ? STYLE_OR_UNSAFE : UNSAFE, (char) => {
-    if (char.length > 1 && char.startsWith("\x1b")) return char;
-    if (char === "\n") return keepNewline ? char : "\\n";
-    if (char === "\t") return keepNewline ? char : "\\t";
-    const code = char.codePointAt(0) ?? 0;
-    return code <= 0xff ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u{${code.toString(16)}}`;
-  });
-}
-
-/** JSON in one line that a terminal shows as it is, whatever its texts hold. */
-export function safeJson(value: unknown): string {
-  return JSON.stringify(value).replace(
-    UNSAFE,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}
-
-/** Quotes a word of the user for an error sentence: escaped, and cut where it is very long. */
-export function quoteText(text: string, maxLength = 40): string {
-  if (text.length <= maxLength) return `"${escapeText(text)}"`;
-  return `"${escapeText(text.slice(0, wholeCharacter(text, maxLength)))}…"`;
-}
 
 /** The terminal columns that text takes; a control character counts as none. */
 export function displayWidth(text: string): number {
@@ -141,12 +82,6 @@ function excerpt(source: string, column: number, maxWidth: number): { text: stri
   const tail = right < after.length || to < source.length ? "…" : "";
   const middle = [...kept, ...after.slice(0, right)].map(show).join("").replaceAll("\t", " ");
   return { text: head + middle + tail, padding: " ".repeat(head.length + widthOf(kept, 1)) };
-}
-
-/** `index`, or one less where it would cut a surrogate pair in two. */
-function wholeCharacter(text: string, index: number): number {
-  const isPair = index > 0 && (text.codePointAt(index - 1) ?? 0) > 0xffff;
-  return isPair ? index - 1 : index;
 }
 
 /** A source character as it is printed; tabs stay. */

@@ -6,8 +6,9 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import fc from "fast-check";
-import { displayWidth, escapeText, formatDiagnostic, PlacedError, quoteText } from "./diagnostic.ts";
-import { UsageError } from "../language/usage_error.ts";
+import { displayWidth, formatDiagnostic } from "./diagnostic.ts";
+import { escapeText, quoteText } from "../language/quote.ts";
+import { PlacedError, UsageError } from "../language/usage_error.ts";
 
 Deno.test("formatDiagnostic() puts the caret under the column", () => {
   const place = { file: "demo.ism", line: 4, column: 10 };

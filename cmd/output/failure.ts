@@ -1,16 +1,14 @@
 /** What a failure looks like: its exit code, its line for people, its JSON. One place for all commands. */
 import type { RuleName } from "../../lib/base/rule_names.ts";
-import { HostFileError } from "../../lib/host/file/store.ts";
-import { MissingStateError } from "../../lib/host/host.ts";
-import { TopologyError } from "../../lib/host/topology.ts";
-import { CommandError } from "../../lib/ism/driver/command_channel.ts";
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { HostFileError } from "../../lib/host/file/host_path.ts";
+import { MissingStateError, TopologyError } from "../../lib/host/errors.ts";
+import { CommandError, DriverError } from "../../lib/ism/driver/errors.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
-import { WouldHangError } from "../../lib/vfio/s390/zdev.ts";
+import { WouldHangError } from "../../lib/vfio/s390/would_hang.ts";
 import { CC, type MachineAnswer, MachineError } from "../../lib/zpci/answer.ts";
 import { hex } from "../../lib/base/hex.ts";
-import type { Style } from "./terminal.ts";
-import { escapeText } from "./diagnostic.ts";
+import type { Style } from "../language/terminal.ts";
+import { escapeText } from "../language/quote.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
 import { WrittenBackError } from "./written_back.ts";
 
@@ -58,6 +56,9 @@ export class InterruptedError extends Error {
     return new InterruptedError(this.signal, `${this.what}; ${more}`);
   }
 }
+
+/** Exit code of a shell for a program that is there and cannot be run. */
+export const CANNOT_RUN = 126;
 
 /** A program that could not be run; the exit code is that of a shell. */
 export class NotStartedError extends Error {
@@ -260,7 +261,7 @@ export function renderFailure(
   return escapeText(failure.message) + shown + "\n" + renderReasons(failure, { style, verbose });
 }
 
-/** What to do; with --verbose or on a terminal also who refused; a bug always shows its stack. */
+/** The rule, and what to do; with --verbose or on a terminal also who refused; a bug always shows its stack. */
 function renderReasons(
   failure: Failure,
   { style, verbose }: { style: Style; verbose: boolean },
@@ -269,7 +270,7 @@ function renderReasons(
   if (verbose && failure.refusedBy !== undefined) {
     text += style.dim(`  refused by: ${failure.refusedBy}`) + "\n";
   }
-  if (verbose && failure.ref !== undefined) {
+  if (failure.ref !== undefined) {
     text += style.dim(`  rule: ${failure.ref}  (ism help ${failure.ref})`) + "\n";
   }
   if (failure.hint !== undefined) text += style.dim(`  hint: ${escapeText(failure.hint)}`) + "\n";

@@ -46,7 +46,7 @@ function mayStart(): boolean {
  */
 export async function showManual(
   roff: string,
-  text: () => string,
+  text: () => Promise<string>,
   chosen: string | undefined,
 ): Promise<boolean> {
   if (!mayStart()) return false;
@@ -55,5 +55,5 @@ export async function showManual(
   // As git has it: less leaves short texts on the screen, and shows colours.
   const begin = "LESS=${LESS-FRX}; export LESS; ";
   const found = chosen ?? "if command -v less >/dev/null; then exec less; else exec more; fi";
-  return await feed("sh", ["-c", begin + found], text(), { quiet: chosen === undefined });
+  return await feed("sh", ["-c", begin + found], await text(), { quiet: chosen === undefined });
 }

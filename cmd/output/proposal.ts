@@ -3,7 +3,7 @@
  * works for this user: on the host and the function that the command line named.
  */
 import type { Failure } from "./failure.ts";
-import { escapeText } from "./diagnostic.ts";
+import { escapeText } from "../language/quote.ts";
 
 /** What a command line named. */
 export interface Named {

@@ -2,7 +2,9 @@
 import { describeFailure, EXIT, type Failure, failureJson, renderFailure } from "./failure.ts";
 import { type Named, proposeIn } from "./proposal.ts";
 import type { ProcessTerminal } from "./terminal.ts";
-import { formatDiagnostic, type Place, PlacedError, safeJson } from "./diagnostic.ts";
+import { formatDiagnostic } from "./diagnostic.ts";
+import { safeJson } from "../language/quote.ts";
+import { type Place, PlacedError } from "../language/usage_error.ts";
 
 const NOTHING: Named = { host: undefined, device: undefined };
 

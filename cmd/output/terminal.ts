@@ -2,43 +2,10 @@
  * The program's streams. Everything that is printed goes through here, so that a closed pipe ends the output and
  * not the program, and so that tests can look at it.
  */
-import { escapeText } from "./diagnostic.ts";
-import { HeldOutput } from "./held.ts";
+import { escapeText } from "../language/quote.ts";
+import { HeldOutput, type Stream } from "./held.ts";
+import type { Style, Terminal } from "../language/terminal.ts";
 import { FileError } from "../language/usage_error.ts";
-
-/** What a command may print with. */
-export interface Terminal {
-  /** Results as text; control characters in it become visible. */
-  out(text: string): void;
-  /** Results as bytes. */
-  outBytes(bytes: Uint8Array): void;
-  /** Messages; control characters in them become visible. */
-  err(text: string): void;
-  /** Bytes for standard error as they are. */
-  errBytes(bytes: Uint8Array): void;
-  /** A line that the next one replaces; nothing unless stderr is a terminal. */
-  progress(text: string): void;
-  readonly outIsTerminal: boolean;
-  readonly errIsTerminal: boolean;
-  /** Columns of the terminal, 80 if unknown. */
-  readonly columns: number;
-  /** Columns that a table may take: as many as it has where nobody said how wide it is, as in a pipe. */
-  readonly tableWidth: number;
-  /** Characters beyond ASCII are understood. */
-  readonly unicode: boolean;
-  /** Styles of results, plain text while colours are off. */
-  readonly style: Style;
-}
-
-/** Styles for people; each returns its text unchanged while colours are off. */
-export interface Style {
-  bold(text: string): string;
-  dim(text: string): string;
-  red(text: string): string;
-  green(text: string): string;
-  yellow(text: string): string;
-  cyan(text: string): string;
-}
 
 const PLAIN = (text: string) => text;
 const NO_STYLE: Style = { bold: PLAIN, dim: PLAIN, red: PLAIN, green: PLAIN, yellow: PLAIN, cyan: PLAIN };
@@ -69,6 +36,7 @@ export class ProcessTerminal implements Terminal {
   #errClosed = false;
   #progressShown = false;
   #held: HeldOutput | undefined = undefined;
+  #collected: (readonly [stream: Stream, bytes: Uint8Array])[] | undefined = undefined;
 
   get outIsTerminal(): boolean {
     return Deno.stdout.isTerminal();
@@ -135,7 +103,10 @@ export class ProcessTerminal implements Terminal {
   }
 
   #writeOut(bytes: Uint8Array): void {
+    if (this.#collected !== undefined) return void this.#collected.push(["out", bytes.slice()]);
     if (this.#outClosed) return;
+    // A result begins where the line of progress was.
+    if (this.#progressShown && this.outIsTerminal) this.progress("");
     this.#outClosed = true;
     this.#outClosed = !writeAll(Deno.stdout, bytes);
   }
@@ -163,12 +134,13 @@ export class ProcessTerminal implements Terminal {
   }
 
   progress(text: string): void {
-    if (!this.errIsTerminal || this.#errClosed) return;
+    if (!this.errIsTerminal || this.#errClosed || this.#collected !== undefined) return;
     this.#writeErr(ENCODER.encode(CLEAR_LINE + escapeText(text, { keepStyle: true })));
     this.#progressShown = text !== "";
   }
 
   #writeErr(bytes: Uint8Array): void {
+    if (this.#collected !== undefined) return void this.#collected.push(["err", bytes.slice()]);
     if (this.#errClosed) return;
     try {
       this.#errClosed = !writeAll(Deno.stderr, bytes);
@@ -185,6 +157,18 @@ export class ProcessTerminal implements Terminal {
    */
   hold(): void {
     this.#held ??= new HeldOutput();
+  }
+
+  /** From here on what would be printed is collected for {@linkcode collected}. */
+  collect(): void {
+    this.#collected = [];
+  }
+
+  /** What was collected, in the order in which it came; from here on things are printed again. */
+  collected(): readonly (readonly [stream: Stream, bytes: Uint8Array])[] {
+    const pieces = this.#collected ?? [];
+    this.#collected = undefined;
+    return pieces;
   }
 
   /** The transaction is undone, and so is what it would have printed. */

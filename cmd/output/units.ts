@@ -1,5 +1,4 @@
 /** Sizes for people. */
-import { format } from "@std/fmt/bytes";
 import { hex } from "../../lib/base/hex.ts";
 
 /** `256 TiB (0x1000000000000)`, `64 KiB (0x10000)`, `0`. */
@@ -8,10 +7,13 @@ export function sizeText(size: number): string {
   return `${roundSize(size)} (${hex(size)})`;
 }
 
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+
 /** `12.3 MiB`. */
 export function roundSize(size: number): string {
-  // std writes kiB; the unit's name is KiB.
-  return format(size, { binary: true, maximumFractionDigits: 1 }).replace("kiB", "KiB");
+  const exponent = size < 1 ? 0 : Math.min(Math.floor(Math.log(size) / Math.log(1024)), UNITS.length - 1);
+  const number = (size / 1024 ** exponent).toLocaleString(undefined, { maximumFractionDigits: 1 });
+  return `${number} ${UNITS[exponent]}`;
 }
 
 /** `1 signal`, `2 signals`. */

@@ -1,6 +1,6 @@
 /** The rules of the reference by name. Importing this loads all texts. */
 import { nearest } from "../language/nearest.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { PAGES } from "./pages.ts";
 import { parsePage, type Rule } from "./parse.ts";

@@ -1,5 +1,5 @@
 /** Rules of the reference for a terminal. */
-import type { Terminal } from "../output/terminal.ts";
+import type { Terminal } from "../language/terminal.ts";
 import { definitions, WIDEST, wrap } from "../output/wrap.ts";
 import type { Rule } from "./parse.ts";
 

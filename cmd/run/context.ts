@@ -1,7 +1,7 @@
 /** What a command works with, made of the parts of a run. */
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { HostStore } from "../../lib/host/file/store.ts";
-import type { Context } from "../language/command.ts";
+import type { Commands, Context } from "../language/command.ts";
 import type { DataIo } from "../language/data.ts";
 import type { Globals } from "../language/parse.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
@@ -15,6 +15,7 @@ export interface ContextParts {
   readonly terminal: ProcessTerminal;
   readonly globals: Globals;
   readonly isDefaultHost: boolean;
+  readonly commands: Commands;
   readonly place: HostPlace;
   readonly transactions: Transactions;
   readonly deviceWord: string;

@@ -8,7 +8,7 @@ import { DamagedFileError, UnreadableStateError } from "../../lib/host/file/host
 import type { Host } from "../../lib/host/host.ts";
 import type { HostStore } from "../../lib/host/file/store.ts";
 import { describeFailure, EXIT } from "../output/failure.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { FileError } from "../language/usage_error.ts";
 
 /** Most sentences of one error. */

@@ -2,7 +2,7 @@
 import type { HostFunction } from "../../lib/host/host.ts";
 import type { FileKind } from "../../lib/vfio/process/file.ts";
 import type { Kind } from "../language/command.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";
 

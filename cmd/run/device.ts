@@ -1,6 +1,6 @@
 /** Which function a word names. */
 import type { Host, HostFunction } from "../../lib/host/host.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";
 

@@ -1,6 +1,7 @@
 /** Where DMA memory of a function is mapped: through the driver's own descriptors, or through those opened by hand. */
 import type { HostFunction } from "../../lib/host/host.ts";
-import { DriverError, VfioDescriptor } from "../../lib/ism/driver/descriptor.ts";
+import { VfioDescriptor } from "../../lib/ism/driver/descriptor.ts";
+import { DriverError } from "../../lib/ism/driver/errors.ts";
 import type { MappedMemory } from "../../lib/ism/driver/registration.ts";
 import { IovaSpace } from "../../lib/ism/driver/iova.ts";
 import { ContainerFile } from "../../lib/vfio/iommu/container.ts";

@@ -1,29 +1,9 @@
 /** Rings of data in DMBs, as SMC-D has them: where both cursors are, seen from outside. */
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { Dmb } from "../../lib/ism/device/dmb.ts";
-import {
-  bytesBetween,
-  CONTROL_BYTES,
-  readControl,
-  type RingControl,
-  type RingCursor,
-} from "../../lib/ism/driver/stream.ts";
+import { bytesBetween, CONTROL_BYTES, readControl, type RingControl } from "../../lib/ism/driver/stream.ts";
+import type { DmbRing } from "../output/pictures/signals.ts";
 import { memoryAt } from "./mapped_memory.ts";
-
-/** A ring. Sizes in bytes. */
-export interface DmbRing {
-  readonly size: number;
-  /** How far the writer says that it is. */
-  readonly producer: RingCursor;
-  /** How far the reader says that it is, in the writer's own DMB; null where no DMB can be told to be that one. */
-  readonly consumer: RingCursor | null;
-  /** Bytes that are written and not yet read. */
-  readonly unread: number | null;
-  /** The writer waits for room. */
-  readonly blocked: boolean;
-  /** The writer has written everything. */
-  readonly done: boolean;
-}
 
 function controlOf(owner: HostFunction, { iova, length }: Dmb): RingControl | undefined {
   if (length <= CONTROL_BYTES) return undefined;

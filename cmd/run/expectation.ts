@@ -3,7 +3,7 @@ import { ERRNO } from "../../lib/vfio/errno.ts";
 import type { AnyCommand, Kind, Result } from "../language/command.ts";
 import { describeFailure, EXIT, ExpectError, NotStartedError, returnCodeRule } from "../output/failure.ts";
 import { DATA_FORM_NAMES, type DataIo, type DataSource, parseData } from "../language/data.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";
 

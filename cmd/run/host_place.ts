@@ -2,7 +2,8 @@
 import type { Host } from "../../lib/host/host.ts";
 import { HostFileError, HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
 import { defaultTopology } from "../../lib/host/topology.ts";
-import { createParent, identityOf } from "./files.ts";
+import { createParent } from "./files.ts";
+import { identityOf } from "../output/file_names.ts";
 
 /** The host file that a command line means. */
 export class HostPlace {

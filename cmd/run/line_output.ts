@@ -5,9 +5,9 @@ import type { Globals } from "../language/parse.ts";
 import { propose } from "../output/proposal.ts";
 import { failureText, type LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
-import { safeJson } from "../output/diagnostic.ts";
+import { safeJson } from "../language/quote.ts";
 import { tableData } from "../output/table/data.ts";
-import { choose, type Table, type TableChoice } from "../output/table/table.ts";
+import { choose, type Table, type TableChoice } from "../language/table.ts";
 import { renderTable } from "../output/table/text.ts";
 import type { TraceCollector } from "../output/trace/collector.ts";
 

@@ -18,13 +18,12 @@ export class LineTraces {
     this.#layout = new TraceText(true, terminal.errStyle);
   }
 
-  /** Takes the events of a line; undefined if nobody wants them. */
+  /** Takes the events of a line. */
   of(
     invocation: Invocation,
-    { trace, dryRun, traceFile, json }: Globals,
+    { trace, traceFile, json }: Globals,
     place: LinePlace | undefined,
-  ): TraceCollector | undefined {
-    if (trace === undefined && !dryRun && traceFile === undefined) return undefined;
+  ): TraceCollector {
     return new TraceCollector({
       filter: trace ?? TRACE_ALL,
       numbers: this.#numbers,

@@ -1,7 +1,7 @@
 /** Memory that a device may reach, as the driver process sees it. */
 import { hex } from "../../lib/base/hex.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { DriverError } from "../../lib/ism/driver/errors.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
 
 /** The process's own view of mapped memory. @throws {DriverError} if the range is not all mapped */

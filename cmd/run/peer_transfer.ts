@@ -1,11 +1,13 @@
 /** The sending half of a send whose other half is `ism recv` in another process: each step is a transaction. */
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { Meeting } from "../../lib/host/rendezvous.ts";
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { DriverError } from "../../lib/ism/driver/errors.ts";
 import type { DriverDmb } from "../../lib/ism/driver/driver.ts";
 import { CURSOR_DMB_BYTES, StreamWriter } from "../../lib/ism/driver/stream.ts";
 import type { Context } from "../language/command.ts";
-import { progressBar, releaseDmb, Source, takenBack } from "./transfer.ts";
+import { Progress } from "../output/progress.ts";
+import { releaseDmb, Source, takenBack } from "./transfer.ts";
+import { newSha256 } from "./sha256.ts";
 import { waitFor } from "./waiting.ts";
 
 /** How long a peer may be silent if nobody says how long. */
@@ -87,26 +89,22 @@ class PeerTransfer {
   }
 
   async #carry(source: Source, writer: StreamWriter): Promise<void> {
-    const progress = progressBar(this.#context, source.size ?? 0, () => writer.produced);
+    using progress = new Progress(this.#context.terminal, "bytes", source.size);
     const own = new Set([writer.dmb.index]);
-    try {
-      this.#look(({ from }) => source.push(from.driver, writer));
-      await this.#wait("A signal of ism recv", () => {
-        const drained = this.#look(({ from: { driver }, meeting }) => {
-          if (driver.handleInterrupt(own).dmbs.length === 0) {
-            stillThere(meeting);
-            return false;
-          }
-          writer.acknowledge(driver);
-          if (!writer.drained) source.push(driver, writer);
-          return writer.drained;
-        });
-        progress();
-        return drained ? true : undefined;
+    this.#look(({ from }) => source.push(from.driver, writer));
+    await this.#wait("A signal of ism recv", () => {
+      const drained = this.#look(({ from: { driver }, meeting }) => {
+        if (driver.handleInterrupt(own).dmbs.length === 0) {
+          stillThere(meeting);
+          return false;
+        }
+        writer.acknowledge(driver);
+        if (!writer.drained) source.push(driver, writer);
+        return writer.drained;
       });
-    } finally {
-      this.#context.terminal.progress("");
-    }
+      progress.tell(writer.produced);
+      return drained ? true : undefined;
+    });
   }
 
   async #result(sha256: string) {
@@ -150,7 +148,7 @@ function stillThere(meeting: Meeting | undefined): Meeting {
  * @throws {FileError} if the file cannot be read @throws {DriverError} if the receiver does not come or goes away
  */
 export async function sendToPeer(context: Context, places: Places, path: string, waitMs = PATIENCE_MS) {
-  const source = new Source(path);
+  const source = new Source(path, await newSha256());
   try {
     return await new PeerTransfer(context, places, waitMs).run(source);
   } finally {

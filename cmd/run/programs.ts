@@ -10,7 +10,6 @@ import { allow, fetchListener, kill, ownId } from "../../lib/exec/foreign_progra
 import { Loop } from "../../lib/exec/loop.ts";
 import {
   type Ending,
-  ExecError,
   type Launched,
   type LaunchOptions,
   launchProgram,
@@ -21,7 +20,7 @@ import {
 } from "../../lib/exec/run.ts";
 import { SignalWatch } from "../../lib/exec/signals.ts";
 import type { Context } from "../language/command.ts";
-import { DescribedError } from "../output/failure.ts";
+import { CANNOT_RUN, DescribedError, NotStartedError } from "../output/failure.ts";
 import { TraceCollector } from "../output/trace/collector.ts";
 import { TraceText } from "../output/trace/text.ts";
 import { findDevice, functionNamed } from "./device.ts";
@@ -30,10 +29,14 @@ import type { ProgramQuestion } from "./owner/messages.ts";
 import { OwnerServer } from "./owner/server.ts";
 import { plural } from "../output/units.ts";
 
+export type { Ending } from "../../lib/exec/run.ts";
+
 /** A program of a command line. */
 export interface ProgramLine extends LaunchOptions {
   /** The word that names the function whose guest it sees. */
   readonly device: string;
+  /** What it maps for DMA counts against its RLIMIT_MEMLOCK. */
+  readonly countsLocked: boolean;
 }
 
 /** Runs programs to their end. @returns how each ended @throws {ExecError} @throws {HostFileError} */
@@ -64,20 +67,21 @@ export async function runOnHost(context: Context, programs: readonly ProgramLine
 function surroundings(
   { terminal }: Context,
   host: Host,
-  { device }: ProgramLine,
+  { device, countsLocked }: ProgramLine,
   sink: TraceSink | undefined,
 ): Surroundings {
   return {
     kernel: findDevice(host, device).guest.kernel,
     tracer: host.tracer,
     sink,
+    countsLocked,
     remark: (text) => terminal.err(`ism: exec: ${text}\n`),
   };
 }
 
 /** Has the host for this process until its own programs, and those that others have brought, have ended. */
 async function own(context: Context, programs: readonly ProgramLine[], folder: string): Promise<Ending[]> {
-  const { store, terminal, trace } = context;
+  const { store, terminal, trace, commands } = context;
   const host = store.begin("write");
   const loop = new Loop(() => store.touched());
   try {
@@ -85,7 +89,7 @@ async function own(context: Context, programs: readonly ProgramLine[], folder: s
     let isOver = false;
     const adopt = (question: ProgramQuestion, tell: (text: string) => void) =>
       adoptProgram(context, host, loop, question, tell);
-    using _server = new OwnerServer(store, folder, adopt);
+    using server = new OwnerServer(store, folder, adopt, commands);
     const endings = runPrograms(programs, parts, loop, () => {
       if (isOver) return;
       isOver = true;
@@ -97,7 +101,12 @@ async function own(context: Context, programs: readonly ProgramLine[], folder: s
         })\n`,
       );
     });
-    return await endings;
+    try {
+      return await endings;
+    } finally {
+      // What was asked at the last moment is answered, and programs that came then run.
+      do await Promise.all([loop.run(), server.drain()]); while (loop.size > 0);
+    }
   } finally {
     loop.close();
     try {
@@ -113,14 +122,15 @@ async function adoptProgram(
   { store }: Context,
   host: Host,
   loop: Loop,
-  { pid, listener, device, range, globals }: ProgramQuestion,
+  { pid, listener, device, range, countsLocked, globals }: ProgramQuestion,
   tell: (text: string) => void,
 ) {
   const { kernel } = findDevice(host, device).guest;
   const fd = fetchListener(pid, listener);
   if (typeof fd === "string") {
-    throw new ExecError(
+    throw new NotStartedError(
       `the program cannot join the exec that has the host: ${fd}; start both by one command, as in exec A : B`,
+      CANNOT_RUN,
     );
   }
   const keepsEvents = globals.json;
@@ -132,7 +142,13 @@ async function adoptProgram(
   });
   const tracer: Tracer = host.tracer;
   const remark = (text: string) => tell(`ism: exec: ${text}\n`);
-  const supervisor = supervise({ fd, range }, { kernel, tracer, sink: trace?.on(host), remark });
+  const supervisor = supervise({ fd, range }, {
+    kernel,
+    tracer,
+    sink: trace?.on(host),
+    countsLocked,
+    remark,
+  });
   await loop.add(supervisor);
   store.commit(host);
   return { result: { calls: supervisor.calls }, trace: keepsEvents ? trace?.collected : undefined };
@@ -153,7 +169,7 @@ async function join(context: Context, programs: readonly ProgramLine[]): Promise
 
 async function joinOne(
   { store: { path }, terminal, trace, globals }: Context,
-  { device, anyDescriptor }: ProgramLine,
+  { device, countsLocked }: ProgramLine,
   launched: Launched,
   signals: SignalWatch,
 ): Promise<Ending> {
@@ -166,7 +182,7 @@ async function joinOne(
       pid: ownId(),
       listener: fd,
       device,
-      anyDescriptor,
+      countsLocked,
       range,
       globals,
     } as const;

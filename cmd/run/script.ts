@@ -1,13 +1,13 @@
 /** Scripts: lines understood all at once, then run one after the other. */
-import { type AnyCommand, canStandInLine } from "../language/command.ts";
+import { canStandInLine, type KnownCommands } from "../language/command.ts";
 import { EXIT, isInterrupted, isKept } from "../output/failure.ts";
+import { Progress } from "../output/progress.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_SCRIPT_LINES, MAX_SCRIPT_WORDS, MAX_TEXT_LINES } from "../language/limits.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { Session } from "./session.ts";
 import { innermost, type Invocation, parseLine } from "../language/parse.ts";
-import { PlacedError } from "../output/diagnostic.ts";
-import { UsageError } from "../language/usage_error.ts";
+import { PlacedError, UsageError } from "../language/usage_error.ts";
 import {
   expand,
   locate,
@@ -38,7 +38,7 @@ interface Before {
 export function parseScript(
   text: string,
   file: string,
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
   before: Before = {},
 ): ScriptLine[] {
   checkTextLines(text, file);
@@ -105,7 +105,7 @@ function parseScriptLine(
   words: readonly Word[],
   logical: LogicalLine,
   file: string,
-  table: ReadonlyMap<string, AnyCommand>,
+  table: KnownCommands,
 ): ScriptLine {
   const columnOf = (token: string | undefined) =>
     (words.find(({ text }) => text === token) ??
@@ -152,9 +152,12 @@ export async function runScript(session: Session, lines: readonly ScriptLine[]):
   let keep = false;
   using yielding = new Yielding();
   try {
+    using progress = new Progress(session.terminal, "line", lines.length);
     let code: number = EXIT.OK;
     let wasDone = true;
+    let done = 0;
     for (const { invocation, place } of lines) {
+      progress.tell(done++);
       await yielding.now(() =>
         ` at ${place.file}:${place.line}; ${whole ? NOTHING_KEPT : "lines before it are kept"}`
       );

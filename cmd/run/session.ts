@@ -1,6 +1,6 @@
 /** A run of the program: the host file, transactions around commands, variables, and what is printed. */
 import { isOwned, OwnedError } from "../../lib/host/file/owner.ts";
-import type { Context, Result } from "../language/command.ts";
+import type { Commands, Context, Result } from "../language/command.ts";
 import { contextOf } from "./context.ts";
 import { blame } from "./damage.ts";
 import { findDevice } from "./device.ts";
@@ -12,8 +12,9 @@ import { HostPlace } from "./host_place.ts";
 import { Yielding } from "./interrupt.ts";
 import { MAX_REPEATS } from "../language/limits.ts";
 import { filesOf } from "../language/kinds.ts";
-import { tableChoice } from "../language/listing.ts";
+import { asTable, exitCodeOf, type Outcome, outcomeOf } from "./outcome.ts";
 import { LineOutput } from "./line_output.ts";
+import { Progress } from "../output/progress.ts";
 import { proposeIn } from "../output/proposal.ts";
 import {
   bindGlobals,
@@ -27,21 +28,11 @@ import { Transactions } from "./transactions.ts";
 import { checkExpectation } from "./expectation.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
-import type { TableChoice } from "../output/table/table.ts";
 import type { DataIo } from "../language/data.ts";
 import { UsageError } from "../language/usage_error.ts";
-import { LineTraces } from "./line_traces.ts";
-import { TraceCollector } from "../output/trace/collector.ts";
+import type { LineTraces } from "./line_traces.ts";
+import type { TraceCollector } from "../output/trace/collector.ts";
 import { TraceFile } from "./trace_file.ts";
-
-/** What a command line came to. */
-export interface Outcome {
-  readonly result: Result;
-  /** Result of the command behind all prefixes; undefined if it failed and that was expected. */
-  readonly innermost: Result | undefined;
-  /** How the result is wanted where it is a table. */
-  readonly table?: TableChoice;
-}
 
 /** Another process whose lines this one runs. */
 export interface Client {
@@ -57,10 +48,12 @@ export class Session {
   readonly place: HostPlace;
   readonly transactions: Transactions;
   readonly #defaultDevice: string | undefined;
+  readonly #commands: Commands;
   readonly #variables = new Map<string, string>();
   readonly #output: LineOutput;
   readonly #trace: TraceFile | undefined = undefined;
-  readonly #traces: LineTraces;
+  /** Made, and loaded, when the first line is traced. */
+  #traces: LineTraces | undefined = undefined;
   /** Product of the counts of all `repeat` around what is running. */
   #repeats = 1;
   /** Standard input holds the lines, so that no command may read it: set by the shell. */
@@ -72,7 +65,11 @@ export class Session {
   constructor(
     terminal: ProcessTerminal,
     globals: Globals,
-    environment: { readonly hostPath: string | undefined; readonly device: string | undefined },
+    environment: {
+      readonly hostPath: string | undefined;
+      readonly device: string | undefined;
+      readonly commands: Commands;
+    },
     place = new HostPlace(globals.host, environment.hostPath, globals.dryRun),
     client?: Client,
   ) {
@@ -82,8 +79,8 @@ export class Session {
     this.place = place;
     this.transactions = new Transactions(this.place, terminal, globals.dryRun);
     this.#output = new LineOutput(terminal);
-    this.#traces = new LineTraces(terminal);
     this.#defaultDevice = globals.device ?? environment.device;
+    this.#commands = environment.commands;
     if (globals.traceFile !== undefined) {
       this.#trace = new TraceFile(globals.traceFile, globals.host ?? environment.hostPath ?? "", terminal);
     }
@@ -105,7 +102,7 @@ export class Session {
   /** Runs one line, prints its outcome. @returns the exit code */
   async runLine(invocation: Invocation, place?: LinePlace): Promise<number> {
     const globals = this.#lineGlobals(invocation, this.globals);
-    const trace = this.#traces.of(invocation, globals, place);
+    const trace = isTraced(globals) ? await this.#traceOf(invocation, globals, place) : undefined;
     this.lastResult = undefined;
     this.#output.markDryRun(innermost(invocation).command!, globals);
     try {
@@ -123,6 +120,15 @@ export class Session {
     } finally {
       if (trace !== undefined) this.#trace?.add(trace);
     }
+  }
+
+  async #traceOf(
+    invocation: Invocation,
+    globals: Globals,
+    place: LinePlace | undefined,
+  ): Promise<TraceCollector> {
+    this.#traces ??= new (await import("./line_traces.ts")).LineTraces(this.terminal);
+    return this.#traces.of(invocation, globals, place);
   }
 
   /** Global options of a line over those around it. */
@@ -222,7 +228,7 @@ export class Session {
     if (host !== undefined) host.tracer.sink = trace?.on(host);
     try {
       const result = await command!.run(context, values);
-      return { result, innermost: result, table: tableChoice(values) };
+      return outcomeOf(result, values);
     } finally {
       if (host !== undefined) host.tracer.sink = before;
     }
@@ -276,14 +282,14 @@ export class Session {
     }
     let last: Outcome | undefined;
     let done = 0;
-    const what = () =>
-      ` after ${done} of ${count} runs; ${
-        this.transactions.host === undefined ? "they are kept" : "nothing of them is kept"
-      }`;
+    const kept = this.transactions.host === undefined ? "they are kept" : "nothing of them is kept";
+    const what = () => ` after ${done} of ${count} runs; ${kept}`;
     using yielding = new Yielding(this.#client?.interrupted);
     try {
+      using progress = new Progress(this.terminal, "run", count);
       this.#repeats *= count;
       for (; done < count; done++) {
+        progress.tell(done);
         await yielding.now(what);
         last = await this.#perform(inner, globals, trace);
         if (!globals.json) this.#output.text(inner.command!, last.result, asTable(globals, last.table));
@@ -300,6 +306,7 @@ export class Session {
   /** Runs a command on a copy of the host and tells what came of it. */
   async #explain(inner: Invocation, globals: Globals): Promise<Outcome> {
     const real = this.transactions.host;
+    const { TraceCollector } = await import("../output/trace/collector.ts");
     const trace = new TraceCollector();
     const explained = innermost(inner).command!.name;
     let failure: Failure | undefined;
@@ -337,6 +344,7 @@ export class Session {
       terminal: this.terminal,
       globals,
       isDefaultHost: this.globals.host === undefined,
+      commands: this.#commands,
       place: this.place,
       transactions: this.transactions,
       deviceWord: globals.device ?? this.#defaultDevice ?? "0",
@@ -348,12 +356,7 @@ export class Session {
   }
 }
 
-/** The exit code of a line that did what it was asked for: that of a program which `repeat` alone stands before. */
-function exitCodeOf({ command, inner }: Invocation, result: Result | undefined): number {
-  if (command!.name === "repeat") return exitCodeOf(inner!, result);
-  return result === undefined ? EXIT.OK : command!.exitCode?.(result) ?? EXIT.OK;
-}
-
-function asTable(globals: Globals, table: TableChoice | undefined): Globals {
-  return table === undefined ? globals : { ...globals, table };
+/** Somebody wants the events of a line. */
+function isTraced({ trace, dryRun, traceFile }: Globals): boolean {
+  return trace !== undefined || dryRun || traceFile !== undefined;
 }

@@ -1,8 +1,8 @@
 /** Where what arrives goes: a file, a stream, or nowhere; the hash is taken of it. */
 import { STDERR } from "../language/streams.ts";
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import type { Context } from "../language/command.ts";
-import { checkOutput, fileError, outputError } from "./files.ts";
+import { checkOutput, fileError, outputError } from "../output/file_names.ts";
 
 /** What is needed of the context of a command. */
 type SinkContext = Pick<Context, "terminal" | "hostPath" | "dryRun">;
@@ -12,7 +12,7 @@ type SinkContext = Pick<Context, "terminal" | "hostPath" | "dryRun">;
  * fails or is interrupted leaves an old file alone and no part of a new one. A pipe or a device is written as it comes.
  */
 export class Sink implements Disposable {
-  readonly #hash: Hash = createHash("sha256");
+  readonly #hash: Hash | undefined;
   readonly #path: string | undefined;
   readonly #context: SinkContext;
   #file: Deno.FsFile | undefined = undefined;
@@ -20,7 +20,9 @@ export class Sink implements Disposable {
   #aside: { readonly path: string; readonly target: string } | undefined = undefined;
   bytes = 0;
 
-  constructor(context: SinkContext, path: string | undefined) {
+  /** @param hash of nothing so far; without one there is no {@linkcode digest} */
+  constructor(context: SinkContext, path: string | undefined, hash?: Hash) {
+    this.#hash = hash;
     this.#context = context;
     this.#path = context.dryRun ? undefined : path;
   }
@@ -52,7 +54,7 @@ export class Sink implements Disposable {
   /** Takes a piece of what arrived. @throws {FileError} */
   readonly take = (piece: Uint8Array): void => {
     this.bytes += piece.length;
-    this.#hash.update(piece);
+    this.#hash?.update(piece);
     if (this.#path === "-") return this.#context.terminal.outBytes(piece);
     if (this.#path === STDERR) return this.#context.terminal.errBytes(piece);
     if (this.#file === undefined) return;
@@ -77,7 +79,7 @@ export class Sink implements Disposable {
 
   /** SHA-256 of everything that arrived, in hexadecimal. Once. */
   digest(): string {
-    return this.#hash.digest("hex");
+    return this.#hash!.digest("hex");
   }
 
   /** Ends it; what is not complete is removed. */

@@ -1,11 +1,11 @@
 /** The file of `--trace-file`: the events of all lines, one after the other. */
 import { STDERR } from "../language/streams.ts";
 import { MAX_TRACE_EVENTS } from "../language/limits.ts";
-import { isSameFile } from "./files.ts";
+import { isSameFile } from "../output/file_names.ts";
 import { Sink } from "./sink.ts";
-import type { Terminal } from "../output/terminal.ts";
+import type { Terminal } from "../language/terminal.ts";
 import type { DataIo } from "../language/data.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { FileError } from "../language/usage_error.ts";
 import type { TraceCollector } from "../output/trace/collector.ts";
 import { formatOf, rendererOf } from "../output/trace/formats.ts";

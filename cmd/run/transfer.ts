@@ -1,21 +1,20 @@
 /** Files on their way through a stream: where bytes come from, and how far they are. */
-import { createHash, type Hash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { DMB } from "../../lib/ism/protocol.ts";
 import type { IsmDriver } from "../../lib/ism/driver/driver.ts";
 import type { StreamWriter } from "../../lib/ism/driver/stream.ts";
-import type { Context, Kind } from "../language/command.ts";
+import type { Kind } from "../language/command.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
-import { HostFileError } from "../../lib/host/file/store.ts";
-import { CommandError } from "../../lib/ism/driver/command_channel.ts";
+import { HostFileError } from "../../lib/host/file/host_path.ts";
+import { CommandError } from "../../lib/ism/driver/errors.ts";
 import { InterruptedError } from "../output/failure.ts";
-import { fileError, openInput } from "./files.ts";
+import { openInput } from "./files.ts";
+import { fileError } from "../output/file_names.ts";
 import { number } from "../language/kinds.ts";
-import { quoteText } from "../output/diagnostic.ts";
+import { quoteText } from "../language/quote.ts";
 import { UsageError } from "../language/usage_error.ts";
-import { roundSize } from "../output/units.ts";
 
 const READ_BYTES = 64 * 1024;
-const PROGRESS_MS = 100;
 
 /** A size that a DMB can have. */
 export const DMB_SIZE: Kind<number> = {
@@ -32,7 +31,7 @@ export const DMB_SIZE: Kind<number> = {
 
 /** Where bytes come from, one buffer at a time. */
 export class Source {
-  readonly #hash: Hash = createHash("sha256");
+  readonly #hash: Hash;
   readonly #path: string;
   readonly #file: Deno.FsFile | undefined;
   readonly #buffer = new Uint8Array(READ_BYTES);
@@ -42,8 +41,9 @@ export class Source {
   /** Size if known, for the progress bar. */
   readonly size: number | undefined;
 
-  /** @throws {FileError} */
-  constructor(path: string) {
+  /** @param hash of nothing so far @throws {FileError} */
+  constructor(path: string, hash: Hash) {
+    this.#hash = hash;
     this.#path = path;
     this.#file = path === "-" ? undefined : openInput(path);
     const info = this.#file?.statSync();
@@ -108,21 +108,6 @@ export function takenBack(failure: unknown, left: string, takeBack: () => void):
     return failure;
   }
   return failure instanceof InterruptedError ? failure.and(left) : failure;
-}
-
-/** A progress bar on a terminal, at most ten times a second. `total` is 0 if nobody knows. */
-export function progressBar({ terminal }: Context, total: number, done: () => number): () => void {
-  if (!terminal.errIsTerminal) return () => {};
-  let next = performance.now() + PROGRESS_MS;
-  return () => {
-    if (performance.now() < next) return;
-    next = performance.now() + PROGRESS_MS;
-    const text = `${roundSize(done())}${total === 0 ? "" : ` of ${roundSize(total)}`}`;
-    const width = Math.min(40, terminal.columns - text.length - 4);
-    if (total === 0 || width < 5) return terminal.progress(text);
-    const filled = Math.round(width * Math.min(1, done() / total));
-    terminal.progress(`[${"#".repeat(filled)}${" ".repeat(width - filled)}] ${text}`);
-  };
 }
 
 /** Seconds since a moment of performance.now(), to the millisecond. */

@@ -1,5 +1,5 @@
 /** Waiting for other processes that use the same host file. */
-import { DriverError } from "../../lib/ism/driver/descriptor.ts";
+import { DriverError } from "../../lib/ism/driver/errors.ts";
 import type { Context } from "../language/command.ts";
 import { InterruptWatch } from "./interrupt.ts";
 import { plural } from "../output/units.ts";

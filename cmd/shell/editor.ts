@@ -1,8 +1,6 @@
 /** Lines that are typed on a terminal: editing, earlier lines, TAB. */
-import { Buffer } from "node:buffer";
-import process from "node:process";
-import { createInterface, type Interface } from "node:readline";
-import { Writable } from "node:stream";
+import type { Interface } from "node:readline";
+import type { Writable } from "node:stream";
 import type { History } from "./history.ts";
 import { HISTORY_LINES } from "./history.ts";
 import type { LineSource, NoLine } from "./lines.ts";
@@ -24,24 +22,43 @@ interface Surroundings {
   readonly complete: Completer;
 }
 
+/** What of Node the editor is made of. Only who types waits for it: it takes as long to load as a whole command. */
+async function loadNode() {
+  const [{ default: process }, { createInterface }, { Writable }] = await Promise.all([
+    import("node:process"),
+    import("node:readline"),
+    import("node:stream"),
+  ]);
+  return { process, createInterface, Writable };
+}
+
+type Node = Awaited<ReturnType<typeof loadNode>>;
+
+/** Loads the editor and begins to listen to the terminal. */
+export async function openEditor(surroundings: Surroundings): Promise<LineEditor> {
+  return new LineEditor(surroundings, await loadNode());
+}
+
 /**
  * The editor. Between two calls of {@linkcode next} the terminal is in its usual mode, so that Ctrl-C is a signal while
  * a command runs.
  */
 export class LineEditor implements LineSource {
   readonly #surroundings: Surroundings;
+  readonly #process: Node["process"];
   readonly #output: Screen;
   readonly #readline: Interface;
   readonly #queue: ({ readonly text: string } | NoLine)[] = [];
   #wake: (() => void) | undefined = undefined;
   #closed = false;
 
-  constructor(surroundings: Surroundings) {
+  constructor(surroundings: Surroundings, { process, createInterface, Writable }: Node) {
     this.#surroundings = surroundings;
-    this.#output = new Screen(surroundings);
+    this.#process = process;
+    this.#output = new Screen(surroundings, Writable);
     this.#readline = createInterface({
       input: process.stdin,
-      output: this.#output,
+      output: this.#output.stream,
       terminal: true,
       historySize: HISTORY_LINES,
       completer: (line: string): [string[], string] => {
@@ -86,7 +103,7 @@ export class LineEditor implements LineSource {
     this.#closed = true;
     this.#readline.close();
     this.#output.close();
-    setRaw(false);
+    this.#setRaw(false);
   }
 
   #put(what: { readonly text: string } | NoLine): void {
@@ -97,7 +114,7 @@ export class LineEditor implements LineSource {
 
   #prompt(text: string): void {
     this.#empty();
-    setRaw(true);
+    this.#setRaw(true);
     this.#readline.setPrompt(this.#surroundings.style(text));
     this.#readline.prompt();
   }
@@ -113,12 +130,12 @@ export class LineEditor implements LineSource {
 
   /** Stops the process, as Ctrl-Z does elsewhere; the shell that started it brings it back. */
   #suspend(): void {
-    setRaw(false);
-    process.kill(process.pid, "SIGTSTP");
+    this.#setRaw(false);
+    this.#process.kill(this.#process.pid, "SIGTSTP");
     // Runs when the process goes on; at once where nobody could bring it back, as the system does not stop it then.
     setTimeout(() => {
       if (this.#closed) return;
-      setRaw(true);
+      this.#setRaw(true);
       this.#readline.prompt(true);
     }, 0);
   }
@@ -127,42 +144,41 @@ export class LineEditor implements LineSource {
   #rest(): void {
     if (this.#closed) return;
     this.#readline.pause();
-    setRaw(false);
+    this.#setRaw(false);
   }
-}
 
-function setRaw(raw: boolean): void {
-  try {
-    process.stdin.setRawMode(raw);
-  } catch {
-    // The terminal has gone away; the end of the input tells so.
+  #setRaw(raw: boolean): void {
+    try {
+      this.#process.stdin.setRawMode(raw);
+    } catch {
+      // The terminal has gone away; the end of the input tells so.
+    }
   }
 }
 
 /** The terminal as readline sees it. Not process.stdout: what is drawn must not overtake what commands print. */
-class Screen extends Writable {
-  readonly isTTY = true;
-  readonly #columns: () => number;
-  readonly #resized = () => this.emit("resize");
+class Screen {
+  /** A terminal for readline: it has columns, and tells when they change. */
+  readonly stream: Writable;
+  readonly #resized = () => void this.stream.emit("resize");
 
-  constructor({ write, columns }: Surroundings) {
-    super({
+  constructor({ write, columns }: Surroundings, writable: Node["Writable"]) {
+    const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+    const stream = new writable({
       decodeStrings: true,
-      write(chunk: Buffer, _encoding, done) {
-        write(Buffer.from(chunk).toString("utf8"));
+      write(chunk: Uint8Array, _encoding, done) {
+        write(decoder.decode(chunk));
         done();
       },
     });
-    this.#columns = columns;
+    Object.defineProperty(stream, "isTTY", { value: true });
+    Object.defineProperty(stream, "columns", { get: columns });
+    this.stream = stream;
     Deno.addSignalListener("SIGWINCH", this.#resized);
-  }
-
-  get columns(): number {
-    return this.#columns();
   }
 
   close(): void {
     Deno.removeSignalListener("SIGWINCH", this.#resized);
-    this.destroy();
+    this.stream.destroy();
   }
 }

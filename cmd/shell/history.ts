@@ -1,6 +1,6 @@
 /** The lines that were typed, kept in a file from one shell to the next. */
 import { createParent } from "../run/files.ts";
-import { escapeText } from "../output/diagnostic.ts";
+import { escapeText } from "../language/quote.ts";
 
 /** Most lines that are kept. */
 export const HISTORY_LINES = 1000;

@@ -1,5 +1,5 @@
 /** Where the lines of a shell come from, and lines that come through a pipe. */
-import { fileError } from "../run/files.ts";
+import { fileError } from "../output/file_names.ts";
 import { MAX_LINE_LENGTH } from "../language/limits.ts";
 import { UsageError } from "../language/usage_error.ts";
 

@@ -1,6 +1,6 @@
 /** `ism shell`: lines one after the other, each a transaction of its own. */
 import { MEMORY_HOST } from "../../lib/host/file/store.ts";
-import { canStandInLine, type Result } from "../language/command.ts";
+import { type AnyCommand, canStandInLine, type Result } from "../language/command.ts";
 import { completeLine } from "../completion/engine.ts";
 import { deviceWords, filesIn } from "../completion/world.ts";
 import { EXIT, isInterrupted } from "../output/failure.ts";
@@ -10,10 +10,9 @@ import { report } from "../output/report.ts";
 import { parseScript } from "../run/script.ts";
 import type { Session } from "../run/session.ts";
 import { COMMANDS } from "../table.ts";
-import { PlacedError } from "../output/diagnostic.ts";
 import { splitLines, splitWords } from "../language/words.ts";
-import { UsageError } from "../language/usage_error.ts";
-import { LineEditor } from "./editor.ts";
+import { PlacedError, UsageError } from "../language/usage_error.ts";
+import { type LineEditor, openEditor } from "./editor.ts";
 import { History } from "./history.ts";
 import { type LineSource, PipedLines } from "./lines.ts";
 
@@ -21,6 +20,8 @@ import { type LineSource, PipedLines } from "./lines.ts";
 const LEAVING: readonly string[] = ["exit", "quit"];
 /** The name of the input where a place or a document tells one. */
 const FILE = "stdin";
+/** Where the names of commands stand in a line; behind there is data. */
+const MOST_NAMES = 1024;
 
 /**
  * Runs lines until they end.
@@ -36,18 +37,20 @@ export async function runShell(session: Session, historyPath: string | undefined
   session.stdinIsLines = true;
   const { terminal } = session;
   const interactive = Deno.stdin.isTerminal() && (terminal.outIsTerminal || terminal.errIsTerminal);
-  if (!interactive) return await new Shell(session, new PipedLines(Deno.stdin), undefined).run();
+  if (!interactive) return await new Shell(session, new PipedLines(Deno.stdin), undefined, new Map()).run();
 
+  // TAB has no time to load what it finds.
+  const table = new Map([...await COMMANDS.all()].filter(([, each]) => canStandInLine(each)));
   const history = new History(historyPath, { keep });
   const onOut = terminal.outIsTerminal;
-  const editor: LineEditor = new LineEditor({
+  const editor: LineEditor = await openEditor({
     write: (text) => terminal.draw(text, onOut),
     columns: () => terminal.screen.columns,
     style: (text) => (onOut ? terminal.style : terminal.errStyle).bold(text),
     history,
     complete: (line) => shell.complete(line),
   });
-  const shell: Shell = new Shell(session, editor, history);
+  const shell: Shell = new Shell(session, editor, history, table);
   const leave = () => {
     editor.close();
     Deno.exit(EXIT.TERMINATED);
@@ -70,6 +73,8 @@ class Shell {
   readonly #session: Session;
   readonly #lines: LineSource;
   readonly #history: History | undefined;
+  /** What TAB knows. */
+  readonly #table: ReadonlyMap<string, AnyCommand>;
   /** Lines that were read. */
   #read = 0;
   #firstFailure: number = EXIT.OK;
@@ -78,11 +83,20 @@ class Shell {
   /** What an empty line runs. */
   #again: Invocation | undefined = undefined;
 
-  /** @param history lines that were typed; undefined where nobody types */
-  constructor(session: Session, lines: LineSource, history: History | undefined) {
+  /**
+   * @param history lines that were typed; undefined where nobody types
+   * @param table what TAB knows
+   */
+  constructor(
+    session: Session,
+    lines: LineSource,
+    history: History | undefined,
+    table: ReadonlyMap<string, AnyCommand>,
+  ) {
     this.#session = session;
     this.#lines = lines;
     this.#history = history;
+    this.#table = table;
   }
 
   get #interactive(): boolean {
@@ -116,7 +130,7 @@ class Shell {
   /** What TAB finds. */
   complete(line: string): readonly [candidates: readonly string[], replaced: string] {
     const { candidates, replaced } = completeLine(this.#begun + line, {
-      table: new Map([...COMMANDS].filter(([, each]) => canStandInLine(each))),
+      table: this.#table,
       inScript: true,
       extra: LEAVING.map((word) => [word, "End the shell"] as const),
     }, {
@@ -176,7 +190,9 @@ class Shell {
         this.#again = nextBlock(again, this.#session.lastResult);
         return code;
       }
-      const lines = parseScript(text, FILE, COMMANDS, { names: this.#session.names, firstLine: line });
+      const before = { names: this.#session.names, firstLine: line };
+      await COMMANDS.need(text.slice(0, MOST_NAMES).split(/[^a-z]+/));
+      const lines = await COMMANDS.loading(() => parseScript(text, FILE, COMMANDS, before));
       for (const { invocation, place } of lines) {
         const shown = this.#interactive && !this.#session.globals.json ? undefined : place;
         code = await this.#session.runLine(invocation, shown);

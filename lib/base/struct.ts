@@ -31,10 +31,21 @@ export interface NumberField {
   set(bytes: Uint8Array, at: number, value: number): void;
 }
 
+/** Where a field lies. */
+export interface FieldLayout {
+  readonly name: string;
+  readonly offset: number;
+  readonly kind: FieldRow[1];
+  /** Size in bytes. */
+  readonly size: number;
+}
+
 /** A struct layout that encodes and decodes. */
 export interface Struct<Fields extends Record<string, FieldRow>> {
   /** Total size in bytes. */
   readonly size: number;
+  /** Every field, by rising offset: kind, size in bytes. */
+  readonly layout: readonly FieldLayout[];
   /** Byte offset of a field. */
   offsetOf(name: keyof Fields): number;
   /** One field by itself. @throws {TypeError} if it is not decoded as a number */
@@ -114,6 +125,9 @@ export function defineStruct<const Fields extends Record<string, FieldRow>>(
 
   return {
     size,
+    get layout() {
+      return rows.map(([name, row]) => ({ name, offset: row[0], kind: row[1], size: sizeOf(row) }));
+    },
     offsetOf: (name) => fields[name]![0],
     field(name) {
       const [offset, kind] = fields[name]!;

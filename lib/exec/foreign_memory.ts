@@ -3,6 +3,7 @@ import { type AddressSpace, noMemory } from "../vfio/process/address_space.ts";
 import type { DmaMemory } from "../zpci/storage.ts";
 import { readFile } from "./libc.ts";
 import { accessibleBytes, type MemoryArea, parseMaps } from "./maps.ts";
+import { mayLock, parseLockLimit } from "./proc_text.ts";
 import { copyFrom, copyTo, Scratch } from "./user_copy.ts";
 
 /** More than one access of a device moves: a store block, an entry of the IEQ. */
@@ -22,8 +23,12 @@ export class ForeignMemory implements AddressSpace {
   gone = false;
   #pending: Pending[] = [];
 
-  constructor(thread: number) {
+  readonly #countsLocked: boolean;
+
+  /** @param countsLocked what is mapped for DMA counts against the process's RLIMIT_MEMLOCK */
+  constructor(thread: number, countsLocked: boolean) {
     this.thread = thread;
+    this.#countsLocked = countsLocked;
   }
 
   bytes(address: number, length: number, write: boolean): Uint8Array {
@@ -40,6 +45,14 @@ export class ForeignMemory implements AddressSpace {
     const areas = this.#areas();
     const reachable = accessibleBytes(areas, address, length, write) === length;
     return reachable ? new ForeignBuffer(this, address, length) : undefined;
+  }
+
+  there(address: number, length: number, write: boolean): number {
+    return accessibleBytes(this.#areas(), address, length, write);
+  }
+
+  get lockLimit(): number {
+    return this.#countsLocked ? lockLimitOf(this.thread) : Infinity;
   }
 
   /** Bytes from an address on, at most `length`, that the process can read. */
@@ -60,6 +73,15 @@ export class ForeignMemory implements AddressSpace {
     }
     this.#pending = [];
   }
+}
+
+/** Bytes that a process may lock: its RLIMIT_MEMLOCK, unless it has CAP_IPC_LOCK. */
+function lockLimitOf(thread: number): number {
+  const decoder = new TextDecoder();
+  const status = readFile(`/proc/${thread}/status`);
+  const limits = readFile(`/proc/${thread}/limits`);
+  if (status === undefined || limits === undefined || mayLock(decoder.decode(status))) return Infinity;
+  return parseLockLimit(decoder.decode(limits));
 }
 
 const staging = new Scratch(STORE_BYTES);

@@ -39,7 +39,7 @@ function worker(): void {
     prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
     syscall: { parameters: ["i64", "i64", "i64", "buffer"], result: "i32" },
     posix_spawnp: {
-      parameters: ["buffer", "buffer", "buffer", "buffer", "buffer", "pointer"],
+      parameters: ["buffer", "buffer", "buffer", "buffer", "buffer", "buffer"],
       result: "i32",
     },
     posix_spawn_file_actions_init: { parameters: ["buffer"], result: "i32" },
@@ -65,11 +65,31 @@ function worker(): void {
     return terminated;
   };
 
+  /** The environment; what a form of ism has changed in it for Deno alone (`_ISM_ENVIRONMENT`) is as it was before. */
+  const environmentOfProgram = () => {
+    const first = new Deno.UnsafePointerView(c.environ!).getBigUint64();
+    const strings: { readonly at: bigint; readonly text: string }[] = [];
+    for (let place = first;; place += 8n) {
+      const at = new Deno.UnsafePointerView(Deno.UnsafePointer.create(place)!).getBigUint64();
+      if (at === 0n) break;
+      const text = new Deno.UnsafePointerView(Deno.UnsafePointer.create(at)!).getCString();
+      // Deno itself sets that one.
+      if (!text.startsWith("DENO_NODE_SHIM_ACTIVE=")) strings.push({ at, text });
+    }
+    const isChanged = strings.some(({ text }) => text === "_ISM_ENVIRONMENT=1");
+    const kept = !isChanged ? strings : strings
+      .filter(({ text }) => !/^(DENO_DIR|DENO_NO_UPDATE_CHECK|_ISM_ENVIRONMENT)=/.test(text))
+      .map(({ at, text }) => ({ at: /^_ISM_DENO_/.test(text) ? at + BigInt("_ISM_".length) : at, text }));
+    const pointers = new BigUint64Array(new ArrayBuffer((kept.length + 1) * 8));
+    kept.forEach(({ at }, i) => pointers[i] = at);
+    return new Uint8Array(pointers.buffer);
+  };
+
   scope.onmessage = ({ data: { argv, filter, seccomp, withoutInput } }) => {
     const strings = argv.map(cString);
     const vector = new BigUint64Array(new ArrayBuffer((argv.length + 1) * 8));
     strings.forEach((bytes, i) => vector[i] = addressOf(bytes));
-    const environment = Deno.UnsafePointer.create(new Deno.UnsafePointerView(c.environ!).getBigUint64());
+    const environment = environmentOfProgram();
     // What the runtime ignores the program would ignore, too.
     const attributes = pinned(ATTRIBUTES_BYTES);
     const defaults = pinned(SIGSET_BYTES);

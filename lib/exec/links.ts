@@ -2,6 +2,7 @@
  * Descriptors of simulated files in real programs: each is one end of a socket pair, whose other end stays here and
  * hangs up when the last copy has been closed, by whatever process and in whatever way.
  */
+import type { ForeignFiles } from "../vfio/process/foreign_files.ts";
 import { type OpenFile, POLL } from "../vfio/process/file.ts";
 import { libc, O, pinned, readLink } from "./libc.ts";
 
@@ -75,11 +76,11 @@ export class Links {
   readonly #byName = new Map<string, Link>();
   readonly #watches: Watches;
   /** Where the simulated kernel keeps what programs have open. */
-  readonly #open: Set<{ readonly file: OpenFile }>;
+  readonly #open: ForeignFiles;
   /** Told of a link whose last copy was closed, before the file is. */
   readonly #closed: (link: Link) => void;
 
-  constructor(watches: Watches, open: Set<{ readonly file: OpenFile }>, closed: (link: Link) => void) {
+  constructor(watches: Watches, open: ForeignFiles, closed: (link: Link) => void) {
     this.#watches = watches;
     this.#open = open;
     this.#closed = closed;

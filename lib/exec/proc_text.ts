@@ -26,3 +26,18 @@ export function isTooOld(release: string): boolean {
   const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(release) ?? [];
   return Number(major) < 5 || (Number(major) === 5 && Number(minor) < 19);
 }
+
+/** Bit of CAP_IPC_LOCK (include/uapi/linux/capability.h). */
+const CAP_IPC_LOCK = 14n;
+
+/** The process may lock as much memory as it likes (CapEff of /proc/PID/status). */
+export function mayLock(status: string): boolean {
+  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0";
+  return (BigInt(`0x${capabilities}`) >> CAP_IPC_LOCK & 1n) === 1n;
+}
+
+/** RLIMIT_MEMLOCK of /proc/PID/limits. Bytes; Infinity for none. */
+export function parseLockLimit(limits: string): number {
+  const soft = /^Max locked memory\s+(\d+|unlimited)/m.exec(limits)?.[1];
+  return soft === undefined || soft === "unlimited" ? Infinity : Number(soft);
+}

@@ -1,7 +1,14 @@
 /** What is read of /proc, and numbers that follow from the system. */
 import { assertEquals } from "@std/assert";
 import { descriptorRange } from "./filter.ts";
-import { isTooOld, parseEventfdId, parseImage, parseProcessId } from "./proc_text.ts";
+import {
+  isTooOld,
+  mayLock,
+  parseEventfdId,
+  parseImage,
+  parseLockLimit,
+  parseProcessId,
+} from "./proc_text.ts";
 
 Deno.test("the process of a thread, the id of an eventfd", () => {
   assertEquals(parseProcessId("Name:\tx\nTgid:\t4711\nNgid:\t0\nPid:\t4712\n"), 4711);
@@ -41,4 +48,15 @@ Deno.test("releases of the kernel", () => {
   for (const release of ["5.18.19", "5.9", "4.20", "2.6.32-573.el6", "", "none"]) {
     assertEquals([release, isTooOld(release)], [release, true]);
   }
+});
+
+Deno.test("what a process may lock", () => {
+  assertEquals(mayLock("CapPrm:\t0\nCapEff:\t000001ffffffffff\n"), true);
+  assertEquals(mayLock("CapEff:\t0000000000004000\n"), true);
+  assertEquals(mayLock("CapEff:\t0000000000008000\n"), false);
+  assertEquals(mayLock(""), false);
+  const row = (soft: string) =>
+    `Limit  Soft Limit  Hard Limit\nMax locked memory         ${soft}   8388608   bytes\n`;
+  assertEquals(parseLockLimit(row("8388608")), 8_388_608);
+  assertEquals(parseLockLimit(row("unlimited")), Infinity);
 });

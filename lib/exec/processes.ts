@@ -34,6 +34,7 @@ export class Processes {
   readonly #architecture: Architecture;
   readonly #watches: Watches;
   readonly #newTable: () => ForeignTable;
+  readonly #countsLocked: boolean;
   readonly #byThread = new Map<number, ForeignProcess>();
   readonly #byId = new Map<number, ForeignProcess>();
   readonly #images = new WeakMap<ForeignMemory, string | undefined>();
@@ -44,7 +45,9 @@ export class Processes {
     architecture: Architecture,
     watches: Watches,
     newTable: () => ForeignTable,
+    countsLocked: boolean,
   ) {
+    this.#countsLocked = countsLocked;
     this.#kernel = kernel;
     this.#tracer = tracer;
     this.#architecture = architecture;
@@ -71,7 +74,7 @@ export class Processes {
       const pidfd = libc.syscall3(BigInt(this.#architecture.pidfdOpen), BigInt(id), 0n, 0n);
       if (pidfd < 0) return undefined;
       const table = this.#newTable();
-      const memory = new ForeignMemory(thread);
+      const memory = new ForeignMemory(thread, this.#countsLocked);
       const process = new Process(this.#kernel, this.#tracer, table, memory, String(id));
       this.#kernel.processes.add(process);
       found = { id, process, table, memory, stale: 0 };
@@ -108,7 +111,7 @@ export class Processes {
     if (this.#images.get(process.memory) !== this.#imageOf(process.id)) {
       process.stale = 0;
       process.memory.gone = true;
-      process.memory = new ForeignMemory(process.memory.thread);
+      process.memory = new ForeignMemory(process.memory.thread, this.#countsLocked);
       process.process.space = process.memory;
     }
     process.table.refresh();

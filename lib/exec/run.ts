@@ -42,6 +42,8 @@ export interface Surroundings {
   readonly tracer: Tracer;
   /** What is traced of the program; undefined for nothing. */
   readonly sink: TraceSink | undefined;
+  /** What is mapped for DMA counts against a process's RLIMIT_MEMLOCK. */
+  readonly countsLocked: boolean;
   readonly remark: (text: string) => void;
 }
 
@@ -184,7 +186,10 @@ export async function runPrograms(
     }
   } finally {
     // Where one cannot be watched those before it still run to their end.
-    const all = Promise.all(running).then(ended);
+    const all = Promise.all(running).then(() => {
+      signals[Symbol.dispose]();
+      ended();
+    });
     await loop.run();
     await all;
   }

@@ -37,8 +37,9 @@ export class SignalWatch implements Disposable {
     for (const signal of this.#early) libc.kill(pid, signal);
   }
 
+  /** ism's own signals mean what they mean elsewhere: those that it started have ended. */
   [Symbol.dispose](): void {
-    for (const [name, listener] of this.#listeners) Deno.removeSignalListener(name, listener);
+    for (const [name, listener] of this.#listeners.splice(0)) Deno.removeSignalListener(name, listener);
   }
 }
 

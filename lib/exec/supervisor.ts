@@ -2,7 +2,7 @@
 import type { Tracer, TraceSink } from "../base/trace.ts";
 import { ErrnoError } from "../vfio/errno.ts";
 import type { Kernel } from "../vfio/kernel.ts";
-import { WouldHangError } from "../vfio/s390/zdev.ts";
+import { WouldHangError } from "../vfio/s390/would_hang.ts";
 import { type Call, ERROR, PROCEED } from "./call.ts";
 import type { Architecture } from "./calls.ts";
 import { Eventfds } from "./eventfds.ts";
@@ -30,6 +30,8 @@ export interface SupervisorParts {
   readonly sink: TraceSink | undefined;
   readonly architecture: Architecture;
   readonly range: DescriptorRange;
+  /** What is mapped for DMA counts against a process's RLIMIT_MEMLOCK. */
+  readonly countsLocked: boolean;
   /** Tells people what a program cannot see. */
   readonly remark: (text: string) => void;
 }
@@ -55,7 +57,9 @@ export class Supervisor implements Call {
   /** Calls that were answered. */
   calls = 0;
 
-  constructor({ listener, kernel, tracer, sink, architecture, range, remark }: SupervisorParts) {
+  constructor(
+    { listener, kernel, tracer, sink, architecture, range, countsLocked, remark }: SupervisorParts,
+  ) {
     this.#tracer = tracer;
     this.#sink = sink;
     this.listener = listener;
@@ -72,7 +76,7 @@ export class Supervisor implements Call {
         ),
     );
     const newTable = () => new ForeignTable(this, this.links, this.eventfds, range);
-    this.#processes = new Processes(kernel, tracer, architecture, this.#watches, newTable);
+    this.#processes = new Processes(kernel, tracer, architecture, this.#watches, newTable, countsLocked);
     this.#table = handlerTable(architecture);
   }
 

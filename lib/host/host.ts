@@ -21,6 +21,7 @@ import { MainStorage, PAGE_SIZE, type StorageState } from "../zpci/storage.ts";
 import { toEbcdic } from "./ebcdic.ts";
 import { Rendezvous, type RendezvousState } from "./rendezvous.ts";
 import { gidOf, type Topology, type TopologyFunction } from "./topology.ts";
+import { MissingStateError } from "./errors.ts";
 
 /** One guest: a partition, its kernel and its driver process. */
 export interface Guest {
@@ -216,11 +217,6 @@ function read<State>(source: StateSource, key: string): State {
   const state = source.get(key);
   if (state === undefined) throw new MissingStateError(`The host has no state for ${key}`);
   return state as State;
-}
-
-/** A saved host lacks a piece. */
-export class MissingStateError extends Error {
-  override readonly name = "MissingStateError";
 }
 
 /** A fabric whose first token number, any of the 20-bit range but 0, and order of tokens follow from the seed. */

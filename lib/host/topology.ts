@@ -14,14 +14,10 @@ import { microsecondsSince1900 } from "../zpci/clock.ts";
 import { REGION_LAYOUTS } from "../vfio/region_layout.ts";
 import { RELEASES } from "../vfio/release.ts";
 import { MACHINE_CHOICES } from "../zpci/options.ts";
+import { TopologyError } from "./errors.ts";
 
 /** Version of the topology's format. */
 export const TOPOLOGY_SCHEMA = 1;
-
-/** A topology that cannot be a host. */
-export class TopologyError extends Error {
-  override readonly name = "TopologyError";
-}
 
 const MAX_FUNCTIONS = 64;
 const GIB = 2 ** 30;

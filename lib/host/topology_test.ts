@@ -3,7 +3,8 @@ import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { DEFAULT_ISM_OPTIONS, ISM_CHOICES } from "../ism/device/options.ts";
 import { microsecondsSince1900 } from "../zpci/clock.ts";
 import { DEFAULT_MACHINE_OPTIONS, MACHINE_CHOICES } from "../zpci/options.ts";
-import { defaultTopology, parseTopology, TopologyError } from "./topology.ts";
+import { defaultTopology, parseTopology } from "./topology.ts";
+import { TopologyError } from "./errors.ts";
 
 const GUESTS = [{ name: "guest0", functions: [{ fid: 0x10, uid: 1 }] }];
 

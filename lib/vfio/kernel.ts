@@ -22,9 +22,11 @@ import { EventFd, EventFdFile } from "./process/eventfd.ts";
 import type { FileState, OpenFile } from "./process/file.ts";
 import { Group, GroupFile } from "./group.ts";
 import { IommuDomain } from "./iommu/iommu_domain.ts";
+import { type ForeignFiles, openInPrograms, wiredEventFds } from "./process/foreign_files.ts";
 import { FaultQueueFile } from "./iommu/fault_queue.ts";
 import { Iommufd, type IommufdState } from "./iommu/iommufd.ts";
 import { IommufdFile } from "./iommu/iommufd_file.ts";
+import type { KernelOptions } from "./kernel_options.ts";
 import { LockPlan } from "./lock_plan.ts";
 import { tableEnd } from "./s390/aperture.ts";
 import { ClpFile } from "./s390/clp_file.ts";
@@ -33,50 +35,10 @@ import { listEntries } from "./s390/pci_clp.ts";
 import { quietly } from "./pci/pci_device.ts";
 import { Process } from "./process/process.ts";
 import { coreError } from "./refusal.ts";
-import type { RegionLayoutName } from "./region_layout.ts";
-import { type Release, type ReleaseRules, rulesOf } from "./release.ts";
-import type { DriverRevision } from "./variant/ism.ts";
+import { type ReleaseRules, rulesOf } from "./release.ts";
 import { type InterruptBits, PCI_ISC, Zdev, type ZdevState } from "./s390/zdev.ts";
 
-/** Choices of the topology that concern the kernel. */
-export interface KernelOptions {
-  /** Release of the kernel. */
-  readonly release: Release;
-  /** Busy answers after which a call is reported as one that would hang. */
-  readonly busyRetryLimit: number;
-  /** GET_INFO carries the zPCI capability chain (CONFIG_VFIO_PCI_ZDEV_KVM). */
-  readonly capabilityChain: boolean;
-  /** Feature DMA_BUF is there (CONFIG_VFIO_PCI_DMABUF). */
-  readonly dmaBuf: boolean;
-  /** Bytes of DMA addresses that the kernel uses for each byte of main memory; 0 for all of them. */
-  readonly iommuAperture: number;
-  /** Most bytes that a process may lock (RLIMIT_MEMLOCK) ; unlimited for one with CAP_IPC_LOCK. */
-  readonly memlockLimit: number | "unlimited";
-  /** Most DMA mappings of a container (dma_entry_limit). */
-  readonly dmaEntryLimit: number;
-  /** Revision of the variant driver. */
-  readonly driverRevision: DriverRevision;
-  /** Attempts for which the handling of an error event still holds the device lock, then as many the state lock. */
-  readonly recoveryWindow: number;
-  /** Where the variant driver puts regions. */
-  readonly regionLayout: RegionLayoutName;
-  /** What random choices follow from. */
-  readonly seed: number;
-}
-
-export const DEFAULT_KERNEL_OPTIONS: KernelOptions = {
-  release: "7.3",
-  busyRetryLimit: 1_000_000,
-  capabilityChain: true,
-  dmaBuf: true,
-  iommuAperture: 1,
-  memlockLimit: "unlimited",
-  dmaEntryLimit: 65_535,
-  driverRevision: "merged",
-  recoveryWindow: 0,
-  regionLayout: "ism48",
-  seed: 1,
-};
+export { DEFAULT_KERNEL_OPTIONS, type KernelOptions } from "./kernel_options.ts";
 
 /** The kernel's own domain of a function: where its tables lie, and whether the function uses it now. */
 export interface DefaultDomainState {
@@ -129,7 +91,7 @@ export class Kernel implements PartitionKernel {
   /** All processes. */
   readonly processes = new Set<Process>();
   /** Descriptors of real programs, wherever they are: no host file holds them. */
-  readonly foreign = new Set<{ readonly file: OpenFile }>();
+  readonly foreign: ForeignFiles = new Set();
   /** What real programs had open when this kernel was copied. */
   #left: OpenFile[] = [];
   /** The process whose system call is carried out. */
@@ -159,6 +121,7 @@ export class Kernel implements PartitionKernel {
     this.processes.add(this.process);
     this.current = this.process;
     this.#interruptPage = interruptPage;
+    partition.storage.reserved.add(interruptPage);
     partition.kernel = this;
     partition.setInterruptionControls(SIC.SINGLE, PCI_ISC);
   }
@@ -388,7 +351,9 @@ export class Kernel implements PartitionKernel {
       zdevs: this.#zdevs.map((zdev) => zdev.save()),
       interruptPage: this.#interruptPage,
       nextId: this.#nextId,
-      eventfds: [...withPrograms ? this.#wired() : [], ...this.#eventfds.values()].map(({ id, count }) => ({
+      eventfds: [...withPrograms ? wiredEventFds(this.#devices()) : [], ...this.#eventfds.values()].map((
+        { id, count },
+      ) => ({
         id,
         count: count <= Number.MAX_SAFE_INTEGER ? Number(count) : String(count),
       })),
@@ -404,26 +369,8 @@ export class Kernel implements PartitionKernel {
       }),
       events: this.events.save(),
       files: [...this.process.save().files],
-      ...(withPrograms ? { programs: this.#openInPrograms() } : {}),
+      ...(withPrograms ? { programs: openInPrograms(this.foreign) } : {}),
     };
-  }
-
-  /** Eventfds that devices signal. */
-  *#wired(): Generator<EventFd> {
-    for (const { msi, req, err } of this.#devices()) {
-      for (const eventfd of [...msi ?? [], req, err]) if (eventfd !== undefined) yield eventfd;
-    }
-  }
-
-  /** Files of this kernel that real programs have open, each once. */
-  #openInPrograms(): FileState[] {
-    const files = new Set([...this.foreign].map(({ file }) => file));
-    return [...files].flatMap((file) => {
-      const { kind, position, flags, id } = file;
-      return kind === "other" || kind === "eventfd"
-        ? []
-        : [{ fd: 0, kind, position, flags, id, ...file.save() }];
-    });
   }
 
   /** In a copy: real programs are no more, and what they had open is closed as it is when they are killed. */

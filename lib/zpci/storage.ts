@@ -156,6 +156,8 @@ export class MainStorage {
   readonly limit: number;
   #allocated = 0;
   #freed: { address: number; size: number }[] = [];
+  /** Addresses of buffers that the operating system keeps to itself: no program's memory. */
+  readonly reserved = new Set<number>();
 
   constructor(limit: number) {
     this.limit = limit;
@@ -188,6 +190,7 @@ export class MainStorage {
     const at = this.#buffers.findIndex((buffer) => buffer.address === address);
     if (at < 0) return false;
     const { size } = this.#buffers[at]!;
+    this.reserved.delete(address);
     this.#allocated -= size;
     this.#freed.push({ address, size });
     this.#buffers.splice(at, 1);

@@ -65,7 +65,8 @@ static inline int trigger(void)
 	return ioctl(device, VFIO_DEVICE_SET_IRQS, &set);
 }
 
-static inline void open_function(void)
+/* Opens a function; registers the SBA. The DMB that others may write is not registered yet. */
+static inline void open_without_dmb(const char *address)
 {
 	uint16_t memory_and_master = 6;
 
@@ -73,7 +74,7 @@ static inline void open_function(void)
 	NEED((group = open("/dev/vfio/0", O_RDWR)) >= 0);
 	NEED(!ioctl(group, VFIO_GROUP_SET_CONTAINER, &container));
 	NEED(!ioctl(container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU));
-	NEED((device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, "0001:00:00.0")) >= 0);
+	NEED((device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, address)) >= 0);
 	NEED(pwrite(device, &memory_and_master, 2, CONFIG + 4) == 2);
 	NEED((event = eventfd(0, EFD_NONBLOCK)) >= 0);
 	set_msi(event);
@@ -82,8 +83,18 @@ static inline void open_function(void)
 		.iova = IOVA, .size = 17 * 4096 };
 	NEED(!ioctl(container, VFIO_IOMMU_MAP_DMA, &map));
 	command(1, (uint64_t[]){ IOVA }, 1);
-	uint64_t gid = command(3, NULL, 0);
-	token = command(0x0a, (uint64_t[]){ IOVA + 4096, 65536ull << 32 | 32, 0, gid }, 4);
+}
+
+/* Registers the DMB with index 32 for the function with a GID. */
+static inline uint64_t register_dmb(uint64_t gid)
+{
+	return command(0x0a, (uint64_t[]){ IOVA + 4096, 65536ull << 32 | 32, 0, gid }, 4);
+}
+
+static inline void open_function(void)
+{
+	open_without_dmb("0001:00:00.0");
+	token = register_dmb(command(3, NULL, 0));
 }
 
 static inline uint64_t count_of(int fd)

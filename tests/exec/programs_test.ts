@@ -136,6 +136,26 @@ Deno.test("processes: dup, fork, vfork, execve, CLONE_FILES, close_range, kill a
   assertEquals((await program.run(["host", "check"])).code, 0);
 });
 
+const MEMORY = (locked: string) =>
+  `31 more: works
+and one: ${locked}
+in a child: works
+after unmap: works
+a hole behind the limit: ${locked === "works" ? "Bad address" : "Cannot allocate memory"}
+a hole before the limit: Bad address
+store into unmapped memory: 8
+what is there now: 0
+store into what is mapped anew: 8
+what is there now: 1122334455667788`;
+
+Deno.test("memory: RLIMIT_MEMLOCK counts, and can be left out; what is unmapped takes nothing", async () => {
+  using program = new Program();
+  using c = new CProgram("tests/exec/memory.c");
+  const order = (text: string[]) => text.join("\n");
+  assertEquals(order(await lines(program, c)), MEMORY("Cannot allocate memory"));
+  assertEquals(order(await lines(program, c, [], ["--no-memlock"])), MEMORY("works"));
+});
+
 Deno.test("waiting: poll, select and epoll on devices and eventfds; an interrupt wakes a sleeper", async () => {
   using program = new Program();
   using c = new CProgram("tests/exec/waiting.c");
@@ -158,6 +178,23 @@ Deno.test("signals every 100 us: each store and each ioctl is carried out once",
     const [text = ""] = await lines(program, c, [LONG ? "1000000" : "3000", ...args]);
     assertMatch(text, /^wrong 0, stores once, triggers once, alarms came$/);
   }
+});
+
+Deno.test("the environment is the program's; what a form of ism sets for Deno alone is taken back", async () => {
+  using program = new Program();
+  const args = ["exec", "--", "/usr/bin/env"];
+  const seen = async (env: Record<string, string>) => {
+    const { stdout } = await program.run(args, { env });
+    return stdout.split("\n").filter((line) => /DENO_(?!DIR=.*deno$)|_ISM|^A=/.test(line)).toSorted();
+  };
+  assertEquals(await seen({ A: "b", DENO_NO_UPDATE_CHECK: "1" }), ["A=b", "DENO_NO_UPDATE_CHECK=1"]);
+  const changed = { A: "b", DENO_NO_UPDATE_CHECK: "1", _ISM_ENVIRONMENT: "1" };
+  assertEquals(await seen(changed), ["A=b"]);
+  assertEquals(await seen({ ...changed, _ISM_DENO_DIR: "/mine", _ISM_DENO_NO_UPDATE_CHECK: "" }), [
+    "A=b",
+    "DENO_DIR=/mine",
+    "DENO_NO_UPDATE_CHECK=",
+  ]);
 });
 
 Deno.test("16 threads store, read and duplicate at the same time", async () => {

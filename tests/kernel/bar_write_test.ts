@@ -3,7 +3,7 @@
  * errnos.
  */
 import { assertEquals, assertThrows } from "@std/assert";
-import { WouldHangError } from "../../lib/vfio/s390/zdev.ts";
+import { WouldHangError } from "../../lib/vfio/s390/would_hang.ts";
 import type { FaultKind, FaultOp } from "../../lib/zpci/faults.ts";
 import { pattern } from "../support/bytes.ts";
 import { BAR2_SIZE, type Outcome, region, Rig } from "../support/kernel.ts";

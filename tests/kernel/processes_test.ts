@@ -24,6 +24,10 @@ class OnePage implements AddressSpace, DmaMemory {
   find(address: number, length: number): DmaMemory | undefined {
     return address >= AT && address + length <= AT + PAGE ? this : undefined;
   }
+  readonly lockLimit = Infinity;
+  there(address: number, length: number): number {
+    return this.find(address, length) === undefined ? 0 : length;
+  }
   store(offset: number, source: Uint8Array, length: number): void {
     this.log.push(`store ${offset} ${length}`);
     this.page.set(source.subarray(0, length), offset);

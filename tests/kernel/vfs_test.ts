@@ -4,7 +4,7 @@
  */
 import { assertEquals } from "@std/assert";
 import { RELEASES } from "../../lib/vfio/release.ts";
-import { WouldHangError } from "../../lib/vfio/s390/zdev.ts";
+import { WouldHangError } from "../../lib/vfio/s390/would_hang.ts";
 import { type Outcome, region, Rig, u64, words } from "../support/kernel.ts";
 
 /** f_flags by hand (include/uapi/asm-generic/fcntl.h). */

@@ -1,4 +1,4 @@
-/** C programs of the project, built once for a test file. */
+/** Programs of the project, built once for a test file. */
 import { assertEquals } from "@std/assert";
 
 const ROOT = new URL("../../", import.meta.url).pathname;

@@ -7,7 +7,7 @@ import { bindGlobals, parseLine } from "../../cmd/language/parse.ts";
 import { literalWord } from "../../cmd/language/options.ts";
 import { HostPlace } from "../../cmd/run/host_place.ts";
 import { Session } from "../../cmd/run/session.ts";
-import { COMMANDS } from "../../cmd/table.ts";
+import { COMMANDS as TABLE } from "../../cmd/table.ts";
 import { ProcessTerminal } from "../../cmd/output/terminal.ts";
 import type { Json } from "../../lib/base/json.ts";
 import { exportHost } from "../../lib/host/file/export.ts";
@@ -18,6 +18,8 @@ import { parseTopology } from "../../lib/host/topology.ts";
 import { editRows } from "./edited_host.ts";
 import { FULL_TOPOLOGY, furnish } from "./full_host.ts";
 import { mutated } from "./mutations.ts";
+
+const COMMANDS = await TABLE.all();
 
 /** A line that takes longer counts as one that hangs. Milliseconds, on a busy machine. */
 const SLOW_MS = 10_000;
@@ -62,7 +64,12 @@ class HostSession extends Session {
   constructor(terminal: ProcessTerminal, host: Host) {
     const words = ["--host", MEMORY_HOST, "list"].map((text, i) => literalWord(text, i + 1));
     const globals = bindGlobals(parseLine(words, COMMANDS, { inScript: false }), () => undefined);
-    super(terminal, globals, { hostPath: MEMORY_HOST, device: undefined }, new MadePlace(host));
+    super(
+      terminal,
+      globals,
+      { hostPath: MEMORY_HOST, device: undefined, commands: TABLE },
+      new MadePlace(host),
+    );
     this.made = this.place.store;
   }
 }

@@ -5,9 +5,12 @@
 import { bindGlobals, parseLine } from "../../cmd/language/parse.ts";
 import { literalWord } from "../../cmd/language/options.ts";
 import { Session } from "../../cmd/run/session.ts";
-import { COMMANDS } from "../../cmd/table.ts";
+import { COMMANDS as TABLE } from "../../cmd/table.ts";
 import { ProcessTerminal } from "../../cmd/output/terminal.ts";
 import type { Document } from "./program.ts";
+import { checkDocuments } from "./schemas.ts";
+
+const COMMANDS = await TABLE.all();
 
 /** Keeps what is printed. */
 class KeptTerminal extends ProcessTerminal {
@@ -40,7 +43,11 @@ export class InProcess implements Disposable {
   constructor() {
     const words = ["--json", "--host", ":memory:", "list"].map((text, i) => literalWord(text, i + 1));
     const globals = bindGlobals(parseLine(words, COMMANDS, { inScript: false }), () => undefined);
-    this.#session = new Session(this.#terminal, globals, { hostPath: ":memory:", device: undefined });
+    this.#session = new Session(this.#terminal, globals, {
+      hostPath: ":memory:",
+      device: undefined,
+      commands: TABLE,
+    });
     this.#session.transactions.begin("write");
   }
 
@@ -49,6 +56,7 @@ export class InProcess implements Disposable {
     const words = line.split(" ").map((text, i) => literalWord(text, i + 1));
     this.#terminal.text = this.#terminal.errors = "";
     const code = await this.#session.runLine(parseLine(words, COMMANDS, { inScript: true }));
+    await checkDocuments(this.#terminal.text);
     return { code, document: JSON.parse(this.#terminal.text), stderr: this.#terminal.errors };
   }
 

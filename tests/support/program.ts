@@ -7,6 +7,8 @@ import { resolve } from "node:path";
 import { assert, assertEquals, assertNotMatch } from "@std/assert";
 import type * as documents from "../../types/ism.d.ts";
 import { permissionFlags } from "../../build/permissions.ts";
+import { checkDocuments } from "./schemas.ts";
+import { watched } from "./watched.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const MAIN = new URL("main.ts", ROOT).pathname;
@@ -79,12 +81,12 @@ export class Program implements Disposable {
 
   /** Starts the program with all streams piped. */
   spawn(args: readonly string[], { env = {} }: Pick<RunOptions, "env"> = {}): Deno.ChildProcess {
-    return this.#command(args, env, "piped").spawn();
+    return watched(this.#command(args, env, "piped").spawn());
   }
 
   /** Starts the program with nothing to read. */
   spawnWithoutInput(args: readonly string[]): Deno.ChildProcess {
-    return this.#command(args, {}, "null").spawn();
+    return watched(this.#command(args, {}, "null").spawn());
   }
 
   #command(args: readonly string[], env: Readonly<Record<string, string>>, stdin: "piped" | "null") {
@@ -137,6 +139,7 @@ export class Program implements Disposable {
       args,
       ...this.#surroundings({ PATH: "/usr/bin:/bin" }),
     }).output();
+    await checkDocuments(decode(stdout));
     return { code, stdout: decode(stdout), stderr: decode(stderr), bytes: stdout };
   }
 

@@ -9,8 +9,10 @@ import {
   optionName,
   type Parameter,
 } from "../../cmd/language/command.ts";
-import { COMMANDS } from "../../cmd/table.ts";
+import { COMMANDS as TABLE } from "../../cmd/table.ts";
 import { splitMix64 } from "../../lib/base/random.ts";
+
+const COMMANDS = await TABLE.all();
 
 /** All but `exec`: what stands behind it are programs of the machine that runs the test. */
 const ALL: readonly AnyCommand[] = [...COMMANDS.values()].filter(({ name }) => name !== "exec");

@@ -2,6 +2,7 @@
 import { assert } from "@std/assert";
 import { stripAnsiCode } from "@std/fmt/colors";
 import type { Program } from "./program.ts";
+import { checkDocuments } from "./schemas.ts";
 
 /** What the shell shows when it waits for a line, colours off. */
 export const PROMPT = "ism> ";
@@ -89,6 +90,7 @@ export class TerminalRun implements AsyncDisposable {
     const { code } = await this.#child.status;
     await this.#reading;
     await this.#keys.close().catch(() => {});
+    await checkDocuments(plain(this.output));
     return code;
   }
 

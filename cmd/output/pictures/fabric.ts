@@ -1,6 +1,6 @@
 /** The picture of channels: who is on which, who may write whose DMB. */
 import { VLAN } from "../../../lib/ism/protocol.ts";
-import type { Terminal } from "../terminal.ts";
+import type { Terminal } from "../../language/terminal.ts";
 import { renderTable } from "../table/text.ts";
 import { sizeText } from "../units.ts";
 import { field } from "../wrap.ts";

@@ -1,5 +1,5 @@
 /** Where regions lie among the positions of a descriptor, and what a driver reaches that makes positions up. */
-import type { Style, Terminal } from "../terminal.ts";
+import type { Style, Terminal } from "../../language/terminal.ts";
 import { renderTable } from "../table/text.ts";
 import { WIDEST, wrap } from "../wrap.ts";
 import { glyphsOf } from "./glyphs.ts";

@@ -1,7 +1,22 @@
 /** Pictures of what status shows: rings of DMBs, bits of the SBA. */
-import type { DmbRing } from "../../run/dmb_ring.ts";
-import type { Terminal } from "../terminal.ts";
+import type { RingCursor } from "../../../lib/ism/driver/stream.ts";
+import type { Terminal } from "../../language/terminal.ts";
 import { glyphsOf } from "./glyphs.ts";
+
+/** A ring. Sizes in bytes. */
+export interface DmbRing {
+  readonly size: number;
+  /** How far the writer says that it is. */
+  readonly producer: RingCursor;
+  /** How far the reader says that it is, in the writer's own DMB; null where no DMB can be told to be that one. */
+  readonly consumer: RingCursor | null;
+  /** Bytes that are written and not yet read. */
+  readonly unread: number | null;
+  /** The writer waits for room. */
+  readonly blocked: boolean;
+  /** The writer has written everything. */
+  readonly done: boolean;
+}
 
 /** The widest bar of a ring, and what stands beside it on a narrow terminal. Columns. */
 const WIDEST = 64;

@@ -1,6 +1,6 @@
 /** Tables for programs. */
-import { escapeText, safeJson } from "../diagnostic.ts";
-import { type Cell, type Column, type TableFormat, valueOf } from "./table.ts";
+import { escapeText, safeJson } from "../../language/quote.ts";
+import { type Cell, type Column, type TableFormat, valueOf } from "../../language/table.ts";
 
 /** Characters for which RFC 4180 wants quotes; blanks at an end are quoted for readers that would drop them. */
 const QUOTED = /[",\r\n]|^\s|\s$/;

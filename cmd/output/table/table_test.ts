@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import * as fc from "fast-check";
 import { displayWidth } from "../diagnostic.ts";
 import { tableData } from "./data.ts";
-import { type Cell, choose, type Column } from "./table.ts";
+import { type Cell, choose, type Column } from "../../language/table.ts";
 import { renderTable } from "./text.ts";
 
 const plain = (text: string) => text;

@@ -1,8 +1,9 @@
 /** Tables for people: columns as wide as their cells, as many as fit. */
-import { displayWidth, escapeText } from "../diagnostic.ts";
-import type { Terminal } from "../terminal.ts";
+import { escapeText } from "../../language/quote.ts";
+import { displayWidth } from "../diagnostic.ts";
+import type { Terminal } from "../../language/terminal.ts";
 import { wrap } from "../wrap.ts";
-import { type Cell, type Column, headOf, shownOf } from "./table.ts";
+import { type Cell, type Column, headOf, shownOf } from "../../language/table.ts";
 
 /** Blanks between columns. */
 const GAP = "  ";

@@ -4,7 +4,7 @@ import type { Host } from "../../../lib/host/host.ts";
 import { MAX_TRACE_EVENTS } from "../../language/limits.ts";
 import { type Selection, TRACE_ALL, type TraceFilter } from "../../language/trace_filter.ts";
 import { UsageError } from "../../language/usage_error.ts";
-import { quoteText } from "../diagnostic.ts";
+import { quoteText } from "../../language/quote.ts";
 import {
   type EventPlace,
   type EventRecord,

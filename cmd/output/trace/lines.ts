@@ -1,6 +1,6 @@
 /** Traces with one record a line: as JSON, to be read again, and as text. */
 import { parseNumber } from "../../language/number.ts";
-import { escapeText } from "../diagnostic.ts";
+import { escapeText } from "../../language/quote.ts";
 import { type EventRecord, isRefused, type Speaker, type TraceRecord } from "./record.ts";
 import { TraceText } from "./text.ts";
 import { depths, eventsOf } from "./timeline.ts";

@@ -2,7 +2,7 @@
 import { TRACE_LAYERS } from "../../../lib/base/trace.ts";
 import { MAX_TRACE_EVENTS } from "../../language/limits.ts";
 import { FileError } from "../../language/usage_error.ts";
-import { quoteText } from "../diagnostic.ts";
+import { quoteText } from "../../language/quote.ts";
 import type { TraceRecord } from "./record.ts";
 
 const LAYERS: ReadonlySet<unknown> = new Set([...TRACE_LAYERS, "trace"]);

@@ -3,7 +3,7 @@ import { HEX_FIELDS, SHOWN_BYTES, type SyscallEvent, type TraceValue } from "../
 import { hex } from "../../../lib/base/hex.ts";
 import { pollText } from "../../../lib/vfio/process/file.ts";
 import { ERRNO_TEXT, type ErrnoName } from "../../../lib/vfio/errno.ts";
-import { escapeText } from "../diagnostic.ts";
+import { escapeText } from "../../language/quote.ts";
 
 type Fields = Readonly<Record<string, TraceValue>>;
 

@@ -6,7 +6,7 @@ import {
   type TraceValue,
 } from "../../../lib/base/trace.ts";
 import { hex } from "../../../lib/base/hex.ts";
-import type { Style } from "../terminal.ts";
+import type { Style } from "../../language/terminal.ts";
 import type { EventPlace, Speaker } from "./record.ts";
 import { straceText, valueText } from "./strace.ts";
 

@@ -12,7 +12,8 @@ import { DescribedError } from "../../output/failure.ts";
 import type { TraceCollector } from "../../output/trace/collector.ts";
 import { PROCESS_FILES, refuseStdin } from "../files.ts";
 import { InterruptWatch } from "../interrupt.ts";
-import type { Outcome, Session } from "../session.ts";
+import type { Session } from "../session.ts";
+import type { Outcome } from "../outcome.ts";
 import { type Answer, ENDINGS, pack, type Question, takeMessage, writeMessage } from "./messages.ts";
 
 /** A pause between two looks is this part of the time waited so far. */
@@ -129,6 +130,7 @@ export async function askOwner(
   const { line, readsStdin } = absolute(invocation, session);
   const answer = await ask(path, {
     kind: "line",
+    waits: access === "wait",
     line: pack(line),
     globals: { ...globals, host: undefined },
     device,

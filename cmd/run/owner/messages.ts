@@ -7,7 +7,8 @@ import { deserialize, serialize } from "node:v8";
 import type { Stream } from "../../output/held.ts";
 import type { Failure } from "../../output/failure.ts";
 import type { Collected } from "../../output/trace/collector.ts";
-import type { AnyCommand, Result } from "../../language/command.ts";
+import type { Outcome } from "../outcome.ts";
+import type { KnownCommands } from "../../language/command.ts";
 import type { Globals, Invocation } from "../../language/parse.ts";
 import type { Word } from "../../language/words.ts";
 
@@ -22,6 +23,8 @@ export interface PackedLine {
 /** A line to run on the host. */
 export interface LineQuestion {
   readonly kind: "line";
+  /** It waits for what may never come. */
+  readonly waits: boolean;
   readonly line: PackedLine;
   readonly globals: Globals;
   readonly device: string | undefined;
@@ -38,7 +41,7 @@ export interface ProgramQuestion {
   readonly listener: number;
   /** The function whose guest it sees. */
   readonly device: string;
-  readonly anyDescriptor: boolean;
+  readonly countsLocked: boolean;
   /** First and last number, exclusive, that mean simulated files. */
   readonly range: { readonly first: number; readonly end: number };
   readonly globals: Globals;
@@ -53,7 +56,7 @@ export type Piece = readonly [stream: Stream, bytes: Uint8Array];
 /** The answer. */
 export interface Answer {
   /** What it came to; undefined if it failed. */
-  readonly outcome: { readonly result: Result; readonly innermost: Result | undefined } | undefined;
+  readonly outcome: Outcome | undefined;
   readonly failure: Failure | undefined;
   readonly pieces: readonly Piece[];
   readonly variables: ReadonlyMap<string, string>;
@@ -74,7 +77,7 @@ export function pack({ command, words, globals, inner }: Invocation): PackedLine
 }
 
 /** Unpacks it. */
-export function unpack(line: PackedLine, table: ReadonlyMap<string, AnyCommand>): Invocation {
+export function unpack(line: PackedLine, table: KnownCommands): Invocation {
   const { command, words, globals, inner } = line;
   return {
     command: table.get(command),

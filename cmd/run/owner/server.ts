@@ -9,8 +9,7 @@ import { type Collected, TraceCollector } from "../../output/trace/collector.ts"
 import { TRACE_ALL } from "../../language/trace_filter.ts";
 import { functionNamed } from "../device.ts";
 import type { HostStore } from "../../../lib/host/file/store.ts";
-import type { Result } from "../../language/command.ts";
-import { COMMANDS } from "../../table.ts";
+import type { Commands, Result } from "../../language/command.ts";
 import {
   type Answer,
   ENDINGS,
@@ -29,16 +28,25 @@ export type Adopt = (
 ) => Promise<{ readonly result: Result; readonly trace: Collected | undefined }>;
 
 const NO_STDIN = new Uint8Array();
+/** How long the end of the owner waits for answers to be taken. */
+const DRAIN_MS = 2000;
+const DRAIN_PAUSE_MS = 2;
 
 /** Takes questions from the folder until it is closed. */
 export class OwnerServer implements Disposable {
   readonly #store: HostStore;
   readonly #adopt: Adopt;
+  readonly #commands: Commands;
   readonly #watcher: Deno.FsWatcher;
+  readonly #folder: string;
+  /** Questions whose answers are not written yet. */
+  #answering = 0;
   readonly #running = new Map<string, AbortController>();
 
-  constructor(store: HostStore, folder: string, adopt: Adopt) {
+  constructor(store: HostStore, folder: string, adopt: Adopt, commands: Commands) {
+    this.#commands = commands;
     this.#store = store;
+    this.#folder = folder;
     this.#adopt = adopt;
     this.#watcher = Deno.watchFs(folder, { recursive: false });
     void this.#watch();
@@ -49,6 +57,19 @@ export class OwnerServer implements Disposable {
   [Symbol.dispose](): void {
     this.#watcher.close();
     for (const controller of this.#running.values()) controller.abort("SIGTERM");
+  }
+
+  /** Answers what was asked up to now, and waits until the answers were taken; who was killed takes none. */
+  async drain(): Promise<void> {
+    for (const end = performance.now() + DRAIN_MS; performance.now() < end;) {
+      const names = [...Deno.readDirSync(this.#folder)].map(({ name }) => name);
+      for (const name of names) this.#see(`${this.#folder}/${name}`);
+      const isOpen = names.some((name) =>
+        [ENDINGS.question, ENDINGS.answer].some((each) => name.endsWith(each))
+      );
+      if (!isOpen && this.#answering === 0) return;
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_PAUSE_MS));
+    }
   }
 
   async #watch(): Promise<void> {
@@ -72,9 +93,12 @@ export class OwnerServer implements Disposable {
   }
 
   async #answer(base: string, question: Question): Promise<void> {
-    const answer = question.kind === "line"
-      ? await this.#line(base, question)
-      : await this.#program(base, question);
+    const isLine = question.kind === "line";
+    // What waits for something that may never come keeps nobody.
+    const counts = !isLine || !question.waits;
+    if (counts) this.#answering++;
+    const answer = isLine ? await this.#line(base, question) : await this.#program(base, question);
+    if (counts) this.#answering--;
     try {
       writeMessage(base + ENDINGS.answer, answer);
     } catch (error) {
@@ -95,7 +119,7 @@ export class OwnerServer implements Disposable {
     const session = new Session(
       terminal,
       { ...globals, traceFile: undefined },
-      { hostPath: this.#store.path, device },
+      { hostPath: this.#store.path, device, commands: this.#commands },
       HostPlace.of(this.#store),
       {
         interrupted: controller.signal,
@@ -106,7 +130,8 @@ export class OwnerServer implements Disposable {
     let outcome: Answer["outcome"];
     let failure: Failure | undefined;
     try {
-      outcome = await session.carryOut(unpack(line, COMMANDS), trace);
+      const invocation = await this.#commands.loading(() => unpack(line, this.#commands));
+      outcome = await session.carryOut(invocation, trace);
     } catch (error) {
       failure = describeFailure(error);
     } finally {

@@ -28,6 +28,11 @@ export function applicationId(db: DatabaseSync): unknown {
   return db.prepare("PRAGMA application_id").get()?.["application_id"];
 }
 
+/** Rows that this connection has written. */
+export function changesOf(db: DatabaseSync): number {
+  return Number(db.prepare("SELECT total_changes() AS n").get()?.["n"]);
+}
+
 /** No table, no identity: nobody has made it a host file yet. */
 export function isEmpty(db: DatabaseSync): boolean {
   return db.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.["n"] === 0 && applicationId(db) === 0;
@@ -98,4 +103,25 @@ export function openDatabase(
       throw explain(path, message);
     }
   }
+}
+
+/** True if it is a host file by now, made by another process. */
+export function isHost(path: string, target: string): boolean {
+  try {
+    return identify(path, target) === "host";
+  } catch (error) {
+    // On a full disk SQLite cannot even look.
+    if (error instanceof HostFileError) return false;
+    throw error;
+  }
+}
+
+/** The error for a host in memory where a file is needed. */
+export function notAFile(path: string): HostFileError {
+  return new HostFileError(`${path} is no file; it is gone when the process ends`);
+}
+
+/** The error for a file that is there already. */
+export function existsAlready(path: string): HostFileError {
+  return new HostFileError(`${path} exists already; use --force to replace it`);
 }

@@ -50,16 +50,20 @@ export class ExportError extends Error {
  *
  * @param stored where pages may be that are not zero, besides those written since the host was loaded; all memory if
  * it is left out
+ * @param progress is told how many pages have been looked at
  * @throws {ExportError} over {@linkcode MAX_EXPORT_PAGES}
  */
 export function exportHost(
   host: Host,
   stored?: readonly { readonly guest: number; readonly address: number }[],
+  progress: (pages: number) => void = () => {},
 ): ExportedHost {
+  let seen = 0;
   const pages: ExportedPage[] = [];
   for (const { index, partition: { storage } } of host.guests) {
     const places = stored?.filter(({ guest }) => guest === index).map(({ address }) => address);
     for (const address of pagesOf(storage, places)) {
+      progress(++seen);
       const buffer = storage.find(address, PAGE_SIZE);
       if (buffer === undefined) continue;
       const offset = address - buffer.address;

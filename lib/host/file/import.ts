@@ -10,7 +10,8 @@ import { Host } from "../host.ts";
 import { issueText } from "../issue.ts";
 import { FORMAT, migrate, OLDEST_FORMAT } from "../state/migrations.ts";
 import { stateFaults } from "../state/check.ts";
-import { parseTopology, TopologyError } from "../topology.ts";
+import { parseTopology } from "../topology.ts";
+import { TopologyError } from "../errors.ts";
 
 /** A document that is no host. */
 export class ImportError extends Error {
@@ -32,9 +33,13 @@ const DOCUMENT = v.strictObject({
 /**
  * Builds the host that a document of this or an older format describes.
  *
+ * @param progress is told how many memory pages are in place
  * @throws {ImportError} with the path of what is wrong, if no program can have left such a state behind
  */
-export function importHost(json: unknown): Host {
+export function importHost(
+  json: unknown,
+  progress: (pages: number) => void = () => {},
+): Host {
   const format = v.safeParse(v.object({ ism: v.literal("host"), schema: v.number() }), json);
   if (format.success && format.output.schema > FORMAT) {
     throw new ImportError(
@@ -61,7 +66,8 @@ export function importHost(json: unknown): Host {
       },
     });
     // Every page becomes a dirty one, so that the new host file gets it.
-    for (const { guest, address } of pages) {
+    for (const [i, { guest, address }] of pages.entries()) {
+      progress(i);
       const buffer = host.guests[guest]?.partition.storage.find(Number(address), PAGE_SIZE);
       if (buffer === undefined) throw new ImportError(`pages: ${address} of guest ${guest} is no memory`);
       buffer.touch(Number(address) - buffer.address, PAGE_SIZE, true);

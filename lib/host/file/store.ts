@@ -3,16 +3,29 @@
  * This and database.ts are the only places that know SQLite. docs/host-file.md describes the format.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
-import { crc32 } from "../../base/crc32.ts";
 import type { Json } from "../../base/json.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { Host, type StateSource } from "../host.ts";
 import {
+  checksum,
+  EMPTY,
+  MANIFEST,
+  type Manifest,
+  markChanged,
+  pageChecksum,
+  pageDamages,
+  type StoredPage,
+} from "./checksums.ts";
+import {
   APPLICATION_ID,
   applicationId,
+  changesOf,
+  existsAlready,
   identify,
   isEmpty,
+  isHost,
   MEMORY_HOST,
+  notAFile,
   notHost,
   openDatabase,
   SCHEMA,
@@ -33,28 +46,6 @@ import { parseTopology, type Topology } from "../topology.ts";
 
 export { MEMORY_HOST } from "./database.ts";
 export { HostFileError } from "./host_path.ts";
-
-/** Key of the row that tells what all other rows add up to. */
-const MANIFEST = "manifest";
-
-/** What all rows of a host file add up to, so that a lost row shows. */
-interface Manifest {
-  /** Format that the file was created with; files of format 1 do not say. */
-  readonly created?: number;
-  readonly states: number;
-  readonly pages: number;
-  /** All checksums of pages, combined by exclusive or. */
-  readonly pageSum: number;
-}
-
-const EMPTY: Manifest = { created: FORMAT, states: 0, pages: 0, pageSum: 0 };
-
-/** A page of a guest's memory as it is stored. */
-export interface StoredPage {
-  readonly guest: number;
-  readonly address: number;
-  readonly data: Uint8Array;
-}
 
 /** An open host file. */
 export class HostStore implements Disposable {
@@ -208,12 +199,10 @@ export class HostStore implements Disposable {
     try {
       this.#guard(() => {
         if (this.#lock !== undefined) this.#db.exec("BEGIN IMMEDIATE");
-        const before = this.#db.prepare("SELECT total_changes() AS n").get()?.["n"];
+        const before = changesOf(this.#db);
         this.#save(host);
         // One row, what all of them add up to, is written in any case.
-        if (Number(this.#db.prepare("SELECT total_changes() AS n").get()?.["n"]) > Number(before) + 1) {
-          this.#ownVersion++;
-        }
+        if (changesOf(this.#db) > before + 1) this.#ownVersion++;
         this.#db.exec("COMMIT");
       });
     } catch (error) {
@@ -256,9 +245,7 @@ export class HostStore implements Disposable {
   }
 
   /** Programs did something, which those who wait should look at. */
-  touched(): void {
-    this.#ownVersion++;
-  }
+  touched = (): void => void this.#ownVersion++;
 
   /** Ends a transaction without a trace; `unchanged` says that nothing touched the host. */
   rollback({ unchanged = false } = {}): void {
@@ -325,26 +312,15 @@ export class HostStore implements Disposable {
     }
   }
 
-  /** What SQLite and the checksums say of the whole file; no line if all is well. Inside a transaction. */
-  damages(): string[] {
+  /**
+   * What SQLite and the checksums say of the whole file; no line if all is well. Inside a transaction.
+   *
+   * @param progress is told how many memory pages have been looked at
+   */
+  damages(progress: (pages: number) => void = () => {}): string[] {
     const damages = this.#db.prepare("PRAGMA integrity_check").all()
       .map((row) => String(row["integrity_check"])).filter((line) => line !== "ok");
-    let pages = 0;
-    let sum = 0;
-    try {
-      for (const { guest, address, data } of this.pages()) {
-        pages++;
-        sum ^= pageChecksum(guest, address, data);
-      }
-    } catch (error) {
-      if (!(error instanceof HostFileError)) throw error;
-      return [...damages, error.message];
-    }
-    const stored = this.#manifest;
-    if (pages !== stored.pages || sum >>> 0 !== stored.pageSum) {
-      damages.push(`Memory pages are missing or surplus: ${pages} are there, ${stored.pages} were stored`);
-    }
-    return damages;
+    return [...damages, ...pageDamages(this.pages(), this.#manifest, progress)];
   }
 
   close(): void {
@@ -523,45 +499,4 @@ export class HostStore implements Disposable {
 
 function parse(json: string | undefined): Json | undefined {
   return json === undefined ? undefined : JSON.parse(json) as Json;
-}
-
-/** Pages that a copy has changed are stored from it, and once more from the host itself. */
-function markChanged(host: Host, copy: Host): void {
-  for (const { index, partition: { storage } } of copy.guests) {
-    for (const buffer of storage.buffers) {
-      for (const offset of buffer.dirtyPages()) {
-        const own = host.guests[index]!.partition.storage.find(buffer.address + offset, PAGE_SIZE);
-        own?.touch(buffer.address + offset - own.address, PAGE_SIZE, true);
-      }
-    }
-  }
-}
-
-/** Checksum of a state row. */
-function checksum(key: string, json: string): number {
-  return crc32(json, crc32(key));
-}
-
-/** Checksum of a page, its place included. */
-function pageChecksum(guest: number, address: number, data: Uint8Array): number {
-  return crc32(data, crc32(`${guest}:${address}`));
-}
-
-/** True if it is a host file by now, made by another process. */
-function isHost(path: string, target: string): boolean {
-  try {
-    return identify(path, target) === "host";
-  } catch (error) {
-    // On a full disk SQLite cannot even look.
-    if (error instanceof HostFileError) return false;
-    throw error;
-  }
-}
-
-function notAFile(path: string): HostFileError {
-  return new HostFileError(`${path} is no file; it is gone when the process ends`);
-}
-
-function existsAlready(path: string): HostFileError {
-  return new HostFileError(`${path} exists already; use --force to replace it`);
 }

@@ -14,23 +14,14 @@ import {
   REQUEST_LENGTH,
   RESPONSE_LENGTH,
   RESPONSE_RET,
-  retText,
 } from "../protocol.ts";
 import type { VfioDescriptor } from "./descriptor.ts";
 import { ErrnoError } from "../../vfio/errno.ts";
+import { CommandError } from "./errors.ts";
 
 /** Linux reads the response in doublewords without a bounds check; no command answers with more than this. */
 const RESPONSE_LIMIT = 4096;
 const NO_PAYLOAD = new Uint8Array(0);
-
-/** A command that the device refused. */
-export class CommandError extends Error {
-  override readonly name = "CommandError";
-
-  constructor(readonly command: string, readonly ret: number) {
-    super(`${command} answered 0x${ret.toString(16).padStart(4, "0")}: ${retText(ret)}`);
-  }
-}
 
 /** The bytes of a response, header included, and its return code. */
 export interface RawResponse {

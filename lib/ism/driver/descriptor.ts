@@ -34,11 +34,7 @@ import { IOAS_ALLOC, IOAS_MAP, IOAS_MAP_FLAGS, IOAS_UNMAP, IOMMUFD_IOCTL } from 
 import { ErrnoError } from "../../vfio/errno.ts";
 import type { SystemCalls } from "../../vfio/process/process.ts";
 import type { Offset } from "../../vfio/process/vfs_checks.ts";
-
-/** A driver cannot work with what the kernel offers; no errno, because no call failed. */
-export class DriverError extends Error {
-  override readonly name = "DriverError";
-}
+import { DriverError } from "./errors.ts";
 
 /** GET_INFO with its capabilities decoded. */
 export interface DeviceInfo {

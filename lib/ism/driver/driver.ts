@@ -5,8 +5,9 @@
 import { PAGE_SIZE, pageRound } from "../../zpci/storage.ts";
 import type { SystemCalls } from "../../vfio/process/process.ts";
 import { DATA_BAR, DATA_OFFSET, dataOffset, IEQ, NO_ANSWER, RET, SBA } from "../protocol.ts";
-import { CommandChannel, CommandError } from "./command_channel.ts";
-import { type DescriptorState, DriverError, unlessClosed, VfioDescriptor, type WayIn } from "./descriptor.ts";
+import { CommandChannel } from "./command_channel.ts";
+import { CommandError, DriverError } from "./errors.ts";
+import { type DescriptorState, unlessClosed, VfioDescriptor, type WayIn } from "./descriptor.ts";
 import { DriverMemory } from "./memory.ts";
 import {
   giveBack,

@@ -1,7 +1,8 @@
 /** Memory of a driver's process that is mapped for its function: where it lies in DMA addresses. */
 import { pageRound } from "../../zpci/storage.ts";
 import type { SystemCalls } from "../../vfio/process/process.ts";
-import { DriverError, unlessClosed, type VfioDescriptor } from "./descriptor.ts";
+import { unlessClosed, type VfioDescriptor } from "./descriptor.ts";
+import { DriverError } from "./errors.ts";
 import { IovaSpace } from "./iova.ts";
 import type { MappedMemory } from "./registration.ts";
 

@@ -5,7 +5,8 @@
 import type { SystemCalls } from "../../vfio/process/process.ts";
 import { ErrnoError } from "../../vfio/errno.ts";
 import { DEVICE_IOCTL, FEATURE, FEATURE_FLAGS, ZPCI_ERROR, ZPCI_ERROR_BLOCK } from "../../vfio/uapi.ts";
-import { DriverError, type VfioDescriptor } from "./descriptor.ts";
+import { type VfioDescriptor } from "./descriptor.ts";
+import { DriverError } from "./errors.ts";
 
 const FEATURE_ZPCI_ERROR = 13;
 /** Event codes after which no reset helps. */

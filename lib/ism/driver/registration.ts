@@ -5,7 +5,8 @@
 import type { SystemCalls } from "../../vfio/process/process.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { IEQ, SBA, VLAN } from "../protocol.ts";
-import { type CommandChannel, CommandError } from "./command_channel.ts";
+import { type CommandChannel } from "./command_channel.ts";
+import { CommandError } from "./errors.ts";
 import { unlessClosed, type VfioDescriptor } from "./descriptor.ts";
 
 /** Memory of the process that is mapped for the device. Bytes. */

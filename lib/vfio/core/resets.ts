@@ -3,7 +3,7 @@
  * (drivers/vfio/pci/vfio_pci_core.c).
  */
 import type { VfioDevice } from "../device.ts";
-import { GroupFile } from "../group.ts";
+import type { GroupFile } from "../group.ts";
 import type { Kernel } from "../kernel.ts";
 import { coreError } from "../refusal.ts";
 import {
@@ -103,8 +103,9 @@ export function hotReset(
     }
     const fd = new DataView(arg.buffer, arg.byteOffset).getInt32(HOT_RESET.size, true);
     const file = kernel.current.file(fd);
-    if (!(file instanceof GroupFile)) throw invalid(`Descriptor ${fd} is not a group`);
-    if (file.dissolved || file.group.zdev !== device.zdev) {
+    if (file.kind !== "group") throw invalid(`Descriptor ${fd} is not a group`);
+    const { dissolved, group } = file as GroupFile;
+    if (dissolved || group.zdev !== device.zdev) {
       throw invalid("The device is not in a group that was passed");
     }
   }

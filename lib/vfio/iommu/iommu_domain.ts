@@ -6,7 +6,7 @@ import type { Partition } from "../../zpci/partition.ts";
 import { PAGE_SIZE, StorageBuffer } from "../../zpci/storage.ts";
 import { type Translation, TranslationTables } from "../../zpci/translation.ts";
 import { ErrnoError } from "../errno.ts";
-import type { AddressSpace } from "../process/address_space.ts";
+import { type AddressSpace, GuestMemory } from "../process/address_space.ts";
 import type { Zdev } from "../s390/zdev.ts";
 
 /** A mapping in the host file: DMA address, size, storage address, what the device may do. */
@@ -41,6 +41,7 @@ export class IommuDomain {
     this.#partition = partition;
     this.origin = origin;
     partition.translationTables.set(origin, this.tables);
+    partition.storage.reserved.add(origin);
   }
 
   /** A new, empty domain; undefined if the guest has no storage left for its tables. */
@@ -51,8 +52,8 @@ export class IommuDomain {
 
   static restore(partition: Partition, state: DomainState): IommuDomain {
     const domain = new IommuDomain(partition, state.origin);
-    const { storage } = partition;
-    for (const mapping of state.mappings) domain.remember(mapping, storage);
+    const space = new GuestMemory(partition.storage);
+    for (const mapping of state.mappings) domain.remember(mapping, space);
     return domain;
   }
 

@@ -7,30 +7,39 @@
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import type { ErrnoError } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
+import type { MemorySource } from "./iommu_domain.ts";
 import { coreError } from "../refusal.ts";
 
-/** Pages that the process may lock; Infinity with CAP_IPC_LOCK. */
-export function lockLimit({ options }: Kernel): number {
-  return options.memlockLimit === "unlimited" ? Infinity : Math.floor(options.memlockLimit / PAGE_SIZE);
+/** Pages that the process which calls may lock; Infinity with CAP_IPC_LOCK. */
+export function lockLimit(kernel: Kernel): number {
+  return Math.floor(limitBytes(kernel) / PAGE_SIZE);
+}
+
+/** The topology has a limit for all processes; a real one has one of its own. */
+function limitBytes({ options: { memlockLimit }, current: { space } }: Kernel): number {
+  return Math.min(memlockLimit === "unlimited" ? Infinity : memlockLimit, space.lockLimit);
 }
 
 /** ENOMEM, with what helps. */
-export function lockRefusal({ options }: Kernel, source: string): ErrnoError {
+export function lockRefusal(kernel: Kernel, source: string): ErrnoError {
   return coreError(
     "ENOMEM",
     "vfio.dma.memlock",
     "locked memory",
     source,
-    `The process may not lock more than ${options.memlockLimit} bytes (RLIMIT_MEMLOCK)`,
+    `The process may not lock more than ${limitBytes(kernel)} bytes (RLIMIT_MEMLOCK)`,
     "unmap something, raise the limit (ulimit -l), or run with CAP_IPC_LOCK",
   );
 }
 
-/** Pages that type1 counts. */
-export function type1Locked({ containers }: Kernel): number {
+/** Pages that type1 counts: those of the mappings that the process which calls has made. */
+export function type1Locked({ containers, processes, current }: Kernel): number {
+  const others = new Set<MemorySource>();
+  for (const process of processes) if (process !== current) others.add(process.space);
   let bytes = 0;
   for (const { domain } of containers.values()) {
-    for (const { size } of domain?.tables.entries ?? []) bytes += size;
+    if (domain === undefined) continue;
+    for (const entry of domain.tables.entries) if (!others.has(domain.sourceOf(entry))) bytes += entry.size;
   }
   return bytes / PAGE_SIZE;
 }

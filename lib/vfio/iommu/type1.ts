@@ -153,10 +153,10 @@ export function mapDma(
  *
  * @throws {ErrnoError} ENOMEM
  */
-function checkLocked(kernel: Kernel, { vaddr, size }: MappingState): void {
+function checkLocked(kernel: Kernel, { vaddr, size, write }: MappingState): void {
   const limit = lockLimit(kernel);
   if (limit === Infinity) return;
-  const there = Math.min(size, kernel.partition.storage.bytesAt(vaddr));
+  const there = kernel.current.space.there(vaddr, size, write);
   if (type1Locked(kernel) + there / PAGE_SIZE <= limit) return;
   throw lockRefusal(kernel, `${TYPE1_SOURCE}: vfio_pin_pages_remote`);
 }

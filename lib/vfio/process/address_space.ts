@@ -1,5 +1,5 @@
 /** The memory of a process, as its kernel reaches it: storage of the guest, or memory of a real process. */
-import type { DmaMemory, MainStorage } from "../../zpci/storage.ts";
+import type { DmaMemory, MainStorage, StorageBuffer } from "../../zpci/storage.ts";
 import { vfsError } from "../refusal.ts";
 
 /** What addresses of a process lead to. */
@@ -13,25 +13,39 @@ export interface AddressSpace {
   bytes(address: number, length: number, write: boolean): Uint8Array;
   /** Memory that holds all of `length` bytes at `address`, for DMA; undefined if it cannot be taken. */
   find(address: number, length: number, write: boolean): DmaMemory | undefined;
+  /** Bytes from an address on, at most `length`, that can be taken for DMA. */
+  there(address: number, length: number, write: boolean): number;
+  /** Most bytes that the process may lock (RLIMIT_MEMLOCK); Infinity for one with CAP_IPC_LOCK. */
+  readonly lockLimit: number;
 }
 
-/** The memory of a process that lives in the simulation: what it mapped of its guest's storage. */
+/**
+ * The memory of a process that lives in the simulation: what it mapped of its guest's storage. What the kernel has there,
+ * such as translation tables, is nobody's.
+ */
 export class GuestMemory implements AddressSpace {
   readonly #storage: MainStorage;
+  /** ism's own process is limited by nothing but the topology. */
+  readonly lockLimit = Infinity;
 
   constructor(storage: MainStorage) {
     this.#storage = storage;
   }
 
   bytes(address: number, length: number, write: boolean): Uint8Array {
-    const buffer = this.#storage.find(address, length);
+    const buffer = this.find(address, length);
     if (buffer === undefined) throw noMemory();
     const offset = address - buffer.address;
     return buffer.touch(offset, length, write).subarray(offset, offset + length);
   }
 
-  find(address: number, length: number): DmaMemory | undefined {
-    return this.#storage.find(address, length);
+  find(address: number, length: number): StorageBuffer | undefined {
+    const buffer = this.#storage.find(address, length);
+    return buffer === undefined || this.#storage.reserved.has(buffer.address) ? undefined : buffer;
+  }
+
+  there(address: number, length: number): number {
+    return this.find(address, 1) === undefined ? 0 : Math.min(length, this.#storage.bytesAt(address));
   }
 }
 

@@ -6,7 +6,7 @@ import type { Partition } from "../../zpci/partition.ts";
 import { copyFromUser, copyToUser } from "./user_memory.ts";
 import { vfsError } from "../refusal.ts";
 import { OPEN_FLAGS, OpenFile, POLL } from "./file.ts";
-import { WouldHangError } from "../s390/zdev.ts";
+import { WouldHangError } from "../s390/would_hang.ts";
 
 const COUNTER_BYTES = 8;
 /** The counter on its way from or to a caller's memory. */

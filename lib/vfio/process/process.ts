@@ -383,7 +383,8 @@ export class Process {
   munmap(address: number): number {
     const length = () => this.#kernel.partition.storage.find(address, 1)?.size ?? 0;
     return this.#call("munmap", () => ({ address, length: length() }), () => {
-      if (!this.#kernel.partition.storage.free(address)) {
+      const { storage } = this.#kernel.partition;
+      if (storage.reserved.has(address) || !storage.free(address)) {
         throw vfsError(
           "EINVAL",
           "vfio.mmap.memory",

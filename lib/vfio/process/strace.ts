@@ -215,6 +215,26 @@ export function findIoctl(kind: FileKind, which: string | number): KnownIoctl | 
   return undefined;
 }
 
+/** An ioctl as a list has it. */
+export interface ListedIoctl extends KnownIoctl {
+  readonly name: string;
+  /** Fields that the kernel writes, by the codec's names. */
+  readonly out: readonly string[];
+}
+
+/** The ioctls of a kind of descriptor, by rising number; those that any file has are not among them. */
+export function ioctlsOf(kind: FileKind | "any"): ListedIoctl[] {
+  const table = kind === "any" ? VFS : TABLES[kind];
+  return [...table].sort(([a], [b]) => a - b)
+    .map(([request, { name, struct, text, out = [] }]) => ({
+      request,
+      name,
+      struct,
+      text: text === true,
+      out,
+    }));
+}
+
 /** Names of the ioctls of a kind of descriptor. */
 export function ioctlNames(kind: FileKind): string[] {
   return [...TABLES[kind].values(), ...VFS.values()].map(({ name }) => name);

@@ -26,6 +26,7 @@ import { ErrnoError } from "../errno.ts";
 import type { IommuDomain } from "../iommu/iommu_domain.ts";
 import { PciDevice, type PciDeviceState, quietly } from "../pci/pci_device.ts";
 import { clpBlock, listEntries, queryFacts, type ZdevFacts } from "./pci_clp.ts";
+import { WouldHangError } from "./would_hang.ts";
 
 const PFT_ISM = 5;
 /** Interruption subclass of PCI adapter interruptions (arch/s390/include/asm/isc.h). */
@@ -41,11 +42,6 @@ function refusalOf(step: () => void): ErrnoError | undefined {
     if (error instanceof ErrnoError) return error;
     throw error;
   }
-}
-
-/** A call that the real kernel would never come back from. */
-export class WouldHangError extends Error {
-  override readonly name = "WouldHangError";
 }
 
 /** Choices of the topology that a function is discovered with. */
@@ -144,6 +140,7 @@ export class Zdev {
     zdev.vectors = state.vectors;
     zdev.state = state.state;
     zdev.#measurementBlock = state.measurementBlock ?? undefined;
+    if (state.measurementBlock !== null) processor.partition.storage.reserved.add(state.measurementBlock);
     zdev.pci.restoreState(state.pci);
     return zdev;
   }
@@ -276,7 +273,9 @@ export class Zdev {
   /** zpci_fmb_enable_device: a measurement block, if there is memory for one. Nobody looks at the answer. */
   startMeasurement(): void {
     this.#measurementBlock ??= this.#processor.partition.storage.allocate(PAGE_SIZE)?.address;
-    if (this.#measurementBlock !== undefined) this.#setMeasurementBlock(this.#measurementBlock);
+    if (this.#measurementBlock === undefined) return;
+    this.#processor.partition.storage.reserved.add(this.#measurementBlock);
+    this.#setMeasurementBlock(this.#measurementBlock);
   }
 
   /** zpci_fmb_disable_device. */

@@ -1,7 +1,7 @@
 /** Writes to attributes of a function (drivers/pci/pci-sysfs.c, arch/s390/pci/pci_sysfs.c, drivers/base/driver.c). */
 import { vfsError } from "../refusal.ts";
 import type { Binding } from "../binding.ts";
-import { WouldHangError } from "../s390/zdev.ts";
+import { WouldHangError } from "../s390/would_hang.ts";
 import { type Attribute, bare, PAGE_BYTES } from "./node.ts";
 
 const PCI_SYSFS = "drivers/pci/pci-sysfs.c";
