@@ -30,7 +30,7 @@ import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
 import type { DataIo } from "../language/data.ts";
 import { UsageError } from "../language/usage_error.ts";
-import type { LineTraces } from "./line_traces.ts";
+import { WantedTraces } from "./wanted_traces.ts";
 import type { TraceCollector } from "../output/trace/collector.ts";
 import { TraceFile } from "./trace_file.ts";
 
@@ -52,8 +52,7 @@ export class Session {
   readonly #variables = new Map<string, string>();
   readonly #output: LineOutput;
   readonly #trace: TraceFile | undefined = undefined;
-  /** Made, and loaded, when the first line is traced. */
-  #traces: LineTraces | undefined = undefined;
+  readonly #traces: WantedTraces;
   /** Product of the counts of all `repeat` around what is running. */
   #repeats = 1;
   /** Standard input holds the lines, so that no command may read it: set by the shell. */
@@ -79,6 +78,7 @@ export class Session {
     this.place = place;
     this.transactions = new Transactions(this.place, terminal, globals.dryRun);
     this.#output = new LineOutput(terminal);
+    this.#traces = new WantedTraces(terminal);
     this.#defaultDevice = globals.device ?? environment.device;
     this.#commands = environment.commands;
     if (globals.traceFile !== undefined) {
@@ -102,7 +102,7 @@ export class Session {
   /** Runs one line, prints its outcome. @returns the exit code */
   async runLine(invocation: Invocation, place?: LinePlace): Promise<number> {
     const globals = this.#lineGlobals(invocation, this.globals);
-    const trace = isTraced(globals) ? await this.#traceOf(invocation, globals, place) : undefined;
+    const trace = await this.#traces.of(invocation, globals, place);
     this.lastResult = undefined;
     this.#output.markDryRun(innermost(invocation).command!, globals);
     try {
@@ -120,15 +120,6 @@ export class Session {
     } finally {
       if (trace !== undefined) this.#trace?.add(trace);
     }
-  }
-
-  async #traceOf(
-    invocation: Invocation,
-    globals: Globals,
-    place: LinePlace | undefined,
-  ): Promise<TraceCollector> {
-    this.#traces ??= new (await import("./line_traces.ts")).LineTraces(this.terminal);
-    return this.#traces.of(invocation, globals, place);
   }
 
   /** Global options of a line over those around it. */
@@ -354,9 +345,4 @@ export class Session {
       trace,
     });
   }
-}
-
-/** Somebody wants the events of a line. */
-function isTraced({ trace, dryRun, traceFile }: Globals): boolean {
-  return trace !== undefined || dryRun || traceFile !== undefined;
 }
