@@ -1,18 +1,23 @@
 /** The program: from arguments to an exit code. What a command line does not need is not loaded. */
 import { VERSION } from "./build_info.ts";
 import { COMPLETE_CALL } from "./completion/call.ts";
-import { type Result, takesLines } from "./language/command.ts";
+import { type Result, runsScripts, takesLines } from "./language/command.ts";
 import { literalWord } from "./language/options.ts";
-import { bindGlobals, type Globals, innermost, type Invocation, parseLine } from "./language/parse.ts";
+import { bindGlobals, type Globals, type Invocation, NO_VALUES } from "./language/invocation.ts";
+import { parseLine } from "./language/parse.ts";
 import { safeJson } from "./language/quote.ts";
 import { UsageError } from "./language/usage_error.ts";
 import { ProcessTerminal } from "./output/terminal.ts";
-import { defaultHostPath, environment, surroundings } from "./run/environment.ts";
+import { defaultHostPath, environment, isWorker, surroundings } from "./run/environment.ts";
 import { giveBack, runsPrograms } from "./run/permissions.ts";
 import { COMMANDS } from "./table.ts";
 
 /** Runs `ism` with arguments, on the process's own streams by default. @returns the exit code */
 export async function main(args: readonly string[], terminal = new ProcessTerminal()): Promise<number> {
+  if (isWorker()) {
+    const { serve } = await import("./run/verdict/jobs.ts");
+    return await serve(COMMANDS);
+  }
   if (args[0] === COMPLETE_CALL) return await answerCall(terminal, args);
   const json = args.includes("--json");
   let invocation: Invocation | undefined;
@@ -21,7 +26,7 @@ export async function main(args: readonly string[], terminal = new ProcessTermin
     const words = args.map((text, i) => literalWord(text, i + 1));
     await COMMANDS.need(args);
     invocation = await COMMANDS.loading(() => parseLine(words, COMMANDS, { inScript: false }));
-    globals = bindGlobals(invocation, () => undefined);
+    globals = bindGlobals(invocation, NO_VALUES);
     return await runInvocation(terminal, invocation, globals);
   } catch (error) {
     const name = invocation?.command?.name ?? (error instanceof UsageError ? error.command : undefined);
@@ -51,7 +56,7 @@ async function runInvocation(
   terminal.setColor(globals.color ?? "auto", environment("NO_COLOR") !== undefined);
   terminal.setSurroundings(surroundings());
   const { command } = invocation;
-  const inner = innermost(invocation).command;
+  const inner = invocation.innermost.command;
   const hasLines = globals.c.length > 0 || (command !== undefined && takesLines(command));
   if (command?.name !== "man") giveBack("run");
   if (!hasLines && !runsPrograms(inner)) giveBack("ffi");
@@ -110,7 +115,7 @@ function printText(
 
 function checkCombination(
   { c, json, raw, keepGoing, commitEach, traceFile }: Globals,
-  { command, words }: Invocation,
+  { command, known }: Invocation,
 ): void {
   if (c.length > 0 && command !== undefined) {
     throw new UsageError(`-c and the command "${command.name}" exclude each other`, { token: "-c" });
@@ -129,7 +134,7 @@ function checkCombination(
   if (json && raw) throw new UsageError("--json and --raw exclude each other", { token: "--raw" });
   const asTable = command?.table === undefined
     ? undefined
-    : ["--format", "--columns"].find((name) => words.has(name.slice(2)));
+    : ["--format", "--columns"].find((name) => known[name.slice(2)] !== undefined);
   if (asTable !== undefined && (json || raw)) {
     const other = json ? "--json" : "--raw";
     throw new UsageError(`${asTable} and ${other} exclude each other`, {
@@ -143,7 +148,7 @@ function checkCombination(
   ) {
     throw new UsageError(`"${command.name}" yields no bytes for --raw`, { token: "--raw" });
   }
-  if ((keepGoing || commitEach) && c.length === 0 && command?.name !== "run") {
+  if ((keepGoing || commitEach) && c.length === 0 && (command === undefined || !runsScripts(command))) {
     throw new UsageError("--keep-going and --commit-each are for run and -c");
   }
 }

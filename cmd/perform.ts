@@ -1,14 +1,14 @@
 /** A command line that needs more than to be understood: a session, in which its command or its script runs. */
 import { COMMANDS } from "./table.ts";
 import { defaultHostPath, environment, historyPath } from "./run/environment.ts";
-import { readText } from "./run/files.ts";
 import { isSameFile } from "./output/file_names.ts";
 import { filesOf } from "./language/kinds.ts";
-import { MAX_SCRIPT_BYTES } from "./language/limits.ts";
-import { bindValues, type Globals, innermost, type Invocation } from "./language/parse.ts";
+import { runsScripts } from "./language/command.ts";
+import { type Globals, type Invocation, NO_VALUES } from "./language/invocation.ts";
 import { giveBack, runsPrograms } from "./run/permissions.ts";
 import { Session } from "./run/session.ts";
-import { parseScript, runScript, type ScriptLine } from "./run/script.ts";
+import { type ScriptLine, understood } from "./run/compile.ts";
+import { runScript } from "./run/script.ts";
 import type { ProcessTerminal } from "./output/terminal.ts";
 import { isTraceFile } from "./run/trace_file.ts";
 
@@ -19,15 +19,23 @@ export async function perform(
   globals: Globals,
 ): Promise<number> {
   const { command } = invocation;
-  checkTraceFile(globals, invocation);
-  const lines = await scriptOf(invocation, globals);
-  if (lines?.some(({ invocation }) => runsPrograms(innermost(invocation).command)) === false) giveBack("ffi");
-  await innermost(invocation).command?.beforehand?.();
-  const session = new Session(terminal, globals, {
-    hostPath: defaultHostPath(),
-    device: environment("ISM_DEVICE"),
-    commands: COMMANDS,
-  });
+  const place = { hostPath: defaultHostPath(), device: environment("ISM_DEVICE"), commands: COMMANDS };
+  if (command !== undefined && runsScripts(command)) {
+    checkTraceFile(globals, invocation);
+    const { runSuite } = await import("./run/verdict/suite.ts");
+    return await runSuite(invocation.known, {
+      terminal,
+      globals,
+      environment: place,
+      check: (lines) => checkSources(globals, lines),
+      onlyLines: giveBackFor,
+    });
+  }
+  const lines = command === undefined ? await understood(globals.c.join("\n"), "-c", COMMANDS) : undefined;
+  if (lines !== undefined) checkSources(globals, lines);
+  if (lines !== undefined) giveBackFor(lines);
+  await invocation.innermost.command?.beforehand?.();
+  const session = new Session(terminal, globals, place);
   let code: number;
   try {
     if (command?.name === "shell") {
@@ -48,36 +56,31 @@ export async function perform(
 
 /** Runs a command once, or again and again with `--watch`. */
 async function runOrWatch(session: Session, invocation: Invocation): Promise<number> {
-  if (!invocation.words.has("watch")) return await session.runLine(invocation);
-  const { watch, format } = bindValues(invocation, () => undefined);
+  if (invocation.known["watch"] === undefined) return await session.runLine(invocation);
+  const { watch, format } = invocation.bind(NO_VALUES);
   const { watchLine } = await import("./run/watch.ts");
   const words = invocation.command!.name;
   return await watchLine(session, invocation, { seconds: Number(watch), format, words });
 }
 
-/** The lines of `-c` or of `run`, all understood; undefined for any other command. */
-async function scriptOf(invocation: Invocation, globals: Globals): Promise<ScriptLine[] | undefined> {
-  const { command } = invocation;
-  if (command === undefined) return await understood(globals.c.join("\n"), "-c");
-  if (command.name !== "run") return undefined;
-  const file = String(bindValues(invocation, () => undefined)["file"]);
-  const text = readText(file, MAX_SCRIPT_BYTES);
-  return await understood(text, file === "-" ? "stdin" : file);
+/** Gives back what lines do not need. */
+function giveBackFor(lines: readonly ScriptLine[]): void {
+  if (!lines.some(({ invocation }) => runsPrograms(invocation.innermost.command))) giveBack("ffi");
 }
 
-/** What is looked through for commands before a script is understood; what stands behind is loaded when it is met. */
-const LOOKED_THROUGH = 64 * 1024;
-
-async function understood(text: string, file: string): Promise<ScriptLine[]> {
-  await COMMANDS.need(text.slice(0, LOOKED_THROUGH).split(/[^a-z]+/));
-  return await COMMANDS.loading(() => parseScript(text, file, COMMANDS));
+/** Refuses a trace over a script that another one takes in. @throws {FileError} */
+function checkSources({ traceFile }: Globals, lines: readonly ScriptLine[]): void {
+  if (traceFile === undefined) return;
+  for (const path of new Set(lines.map(({ place }) => place.file))) {
+    if (isSameFile(path, traceFile)) throw isTraceFile(path);
+  }
 }
 
 /** Refuses a trace over the script that is run. @throws {FileError} */
 function checkTraceFile({ traceFile }: Globals, invocation: Invocation): void {
   const { command } = invocation;
-  if (traceFile === undefined || command?.name !== "run") return;
-  for (const path of filesOf(command, bindValues(invocation, () => undefined))) {
+  if (traceFile === undefined || command === undefined || !runsScripts(command)) return;
+  for (const path of filesOf(command, invocation.bind(NO_VALUES))) {
     if (isSameFile(path, traceFile)) throw isTraceFile(path);
   }
 }

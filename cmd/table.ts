@@ -243,6 +243,13 @@ const FACTS: readonly (readonly [name: string, group: Group, family: Family, sum
     "script",
     "Take lines one after the other, as run does, with history and TAB on a terminal",
   ],
+  [
+    "source",
+    "script",
+    "script",
+    "Run the lines of another script here: they are understood with those around them, before line 1 runs",
+  ],
+  ["echo", "script", "script", "Print words with a space between them"],
   ["expect", "script", "script", "Check a command's outcome: an errno, fail, ok, exit=CODE, =VALUE, or DATA"],
   ["let", "script", "script", "Keep a command's value under a name, for $NAME in later lines"],
   ["repeat", "script", "script", "Run a command several times"],

@@ -11,7 +11,7 @@ import { FULL_TOPOLOGY, furnish } from "./support/full_host.ts";
 import { assertNoStack, exists, inParallel, killAfter, Program } from "./support/program.ts";
 
 /** Formats that are not written any more, each with a file and an export under tests/fixtures. */
-const OLDER = [1, 2] as const;
+const OLDER = [1, 2, 3] as const;
 
 /** An exported host, as far as these tests look into it. */
 interface Document {

@@ -1,7 +1,7 @@
 /** The JSON contract: one document for each command, done or refused, with the promised fields and types. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { COMMANDS as TABLE } from "../cmd/table.ts";
-import { parseScript } from "../cmd/run/script.ts";
+import { parseScript } from "../cmd/run/compile.ts";
 import { UsageError } from "../cmd/language/usage_error.ts";
 import { type Document, documentsOf, inParallel, Program } from "./support/program.ts";
 
@@ -187,6 +187,8 @@ const ROWS: Readonly<Record<string, Row>> = {
   "sleep": { done: "sleep 1", refused: "", fields: ["seconds", "clock"] },
   "run": { done: "", refused: "", fields: [] },
   "shell": { done: "", refused: "", fields: [] },
+  "source": { done: "", refused: "", fields: [] },
+  "echo": { done: "echo one two", refused: "", fields: ["text"] },
   "expect": { done: "expect EINVAL info 6", refused: "expect EINVAL gid", fields: ["expected", "got"] },
   "let": { done: "let x gid", refused: `let x gid ${NOBODY}`, fields: ["name", "value"] },
   "repeat": { done: "repeat 2 gid", refused: "repeat 2 info 6", fields: ["count", "last"] },

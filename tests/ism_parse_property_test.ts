@@ -4,10 +4,11 @@ import fc from "fast-check";
 import { type AnyCommand, isFlag, optionName, type Parameter } from "../cmd/language/command.ts";
 import { GLOBAL_OPTIONS } from "../cmd/language/globals.ts";
 import { literalWord } from "../cmd/language/options.ts";
-import { bindGlobals, bindValues, type Invocation, parseLine } from "../cmd/language/parse.ts";
-import { parseScript } from "../cmd/run/script.ts";
+import { bindGlobals, type Invocation } from "../cmd/language/invocation.ts";
+import { parseLine } from "../cmd/language/parse.ts";
+import { parseScript } from "../cmd/run/compile.ts";
 import { COMMANDS as TABLE } from "../cmd/table.ts";
-import { UsageError } from "../cmd/language/usage_error.ts";
+import { FileError, UsageError } from "../cmd/language/usage_error.ts";
 
 const COMMANDS = await TABLE.all();
 
@@ -61,7 +62,8 @@ function understands(work: () => unknown): boolean {
     work();
     return true;
   } catch (error) {
-    assert(error instanceof UsageError, `${error}`);
+    // `source` names a file, and there is none of a random name.
+    assert(error instanceof UsageError || error instanceof FileError, `${error}`);
     assert(error.message !== "" && !/\bundefined\b|\[object|NaN/.test(error.message), error.message);
     return false;
   }
@@ -71,7 +73,7 @@ function understands(work: () => unknown): boolean {
 function bind(invocation: Invocation, value: string): void {
   bindGlobals(invocation, () => value);
   if (invocation.command !== undefined && !invocation.globals.has("help")) {
-    bindValues(invocation, () => value);
+    invocation.bind(() => value);
   }
   if (invocation.inner !== undefined) bind(invocation.inner, value);
 }

@@ -38,6 +38,26 @@ export async function scriptFigures(effort: Effort): Promise<Figure[]> {
   await add(`run: ${count} stb lines`, count, 200_000, [...memory, "run", script]);
   await add(`run --json: ${count} stb lines`, count, 120_000, [...memory, "--json", "run", script]);
   await add(`repeat ${repeats} stb`, repeats, 1_500_000, [...memory, "run", repeat]);
+  const expecting = scratch.file(
+    "expecting.ism",
+    "expect ok stb bar2 8 fill:0*8 # holds\n".repeat(scaled(10_000, effort, 10)),
+  );
+  const plain: number[] = [];
+  const told: number[] = [];
+  // In turn, because machines have moods.
+  for (let i = 0; i < runs; i++) {
+    plain.push(await timed(() => run([...memory, "run", "-q", expecting])));
+    told.push(
+      await timed(() => run([...memory, "run", "-q", expecting, "--junit", `${scratch.path}/x.xml`])),
+    );
+  }
+  figures.push({
+    name: "run --junit: 10000 expectations",
+    shown: `${readable(median(told))} ms`,
+    floor: `${readable(median(plain))} ms without`,
+    value: median(told) / median(plain),
+    goal: atMost(1.3),
+  });
   const base = await peakMemory([...memory, "run", nothing]);
   const most = await peakMemory([...memory, "run", script]);
   figures.push({

@@ -2,6 +2,7 @@
 import { hex } from "../../lib/base/hex.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { PAGE_SIZE } from "../../lib/zpci/storage.ts";
+import type { Offset } from "../../lib/vfio/process/vfs_checks.ts";
 import { REGION as REGION_INDEX } from "../../lib/vfio/uapi.ts";
 import { argument, defaulted, defineCommand, optional, required } from "../language/command.ts";
 import { bigNumber, choice, COUNT, DATA, OFFSET, REGION } from "../language/kinds.ts";
@@ -33,11 +34,11 @@ function readAt({ driver, guest }: HostFunction, position: bigint, count: bigint
 }
 
 /** One pwrite at a position. */
-function writeAt({ driver, guest }: HostFunction, position: bigint, bytes: Uint8Array, accessible?: bigint) {
+function writeAt({ driver, guest }: HostFunction, position: Offset, bytes: Uint8Array, accessible?: bigint) {
   const { fd } = driver.descriptor;
   const mapped = accessible === undefined ? bytes : bytes.subarray(0, Number(accessible));
   const ret = guest.kernel.process.pwrite(fd, mapped, bytes.length, position);
-  return { ret, position: hex(position + BigInt(ret)) };
+  return { ret, position: hex(typeof position === "number" ? position + ret : position + BigInt(ret)) };
 }
 
 /** What a write's `let` keeps: the bytes that were taken. */
@@ -45,6 +46,17 @@ const bytesWritten = ({ ret }: { readonly ret: number }) => String(ret);
 
 function positionOf({ driver }: HostFunction, region: number, offset: bigint): bigint {
   return BigInt(driver.descriptor.positionOf(region, offset));
+}
+
+/** Offsets and positions up to this are exact as numbers, and so is the sum of two. */
+const EXACT = 2n ** 52n;
+
+/** The same position, as a number where that is exact: it costs no allocation on the way down. */
+function quickPositionOf({ driver }: HostFunction, region: number, offset: bigint): Offset {
+  const position = driver.descriptor.positionOf(region, offset < EXACT ? Number(offset) : offset);
+  return typeof position === "number" && position >= Number.MAX_SAFE_INTEGER
+    ? BigInt(driver.descriptor.positionOf(region, offset))
+    : position;
 }
 
 export const peek = defineCommand({
@@ -124,10 +136,10 @@ export const stb = defineCommand({
   examples: ["stb bar2 0 hex:0000000300000008", "stb bar2 0xff8 seq:0*8 --dry-run"],
   run(context, { region, offset, data, accessible }) {
     const { target } = context;
-    const bytes = context.load(data);
+    const bytes = context.look(data);
     return {
       region: region.name,
-      ...writeAt(target, positionOf(target, region.index, offset), bytes, accessible),
+      ...writeAt(target, quickPositionOf(target, region.index, offset), bytes, accessible),
     };
   },
   value: bytesWritten,
@@ -147,7 +159,7 @@ export const write = defineCommand({
   examples: ["write bar2 8 fill:0*5000", "write bar2 4000 seq:0*200 --dry-run"],
   run(context, { region, offset, data }) {
     const { target } = context;
-    const bytes = context.load(data);
+    const bytes = context.look(data);
     const limit = target.driver.descriptor.maxStoreBlock;
     let done = 0;
     let writes = 0;
@@ -193,6 +205,6 @@ export const pwrite = defineCommand({
   access: "write",
   examples: ["pwrite 0x7000000000004 hex:0600", "pwrite 0x2000000000000 hex:0000000300000008"],
   run: (context, { position, data, accessible }) =>
-    writeAt(context.target, position, context.load(data), accessible),
+    writeAt(context.target, position, context.look(data), accessible),
   value: bytesWritten,
 });

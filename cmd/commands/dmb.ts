@@ -130,7 +130,7 @@ export const move = defineCommand({
   access: "write",
   examples: ["expect EIO move 0x10000000 0 text:nobody-home"],
   run(context, { token, offset, data, idx, signal }) {
-    const bytes = context.load(data);
+    const bytes = context.look(data);
     const stores = context.target.driver.move(token, offset, bytes, { idx, signal });
     return { token: hex(token), offset: hex(offset), length: bytes.length, stores };
   },

@@ -1,23 +1,11 @@
-/** What makes lines a script. `run` is performed by main.ts, the prefixes by session.ts; here is what they look like. */
-import { argument, defineCommand, type Kind } from "../language/command.ts";
+/** What makes lines a script. `run` is performed by run/verdict, the prefixes by run/prefixes.ts; here is what they look like. */
+import { NAMES } from "../language/assign.ts";
+import { argument, defineCommand, flag, optional, rest } from "../language/command.ts";
 import { EXPECTATION } from "../run/expectation.ts";
-import { FILE, number } from "../language/kinds.ts";
-import { MAX_REPEATS } from "../language/limits.ts";
+import { bigNumber, FILE, number, OUTPUT, text } from "../language/kinds.ts";
+import { MAX_JOBS, MAX_REPEATS } from "../language/limits.ts";
 import type { Explanation } from "../run/explanation.ts";
 import { renderText } from "../reference/render.ts";
-import { quoteText } from "../language/quote.ts";
-import { UsageError } from "../language/usage_error.ts";
-
-const NAME: Kind<string> = {
-  placeholder: "NAME",
-  choices: "variable",
-  parse(text: string): string {
-    if (/^[A-Za-z_][A-Za-z0-9_]{0,63}$/.test(text)) return text;
-    throw new UsageError(`${quoteText(text)} is not a name; names are letters, digits and _`, {
-      token: text,
-    });
-  },
-};
 
 function notDirectly(): never {
   throw new Error("This command is performed by the session");
@@ -27,12 +15,35 @@ export const run = defineCommand({
   name: "run",
   group: "script",
   summary: "Run a script: one command a line, all lines understood before the first one runs",
-  details: `The script is one transaction unless --commit-each is given. It stops at the first failure unless
---keep-going is given, and ends with the first failure's exit code.`,
-  args: { file: argument(FILE, "the script; - for standard input") },
-  options: {},
+  details:
+    `A script is one transaction unless --commit-each is given. It stops at the first failure unless --keep-going is
+given, and ends with the first failure's exit code. Several scripts run one after the other, each as if it ran alone, whatever
+the others come to; of a directory all that end in .ism, by name. With --jobs each has a host in memory of its own, with
+the topology of the host that --host names.
+
+--tap and --junit tell of each line: "expect" that held or did not, other lines that were done or not, named by the comment
+behind or above them, with file, line, time, and the rule of a refusal. How many held, how many did not, and where, is told
+on standard error then, and for several scripts; -q keeps it quiet.`,
+  args: { file: rest(FILE, "the scripts, or directories of them; - for standard input") },
+  options: {
+    tap: flag("print verdicts as TAP version 14, in place of results"),
+    junit: optional(OUTPUT, "write verdicts as JUnit XML"),
+    jobs: optional(
+      number("N", { min: 1, max: MAX_JOBS }),
+      "run N scripts at a time, each on a host of its own",
+      "j",
+    ),
+    filter: optional(text("TEXT"), "only scripts with TEXT in their path, or that /TEXT/ describes"),
+    shuffle: flag("run the scripts in an order by chance"),
+    seed: optional(bigNumber("N"), "the order of --shuffle: the same for the same seed"),
+  },
   access: "none",
-  examples: ["run examples/tour.ism", "run - --json"],
+  examples: [
+    "run examples/tour.ism",
+    "run - --json",
+    "run examples/tour.ism --tap",
+    "run examples --jobs 2 --keep-going",
+  ],
   run: notDirectly,
 });
 
@@ -56,6 +67,35 @@ does not end the shell, and the exit code is that of the first failure.`,
   access: "none",
   examples: ["shell", "shell -d 1"],
   run: notDirectly,
+});
+
+export const source = defineCommand({
+  name: "source",
+  group: "script",
+  summary:
+    "Run the lines of another script here: they are understood with those around them, before line 1 runs",
+  details:
+    `Names that either script sets are known in the other one from there on. FILE is found from where ism runs, as all
+files on a line are. Outside of scripts it is "run FILE". In the shell each of its lines is a transaction of its own, up to the first failure.`,
+  args: { file: argument(FILE, "the other script") },
+  options: {},
+  access: "none",
+  examples: ["source examples/tour.ism"],
+  run: notDirectly,
+});
+
+export const echo = defineCommand({
+  name: "echo",
+  group: "script",
+  summary: "Print words with a space between them",
+  args: { text: rest(text("TEXT"), "the words; none print an empty line", { optional: true }) },
+  options: {},
+  access: "none",
+  verbatim: true,
+  examples: ["echo ring of $((64k/4k)) pages"],
+  run: (_, { text }) => ({ text: text.join(" ") }),
+  text: ({ text }) => `${text}\n`,
+  value: ({ text }) => text,
 });
 
 export const expect = {
@@ -91,10 +131,14 @@ const letCommand = {
     name: "let",
     group: "script",
     summary: "Keep a command's value under a name, for $NAME in later lines",
-    args: { name: argument(NAME, "the name") },
+    details:
+      `"let NAME COMMAND…" keeps the value that matters most of the result: a token, a GID, the bytes. "let NAME=FIELD
+COMMAND…" keeps a field of the result as --json shows it, a field within a field as regions.0.offset; with commas,
+"let a=FIELD,b=FIELD COMMAND…", several of them. "let NAME = WORD" keeps a word, which may be $((…)).`,
+    args: { name: argument(NAMES, "the name, or NAME=FIELD, several with commas") },
     options: {},
     access: "none",
-    examples: ["let g gid -d 1"],
+    examples: ["let g gid -d 1", "let owned=dmbs_owned,gid=my_gid query -d 1", "let size = $((4k*4))"],
     run: notDirectly,
   }),
   prefix: true,
@@ -133,10 +177,12 @@ export const repeat = {
     name: "repeat",
     group: "script",
     summary: "Run a command several times",
+    details:
+      `Behind it $i is the number of the run, from 0, and $n how many there are: "repeat 4 stb bar2 $((8+8*i)) fill:0*8".`,
     args: { count: argument(number("N", { min: 1, max: MAX_REPEATS }), "how often") },
     options: {},
     access: "none",
-    examples: ["repeat 3 stb bar2 8 fill:0*8"],
+    examples: ["repeat 3 stb bar2 8 fill:0*8", "repeat 4 echo run $i of $n"],
     run: notDirectly,
   }),
   prefix: true,

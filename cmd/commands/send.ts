@@ -65,7 +65,9 @@ async function carry(
       const { dmbs } = fn.driver.handleInterrupt(indices.get(fn)!);
       for (const { index } of dmbs) for (const direction of directions) handle(direction, fn, index);
     }
-    await yielding.now(() => ` after ${plural(done(), "byte")}; nothing of the transfer is left`);
+    if (yielding.isDue()) {
+      await yielding.now(() => ` after ${plural(done(), "byte")}; nothing of the transfer is left`);
+    }
     progress.tell(done());
   }
 }

@@ -60,7 +60,7 @@ function describe(host: Host, target: HostFunction) {
     },
     ieq_full: adapter.statistics.ieqFull,
     ieq_overflows: adapter.statistics.ieqOverflows,
-    dmbs: [...adapter.dmbs.values()].map((dmb) => ({
+    dmbs: adapter.sortedDmbs.map((dmb) => ({
       token: hex(dmb.token),
       index: dmb.sbaIndex,
       iova: hex(dmb.iova),

@@ -52,7 +52,7 @@ function devicesOf(path: string): ReturnType<typeof deviceWords> {
     if (!Deno.statSync(path).isFile) return [];
     using store = HostStore.open(path);
     const words = deviceWords(store.begin("read"));
-    store.rollback({ unchanged: true });
+    store.rollback();
     return words;
   } catch {
     return [];

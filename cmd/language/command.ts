@@ -6,7 +6,7 @@ import type { HostStore } from "../../lib/host/file/store.ts";
 import type { DataSource } from "./data.ts";
 import type { Table } from "./table.ts";
 import type { TraceCollector } from "../output/trace/collector.ts";
-import type { Globals } from "./parse.ts";
+import type { Globals } from "./invocation.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** What can stand in a place where a list of words would not do. */
@@ -151,6 +151,8 @@ export interface Context {
   device(which: string): HostFunction;
   /** Bytes of a data argument. @throws {FileError} */
   load(data: DataSource): Uint8Array;
+  /** The same for those who only read them: not to be changed, nor kept. @throws {FileError} */
+  look(data: DataSource): Uint8Array;
 }
 
 /** What a result becomes text with. */
@@ -256,14 +258,24 @@ export function defineCommand<
   return command as unknown as AnyCommand;
 }
 
-/** True for a command that can stand in a script or shell, or behind `expect`, `let` and `repeat`. */
+/** True for a command that can stand in a script or shell. */
 export function canStandInLine({ name, access }: Pick<AnyCommand, "name" | "access">): boolean {
-  return access !== "file" && !takesLines({ name });
+  return access !== "file" && name !== "run" && name !== "shell";
+}
+
+/** True for a command that can stand behind `expect`, `let` and `repeat`. */
+export function canStandBehind(command: Pick<AnyCommand, "name" | "access">): boolean {
+  return canStandInLine(command) && command.name !== "source";
 }
 
 /** True for a command that runs lines itself. */
 export function takesLines({ name }: Pick<AnyCommand, "name">): boolean {
-  return name === "run" || name === "shell";
+  return name === "shell" || runsScripts({ name });
+}
+
+/** True for a command that runs scripts, where it stands in none itself. */
+export function runsScripts({ name }: Pick<AnyCommand, "name">): boolean {
+  return name === "run" || name === "source";
 }
 
 /** Option names are kebab-case on the line: `commitEach` is `--commit-each`. */

@@ -31,9 +31,46 @@ export interface DataSource {
    * @throws {FileError} if the input cannot be read, or has another length.
    */
   load(io: DataIo): Uint8Array;
+  /** As `load`, but perhaps the same array as before: not to be changed. @throws {FileError} */
+  look(io: DataIo): Uint8Array;
 }
 
-type Form = (body: string, text: string) => DataSource;
+/** What a form makes bytes with. */
+type Made = Omit<DataSource, "look">;
+type Form = (body: string, text: string) => Made;
+
+/** Bytes that are kept once they were made; what is larger is made again. */
+const KEPT_BYTES = 4096;
+
+/** A word that was understood. */
+class ParsedData implements DataSource {
+  readonly text: string;
+  readonly length: number | undefined;
+  readonly load: (io: DataIo) => Uint8Array;
+  #kept: Uint8Array | undefined = undefined;
+  /** It was asked for before: what is used once is not worth keeping. */
+  #isKnown = false;
+
+  constructor({ text, length, load }: Made) {
+    this.text = text;
+    this.length = length;
+    this.load = load;
+  }
+
+  look(io: DataIo): Uint8Array {
+    if (this.#kept !== undefined) return this.#kept;
+    const bytes = this.load(io);
+    // What is read may be another thing the next time.
+    const isConstant = this.length !== undefined && this.length <= KEPT_BYTES && !isRead(this.text);
+    if (isConstant && this.#isKnown) this.#kept = bytes;
+    this.#isKnown = true;
+    return bytes;
+  }
+}
+
+function isRead(text: string): boolean {
+  return text === "-" || text.startsWith("file:");
+}
 
 const FORMS: ReadonlyMap<string, Form> = new Map([
   ["hex", parseHex],
@@ -55,13 +92,14 @@ export function isData(text: string): boolean {
 /** Parses `hex:…`, `text:…`, `fill:BYTE*COUNT`, `seq:START*COUNT`, `rand:SEED*COUNT`, `file:PATH[@OFFSET[+LENGTH]]` or `-`. */
 export function parseData(text: string): DataSource {
   if (text === "-") {
-    return { text, length: undefined, load: (io) => checkSize(io.readStdin(), "-", "standard input") };
+    const load = (io: DataIo) => checkSize(io.readStdin(), "-", "standard input");
+    return new ParsedData({ text, length: undefined, load });
   }
   const colon = text.indexOf(":");
   const form = colon < 0 ? undefined : FORMS.get(text.slice(0, colon));
   if (form === undefined) throw notData(text);
   try {
-    return form(text.slice(colon + 1), text);
+    return new ParsedData(form(text.slice(colon + 1), text));
   } catch (error) {
     // The caret belongs under the whole word, whichever part of it is wrong.
     if (error instanceof UsageError) throw new UsageError(error.message, { token: text, hint: error.hint });
@@ -105,7 +143,7 @@ export function randomBytes(seed: bigint, count: number): Uint8Array {
 
 const MASK_32 = 0xffff_ffffn;
 
-function parseHex(body: string, text: string): DataSource {
+function parseHex(body: string, text: string): Made {
   if (/^_|__|_$/.test(body)) throw new UsageError(`hex: "_" stands between two digits only`);
   const stranger = /[^0-9a-f_]/iu.exec(body);
   if (stranger !== null) throw new UsageError(`hex: ${quoteText(stranger[0])} is not a hexadecimal digit`);
@@ -126,20 +164,20 @@ function parseHex(body: string, text: string): DataSource {
   };
 }
 
-function parseText(body: string, text: string): DataSource {
+function parseText(body: string, text: string): Made {
   // TextEncoder would silently turn it into another character.
   if (!body.isWellFormed()) throw new UsageError("text: half a surrogate pair has no UTF-8 form");
   const bytes = new TextEncoder().encode(body);
   return { text, length: bytes.length, load: () => bytes.slice() };
 }
 
-function parseFill(body: string, text: string): DataSource {
+function parseFill(body: string, text: string): Made {
   const [value, length] = splitCount(body, "fill", "0xa5");
   const byte = parseNumber(value, "fill value", { max: 0xff });
   return { text, length, load: () => new Uint8Array(length).fill(byte) };
 }
 
-function parseSequence(body: string, text: string): DataSource {
+function parseSequence(body: string, text: string): Made {
   const [value, length] = splitCount(body, "seq", "0");
   const start = parseNumber(value, "seq start", { max: 0xff });
   return {
@@ -153,13 +191,13 @@ function parseSequence(body: string, text: string): DataSource {
   };
 }
 
-function parseRandom(body: string, text: string): DataSource {
+function parseRandom(body: string, text: string): Made {
   const [value, length] = splitCount(body, "rand", "1");
   const seed = parseBigNumber(value, "rand seed");
   return { text, length, load: () => randomBytes(seed, length) };
 }
 
-function parseFile(body: string, text: string): DataSource {
+function parseFile(body: string, text: string): Made {
   const { path, range } = splitRange(body);
   if (path === "") throw new UsageError("file: the path is missing; try file:PATH");
   if (path.includes("\0")) throw new UsageError("file: a path cannot hold a NUL character");

@@ -61,7 +61,7 @@ export const OUTPUT: Kind<string> = {
 export function filesOf(command: AnyCommand, values: Readonly<Record<string, unknown>>): string[] {
   return Object.entries({ ...command.args, ...command.options })
     .filter(([, spec]) => !isFlag(spec) && (spec.kind === FILE || spec.kind === OUTPUT))
-    .map(([key]) => values[key])
+    .flatMap(([key]) => values[key])
     .filter((value): value is string => typeof value === "string" && value !== "-" && value !== STDERR);
 }
 
@@ -87,6 +87,9 @@ export interface RegionName {
 
 const REGION_NAMES = ["bar0", "bar1", "bar2", "bar3", "bar4", "bar5", "rom", "config", "vga"];
 
+/** One for each name, for all lines that have it. */
+const NAMED_REGIONS: readonly RegionName[] = REGION_NAMES.map((name, index) => ({ index, name }));
+
 /** The name of a region index. */
 export function regionName(index: number): string {
   return REGION_NAMES[index] ?? `region ${index}`;
@@ -96,8 +99,8 @@ export const REGION: Kind<RegionName> = {
   placeholder: "REGION",
   choices: REGION_NAMES,
   parse(value, what) {
-    const named = REGION_NAMES.indexOf(value);
-    if (named >= 0) return { index: named, name: value };
+    const named = NAMED_REGIONS.find(({ name }) => name === value);
+    if (named !== undefined) return named;
     if (!/^[0-9]/.test(value)) {
       throw new UsageError(
         `${what}: ${quoteText(value)} is not a region; try bar0 to bar5, config, or an index`,

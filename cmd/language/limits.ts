@@ -20,6 +20,12 @@ export const MAX_TEXT_LINES = 1_000_000;
 export const MAX_SCRIPT_LINES = 200_000;
 /** Words of a script, all lines together. */
 export const MAX_SCRIPT_WORDS = 2_000_000;
+/** Files that `source` takes in within each other, the first one included. */
+export const MAX_SOURCES = 16;
+/** Scripts that run at a time. */
+export const MAX_JOBS = 64;
+/** Mistakes of a script that are told. */
+export const MAX_MISTAKES = 100;
 /** Commands that stand before another one on its line: `expect`, `let`, `repeat`, `explain`. */
 export const MAX_PREFIXES = 16;
 /** Runs of a command behind `repeat`, all that stand before it multiplied. */

@@ -26,23 +26,39 @@ export function literalWord(text: string, column = 1): Word {
 }
 
 /** True if the word waits for a variable. */
-export function isDynamic(word: Word): boolean {
-  return word.parts.some((part) => part.kind === "variable");
+export function isDynamic({ parts }: Word): boolean {
+  for (const { kind } of parts) if (kind !== "literal") return true;
+  return false;
 }
 
 /** Not quoted, no variable, begins with a dash, and is not `-` itself. */
 export function isOption({ quoted, text, parts }: Word): boolean {
-  return !quoted && text.length > 1 && text.startsWith("-") && parts.every((part) => part.kind === "literal");
+  return text.startsWith("-") && text.length > 1 && !quoted && parts.every((part) => part.kind === "literal");
 }
 
 /** Stands for a value that is missing. */
 const MISSING = literalWord("");
 
+const KEYS = new WeakMap<OptionSpecs, ReadonlyMap<string, string>>();
+
+/** Keys by what stands behind the dashes, worked out once. */
+function keysOf(specs: OptionSpecs): ReadonlyMap<string, string> {
+  const known = KEYS.get(specs);
+  if (known !== undefined) return known;
+  const keys = new Map<string, string>();
+  for (const [key, { short }] of Object.entries(specs)) {
+    keys.set(optionName(key), key);
+    if (short !== undefined) keys.set(short, key);
+  }
+  KEYS.set(specs, keys);
+  return keys;
+}
+
 /** Options of a line while it is read: values by key, in the order in which they came. */
 class GivenOptions {
   readonly specs: OptionSpecs;
   /** Keys by what stands behind the dashes. */
-  readonly keys = new Map<string, string>();
+  readonly keys: ReadonlyMap<string, string>;
   readonly values = new Map<string, Word[]>();
   /** The option that waits for the next word. */
   due: string | undefined = undefined;
@@ -51,10 +67,7 @@ class GivenOptions {
 
   constructor(specs: OptionSpecs) {
     this.specs = specs;
-    for (const [key, { short }] of Object.entries(specs)) {
-      this.keys.set(optionName(key), key);
-      if (short !== undefined) this.keys.set(short, key);
-    }
+    this.keys = keysOf(specs);
   }
 
   give(key: string, value: Word | undefined): void {
@@ -121,6 +134,8 @@ export function readOptions(
     readonly implied?: Readonly<Record<string, string>>;
   } = {},
 ): ReadOptions {
+  const plain = withoutOptions(words, stopAfter, optionsFirst);
+  if (plain !== undefined) return plain;
   const given = new GivenOptions(specs);
   const positionals: Word[] = [];
   let next = 0;
@@ -149,6 +164,20 @@ export function readOptions(
   given.endDue();
   if (given.unknown !== undefined) throw unknownOption(given.unknown, given.keys);
   return { options: checked(given, words), positionals, next };
+}
+
+const NO_OPTIONS: ReadonlyMap<string, readonly Word[]> = new Map();
+
+/** What most lines are: words among which no option stands. Undefined if one does. */
+function withoutOptions(
+  words: readonly Word[],
+  stopAfter: number,
+  optionsFirst: boolean,
+): ReadOptions | undefined {
+  const last = Math.min(words.length, stopAfter);
+  const looked = optionsFirst ? Math.min(words.length, last + 1) : last;
+  for (let at = 0; at < looked; at++) if (isOption(words[at]!)) return undefined;
+  return { options: NO_OPTIONS, positionals: words.slice(0, last), next: last };
 }
 
 /** The options in the order of their definitions. @throws {UsageError} for a missing value */

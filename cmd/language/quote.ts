@@ -3,6 +3,10 @@
 // Control and half characters by category: a literal range of them would itself be unprintable.
 const UNSAFE = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/gu;
 
+/** What nearly all text is: looked for first, because classes of Unicode cost more. */
+const PLAIN_TEXT = /^[\x20-\x7e]*$/;
+const PLAIN_LINES = /^[\t\n\x20-\x7e]*$/;
+
 /** Style codes that `terminal.ts` makes, or an unsafe character. */
 const STYLE_OR_UNSAFE = new RegExp(`\\u001b\\[[0-9]{1,2}m|${UNSAFE.source}`, "gu");
 
@@ -13,6 +17,7 @@ const STYLE_OR_UNSAFE = new RegExp(`\\u001b\\[[0-9]{1,2}m|${UNSAFE.source}`, "gu
  * @param options `keepNewline`: line ends and tabs stay; `keepStyle`: so do bold and colours
  */
 export function escapeText(text: string, { keepNewline = false, keepStyle = false } = {}): string {
+  if ((keepNewline ? PLAIN_LINES : PLAIN_TEXT).test(text)) return text;
   return text.replace(keepStyle ? STYLE_OR_UNSAFE : UNSAFE, (char) => {
     if (char.length > 1 && char.startsWith("\x1b")) return char;
     if (char === "\n") return keepNewline ? char : "\\n";
@@ -24,7 +29,8 @@ export function escapeText(text: string, { keepNewline = false, keepStyle = fals
 
 /** JSON in one line that a terminal shows as it is, whatever its texts hold. */
 export function safeJson(value: unknown): string {
-  return JSON.stringify(value).replace(
+  const json = JSON.stringify(value);
+  return PLAIN_TEXT.test(json) ? json : json.replace(
     UNSAFE,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );

@@ -51,11 +51,19 @@ export class PlacedError extends UsageError {
   readonly source: string;
   /** The same error without a place. */
   override readonly cause: UsageError;
+  /** Mistakes further down in the same text. */
+  readonly others: readonly PlacedError[];
 
-  constructor(place: Place, source: string, cause: UsageError) {
+  constructor(place: Place, source: string, cause: UsageError, others: readonly PlacedError[] = []) {
     super(cause.message, { token: cause.token, hint: cause.hint });
     this.place = place;
     this.source = source;
     this.cause = cause;
+    this.others = others;
+  }
+
+  /** The same, with the mistakes behind it. */
+  and(others: readonly PlacedError[]): PlacedError {
+    return new PlacedError(this.place, this.source, this.cause, others);
   }
 }

@@ -1,6 +1,8 @@
-import { MAX_LINE_LENGTH } from "./limits.ts";
+/** From a line to its words. */
+import { type Arithmetic, endOfArithmetic, parseArithmetic } from "./arithmetic.ts";
+import { findComment, isBlank, type LogicalLine, placeError, PlainLine, startOfLine } from "./lines.ts";
 import { quoteText } from "./quote.ts";
-import { PlacedError, UsageError } from "./usage_error.ts";
+import { UsageError } from "./usage_error.ts";
 
 /** Text that stands for itself. */
 export interface LiteralPart {
@@ -14,10 +16,19 @@ export interface VariablePart {
   readonly name: string;
 }
 
+/** `$((…))` with variables in it, outside single quotes; without, it is the text of its value. */
+export interface ArithmeticPart {
+  readonly kind: "arithmetic";
+  readonly value: Arithmetic;
+}
+
+/** What a word is made of. */
+export type WordPart = LiteralPart | VariablePart | ArithmeticPart;
+
 /** A word of a script line. */
 export interface Word {
   /** What the word is made of, without quotes and escapes; empty for `''`. */
-  readonly parts: readonly (LiteralPart | VariablePart)[];
+  readonly parts: readonly WordPart[];
   /** The word with its variables as they were typed: `$tok`. */
   readonly text: string;
   /** Where the word begins in its logical line, from 1; see {@linkcode locate}. */
@@ -26,106 +37,8 @@ export interface Word {
   readonly quoted: boolean;
 }
 
-/** A physical line's share of a logical line. */
-export interface LinePiece {
-  /** Number of the physical line, from 1. */
-  readonly line: number;
-  /** Where the share begins in the logical line, from 1. */
-  readonly column: number;
-  /** The whole physical line, without its line end. */
-  readonly source: string;
-}
-
-/** One command's line: a physical line, with those that continue it. */
-export interface LogicalLine {
-  /** The joined text, without the backslashes that join it. */
-  readonly text: string;
-  /** Number of the first physical line, from 1. */
-  readonly line: number;
-  /** Whether the text ended where a continuation was due: a shell asks for more, a script is wrong. */
-  readonly open: boolean;
-  /** Where each part of the text comes from, at least one. */
-  readonly pieces: readonly LinePiece[];
-}
-
-/** Where a column of a logical line is in the file. */
-export interface Location {
-  readonly line: number;
-  readonly column: number;
-  /** The whole physical line. */
-  readonly source: string;
-}
-
 /** A variable at `lastIndex`. */
 const VARIABLE = /\$(?:([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})/y;
-
-/** What the text before a character decides about it. */
-interface QuoteState {
-  quote: "" | "'" | '"';
-  atWordStart: boolean;
-}
-
-/**
- * Splits a script into logical lines, blank ones included. A line that ends in an odd number of backslashes goes on
- * in the next one, in quotes too; a comment never does.
- *
- * @param firstLine number of the text's first physical line.
- * @throws {PlacedError} for a NUL character or a line over {@linkcode MAX_LINE_LENGTH}.
- */
-export function splitLines(text: string, file = "-", firstLine = 1): LogicalLine[] {
-  const physical = text.split("\n");
-  // A line end at the end of the text does not begin another line.
-  if (physical.at(-1) === "") physical.pop();
-
-  const lines: LogicalLine[] = [];
-  let pieces: LinePiece[] = [];
-  let joined = "";
-  let state = startOfLine();
-  let inComment = false;
-  for (const [index, raw] of physical.entries()) {
-    const source = raw.endsWith("\r") ? raw.slice(0, -1) : raw;
-    const line = index + firstLine;
-    const piece: LinePiece = { line, column: joined.length + 1, source };
-    checkLine(source, joined.length, { file, line });
-    pieces.push(piece);
-
-    const wantsMore = endsInOddBackslashes(source);
-    const share = wantsMore ? source.slice(0, -1) : source;
-    inComment = findComment(share, state) >= 0;
-    if (wantsMore && !inComment && index + 1 < physical.length) {
-      joined += share;
-      continue;
-    }
-    lines.push({
-      text: joined + source,
-      line: pieces[0]?.line ?? line,
-      open: wantsMore && !inComment,
-      pieces,
-    });
-    pieces = [];
-    joined = "";
-    state = startOfLine();
-  }
-  return lines;
-}
-
-/** Finds the physical line and column of a column in the joined text. */
-export function locate(logical: LogicalLine, column: number): Location {
-  const piece = logical.pieces.findLast((candidate) => candidate.column <= column) ?? logical.pieces[0];
-  if (piece === undefined) return { line: logical.line, column, source: logical.text };
-  return { line: piece.line, column: column - piece.column + 1, source: piece.source };
-}
-
-/** Gives an error in a logical line its place in the file. */
-export function placeError(
-  cause: UsageError,
-  file: string,
-  logical: LogicalLine,
-  column: number,
-): PlacedError {
-  const { source, ...position } = locate(logical, column);
-  return new PlacedError({ file, ...position }, source, cause);
-}
 
 /**
  * Splits one logical line into words, with quotes as in a shell: `'…'` is literal, `"…"` knows `\"`, `\\`, `\$` and
@@ -136,7 +49,8 @@ export function placeError(
  * @throws {PlacedError} for a quote without its end, a `$` without a name, a line break outside quotes.
  */
 export function splitWords(line: string | LogicalLine, place: { file: string; line: number }): Word[] {
-  const logical = typeof line === "string" ? onePiece(line, place.line) : line;
+  const logical = typeof line === "string" ? new PlainLine(line, place.line) : line;
+  if (logical instanceof PlainLine && logical.isPlain) return plainWords(logical.text);
   const refuse = (message: string, index: number, token?: string, hint?: string): never => {
     throw placeError(new UsageError(message, { token, hint }), place.file, logical, index + 1);
   };
@@ -177,6 +91,16 @@ export function splitWords(line: string | LogicalLine, place: { file: string; li
       if (isEscape) word.quoted = true;
       word.add(isEscape ? next : char);
       i += isEscape ? 2 : 1;
+    } else if (text.startsWith("$((", i)) {
+      const end = endOfArithmetic(text, i);
+      if (end < 0) return refuse("$(( has no end; )) ends it", i, "$((");
+      try {
+        word.addArithmetic(parseArithmetic(text.slice(i + 3, end - 2)), text.slice(i, end));
+      } catch (error) {
+        if (!(error instanceof UsageError)) throw error;
+        refuse(error.message, i, text.slice(i, end), error.hint);
+      }
+      i = end;
     } else if (char === "$") {
       VARIABLE.lastIndex = i;
       const variable = VARIABLE.exec(text);
@@ -199,28 +123,67 @@ export function splitWords(line: string | LogicalLine, place: { file: string; li
   return words;
 }
 
+/** The words of a line in which nothing has a meaning but blanks. */
+function plainWords(text: string): Word[] {
+  const words: Word[] = [];
+  for (let i = 0; i < text.length; i++) {
+    if (isBlank(text.charAt(i))) continue;
+    const begin = i;
+    while (i < text.length && !isBlank(text.charAt(i))) i++;
+    const word = text.slice(begin, i);
+    words.push({ parts: [{ kind: "literal", text: word }], text: word, column: begin + 1, quoted: false });
+  }
+  return words;
+}
+
 /**
  * Puts the values of variables into a word; a value stays one word, whatever is in it.
  *
  * @throws {UsageError} naming the variable that `lookup` does not know.
  */
 export function expand(word: Word, lookup: (name: string) => string | undefined): string {
-  return word.parts.map((part) => {
-    if (part.kind === "literal") return part.text;
-    const value = lookup(part.name);
+  const { parts } = word;
+  const known = (name: string): string => {
+    const value = lookup(name);
     if (value !== undefined) return value;
-    throw new UsageError(`there is no variable ${quoteText("$" + part.name)}`, {
+    throw new UsageError(`there is no variable ${quoteText("$" + name)}`, {
       token: word.text,
-      hint: `let ${part.name} COMMAND… sets it; \\$ is a dollar sign`,
+      hint: `let ${name} COMMAND… sets it; \\$ is a dollar sign`,
     });
-  }).join("");
+  };
+  let text = "";
+  for (const part of parts) {
+    if (part.kind === "literal") text += part.text;
+    else if (part.kind === "variable") text += known(part.name);
+    else text += valueOf(part.value, known, word.text);
+  }
+  return text;
+}
+
+function valueOf({ evaluate }: Arithmetic, known: (name: string) => string, token: string): string {
+  try {
+    return evaluate(known).toString();
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    throw new UsageError(error.message, { token, hint: error.hint });
+  }
+}
+
+const NO_NAMES: readonly string[] = [];
+
+/** The variables of a word, in the order in which they stand. */
+export function variablesOf({ parts }: Word): readonly string[] {
+  if (parts.every(({ kind }) => kind === "literal")) return NO_NAMES;
+  return parts.flatMap((part) =>
+    part.kind === "literal" ? [] : part.kind === "variable" ? [part.name] : part.value.names
+  );
 }
 
 /** Collects one word. */
 class WordBuilder {
   quoted = false;
   readonly #column: number;
-  readonly #parts: (LiteralPart | VariablePart)[] = [];
+  readonly #parts: WordPart[] = [];
   #literal = "";
   #text = "";
 
@@ -239,6 +202,16 @@ class WordBuilder {
     this.#text += source;
   }
 
+  /** @throws {UsageError} if it has no variables and no value */
+  addArithmetic(value: Arithmetic, source: string): void {
+    if (value.names.length === 0) this.#literal += value.evaluate(() => "").toString();
+    else {
+      this.#endLiteral();
+      this.#parts.push({ kind: "arithmetic", value });
+    }
+    this.#text += source;
+  }
+
   finish(): Word {
     this.#endLiteral();
     return { parts: this.#parts, text: this.#text, column: this.#column, quoted: this.quoted };
@@ -247,47 +220,5 @@ class WordBuilder {
   #endLiteral(): void {
     if (this.#literal !== "") this.#parts.push({ kind: "literal", text: this.#literal });
     this.#literal = "";
-  }
-}
-
-function onePiece(text: string, line: number): LogicalLine {
-  return { text, line, open: false, pieces: [{ line, column: 1, source: text }] };
-}
-
-function isBlank(char: string): boolean {
-  return char === " " || char === "\t";
-}
-
-function endsInOddBackslashes(text: string): boolean {
-  let count = 0;
-  while (text.charAt(text.length - 1 - count) === "\\") count++;
-  return count % 2 === 1;
-}
-
-function startOfLine(): QuoteState {
-  return { quote: "", atWordStart: true };
-}
-
-/** The index of the `#` that begins a comment, or -1; `state` goes from the start of `text` to its end. */
-function findComment(text: string, state: QuoteState): number {
-  for (let i = 0; i < text.length; i++) {
-    const char = text.charAt(i);
-    if (state.quote === "" && state.atWordStart && char === "#") return i;
-    if (char === "\\" && state.quote !== "'") i++;
-    else if (state.quote !== "") state.quote = char === state.quote ? "" : state.quote;
-    else if (char === "'" || char === '"') state.quote = char;
-    state.atWordStart = state.quote === "" && isBlank(char);
-  }
-  return -1;
-}
-
-function checkLine(source: string, joinedLength: number, place: { file: string; line: number }): void {
-  const refuse = (message: string, index: number): never => {
-    throw new PlacedError({ ...place, column: index + 1 }, source, new UsageError(message));
-  };
-  const nul = source.indexOf("\0");
-  if (nul >= 0) refuse("a NUL character; a script is plain text", nul);
-  if (joinedLength + source.length > MAX_LINE_LENGTH) {
-    refuse("the line is longer than 1 MiB; large data belongs in a file, as file:PATH", 0);
   }
 }

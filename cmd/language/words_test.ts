@@ -2,7 +2,8 @@ import { assert, assertEquals, assertInstanceOf, assertThrows } from "@std/asser
 import fc from "fast-check";
 import { PlacedError, UsageError } from "./usage_error.ts";
 import { MAX_LINE_LENGTH } from "./limits.ts";
-import { expand, locate, placeError, splitLines, splitWords, type Word } from "./words.ts";
+import { locate, placeError, splitLines } from "./lines.ts";
+import { expand, splitWords, type Word } from "./words.ts";
 
 const PLACE = { file: "f.ism", line: 3 };
 const words = (text: string) => splitWords(text, PLACE);

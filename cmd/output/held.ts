@@ -1,18 +1,22 @@
 /** What a transaction prints before it is committed: kept in order, and in a file of its own once it is long. */
 import { FileError } from "../language/usage_error.ts";
 
-/** What stays in memory. Bytes. */
+/** What stays in memory, at most and at first. Bytes. */
 const MEMORY_BYTES = 1024 * 1024;
+const FIRST_BYTES = 4096;
 
 /** The stream that a piece goes to. */
 export type Stream = "out" | "err";
 const STREAMS: readonly Stream[] = ["out", "err"];
 
-/** Pieces of output in the order in which they came, whatever stream they go to. */
+/**
+ * Pieces of output in the order in which they came, whatever stream they go to. One serves many transactions, one after
+ * the other: its memory is made once.
+ */
 export class HeldOutput {
   /** Lengths of runs that go to one stream: to standard output first, then in turn. Bytes. */
   readonly #runs: number[] = [0];
-  /** Made when it is needed: most transactions print nothing. */
+  /** Grows to what is needed: most transactions print little. */
   #memory = new Uint8Array(0);
   /** Bytes of `#memory` that are not in the file yet. */
   #used = 0;
@@ -23,14 +27,25 @@ export class HeldOutput {
   add(stream: Stream, bytes: Uint8Array): void {
     if (STREAMS[(this.#runs.length - 1) % 2] !== stream) this.#runs.push(0);
     this.#runs[this.#runs.length - 1]! += bytes.length;
-    if (this.#memory.length === 0) this.#memory = new Uint8Array(MEMORY_BYTES);
+    if (this.#used + bytes.length > this.#memory.length) this.#grow(this.#used + bytes.length);
     for (let at = 0; at < bytes.length;) {
       if (this.#used === MEMORY_BYTES) this.#spill();
-      const piece = bytes.subarray(at, at + MEMORY_BYTES - this.#used);
+      const piece = at === 0 && bytes.length <= MEMORY_BYTES - this.#used
+        ? bytes
+        : bytes.subarray(at, at + MEMORY_BYTES - this.#used);
       this.#memory.set(piece, this.#used);
       this.#used += piece.length;
       at += piece.length;
     }
+  }
+
+  #grow(needed: number): void {
+    let length = Math.max(this.#memory.length, FIRST_BYTES);
+    while (length < needed && length < MEMORY_BYTES) length *= 2;
+    if (length === this.#memory.length) return;
+    const memory = new Uint8Array(length);
+    memory.set(this.#memory.subarray(0, this.#used));
+    this.#memory = memory;
   }
 
   /** Hands on everything that was added. Once; each piece is good until the next one. @throws {FileError} */
@@ -56,9 +71,13 @@ export class HeldOutput {
     }
   }
 
+  /** Forgets everything. */
   close(): void {
     this.#file?.close();
     this.#file = undefined;
+    this.#runs.length = 1;
+    this.#runs[0] = 0;
+    this.#used = 0;
   }
 
   #spill(): void {

@@ -12,6 +12,8 @@ const NOTHING: Named = { host: undefined, device: undefined };
 export interface LinePlace {
   readonly file: string;
   readonly line: number;
+  /** What the line is called where it is a test: its comment, or its text. */
+  readonly title: string;
   /** Column of the command's first word, and the source line, for the diagnostic. */
   locate(token: string | undefined): { readonly place: Place; readonly source: string };
 }
@@ -34,28 +36,37 @@ export function failureText(
   return [head + first, ...caret, ...more].join("\n");
 }
 
+/** How failures outside of any line are told. */
+interface How {
+  readonly json: boolean;
+  readonly name: string | undefined;
+  /** Host and function that the command line named, for what the message proposes. */
+  readonly named?: Named;
+  readonly showPlace?: boolean;
+}
+
 /**
- * Reports a failure outside of any line: bad usage, a line that is not understood, a file, a bug. All that there is to
+ * Reports a failure outside of any line, a script's mistakes one after the other: bad usage, a line that is not understood, a file, a bug. All that there is to
  * say about these is said without -v.
  *
  * @param showPlace tell people where in the text; `--json` always tells
  * @returns the exit code
  */
-export function report(
+export function report(terminal: ProcessTerminal, error: unknown, how: How): number {
+  const code = reportOne(terminal, error, how);
+  if (error instanceof PlacedError) { for (const other of error.others) reportOne(terminal, other, how); }
+  return code;
+}
+
+function reportOne(
   terminal: ProcessTerminal,
   error: unknown,
-  { json, name, named = NOTHING, showPlace = true }: {
-    readonly json: boolean;
-    readonly name: string | undefined;
-    /** Host and function that the command line named, for what the message proposes. */
-    readonly named?: Named;
-    readonly showPlace?: boolean;
-  },
+  { json, name, named = NOTHING, showPlace = true }: How,
 ): number {
   const failure: Failure = proposeIn(describeFailure(error), named);
   const command = error instanceof PlacedError ? error.cause.command ?? name : name;
   const place: LinePlace | undefined = error instanceof PlacedError
-    ? { file: error.place.file, line: error.place.line, locate: () => error }
+    ? { file: error.place.file, line: error.place.line, title: error.source, locate: () => error }
     : undefined;
   if (json) {
     const where = place === undefined ? {} : { file: place.file, line: place.line };
@@ -70,7 +81,7 @@ export function report(
       terminal.out(safeJson(document) + "\n");
     } catch (cause) {
       // Nothing more goes to standard output from here on, so that this ends.
-      return report(terminal, cause, { json, name, named, showPlace });
+      return reportOne(terminal, cause, { json, name, named, showPlace });
     }
   }
   terminal.err(failureText(terminal, name, failure, false, showPlace ? place : undefined));

@@ -2,9 +2,9 @@
  * The program's streams. Everything that is printed goes through here, so that a closed pipe ends the output and
  * not the program, and so that tests can look at it.
  */
-import { escapeText } from "../language/quote.ts";
-import { HeldOutput, type Stream } from "./held.ts";
+import { escapeText, safeJson } from "../language/quote.ts";
 import type { Style, Terminal } from "../language/terminal.ts";
+import { HeldOutput, type Stream } from "./held.ts";
 import { FileError } from "../language/usage_error.ts";
 
 const PLAIN = (text: string) => text;
@@ -36,6 +36,8 @@ export class ProcessTerminal implements Terminal {
   #errClosed = false;
   #progressShown = false;
   #held: HeldOutput | undefined = undefined;
+  /** The one that was used last. */
+  #spare: HeldOutput | undefined = undefined;
   #collected: (readonly [stream: Stream, bytes: Uint8Array])[] | undefined = undefined;
 
   get outIsTerminal(): boolean {
@@ -91,9 +93,20 @@ export class ProcessTerminal implements Terminal {
     this.errStyle = styleOf(this.errIsTerminal);
   }
 
+  /** Styles as another terminal has them. */
+  setStyles(out: boolean, err: boolean): void {
+    this.style = out ? FULL_STYLE : NO_STYLE;
+    this.errStyle = err ? FULL_STYLE : NO_STYLE;
+  }
+
   out(text: string): void {
     const keepStyle = this.style !== NO_STYLE;
     this.outBytes(ENCODER.encode(escapeText(text, { keepNewline: true, keepStyle })));
+  }
+
+  /** One document of JSON on a line of its own. */
+  outDocument(document: Readonly<Record<string, unknown>>): void {
+    this.outBytes(ENCODER.encode(safeJson(document) + "\n"));
   }
 
   /** @throws {FileError} if standard output cannot take them; nothing more is written to it then */
@@ -156,7 +169,8 @@ export class ProcessTerminal implements Terminal {
    * before it is durable.
    */
   hold(): void {
-    this.#held ??= new HeldOutput();
+    this.#held ??= this.#spare ?? new HeldOutput();
+    this.#spare = undefined;
   }
 
   /** From here on what would be printed is collected for {@linkcode collected}. */
@@ -174,6 +188,7 @@ export class ProcessTerminal implements Terminal {
   /** The transaction is undone, and so is what it would have printed. */
   discard(): void {
     this.#held?.close();
+    this.#spare = this.#held ?? this.#spare;
     this.#held = undefined;
   }
 
@@ -188,6 +203,7 @@ export class ProcessTerminal implements Terminal {
       }
     } finally {
       held?.close();
+      this.#spare = held ?? this.#spare;
     }
   }
 }

@@ -4,6 +4,7 @@
  * looks afterwards.
  */
 import type { Json } from "../../lib/base/json.ts";
+import { TopologyError } from "../../lib/host/errors.ts";
 import { DamagedFileError, UnreadableStateError } from "../../lib/host/file/host_path.ts";
 import type { Host } from "../../lib/host/host.ts";
 import type { HostStore } from "../../lib/host/file/store.ts";
@@ -27,10 +28,21 @@ export function damagedHost(path: string, wrong: readonly string[]): FileError {
 
 /** What no program can have left behind: in the rows of a host, or in the host that was made of them. */
 export async function hostFaults(host: Host, rows: ReadonlyMap<string, Json>): Promise<string[]> {
-  const { stateFaults } = await import("../../lib/host/state/check.ts");
   const { checkHost } = await import("../../lib/host/invariants.ts");
-  const wrong = stateFaults(host.topology, rows);
+  const wrong = await rowFaults(rows);
   return wrong.length > 0 ? wrong : checkHost(host);
+}
+
+/** What no program can have left behind in the rows of a host, the topology among them. */
+async function rowFaults(rows: ReadonlyMap<string, Json>): Promise<string[]> {
+  const { stateFaults } = await import("../../lib/host/state/check.ts");
+  const { parseTopology } = await import("../../lib/host/topology.ts");
+  try {
+    return stateFaults(parseTopology(rows.get("topology")), rows);
+  } catch (error) {
+    if (error instanceof TopologyError) return [`topology: ${error.message}`];
+    throw error;
+  }
 }
 
 /**
@@ -41,10 +53,7 @@ export async function blame(error: unknown, store: HostStore | undefined): Promi
   const isStrange = error instanceof UnreadableStateError || describeFailure(error).exit === EXIT.BUG;
   if (!isStrange || store === undefined) return error;
   try {
-    const { stateFaults } = await import("../../lib/host/state/check.ts");
-    const { parseTopology } = await import("../../lib/host/topology.ts");
-    const rows = store.rows();
-    const wrong = stateFaults(parseTopology(rows.get("topology")), rows);
+    const wrong = await rowFaults(store.rows());
     return wrong.length > 0 ? new DamagedFileError(`${store.path} is damaged: ${inOne(wrong)}`) : error;
   } catch {
     // What cannot be looked at explains nothing.

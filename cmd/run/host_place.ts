@@ -1,7 +1,8 @@
 /** The host file of a run: where it is, opening it, and what others do to it meanwhile. */
 import type { Host } from "../../lib/host/host.ts";
 import { HostFileError, HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
-import { defaultTopology } from "../../lib/host/topology.ts";
+import { defaultTopology } from "../../lib/host/default_topology.ts";
+import type { Topology } from "../../lib/host/topology.ts";
 import { createParent } from "./files.ts";
 import { identityOf } from "../output/file_names.ts";
 
@@ -12,6 +13,8 @@ export class HostPlace {
   /** The line named it, so that it has to be there. */
   readonly #isNamed: boolean;
   readonly #dryRun: boolean;
+  /** What a new host is made from. */
+  readonly #topology: () => Topology;
   #store: HostStore | undefined = undefined;
   /** Device and inode of the host file when it was opened. */
   #opened: string | undefined = undefined;
@@ -20,7 +23,13 @@ export class HostPlace {
    * @param named what the line named
    * @param byDefault what the environment names; undefined if it has no place for one
    */
-  constructor(named: string | undefined, byDefault: string | undefined, dryRun: boolean) {
+  constructor(
+    named: string | undefined,
+    byDefault: string | undefined,
+    dryRun: boolean,
+    topology?: Topology,
+  ) {
+    this.#topology = () => topology ?? defaultTopology();
     this.#hostPath = named ?? byDefault;
     this.#isNamed = named !== undefined;
     this.#dryRun = dryRun;
@@ -75,7 +84,7 @@ export class HostPlace {
 
   #open(): HostStore {
     const hostPath = this.path;
-    if (hostPath === MEMORY_HOST) return HostStore.create(hostPath, defaultTopology());
+    if (hostPath === MEMORY_HOST) return HostStore.create(hostPath, this.#topology());
     if (this.#isNamed) return HostStore.open(hostPath);
     const isMissing = identityOf(hostPath) === undefined;
     // A dry run leaves no file behind either: its host is as the new one would be.
@@ -92,7 +101,7 @@ export class HostPlace {
     try {
       return work(host);
     } finally {
-      this.store.rollback({ unchanged: true });
+      this.store.rollback();
     }
   }
 

@@ -1,6 +1,6 @@
 /** Commands that need no host, no transaction and no trace: `help`, `version`, `man`, `completions`. */
 import type { AnyCommand, Commands, Context, Result } from "../language/command.ts";
-import { bindValues, type Globals, type Invocation } from "../language/parse.ts";
+import { type Globals, type Invocation, NO_VALUES } from "../language/invocation.ts";
 import type { Terminal } from "../language/terminal.ts";
 import { propose } from "../output/proposal.ts";
 
@@ -12,7 +12,7 @@ export async function runHostless(
   { terminal, commands }: Pick<Context, "terminal" | "commands">,
 ): Promise<{ readonly result: Result; readonly text: string }> {
   const context = new Hostless(terminal, commands, globals);
-  const result = await command.run(context, bindValues(invocation, () => undefined));
+  const result = await command.run(context, invocation.bind(NO_VALUES));
   const asTyped = (sentence: string) => propose(sentence, globals);
   const text = command.text?.(result, {
     terminal,
@@ -43,6 +43,7 @@ class Hostless implements Context {
   readonly shared = false;
   readonly device = noHost;
   readonly load = noHost;
+  readonly look = noHost;
   readonly transact = noHost;
   readonly transactLong = noHost;
 

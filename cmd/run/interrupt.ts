@@ -57,12 +57,18 @@ export class InterruptWatch implements Disposable {
 
 /** How long work goes on without a look at signals. Milliseconds. */
 const TURN_MS = 50;
+/** The most pieces of work without a look at the clock, which costs more than a small piece. */
+const MOST_PIECES = 256;
 
 /** Lets Ctrl-C in between the pieces of long work. */
 export class Yielding implements Disposable {
   /** Made when the first turn is over: short work does without. */
   #watch: InterruptWatch | undefined = undefined;
-  #next = performance.now() + TURN_MS;
+  #looked = performance.now();
+  #next = this.#looked + TURN_MS;
+  /** Pieces until the next look at the clock, and how many there were since the last. */
+  #left = 1;
+  #pieces = 1;
   readonly #ofOther: AbortSignal | undefined;
 
   /** @param ofOther as {@linkcode InterruptWatch} takes it */
@@ -70,17 +76,29 @@ export class Yielding implements Disposable {
     this.#ofOther = ofOther;
   }
 
+  /** True now and then: {@linkcode now} is to be called before the next piece. */
+  isDue(): boolean {
+    if (--this.#left > 0) return false;
+    const now = performance.now();
+    // As many pieces as took a hundredth of a turn, so that long pieces are looked at one by one.
+    const isQuick = now - this.#looked < TURN_MS / 100;
+    this.#pieces = isQuick ? Math.min(this.#pieces * 2, MOST_PIECES) : 1;
+    this.#left = this.#pieces;
+    this.#looked = now;
+    return now >= this.#next;
+  }
+
   /**
-   * Looks for Ctrl-C now and then.
+   * Looks for Ctrl-C.
    *
    * @param what as {@linkcode InterruptWatch.sleep} takes it
    * @throws {InterruptedError}
    */
   async now(what: () => string): Promise<void> {
-    if (performance.now() < this.#next) return;
     this.#watch ??= new InterruptWatch(this.#ofOther);
     await this.#watch.sleep(0, what);
-    this.#next = performance.now() + TURN_MS;
+    this.#looked = performance.now();
+    this.#next = this.#looked + TURN_MS;
   }
 
   [Symbol.dispose](): void {

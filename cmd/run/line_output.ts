@@ -1,11 +1,10 @@
 /** What a line prints: its result as text, bytes or a document, or its failure. */
 import { type AnyCommand, type Result } from "../language/command.ts";
 import { type Failure, failureJson } from "../output/failure.ts";
-import type { Globals } from "../language/parse.ts";
+import type { Globals } from "../language/invocation.ts";
 import { propose } from "../output/proposal.ts";
 import { failureText, type LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
-import { safeJson } from "../language/quote.ts";
 import { tableData } from "../output/table/data.ts";
 import { choose, type Table, type TableChoice } from "../language/table.ts";
 import { renderTable } from "../output/table/text.ts";
@@ -101,8 +100,9 @@ export class LineOutput {
   }
 
   #printDocument(document: Record<string, unknown>, place: LinePlace | undefined): void {
-    const where = place === undefined ? {} : { file: place.file, line: place.line };
-    this.terminal.out(safeJson({ ...document, ...where }) + "\n");
+    this.terminal.outDocument(
+      place === undefined ? document : { ...document, file: place.file, line: place.line },
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 /** Traces of the lines of a run: their numbers go on, and functions are introduced once. */
 import { functionNamed } from "./device.ts";
-import type { Globals, Invocation } from "../language/parse.ts";
+import type { Globals, Invocation } from "../language/invocation.ts";
 import { TRACE_ALL } from "../language/trace_filter.ts";
 import { TraceCollector, TraceNumbers } from "../output/trace/collector.ts";
 import type { LinePlace } from "../output/report.ts";

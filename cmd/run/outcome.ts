@@ -1,6 +1,6 @@
 /** What lines come to. */
 import type { Result } from "../language/command.ts";
-import type { Globals, Invocation } from "../language/parse.ts";
+import type { Globals, Invocation } from "../language/invocation.ts";
 import { tableChoice } from "../language/listing.ts";
 import type { TableChoice } from "../language/table.ts";
 import { EXIT } from "../output/failure.ts";

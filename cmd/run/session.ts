@@ -1,38 +1,26 @@
-/** A run of the program: the host file, transactions around commands, variables, and what is printed. */
+/** A run of the program: lines, the transactions around them, variables, and what is printed. */
 import { isOwned, OwnedError } from "../../lib/host/file/owner.ts";
-import type { Commands, Context, Result } from "../language/command.ts";
-import { contextOf } from "./context.ts";
-import { blame } from "./damage.ts";
-import { findDevice } from "./device.ts";
-import { describeFailure, EXIT, type Failure, isInterrupted, isKept } from "../output/failure.ts";
-import { FILES_WITHOUT_STDIN, PROCESS_FILES } from "./files.ts";
-import { openFirst, opensFunction } from "./opening.ts";
-import { driverNote, explanation } from "./explanation.ts";
-import { HostPlace } from "./host_place.ts";
-import { Yielding } from "./interrupt.ts";
-import { MAX_REPEATS } from "../language/limits.ts";
+import type { Commands, Result } from "../language/command.ts";
+import type { DataIo } from "../language/data.ts";
+import { bindGlobals, type Globals, type Invocation, type Lookup } from "../language/invocation.ts";
 import { filesOf } from "../language/kinds.ts";
-import { asTable, exitCodeOf, type Outcome, outcomeOf } from "./outcome.ts";
-import { LineOutput } from "./line_output.ts";
-import { Progress } from "../output/progress.ts";
+import { describeFailure, type Failure, isInterrupted, isKept } from "../output/failure.ts";
 import { proposeIn } from "../output/proposal.ts";
-import {
-  bindGlobals,
-  bindValues,
-  type Globals,
-  innermost,
-  type Invocation,
-  type Lookup,
-} from "../language/parse.ts";
-import { Transactions } from "./transactions.ts";
-import { checkExpectation } from "./expectation.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
-import type { DataIo } from "../language/data.ts";
-import { UsageError } from "../language/usage_error.ts";
-import { WantedTraces } from "./wanted_traces.ts";
 import type { TraceCollector } from "../output/trace/collector.ts";
+import { blame } from "./damage.ts";
+import { FILES_WITHOUT_STDIN, PROCESS_FILES } from "./files.ts";
+import { HostPlace } from "./host_place.ts";
+import { LineOutput } from "./line_output.ts";
+import { openFirst, opensFunction } from "./opening.ts";
+import { asTable, exitCodeOf, type Outcome, outcomeOf } from "./outcome.ts";
+import { Prefixes } from "./prefixes.ts";
+import { lastly, type Soon, then } from "./soon.ts";
+import { Surroundings } from "./surroundings.ts";
 import { TraceFile } from "./trace_file.ts";
+import { Transactions } from "./transactions.ts";
+import { WantedTraces } from "./wanted_traces.ts";
 
 /** Another process whose lines this one runs. */
 export interface Client {
@@ -47,19 +35,24 @@ export class Session {
   /** The host file. */
   readonly place: HostPlace;
   readonly transactions: Transactions;
+  readonly commands: Commands;
   readonly #defaultDevice: string | undefined;
-  readonly #commands: Commands;
-  readonly #variables = new Map<string, string>();
-  readonly #output: LineOutput;
+  /** Values of `$name`. */
+  readonly variables = new Map<string, string>();
+  readonly output: LineOutput;
+  readonly #prefixes = new Prefixes(this);
   readonly #trace: TraceFile | undefined = undefined;
   readonly #traces: WantedTraces;
-  /** Product of the counts of all `repeat` around what is running. */
-  #repeats = 1;
+  /** Surroundings of the last line, good for the next one with the same options. */
+  #surroundings: Surroundings | undefined = undefined;
+  #surroundingsOf: Globals | undefined = undefined;
   /** Standard input holds the lines, so that no command may read it: set by the shell. */
   stdinIsLines = false;
   readonly #client: Client | undefined;
   /** What the last line came to; undefined if it failed. */
   lastResult: Result | undefined = undefined;
+  /** Why the last line failed; undefined if it did not. */
+  lastFailure: Failure | undefined = undefined;
 
   constructor(
     terminal: ProcessTerminal,
@@ -77,45 +70,36 @@ export class Session {
     this.globals = globals;
     this.place = place;
     this.transactions = new Transactions(this.place, terminal, globals.dryRun);
-    this.#output = new LineOutput(terminal);
+    this.output = new LineOutput(terminal);
     this.#traces = new WantedTraces(terminal);
     this.#defaultDevice = globals.device ?? environment.device;
-    this.#commands = environment.commands;
+    this.commands = environment.commands;
     if (globals.traceFile !== undefined) {
       this.#trace = new TraceFile(globals.traceFile, globals.host ?? environment.hostPath ?? "", terminal);
     }
   }
 
-  /** Values of `$name`. */
-  readonly lookup: Lookup = (name) => this.#variables.get(name);
-
-  /** Names that have a value. */
-  get names(): string[] {
-    return [...this.#variables.keys()];
-  }
-
-  /** Values by name. */
-  get variables(): Map<string, string> {
-    return this.#variables;
-  }
+  /** Finds the value of `$name`. */
+  readonly lookup: Lookup = (name) => this.variables.get(name);
 
   /** Runs one line, prints its outcome. @returns the exit code */
   async runLine(invocation: Invocation, place?: LinePlace): Promise<number> {
-    const globals = this.#lineGlobals(invocation, this.globals);
+    const globals = this.lineGlobals(invocation, this.globals);
     const trace = await this.#traces.of(invocation, globals, place);
-    this.lastResult = undefined;
-    this.#output.markDryRun(innermost(invocation).command!, globals);
+    this.lastResult = this.lastFailure = undefined;
+    this.output.markDryRun(invocation.innermost.command!, globals);
     try {
       const { result, innermost, table } = await this.#inTransaction(invocation, globals, trace);
       this.lastResult = result;
-      this.#output.result(invocation.command!, result, asTable(globals, table), trace, place);
+      this.output.result(invocation.command!, result, asTable(globals, table), trace, place);
       return exitCodeOf(invocation, innermost);
     } catch (thrown) {
       const failure = proposeIn(describeFailure(await this.blame(thrown)), globals);
+      this.lastFailure = failure;
       // What lines before this one printed is undone with them.
       const goesOn = globals.keepGoing && !isInterrupted(failure.exit);
       if (!isKept(failure.exit) && !goesOn) this.terminal.discard();
-      this.#output.failure(invocation.command!.name, failure, globals, trace, place);
+      this.output.failure(invocation.command!.name, failure, globals, trace, place);
       return failure.exit;
     } finally {
       if (trace !== undefined) this.#trace?.add(trace);
@@ -123,7 +107,8 @@ export class Session {
   }
 
   /** Global options of a line over those around it. */
-  #lineGlobals(invocation: Invocation, globals: Globals): Globals {
+  lineGlobals(invocation: Invocation, globals: Globals): Globals {
+    if (invocation.globals.size === 0) return globals;
     const line = bindGlobals(invocation, this.lookup);
     return {
       ...globals,
@@ -141,9 +126,14 @@ export class Session {
     return this.place.isInMemory ? false : isOwned(this.place.path);
   }
 
+  /** Ends what waits where another process is the one that would be interrupted. */
+  get interrupted(): AbortSignal | undefined {
+    return this.#client?.interrupted;
+  }
+
   /** Runs a line of another process, which prints what comes of it. */
   carryOut(invocation: Invocation, trace: TraceCollector | undefined): Promise<Outcome> {
-    return this.#inTransaction(invocation, this.#lineGlobals(invocation, this.globals), trace);
+    return this.#inTransaction(invocation, this.lineGlobals(invocation, this.globals), trace);
   }
 
   async #inTransaction(
@@ -151,7 +141,7 @@ export class Session {
     globals: Globals,
     trace: TraceCollector | undefined,
   ): Promise<Outcome> {
-    const { name, access: own } = innermost(invocation).command!;
+    const { name, access: own } = invocation.innermost.command!;
     const ask = async () => {
       const { askOwner } = await import("./owner/client.ts");
       return await askOwner(this, invocation, globals, this.#defaultDevice, trace);
@@ -160,9 +150,9 @@ export class Session {
     // To explain a command is to look at the host, whatever the command itself would do.
     const access = invocation.command!.name === "explain" && own !== "none" ? "read" : own;
     if (access === "none" || access === "file" || access === "wait") {
-      return await this.#perform(invocation, globals, trace);
+      return await this.perform(invocation, globals, trace);
     }
-    if (this.transactions.host !== undefined) return await this.#perform(invocation, globals, trace);
+    if (this.transactions.host !== undefined) return await this.perform(invocation, globals, trace);
     try {
       this.transactions.begin(access === "read" ? "read" : "write");
     } catch (error) {
@@ -172,17 +162,14 @@ export class Session {
     }
     let keep = false;
     try {
-      const result = await this.#perform(invocation, globals, trace);
+      const result = await this.perform(invocation, globals, trace);
       keep = true;
       return result;
     } catch (error) {
       keep = isKept(describeFailure(error).exit);
       throw error;
     } finally {
-      this.transactions.end({
-        commit: keep && access === "write" && !globals.dryRun,
-        unchanged: access === "read",
-      });
+      this.transactions.end({ commit: keep && access === "write" && !globals.dryRun });
     }
   }
 
@@ -191,135 +178,50 @@ export class Session {
     return await blame(error, this.place.opened);
   }
 
-  async #perform(
-    invocation: Invocation,
-    globals: Globals,
-    trace: TraceCollector | undefined,
-  ): Promise<Outcome> {
-    const { command, inner } = invocation;
-    const values = bindValues(invocation, this.lookup);
+  /** Runs a command line, and what it prefixes. */
+  perform(invocation: Invocation, globals: Globals, trace: TraceCollector | undefined): Soon<Outcome> {
+    const { inner } = invocation;
+    const command = invocation.command!;
+    const values = invocation.bind(this.lookup);
     if (inner !== undefined) {
-      return await this.#performPrefix(
-        command!.name,
-        values,
-        inner,
-        this.#lineGlobals(inner, globals),
-        trace,
-      );
+      return this.#prefixes.perform(command.name, values, inner, this.lineGlobals(inner, globals), trace);
     }
-    if (this.#trace !== undefined) { for (const path of filesOf(command!, values)) this.#trace.refuse(path); }
-    const context = this.#context(globals, trace);
-    // A command that looks at no function still says when there is none of that name.
-    if (this.transactions.host !== undefined && globals.device !== undefined) void context.target;
+    if (this.#trace !== undefined) { for (const path of filesOf(command, values)) this.#trace.refuse(path); }
+    const context = this.surroundings(globals, trace);
     const { host } = this.transactions;
-    const isRead = trace !== undefined && !globals.json && globals.traceFile === undefined;
+    // A command that looks at no function still says when there is none of that name.
+    if (host !== undefined && globals.device !== undefined) void context.target;
+    const done = (result: Result) =>
+      command.table === undefined ? { result, innermost: result } : outcomeOf(result, values);
+    if (trace === undefined || host === undefined) return then(command.run(context, values), done);
+    const { tracer } = host;
+    const isRead = !globals.json && globals.traceFile === undefined;
     // The context knows a function only where the command has a transaction.
-    if (isRead && host !== undefined && opensFunction(command!)) openFirst(context.target, host, trace);
-    const before = host?.tracer.sink;
-    if (host !== undefined) host.tracer.sink = trace?.on(host);
-    try {
-      const result = await command!.run(context, values);
-      return outcomeOf(result, values);
-    } finally {
-      if (host !== undefined) host.tracer.sink = before;
-    }
+    if (isRead && opensFunction(command)) openFirst(context.target, host, trace);
+    const before = tracer.sink;
+    tracer.sink = trace.on(host);
+    return lastly(() => then(command.run(context, values), done), () => {
+      tracer.sink = before;
+    });
   }
 
-  /** `expect`, `let` and `repeat`. */
-  async #performPrefix(
-    name: string,
-    values: Readonly<Record<string, unknown>>,
-    inner: Invocation,
-    globals: Globals,
-    trace: TraceCollector | undefined,
-  ): Promise<Outcome> {
-    const command = innermost(inner).command!;
-    if (name === "expect") {
-      const expected = values["what"] as Parameters<typeof checkExpectation>[0];
-      let outcome: Outcome | undefined;
-      try {
-        outcome = await this.#perform(inner, globals, trace);
-      } catch (error) {
-        return {
-          result: checkExpectation(expected, command, { error }, this.#files),
-          innermost: undefined,
-        };
-      }
-      const result = outcome.innermost;
-      return { result: checkExpectation(expected, command, { result }, this.#files), innermost: result };
+  /** What a command sees of this session. */
+  surroundings(globals: Globals, trace: TraceCollector | undefined): Surroundings {
+    if (trace !== undefined) return new Surroundings(this, globals, this.which(globals), trace);
+    if (this.#surroundings === undefined || this.#surroundingsOf !== globals) {
+      this.#surroundings = new Surroundings(this, globals, this.which(globals), undefined);
+      this.#surroundingsOf = globals;
     }
-    if (name === "let") {
-      const { innermost } = await this.#perform(inner, globals, trace);
-      if (innermost === undefined) {
-        throw new UsageError(`"${command.name}" failed as expected; there is no value that "let" could keep`);
-      }
-      const value = command.value!(innermost);
-      this.#variables.set(String(values["name"]), value);
-      return { result: { name: values["name"], value }, innermost };
-    }
-    if (name === "explain") return await this.#explain(inner, globals);
-    return await this.#repeat(Number(values["count"]), inner, globals, trace);
+    return this.#surroundings;
   }
 
-  async #repeat(
-    count: number,
-    inner: Invocation,
-    globals: Globals,
-    trace: TraceCollector | undefined,
-  ): Promise<Outcome> {
-    const around = this.#repeats;
-    if (around * count > MAX_REPEATS) {
-      throw new UsageError(`${around} times ${count} runs are too many; the most is ${MAX_REPEATS}`);
-    }
-    let last: Outcome | undefined;
-    let done = 0;
-    const kept = this.transactions.host === undefined ? "they are kept" : "nothing of them is kept";
-    const what = () => ` after ${done} of ${count} runs; ${kept}`;
-    using yielding = new Yielding(this.#client?.interrupted);
-    try {
-      using progress = new Progress(this.terminal, "run", count);
-      this.#repeats *= count;
-      for (; done < count; done++) {
-        progress.tell(done);
-        await yielding.now(what);
-        last = await this.#perform(inner, globals, trace);
-        if (!globals.json) this.#output.text(inner.command!, last.result, asTable(globals, last.table));
-        if (exitCodeOf(inner, last.innermost) === EXIT.OK) continue;
-        done++;
-        break;
-      }
-    } finally {
-      this.#repeats = around;
-    }
-    return { result: { count: done, last: last?.result ?? null }, innermost: last?.innermost };
+  /** The function that acts. */
+  which({ device }: Globals): string {
+    return device ?? this.#defaultDevice ?? "0";
   }
 
-  /** Runs a command on a copy of the host and tells what came of it. */
-  async #explain(inner: Invocation, globals: Globals): Promise<Outcome> {
-    const real = this.transactions.host;
-    const { TraceCollector } = await import("../output/trace/collector.ts");
-    const trace = new TraceCollector();
-    const explained = innermost(inner).command!.name;
-    let failure: Failure | undefined;
-    try {
-      this.transactions.host = real?.fork();
-      // Opening is a matter of its own; what the command does with an open function is what is asked.
-      if (opensFunction(innermost(inner).command!)) {
-        void this.#context(globals, undefined).target.driver.descriptor;
-      }
-      await this.#perform(inner, { ...globals, dryRun: true, quiet: true, json: false }, trace);
-    } catch (error) {
-      failure = proposeIn(describeFailure(error), globals);
-      if (failure.exit !== EXIT.REFUSED && failure.exit !== EXIT.EXPECT) throw error;
-    } finally {
-      this.transactions.host = real;
-    }
-    const which = globals.device ?? this.#defaultDevice ?? "0";
-    const note = () => real === undefined ? undefined : driverNote(findDevice(real, which), globals);
-    return { result: await explanation(explained, failure, trace, note), innermost: undefined };
-  }
-
-  get #files(): DataIo {
+  /** Files and standard input, for commands. */
+  get files(): DataIo {
     const files = this.#client?.files ?? (this.stdinIsLines ? FILES_WITHOUT_STDIN : PROCESS_FILES);
     return this.#trace?.guard(files) ?? files;
   }
@@ -328,21 +230,5 @@ export class Session {
   async close(): Promise<void> {
     this.place.close();
     await this.#trace?.close();
-  }
-
-  #context(globals: Globals, trace: TraceCollector | undefined): Context {
-    return contextOf({
-      terminal: this.terminal,
-      globals,
-      isDefaultHost: this.globals.host === undefined,
-      commands: this.#commands,
-      place: this.place,
-      transactions: this.transactions,
-      deviceWord: globals.device ?? this.#defaultDevice ?? "0",
-      files: this.#files,
-      stdinIsLines: this.stdinIsLines,
-      interrupted: this.#client?.interrupted,
-      trace,
-    });
   }
 }

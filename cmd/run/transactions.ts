@@ -10,8 +10,6 @@ import type { HostPlace } from "./host_place.ts";
 /** How a transaction ends. */
 interface End {
   readonly commit: boolean;
-  /** Nothing touched the host. */
-  readonly unchanged?: boolean;
 }
 
 /** At most one transaction at a time; what begins inside of one is part of it. */
@@ -87,10 +85,10 @@ export class Transactions {
     return host;
   }
 
-  #finish(host: Host, { commit, unchanged = false }: End): void {
+  #finish(host: Host, { commit }: End): void {
     try {
       if (commit) this.#place.store.commit(host);
-      else this.#place.store.rollback({ unchanged });
+      else this.#place.store.rollback();
     } catch (error) {
       this.#terminal.discard();
       throw error;

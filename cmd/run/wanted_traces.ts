@@ -1,5 +1,5 @@
 /** Traces, loaded with the first line whose events somebody wants. */
-import type { Globals, Invocation } from "../language/parse.ts";
+import type { Globals, Invocation } from "../language/invocation.ts";
 import type { TraceCollector } from "../output/trace/collector.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";

@@ -1,5 +1,5 @@
 /** A command again and again: on a terminal as a picture that is drawn anew, elsewhere one after the other. */
-import type { Invocation } from "../language/parse.ts";
+import type { Invocation } from "../language/invocation.ts";
 import { displayWidth } from "../output/diagnostic.ts";
 import { EXIT, InterruptedError } from "../output/failure.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";

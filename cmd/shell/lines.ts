@@ -21,14 +21,22 @@ export interface LineSource {
 
 const CHUNK_BYTES = 64 * 1024;
 const LINE_END = 10;
+/** Until the next look at a stream that does not block. Milliseconds. */
+const RETRY_MS = 1;
+
+/** A stream that is read a piece at a time. */
+interface PipedInput {
+  readSync(into: Uint8Array): number | null;
+}
+
 /** Lines of a file, a pipe or a device, each as soon as it is complete. */
 export class PipedLines implements LineSource {
-  readonly #input: { read(into: Uint8Array): Promise<number | null> };
+  readonly #input: PipedInput;
   readonly #chunk = new Uint8Array(CHUNK_BYTES);
   #pending: Uint8Array = new Uint8Array();
   #ended = false;
 
-  constructor(input: { read(into: Uint8Array): Promise<number | null> }) {
+  constructor(input: PipedInput) {
     this.#input = input;
   }
 
@@ -60,10 +68,12 @@ export class PipedLines implements LineSource {
   /** The next bytes; none at the end. @throws {FileError} */
   async #read(): Promise<Uint8Array> {
     try {
-      const count = await this.#input.read(this.#chunk);
-      return this.#chunk.slice(0, count ?? 0);
+      // Nothing else goes on while a shell waits for its next line, and to hand the wait over takes longer than a line.
+      return this.#chunk.slice(0, this.#input.readSync(this.#chunk) ?? 0);
     } catch (error) {
-      throw fileError("-", error);
+      if (!(error instanceof Deno.errors.WouldBlock)) throw fileError("-", error);
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+      return await this.#read();
     }
   }
 }

@@ -7,10 +7,10 @@ import { PipedLines } from "./lines.ts";
 function input(pieces: readonly Uint8Array[]) {
   const rest = [...pieces];
   return {
-    read(into: Uint8Array): Promise<number | null> {
+    readSync(into: Uint8Array): number | null {
       const piece = rest.shift();
       if (piece !== undefined) into.set(piece);
-      return Promise.resolve(piece?.length ?? null);
+      return piece?.length ?? null;
     },
   };
 }

@@ -1,16 +1,16 @@
 /** `ism shell`: lines one after the other, each a transaction of its own. */
 import { MEMORY_HOST } from "../../lib/host/file/store.ts";
-import { type AnyCommand, canStandInLine, type Result } from "../language/command.ts";
+import { type AnyCommand, canStandInLine } from "../language/command.ts";
 import { completeLine } from "../completion/engine.ts";
 import { deviceWords, filesIn } from "../completion/world.ts";
 import { EXIT, isInterrupted } from "../output/failure.ts";
-import { literalWord } from "../language/options.ts";
-import type { Invocation } from "../language/parse.ts";
+import type { Invocation } from "../language/invocation.ts";
 import { report } from "../output/report.ts";
-import { parseScript } from "../run/script.ts";
+import { LineCache, parseScript, understood } from "../run/compile.ts";
 import type { Session } from "../run/session.ts";
 import { COMMANDS } from "../table.ts";
-import { splitLines, splitWords } from "../language/words.ts";
+import { splitLines } from "../language/lines.ts";
+import { splitWords } from "../language/words.ts";
 import { PlacedError, UsageError } from "../language/usage_error.ts";
 import { type LineEditor, openEditor } from "./editor.ts";
 import { History } from "./history.ts";
@@ -20,8 +20,6 @@ import { type LineSource, PipedLines } from "./lines.ts";
 const LEAVING: readonly string[] = ["exit", "quit"];
 /** The name of the input where a place or a document tells one. */
 const FILE = "stdin";
-/** Where the names of commands stand in a line; behind there is data. */
-const MOST_NAMES = 1024;
 
 /**
  * Runs lines until they end.
@@ -73,6 +71,7 @@ class Shell {
   readonly #session: Session;
   readonly #lines: LineSource;
   readonly #history: History | undefined;
+  readonly #cache = new LineCache();
   /** What TAB knows. */
   readonly #table: ReadonlyMap<string, AnyCommand>;
   /** Lines that were read. */
@@ -134,7 +133,7 @@ class Shell {
       inScript: true,
       extra: LEAVING.map((word) => [word, "End the shell"] as const),
     }, {
-      variables: () => this.#session.names,
+      variables: () => [...this.#session.variables.keys()],
       devices: () => this.#devices(),
       files: filesIn,
     });
@@ -187,16 +186,21 @@ class Shell {
       this.#session.place.refresh();
       if (this.#interactive && text.trim() === "" && again !== undefined) {
         code = await this.#session.runLine(again);
-        this.#again = nextBlock(again, this.#session.lastResult);
+        this.#again = nextBlock(again, this.#session);
         return code;
       }
-      const before = { names: this.#session.names, firstLine: line };
-      await COMMANDS.need(text.slice(0, MOST_NAMES).split(/[^a-z]+/));
-      const lines = await COMMANDS.loading(() => parseScript(text, FILE, COMMANDS, before));
+      const names = this.#session.variables;
+      const before = { names, firstLine: line, cache: this.#cache };
+      const lines = this.#cache.get(text) === undefined
+        ? await understood(text, FILE, COMMANDS, before)
+        : parseScript(text, FILE, COMMANDS, before);
       for (const { invocation, place } of lines) {
-        const shown = this.#interactive && !this.#session.globals.json ? undefined : place;
+        const isTyped = this.#interactive && place.file === FILE;
+        const shown = isTyped && !this.#session.globals.json ? undefined : place;
         code = await this.#session.runLine(invocation, shown);
-        this.#again = nextBlock(invocation, this.#session.lastResult);
+        this.#again = nextBlock(invocation, this.#session);
+        // Only a script that was taken in has more than one line, and it ends like any other.
+        if (code !== EXIT.OK && !this.#session.globals.keepGoing) break;
       }
       return code;
     } catch (error) {
@@ -219,6 +223,7 @@ class Shell {
   }
 
   #leaves({ text, line }: { readonly text: string; readonly line: number }): boolean {
+    if (!LEAVING.some((word) => text.trimStart().startsWith(word))) return false;
     try {
       const [only, ...more] = splitWords(text, { file: FILE, line });
       if (only === undefined || more.length > 0 || only.quoted || !LEAVING.includes(only.text)) return false;
@@ -242,6 +247,7 @@ function typed(word: string): string {
 
 /** True if a text ends where its next line should follow. */
 function isOpen(text: string): boolean {
+  if (!/\\\r?$/.test(text)) return false;
   try {
     return splitLines(text).at(-1)?.open === true;
   } catch {
@@ -250,11 +256,12 @@ function isOpen(text: string): boolean {
 }
 
 /** The same `peek` of what follows the block that was read; undefined for anything else, and at the end of the region. */
-function nextBlock(invocation: Invocation, result: Result | undefined): Invocation | undefined {
+function nextBlock(
+  invocation: Invocation,
+  { lastResult: result, lookup }: Session,
+): Invocation | undefined {
   if (invocation.command?.name !== "peek" || result === undefined) return undefined;
   const ret = Number(result["ret"]);
   if (ret === 0) return undefined;
-  const offset = BigInt(String(result["offset"])) + BigInt(ret);
-  const words = new Map(invocation.words).set("offset", [literalWord(`0x${offset.toString(16)}`)]);
-  return { ...invocation, words };
+  return invocation.with({ offset: BigInt(String(result["offset"])) + BigInt(ret) }, lookup);
 }

@@ -1,6 +1,7 @@
 /**
  * Composition: a topology becomes a wired host, a host becomes state and is rebuilt from it.
  */
+import { Journal, type PutRow } from "../base/journal.ts";
 import type { Json } from "../base/json.ts";
 import { splitMix64 } from "../base/random.ts";
 import { Tracer } from "../base/trace.ts";
@@ -20,8 +21,9 @@ import { Partition } from "../zpci/partition.ts";
 import { MainStorage, PAGE_SIZE, type StorageState } from "../zpci/storage.ts";
 import { toEbcdic } from "./ebcdic.ts";
 import { Rendezvous, type RendezvousState } from "./rendezvous.ts";
-import { gidOf, type Topology, type TopologyFunction } from "./topology.ts";
+import { gidOf } from "./default_topology.ts";
 import { MissingStateError } from "./errors.ts";
+import type { Topology, TopologyFunction } from "./topology.ts";
 
 /** One guest: a partition, its kernel and its driver process. */
 export interface Guest {
@@ -62,6 +64,8 @@ const FMB_LENGTH = 128;
 
 /** A whole simulated host. */
 export class Host {
+  /** What the transaction that is open has changed. */
+  readonly journal = new Journal();
   readonly topology: Topology;
   readonly tracer = new Tracer();
   readonly clock: Clock;
@@ -69,11 +73,12 @@ export class Host {
   readonly functions: readonly HostFunction[];
   readonly fabrics: ReadonlyMap<number, IsmFabric>;
   /** Where driver processes of two guests find each other. */
-  readonly rendezvous = new Rendezvous();
+  readonly rendezvous = new Rendezvous(this.journal);
   /** Faults to inject; {@linkcode applyFaults} makes changes count. */
-  readonly faults = new FaultPlan();
+  readonly faults = new FaultPlan(this.journal);
   /** Times at which a device lock is taken. */
-  readonly locks = new LockPlan();
+  readonly locks = new LockPlan(this.journal);
+  #clockAtBegin = 0;
 
   private constructor(topology: Topology, source: StateSource | undefined) {
     this.topology = topology;
@@ -84,14 +89,21 @@ export class Host {
 
     const partitions = topology.guests.map((guest, index) => {
       const storage = source === undefined
-        ? new MainStorage(topology.memory)
-        : MainStorage.restore(topology.memory, read<StorageState>(source, `guest/${index}/storage`), {
-          load: (address) => source.page(index, address),
-        });
-      const partition = new Partition(guest.name, storage, this.tracer, this.clock, topology.machine);
+        ? new MainStorage(topology.memory, this.journal, storageKey(index))
+        : MainStorage.restore(
+          topology.memory,
+          read<StorageState>(source, storageKey(index)),
+          { load: (address) => source.page(index, address) },
+          this.journal,
+          storageKey(index),
+        );
+      const { tracer, clock } = this;
+      const key = `guest/${index}`;
+      const partition = new Partition(guest.name, storage, tracer, clock, topology.machine, key);
       for (const description of guest.functions) {
         const fn = partition.addFunction(identityOf(topology, description), group);
-        const fabric = fabrics.get(description.chid) ?? createFabric(topology, description.chid);
+        const fabric = fabrics.get(description.chid) ??
+          createFabric(topology, description.chid, this.journal);
         fabrics.set(description.chid, fabric);
         adapters.set(fn, new IsmAdapter(fn, fabric, gidOf(topology, description), topology.ism));
       }
@@ -131,7 +143,8 @@ export class Host {
         const state = source === undefined
           ? undefined
           : read<DriverState>(source, `driver/${fn.identity.fid}`);
-        const driver = new IsmDriver(guest.kernel.process, zdev.name, state);
+        const place = { journal: this.journal, key: `driver/${fn.identity.fid}` };
+        const driver = new IsmDriver(guest.kernel.process, zdev.name, place, state);
         functions.push({ index: functions.length, guest, fn, adapter: adapters.get(fn)!, zdev, driver });
       }
     }
@@ -161,12 +174,48 @@ export class Host {
     return new Host(topology, source);
   }
 
+  /** Begins a transaction: {@linkcode settle} or {@linkcode revert} ends it. */
+  begin(): void {
+    this.#clockAtBegin = this.clock.microseconds;
+    this.journal.open();
+  }
+
+  /** A transaction is open. */
+  get isOpen(): boolean {
+    return this.journal.isOpen;
+  }
+
+  /** Forgets what nothing refers to, before a transaction is stored. */
+  tidy(): void {
+    for (const { kernel } of this.guests) kernel.dropUnusedEventFds();
+  }
+
+  /** The rows of what the transaction changed. Memory is told by {@linkcode changedPages}. */
+  writeRows(put: PutRow): void {
+    if (this.clock.microseconds !== this.#clockAtBegin) put("clock", this.clock.microseconds);
+    this.journal.writeRows(put);
+  }
+
+  /** Ends the transaction; what it changed stays. */
+  settle(): void {
+    this.journal.settle();
+  }
+
+  /** Ends the transaction; what it changed is undone. */
+  revert(): void {
+    this.journal.revert();
+    this.clock.microseconds = this.#clockAtBegin;
+    this.applyFaults();
+  }
+
   /** As the host would be if all real programs were killed now: a copy, or itself where there is none. */
   withoutPrograms(): Host {
     if (this.guests.every(({ kernel }) => kernel.processes.size === 1 && kernel.foreign.size === 0)) {
       return this;
     }
     const copy = this.fork();
+    // What that changes of memory has to be stored, too.
+    copy.begin();
     for (const { kernel } of copy.guests) kernel.endPrograms();
     return copy;
   }
@@ -213,6 +262,8 @@ export class Host {
   }
 }
 
+const storageKey = (guest: number) => `guest/${guest}/storage`;
+
 function read<State>(source: StateSource, key: string): State {
   const state = source.get(key);
   if (state === undefined) throw new MissingStateError(`The host has no state for ${key}`);
@@ -220,9 +271,9 @@ function read<State>(source: StateSource, key: string): State {
 }
 
 /** A fabric whose first token number, any of the 20-bit range but 0, and order of tokens follow from the seed. */
-function createFabric({ seed, ism }: Topology, chid: number): IsmFabric {
+function createFabric({ seed, ism }: Topology, chid: number, journal: Journal): IsmFabric {
   const firstToken = Number(splitMix64(BigInt(seed)) % 0xf_ffffn) + 1;
-  return new IsmFabric(chid, firstToken, TOKEN_ORDERS[ism.tokens](seed));
+  return new IsmFabric(chid, firstToken, TOKEN_ORDERS[ism.tokens](seed), journal);
 }
 
 function groupOf({ machine }: Topology): FunctionGroup {

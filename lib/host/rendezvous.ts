@@ -4,6 +4,8 @@
  * through DMBs, signals and interrupts.
  */
 
+import { Kept, type PutRow } from "../base/journal.ts";
+
 /** One reader, and the writer that has come to it. */
 export interface Meeting {
   /** Function id of the reader. */
@@ -22,7 +24,7 @@ export interface Meeting {
 export type RendezvousState = readonly Meeting[];
 
 /** All meetings of a host, at most one per reader. */
-export class Rendezvous {
+export class Rendezvous extends Kept {
   #meetings: Meeting[] = [];
 
   /** The meeting of a reader. */
@@ -37,7 +39,21 @@ export class Rendezvous {
   }
 
   remove(reader: number): void {
+    this.touch();
     this.#meetings = this.#meetings.filter((meeting) => meeting.reader !== reader);
+  }
+
+  get rows(): this {
+    return this;
+  }
+
+  writeRows(put: PutRow): void {
+    put("rendezvous", this.save());
+  }
+
+  protected override remember(): () => void {
+    const meetings = [...this.#meetings];
+    return () => this.#meetings = meetings;
   }
 
   save(): RendezvousState {

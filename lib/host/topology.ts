@@ -4,10 +4,10 @@
  */
 import * as v from "valibot";
 import type { Choices } from "../base/choices.ts";
-import { splitMix64 } from "../base/random.ts";
 import { COMMAND_AREA_BYTES } from "../ism/device/command_bar.ts";
 import { DEFAULT_ISM_OPTIONS, ISM_CHOICES } from "../ism/device/options.ts";
 import { COMMANDS } from "../ism/protocol.ts";
+import { gidOf, TOPOLOGY_DEFAULTS, TOPOLOGY_SCHEMA } from "./default_topology.ts";
 import { DEFAULT_KERNEL_OPTIONS } from "../vfio/kernel.ts";
 import { issueText } from "./issue.ts";
 import { microsecondsSince1900 } from "../zpci/clock.ts";
@@ -16,8 +16,7 @@ import { RELEASES } from "../vfio/release.ts";
 import { MACHINE_CHOICES } from "../zpci/options.ts";
 import { TopologyError } from "./errors.ts";
 
-/** Version of the topology's format. */
-export const TOPOLOGY_SCHEMA = 1;
+export { defaultTopology, gidOf } from "./default_topology.ts";
 
 const MAX_FUNCTIONS = 64;
 const GIB = 2 ** 30;
@@ -54,14 +53,16 @@ function choices<const Table extends Choices>(table: Table) {
   };
 }
 
+const { machine: MACHINE, function: FUNCTION } = TOPOLOGY_DEFAULTS;
+
 const FunctionSchema = v.strictObject({
   fid: whole(1, 0xffff_ffff),
   uid: whole(1, 0xffff),
-  chid: v.optional(whole(0, 0xffff), 0x7e1),
-  vfn: v.optional(whole(0, 0xffff), 1),
-  port: v.optional(whole(0, 15), 0),
+  chid: v.optional(whole(0, 0xffff), FUNCTION.chid),
+  vfn: v.optional(whole(0, 0xffff), FUNCTION.vfn),
+  port: v.optional(whole(0, 15), FUNCTION.port),
   gid: v.optional(v.pipe(v.string(), v.regex(/^0x[0-9a-fA-F]{1,16}$/))),
-  pnetid: v.optional(v.pipe(v.string(), v.regex(/^[A-Z0-9]{1,16}$/)), "NET1"),
+  pnetid: v.optional(v.pipe(v.string(), v.regex(/^[A-Z0-9]{1,16}$/)), FUNCTION.pnetid),
 });
 
 const GuestSchema = v.strictObject({
@@ -71,23 +72,23 @@ const GuestSchema = v.strictObject({
 
 const TopologySchema = v.strictObject({
   schema: v.optional(v.literal(TOPOLOGY_SCHEMA), TOPOLOGY_SCHEMA),
-  seed: v.optional(whole(0, Number.MAX_SAFE_INTEGER), 1),
+  seed: v.optional(whole(0, Number.MAX_SAFE_INTEGER), TOPOLOGY_DEFAULTS.seed),
   clock: v.optional(
     v.pipe(v.string(), v.isoTimestamp(), v.check(isTime, "is no time between 1900 and 2184")),
-    "2026-01-01T00:00:00Z",
+    TOPOLOGY_DEFAULTS.clock,
   ),
-  memory: v.optional(pageMultiple(64 * 2 ** 20, 64 * GIB), 4 * GIB),
+  memory: v.optional(pageMultiple(64 * 2 ** 20, 64 * GIB), TOPOLOGY_DEFAULTS.memory),
   machine: v.optional(
     v.strictObject({
-      storeBlock: v.optional(v.picklist(["relaxed", "strict8"]), "relaxed"),
-      maxstbl: v.optional(whole(8, 8191), 4096),
-      bar0Prefetch: v.optional(v.boolean(), false),
-      startDma: v.optional(pageMultiple(0, 2 ** 48), 0x1_0000_0000),
+      storeBlock: v.optional(v.picklist(["relaxed", "strict8"]), MACHINE.storeBlock),
+      maxstbl: v.optional(whole(8, 8191), MACHINE.maxstbl),
+      bar0Prefetch: v.optional(v.boolean(), MACHINE.bar0Prefetch),
+      startDma: v.optional(pageMultiple(0, 2 ** 48), MACHINE.startDma),
       endDma: v.optional(
         v.pipe(whole(0, 2 ** 52), v.check((end) => end % 4096 === 4095, "must end a 4096-byte page")),
-        0x1ff_ffff_ffff,
+        MACHINE.endDma,
       ),
-      utilityString: v.optional(v.boolean(), true),
+      utilityString: v.optional(v.boolean(), MACHINE.utilityString),
       ...choices(MACHINE_CHOICES),
     }),
     {},
@@ -166,20 +167,4 @@ function isTime(text: string): boolean {
 function checkUnique(what: string, values: readonly string[]): void {
   const twice = values.find((value, i) => values.indexOf(value) !== i);
   if (twice !== undefined) throw new TopologyError(`Two functions or guests have the ${what} ${twice}`);
-}
-
-/** The GID of a function: as the topology says, else derived from the seed; never 0. */
-export function gidOf(topology: { readonly seed: number }, fn: TopologyFunction): bigint {
-  if (fn.gid !== undefined) return BigInt(fn.gid);
-  return splitMix64(splitMix64(BigInt(topology.seed)) ^ BigInt(fn.fid)) | 1n;
-}
-
-/** Two guests, each with one ISM function on the same channel. */
-export function defaultTopology(): Topology {
-  return parseTopology({
-    guests: [
-      { name: "guest0", functions: [{ fid: 0x10, uid: 0x1, vfn: 1 }] },
-      { name: "guest1", functions: [{ fid: 0x11, uid: 0x2, vfn: 2 }] },
-    ],
-  });
 }

@@ -2,6 +2,7 @@
  * Which driver holds a function: sysfs bind, unbind, driver_override and drivers_probe.
  * Facts: vfio.bind.* and vfio.unplug.* (drivers/pci/pci-driver.c, drivers/base/bus.c, drivers/vfio/vfio_main.c).
  */
+import { Kept, type Rows } from "../base/journal.ts";
 import type { ErrorEvent } from "../zpci/partition.ts";
 import { VfioDevice } from "./device.ts";
 import { ErrnoError } from "./errno.ts";
@@ -43,12 +44,11 @@ export interface BindingState {
 }
 
 /** The binding of one function. */
-export class Binding {
+export class Binding extends Kept {
   readonly #kernel: Kernel;
   readonly zdev: Zdev;
   driver: DriverName | undefined = undefined;
-  /** Text of `driver_override`. */
-  override: string | undefined = undefined;
+  #override: string | undefined = undefined;
   /** The vfio-pci device while a vfio driver holds the function. */
   device: VfioDevice | undefined = undefined;
   /** An unbind waits for the last descriptor to be closed. */
@@ -62,14 +62,46 @@ export class Binding {
   /** The function is disabled and enabled once the driver has let go of it. */
   #recovering = false;
   /** Error events that wait for user space. */
-  readonly errors = new ErrorQueue();
+  readonly errors = new ErrorQueue(() => this.touch());
   /** Device lock and state lock of the function. */
   readonly locks: FunctionLocks;
 
   constructor(kernel: Kernel, zdev: Zdev) {
+    super(kernel.journal);
     this.#kernel = kernel;
     this.zdev = zdev;
     this.locks = new FunctionLocks(() => kernel.locks, zdev.facts.fid, this);
+  }
+
+  /** Text of `driver_override`. */
+  get override(): string | undefined {
+    return this.#override;
+  }
+
+  set override(override: string | undefined) {
+    this.touch();
+    this.#override = override;
+  }
+
+  get rows(): Rows | undefined {
+    return this.zdev.rows;
+  }
+
+  protected override remember(): () => void {
+    const { driver, device, removing } = this;
+    const [override, nextRequest, probeAfter] = [this.#override, this.#nextRequest, this.#probeAfter];
+    const [leaving, gone, recovering] = [this.#leaving, this.#gone, this.#recovering];
+    const parts = [this.errors.remember(), this.locks.remember()];
+    return () => {
+      Object.assign(this, { driver, device, removing });
+      this.#override = override;
+      this.#nextRequest = nextRequest;
+      this.#probeAfter = probeAfter;
+      this.#leaving = leaving;
+      this.#gone = gone;
+      this.#recovering = recovering;
+      for (const part of parts) part();
+    };
   }
 
   /**
@@ -139,6 +171,7 @@ export class Binding {
     }
     if (this.removing) return false;
     if (this.device !== undefined && this.device.descriptors > 0) {
+      this.touch();
       this.removing = true;
       this.#nextRequest = this.#kernel.partition.clock.microseconds;
       this.tick();
@@ -157,6 +190,7 @@ export class Binding {
   tick(): void {
     const { partition } = this.#kernel;
     while (this.#nextRequest !== undefined && partition.clock.microseconds >= this.#nextRequest) {
+      this.touch();
       this.device?.req?.signal(partition, this.zdev.facts.fid);
       this.#nextRequest += REQUEST_PERIOD;
     }
@@ -165,6 +199,7 @@ export class Binding {
   /** A write to `drivers_probe`: the driver that driver_override names, else the kernel's own. */
   probe(): void {
     if (this.removing) {
+      this.touch();
       if (!this.#leaving) this.#probeAfter = true;
       return;
     }
@@ -176,6 +211,7 @@ export class Binding {
   /** The last descriptor was closed: a waiting unbind goes on, then the machine's reports that waited for it. */
   closed(): void {
     if (!this.removing || this.device === undefined || this.device.descriptors > 0) return;
+    this.touch();
     this.#detach();
     this.#kernel.events.run();
     if (this.#leaving) this.#left();
@@ -193,8 +229,8 @@ export class Binding {
     const unread = this.errors.end();
     if (unread === 0 || tracer.sink === undefined) return;
     const text = `${unread} unread error ${unread === 1 ? "event" : "events"} dropped`;
-    const { fid } = this.zdev.facts;
-    tracer.point({ layer: "irq", op: "kernel-message", guest, fid, args: { unread, text } });
+    const origin = { guest, fid: this.zdev.facts.fid };
+    tracer.point({ layer: "irq", op: "kernel-message", ...origin, args: { unread, text } });
   }
 
   /**
@@ -202,6 +238,7 @@ export class Binding {
    * way out, that waits; a function that is there already stays as it is.
    */
   arrived(fh: number): void {
+    this.touch();
     if (this.#leaving) this.#probeAfter = true;
     if (this.#leaving || this.zdev.state === "configured") return;
     this.zdev.state = "configured";
@@ -226,6 +263,7 @@ export class Binding {
    * up at once.
    */
   leave(gone = false): void {
+    this.touch();
     this.#leaving = true;
     this.#gone = gone;
     this.#probeAfter = false;
@@ -250,6 +288,7 @@ export class Binding {
 
   /** sysfs `recover`: the driver is removed, which waits while it is open; then disable, enable, probe. */
   recover(): void {
+    this.touch();
     this.#recovering = true;
     if (this.driver === undefined || this.unbind()) this.#recover();
   }
@@ -292,6 +331,7 @@ export class Binding {
   }
 
   #attach(driver: DriverName): void {
+    this.touch();
     this.driver = driver;
     if (driver === "ism") return;
     const variant = driver === "vfio-pci"
@@ -301,6 +341,7 @@ export class Binding {
   }
 
   #detach(): void {
+    this.touch();
     if (this.device !== undefined) this.#kernel.group(this.zdev).dissolve();
     this.driver = undefined;
     this.device = undefined;
@@ -332,7 +373,7 @@ export class Binding {
     this.#recovering = state.recovering;
     this.errors.restore(state.errors, state.droppedErrors, open && this.#kernel.userRecovery);
     this.locks.window = state.window;
-    this.override = override ?? undefined;
+    this.#override = override ?? undefined;
     if (driver !== null) this.#attach(driver);
     this.removing = removing;
     this.#nextRequest = nextRequest ?? undefined;

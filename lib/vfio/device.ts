@@ -3,6 +3,7 @@
  * vfio.open.sequence and vfio.close.sequence (drivers/vfio/pci/vfio_pci_core.c: vfio_pci_core_enable,
  * vfio_pci_core_disable).
  */
+import { Kept, type Rows } from "../base/journal.ts";
 import { ConfigSpace, type ConfigSpaceState } from "./config/space.ts";
 import { ErrnoError } from "./errno.ts";
 import type { FunctionLocks } from "./function_locks.ts";
@@ -46,7 +47,7 @@ export interface CompatBinding {
 }
 
 /** The vfio-pci device. */
-export class VfioDevice {
+export class VfioDevice extends Kept {
   readonly zdev: Zdev;
   readonly variant: Variant;
   readonly kernel: Kernel;
@@ -72,9 +73,30 @@ export class VfioDevice {
   #layout: RegionLayout | undefined = undefined;
 
   constructor(kernel: Kernel, zdev: Zdev, variant: Variant) {
+    super(kernel.journal);
     this.kernel = kernel;
     this.zdev = zdev;
     this.variant = variant;
+  }
+
+  get rows(): Rows | undefined {
+    return this.zdev.rows;
+  }
+
+  protected override remember(): () => void {
+    const { openCount, descriptors, resetWorks, lowPower, req, err } = this;
+    const msi = this.msi && [...this.msi];
+    const [openState, compat, opens, layout] = [this.#openState, this.#compat, this.#opens, this.#layout];
+    const [config, contents] = [this.#config, this.#config?.remember()];
+    return () => {
+      Object.assign(this, { openCount, descriptors, resetWorks, lowPower, req, err, msi });
+      this.#openState = openState;
+      this.#compat = compat;
+      this.#opens = opens;
+      this.#layout = layout;
+      this.#config = config;
+      contents?.();
+    };
   }
 
   /** The config shadow; there is one while the device is open. */
@@ -95,6 +117,7 @@ export class VfioDevice {
 
   /** One more descriptor; the first one enables and resets the function. @throws {ErrnoError} EAGAIN, ENODEV */
   open(): void {
+    this.touch();
     if (this.openCount === 0) this.#enable();
     this.openCount++;
   }
@@ -140,6 +163,7 @@ export class VfioDevice {
 
   /** One descriptor less; the last one takes everything back. */
   close(): void {
+    this.touch();
     this.openCount--;
     if (this.openCount > 0) return;
     this.#disable();
@@ -246,6 +270,7 @@ export class VfioDevice {
       errors.userRecovers = kernel.userRecovery;
       zdev.pci.checkGivenUp();
       this.#config = ConfigSpace.build(this.#hardware(), this.#facts(), () => this.#msiGrant());
+      this.#config.touch = () => this.touch();
     } catch (error) {
       kernel.binding(zdev).endRecovery();
       this.#disableDevice();
@@ -269,6 +294,7 @@ export class VfioDevice {
   /** vfio_pci_core_disable. Cannot fail (vfio.driver.life), whatever the function says. */
   #disable(): void {
     const { zdev } = this;
+    this.kernel.eventFdLost();
     this.lowPower = false;
     zdev.pci.clearMaster();
     if (this.msi !== undefined) zdev.teardownInterrupts();
@@ -353,5 +379,6 @@ export class VfioDevice {
     if (state.compat !== null) this.#restoreCompat(state.compat);
     if (state.config === null) return;
     this.#config = ConfigSpace.restore(state.config, this.#hardware(), this.#facts(), () => this.#msiGrant());
+    this.#config.touch = () => this.touch();
   }
 }

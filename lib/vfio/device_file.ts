@@ -66,9 +66,10 @@ export class DeviceFile extends OpenFile {
   #pasid = false;
 
   constructor(kernel: Kernel, device: VfioDevice, viaCdev = false) {
-    super();
+    super(kernel.journal);
     this.#kernel = kernel;
     this.device = device;
+    device.touch();
     device.descriptors++;
     this.#viaCdev = viaCdev;
     // A descriptor that the kernel made was not opened by a path.
@@ -144,6 +145,7 @@ export class DeviceFile extends OpenFile {
   }
 
   override release(): void {
+    this.device.touch();
     this.device.descriptors--;
     if (!this.#viaCdev || this.#bound !== undefined) this.#closeDevice();
     this.#kernel.deviceClosed(this.device);
@@ -153,12 +155,22 @@ export class DeviceFile extends OpenFile {
     const { zdev } = this.device;
     this.device.close();
     const bound = this.#bound;
+    this.touch();
     this.#bound = undefined;
     bound?.iommufd.detach(zdev);
     if (bound !== undefined) {
       bound.iommufd.unbindDevice(bound.devid);
       this.#kernel.releaseDma(zdev);
     } else if (this.device.openCount === 0) this.#kernel.group(zdev).deviceClosed();
+  }
+
+  protected override remember(): () => void {
+    const [bound, pasid, file] = [this.#bound, this.#pasid, super.remember()];
+    return () => {
+      this.#bound = bound;
+      this.#pasid = pasid;
+      file();
+    };
   }
 
   override save(): Partial<FileState> {
@@ -226,6 +238,7 @@ export class DeviceFile extends OpenFile {
       throw invalid("open elsewhere", "The device is open through another descriptor");
     }
     const { iommufd } = file;
+    this.touch();
     let devid = 0;
     this.device.openBound(() => devid = iommufd.bindDevice());
     this.#bound = { iommufd, devid };
@@ -254,6 +267,7 @@ export class DeviceFile extends OpenFile {
         "detach it first, in the way that it was attached",
       );
     }
+    this.touch();
     writeWord(arg, ATTACH_PT.offsetOf("ptId"), iommufd.attach(target, zdev));
     this.#pasid = wantsPasid;
     return 0;
@@ -267,6 +281,7 @@ export class DeviceFile extends OpenFile {
     const wantsPasid = this.#wantsPasid(flags, argsz, arg, DETACH_PT.size, source);
     // A PASID that was never attached, as none but 0 can be here, is fine to detach.
     if (wantsPasid && pasid !== 0 || this.#pasid !== wantsPasid) return 0;
+    this.touch();
     this.#bound!.iommufd.detach(this.device.zdev);
     this.#pasid = false;
     return 0;

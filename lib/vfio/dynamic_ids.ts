@@ -22,6 +22,12 @@ export interface DynamicId {
 /** The ids of all drivers of a kernel. */
 export class DynamicIds {
   #ids: DynamicId[] = [];
+  readonly #touch: () => void;
+
+  /** `touch` is called before every change. */
+  constructor(touch: () => void = () => {}) {
+    this.#touch = touch;
+  }
 
   /** True if one of the driver's ids matches an ISM function. */
   match(driver: DriverName): boolean {
@@ -43,6 +49,7 @@ export class DynamicIds {
         "No entry of the driver's table has such private data",
       );
     }
+    this.#touch();
     this.#ids.push(id);
   }
 
@@ -62,6 +69,7 @@ export class DynamicIds {
         `${driver} has no such id; only those of new_id can go`,
       );
     }
+    this.#touch();
     this.#ids.splice(at, 1);
   }
 

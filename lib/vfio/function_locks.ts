@@ -13,6 +13,8 @@ export const NO_WINDOW: RecoveryWindow = { device: 0, state: 0 };
 /** Who holds the locks for as long as something lasts. */
 export interface LockHolder {
   holds(lock: LockName): boolean;
+  /** Called before the window changes. */
+  touch(): void;
 }
 
 /** Both locks of one function. */
@@ -20,13 +22,28 @@ export class FunctionLocks {
   readonly #plan: () => LockPlan;
   readonly #fid: number;
   readonly #holder: LockHolder;
-  window: RecoveryWindow = NO_WINDOW;
+  #window: RecoveryWindow = NO_WINDOW;
 
   /** `plan` gives the scenario's faults. */
   constructor(plan: () => LockPlan, fid: number, holder: LockHolder) {
     this.#plan = plan;
     this.#fid = fid;
     this.#holder = holder;
+  }
+
+  get window(): RecoveryWindow {
+    return this.#window;
+  }
+
+  set window(window: RecoveryWindow) {
+    this.#holder.touch();
+    this.#window = window;
+  }
+
+  /** What puts the window back as it is now. */
+  remember(): () => void {
+    const window = this.#window;
+    return () => this.#window = window;
   }
 
   /** An error event was handled: its locks are held for so many attempts, the device lock first. */

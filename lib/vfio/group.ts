@@ -1,6 +1,7 @@
 /**
  * /dev/vfio/N: an IOMMU group of one function. Facts: vfio.group.* (drivers/vfio/group.c).
  */
+import { Kept, type Rows } from "../base/journal.ts";
 import type { Container } from "./iommu/container.ts";
 import { ContainerFile } from "./iommu/container.ts";
 import { DeviceFile } from "./device_file.ts";
@@ -18,7 +19,7 @@ const SOURCE = "drivers/vfio/group.c";
 const NAME_LIMIT = 4096;
 
 /** An IOMMU group. */
-export class Group {
+export class Group extends Kept {
   readonly number: number;
   readonly zdev: Zdev;
   /** The one open descriptor. */
@@ -28,8 +29,24 @@ export class Group {
   iommufd: Iommufd | undefined = undefined;
 
   constructor(number: number, zdev: Zdev) {
+    super(zdev.journal);
     this.number = number;
     this.zdev = zdev;
+  }
+
+  get rows(): Rows | undefined {
+    return this.zdev.rows;
+  }
+
+  /** The row of its descriptor tells of its container, too. */
+  override touch(): void {
+    super.touch();
+    this.file?.touch();
+  }
+
+  protected override remember(): () => void {
+    const { file, container, iommufd } = this;
+    return () => void Object.assign(this, { file, container, iommufd });
   }
 
   /** It has a container of one of the two kinds. */
@@ -50,6 +67,7 @@ export class Group {
   /** The driver has gone, and the group with it: its descriptor leads nowhere any more. */
   dissolve(): void {
     this.leaveContainer();
+    this.touch();
     if (this.file !== undefined) this.file.dissolved = true;
     this.file = undefined;
   }
@@ -57,6 +75,7 @@ export class Group {
   /** Leaves the container or iommufd; a device that is bound to the iommufd stays bound. */
   leaveContainer(): void {
     const { container, iommufd } = this;
+    this.touch();
     this.container = undefined;
     this.iommufd = undefined;
     container?.removeGroup(this);
@@ -75,11 +94,13 @@ export class GroupFile extends OpenFile {
   dissolved: boolean;
 
   constructor(kernel: Kernel, group: Group, dissolved = false) {
-    super();
+    super(kernel.journal);
     this.#kernel = kernel;
     this.group = group;
     this.dissolved = dissolved;
-    if (!dissolved) group.file = this;
+    if (dissolved) return;
+    group.touch();
+    group.file = this;
   }
 
   override get id(): number {
@@ -106,8 +127,17 @@ export class GroupFile extends OpenFile {
 
   override release(): void {
     if (this.dissolved) return;
+    this.group.touch();
     this.group.file = undefined;
     if (this.group.container === undefined || !this.#deviceOpen()) this.group.leaveContainer();
+  }
+
+  protected override remember(): () => void {
+    const [dissolved, file] = [this.dissolved, super.remember()];
+    return () => {
+      this.dissolved = dissolved;
+      file();
+    };
   }
 
   override save(): Partial<FileState> {
@@ -175,11 +205,13 @@ export class GroupFile extends OpenFile {
         );
       }
       file.container.addGroup(this.group);
+      this.group.touch();
       this.group.container = file.container;
       return 0;
     }
     if (file instanceof IommufdFile) {
       file.iommufd.createCompatIoas();
+      this.group.touch();
       this.group.iommufd = file.iommufd;
       return 0;
     }

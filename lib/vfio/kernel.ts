@@ -2,6 +2,7 @@
  * The Linux of one guest, as far as VFIO goes: functions found at boot, drivers, device nodes, interrupts, and
  * processes. Facts: vfio.bind.*, vfio.node.names and zpci.irq.deliver.
  */
+import { Kept, KeptMap, type PutRow } from "../base/journal.ts";
 import type { Processor } from "../zpci/instruction.ts";
 import { isEnabledHandle } from "../zpci/handle.ts";
 import {
@@ -33,7 +34,8 @@ import { ClpFile } from "./s390/clp_file.ts";
 import { EventWorker, type EventWorkerState } from "./s390/event_worker.ts";
 import { listEntries } from "./s390/pci_clp.ts";
 import { quietly } from "./pci/pci_device.ts";
-import { Process } from "./process/process.ts";
+import { DescriptorTable, MAX_FDS } from "./process/descriptors.ts";
+import { Process, saveFile } from "./process/process.ts";
 import { coreError } from "./refusal.ts";
 import { type ReleaseRules, rulesOf } from "./release.ts";
 import { type InterruptBits, PCI_ISC, Zdev, type ZdevState } from "./s390/zdev.ts";
@@ -81,7 +83,7 @@ const MAX_FUNCTIONS = 64;
 const VECTORS_AT = DOUBLEWORD;
 
 /** A guest's kernel. */
-export class Kernel implements PartitionKernel {
+export class Kernel extends Kept implements PartitionKernel {
   readonly partition: Partition;
   readonly options: KernelOptions;
   /** What the release does. */
@@ -96,32 +98,47 @@ export class Kernel implements PartitionKernel {
   #left: OpenFile[] = [];
   /** The process whose system call is carried out. */
   current: Process;
-  readonly containers = new Map<number, Container>();
-  readonly iommufds = new Map<number, Iommufd>();
+  readonly containers: KeptMap<Container>;
+  readonly iommufds: KeptMap<Iommufd>;
   /** When somebody else holds device locks; a host gives all its kernels the same. */
-  locks = new LockPlan();
+  locks: LockPlan;
   /** One per function, in the order of discovery; the index is the number of group and character device. */
   readonly bindings: Binding[] = [];
   /** Ids that were added to drivers. */
-  readonly dynamicIds = new DynamicIds();
+  readonly dynamicIds = new DynamicIds(() => this.touch());
   readonly groups: Group[] = [];
   readonly #zdevs: Zdev[] = [];
-  readonly #eventfds = new Map<number, EventFd>();
+  readonly #eventfds: KeptMap<EventFd>;
   readonly #interruptPage: number;
   /** Handles the machine's reports. */
   readonly events = new EventWorker(this);
   readonly #defaultDomains = new Map<Zdev, IommuDomain>();
   #nextId = 1;
+  /** Eventfds may be there that nothing refers to. */
+  #mayDrop = false;
 
   private constructor(partition: Partition, options: KernelOptions, interruptPage: number) {
+    super(partition.journal);
+    const put =
+      <Of extends { writeRows(put: PutRow): void }>(list: string) => (put: PutRow, id: number, value?: Of) =>
+        value === undefined ? put(`${this.key}/${list}/${id}`, undefined) : value.writeRows(put);
+    this.containers = new KeptMap(this.journal, put<Container>("containers"));
+    this.iommufds = new KeptMap(this.journal, put<Iommufd>("iommufds"));
+    this.#eventfds = new KeptMap(this.journal, put<EventFd>("eventfds"));
+    this.locks = new LockPlan(this.journal);
     this.partition = partition;
     this.options = options;
     this.rules = rulesOf(options.release);
-    this.process = new Process(this, partition.tracer);
+    const saved = {
+      journal: this.journal,
+      write: (put: PutRow, fd: number, file: OpenFile | undefined) =>
+        put(`${this.key}/files/${fd}`, file && saveFile(fd, file)),
+    };
+    this.process = new Process(this, partition.tracer, new DescriptorTable(MAX_FDS, saved));
     this.processes.add(this.process);
     this.current = this.process;
     this.#interruptPage = interruptPage;
-    partition.storage.reserved.add(interruptPage);
+    partition.storage.reserved.set(interruptPage, true);
     partition.kernel = this;
     partition.setInterruptionControls(SIC.SINGLE, PCI_ISC);
   }
@@ -168,9 +185,48 @@ export class Kernel implements PartitionKernel {
   }
 
   #add(zdev: Zdev): void {
-    this.groups.push(new Group(this.#zdevs.length, zdev));
+    const position = this.#zdevs.length;
+    this.groups.push(new Group(position, zdev));
     this.bindings.push(new Binding(this, zdev));
     this.#zdevs.push(zdev);
+    zdev.rowsOfFunction = { writeRows: (put) => this.#writeFunction(put, position) };
+  }
+
+  /** Key of its row in the saved state. */
+  get key(): string {
+    return `${this.partition.key}/kernel`;
+  }
+
+  get rows(): this {
+    return this;
+  }
+
+  /** All but what has rows of its own. */
+  writeRows(put: PutRow): void {
+    put(this.key, this.#head());
+  }
+
+  #writeFunction(put: PutRow, position: number): void {
+    const binding = this.bindings[position]!;
+    const { zdev, device } = binding;
+    put(`${this.key}/zdevs/${position}`, zdev.save());
+    put(`${this.key}/bindings/${position}`, binding.save());
+    put(`${this.key}/groups/${position}`, groupState(this.groups[position]!));
+    put(`${this.key}/defaultDomains/${position}`, this.#defaultDomain(zdev));
+    put(`${this.key}/devices/${zdev.facts.fid}`, device?.save());
+  }
+
+  protected override remember(): () => void {
+    const [nextId, defaultDomains] = [this.#nextId, [...this.#defaultDomains]];
+    const [events, dynamicIds, current] = [this.events.remember(), [...this.dynamicIds.save()], this.current];
+    return () => {
+      this.#nextId = nextId;
+      this.#defaultDomains.clear();
+      for (const [zdev, domain] of defaultDomains) this.#defaultDomains.set(zdev, domain);
+      events();
+      this.dynamicIds.restore(dynamicIds);
+      this.current = current;
+    };
   }
 
   /** The functions that the kernel knows, in the order of their discovery. */
@@ -235,14 +291,25 @@ export class Kernel implements PartitionKernel {
 
   /** A number for a new kernel object. */
   newId(): number {
+    this.touch();
     return this.#nextId++;
   }
 
   /** A new eventfd. */
   newEventFd(): EventFd {
-    const eventfd = new EventFd(this.newId());
+    const eventfd = this.#makeEventFd(this.newId());
     this.#eventfds.set(eventfd.id, eventfd);
     return eventfd;
+  }
+
+  #makeEventFd(id: number): EventFd {
+    return new EventFd(id, {
+      journal: this.journal,
+      write: (put, eventfd) => {
+        if (this.#eventfds.get(id) === eventfd) put(`${this.key}/eventfds/${id}`, eventfd.save());
+      },
+      closed: () => this.eventFdLost(),
+    });
   }
 
   /** The eventfd with an id of a saved state. */
@@ -252,9 +319,9 @@ export class Kernel implements PartitionKernel {
     return eventfd;
   }
 
-  /** A new IOMMU domain. @throws {ErrnoError} ENOMEM */
-  newDomain(): IommuDomain {
-    const domain = IommuDomain.create(this.partition);
+  /** A new IOMMU domain, with the key of its row in the saved state. @throws {ErrnoError} ENOMEM */
+  newDomain(key: string): IommuDomain {
+    const domain = IommuDomain.create(this.partition, key);
     if (domain === undefined) {
       throw coreError(
         "ENOMEM",
@@ -281,6 +348,8 @@ export class Kernel implements PartitionKernel {
   releaseDma(zdev: Zdev): void {
     const domain = this.#defaultDomains.get(zdev) ?? IommuDomain.create(this.partition);
     if (domain === undefined) return;
+    this.touch();
+    zdev.touch();
     this.#defaultDomains.set(zdev, domain);
     quietly(() => zdev.attach(domain));
   }
@@ -343,47 +412,57 @@ export class Kernel implements PartitionKernel {
    * along what real programs have open.
    */
   save({ withPrograms = false } = {}): RunningState {
-    if (this.processes.size > 1 && !withPrograms) {
-      throw new Error("A kernel with other processes than ism's own cannot be saved");
-    }
-    if (!withPrograms) this.#dropUnusedEventFds();
+    if (!withPrograms) this.dropUnusedEventFds();
+    const { interruptPage, nextId, dynamicIds, events } = this.#head(withPrograms);
+    const wired = withPrograms ? wiredEventFds(this.#devices()) : [];
     return {
       zdevs: this.#zdevs.map((zdev) => zdev.save()),
-      interruptPage: this.#interruptPage,
-      nextId: this.#nextId,
-      eventfds: [...withPrograms ? wiredEventFds(this.#devices()) : [], ...this.#eventfds.values()].map((
-        { id, count },
-      ) => ({
-        id,
-        count: count <= Number.MAX_SAFE_INTEGER ? Number(count) : String(count),
-      })),
+      interruptPage,
+      nextId,
+      eventfds: [...wired, ...this.#eventfds.values()].map((eventfd) => eventfd.save()),
       containers: [...this.containers.values()].map((container) => container.save()),
       iommufds: [...this.iommufds.values()].map((iommufd) => iommufd.save()),
       bindings: this.bindings.map((binding) => binding.save()),
-      dynamicIds: this.dynamicIds.save(),
-      groups: this.groups.map(({ container, iommufd }) => container?.id ?? iommufd?.id ?? null),
+      dynamicIds,
+      groups: this.groups.map(groupState),
       devices: this.#devices().map((device) => device.save()),
-      defaultDomains: this.#zdevs.map((zdev) => {
-        const domain = this.#defaultDomains.get(zdev);
-        return { origin: domain?.origin ?? null, attached: domain !== undefined && zdev.domain === domain };
-      }),
-      events: this.events.save(),
-      files: [...this.process.save().files],
+      defaultDomains: this.#zdevs.map((zdev) => this.#defaultDomain(zdev)),
+      events,
+      files: [...this.process.files()].map(([fd, file]) => saveFile(fd, file)),
       ...(withPrograms ? { programs: openInPrograms(this.foreign) } : {}),
     };
+  }
+
+  /** What belongs to none of its parts. */
+  #head(withPrograms = false): Pick<KernelState, "interruptPage" | "nextId" | "dynamicIds" | "events"> {
+    if (this.processes.size > 1 && !withPrograms) {
+      throw new Error("A kernel with other processes than ism's own cannot be saved");
+    }
+    return {
+      interruptPage: this.#interruptPage,
+      nextId: this.#nextId,
+      dynamicIds: this.dynamicIds.save(),
+      events: this.events.save(),
+    };
+  }
+
+  #defaultDomain(zdev: Zdev): DefaultDomainState {
+    const domain = this.#defaultDomains.get(zdev);
+    return { origin: domain?.origin ?? null, attached: domain !== undefined && zdev.domain === domain };
   }
 
   /** In a copy: real programs are no more, and what they had open is closed as it is when they are killed. */
   endPrograms(): void {
     const left = this.#left;
     this.#left = [];
+    this.#mayDrop = true;
     for (const file of left) file.drop();
   }
 
   #restore(state: RunningState): void {
     this.#nextId = state.nextId;
     for (const { id, count } of state.eventfds) {
-      const eventfd = new EventFd(id);
+      const eventfd = this.#makeEventFd(id);
       eventfd.count = BigInt(count);
       this.#eventfds.set(id, eventfd);
     }
@@ -463,8 +542,15 @@ export class Kernel implements PartitionKernel {
     return device;
   }
 
+  /** An eventfd may have lost the last thing that refers to it. */
+  eventFdLost(): void {
+    this.#mayDrop = true;
+  }
+
   /** An eventfd lives as long as a descriptor or interrupt wiring refers to it. */
-  #dropUnusedEventFds(): void {
+  dropUnusedEventFds(): void {
+    if (!this.#mayDrop) return;
+    this.#mayDrop = false;
     const used = new Set<EventFd | undefined>();
     for (const [, file] of this.process.files()) if (file instanceof EventFdFile) used.add(file.context);
     for (const { msi, req, err } of this.#devices()) {
@@ -473,4 +559,9 @@ export class Kernel implements PartitionKernel {
     }
     for (const [id, eventfd] of this.#eventfds) if (!used.has(eventfd)) this.#eventfds.delete(id);
   }
+}
+
+/** The id of a group's container or iommufd. */
+function groupState({ container, iommufd }: Group): number | null {
+  return container?.id ?? iommufd?.id ?? null;
 }

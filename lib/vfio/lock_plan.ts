@@ -3,6 +3,8 @@
  * another process may hold them on a real machine. Whatever only tries a lock is refused then (recovery.lock.calls).
  */
 
+import { Journal, Kept, type PutRow } from "../base/journal.ts";
+
 /** The locks: of the device (drivers/base), and of the function's state (arch/s390/pci). */
 export const LOCK_NAMES = ["device", "state"] as const;
 export type LockName = (typeof LOCK_NAMES)[number];
@@ -35,8 +37,12 @@ export interface LockPlanState {
 type Mutable<Of> = { -readonly [Key in keyof Of]: Of[Key] };
 
 /** All lock faults of a host; its kernels share it. */
-export class LockPlan {
+export class LockPlan extends Kept {
   #faults: Mutable<LockFault>[] = [];
+
+  constructor(journal: Journal = new Journal()) {
+    super(journal);
+  }
 
   /** The faults in the order in which they were added. */
   get faults(): readonly LockFault[] {
@@ -45,11 +51,13 @@ export class LockPlan {
 
   /** Adds a fault; the caller gives the id. */
   add(fault: Omit<LockFault, "seen">): void {
+    this.touch();
     this.#faults.push({ ...fault, seen: 0 });
   }
 
   /** Removes a fault, or all of them. @returns how many were removed */
   clear(id?: number): number {
+    this.touch();
     const before = this.#faults.length;
     this.#faults = id === undefined ? [] : this.#faults.filter((fault) => fault.id !== id);
     return before - this.#faults.length;
@@ -62,10 +70,24 @@ export class LockPlan {
       if (fault.lock !== lock) continue;
       if (fault.op !== undefined && fault.op !== op) continue;
       if (fault.fid !== undefined && fault.fid !== fid) continue;
+      this.touch();
       fault.seen++;
       if (fault.seen >= fault.at && fault.seen < fault.at + fault.times) taken = true;
     }
     return taken;
+  }
+
+  get rows(): this {
+    return this;
+  }
+
+  writeRows(put: PutRow): void {
+    put("locks", this.save());
+  }
+
+  protected override remember(): () => void {
+    const state = { faults: this.#faults.map((fault) => ({ ...fault })) };
+    return () => this.restore(state);
   }
 
   save(): LockPlanState {

@@ -51,6 +51,11 @@ export class ConfigRegisters {
     return this.#bytes.slice();
   }
 
+  /** Back to the bytes of a {@linkcode snapshot}. */
+  putBack(bytes: Uint8Array): void {
+    this.#bytes.set(bytes);
+  }
+
   /** Back to the bytes after power-on. */
   reset(): void {
     this.#bytes.set(this.#initial);

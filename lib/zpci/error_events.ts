@@ -105,6 +105,7 @@ export function reportError(fn: ZpciFunction, pec: number, address: number, writ
   const { state } = fn;
   if (state !== "enabled" && state !== "blocked" && state !== "error") return false;
   if (!isMeasurementEvent(pec)) {
+    fn.touch();
     fn.state = isPermanentEvent(pec) ? "permanent-error" : "error";
     if (state !== "error") fn.model.reset("error");
   }

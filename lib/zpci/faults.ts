@@ -2,6 +2,7 @@
  * Faults that a scenario asks for: at the n-th access that matches, the machine answers differently. The same plan on
  * the same host gives the same run.
  */
+import { Journal, Kept, type PutRow } from "../base/journal.ts";
 import { CC, PROGRAM_EXCEPTION, ProgramException, type ProgramExceptionName, STATUS } from "./answer.ts";
 import { isMeasurementEvent, reportError } from "./error_events.ts";
 import type { ZpciFunction } from "./function.ts";
@@ -54,10 +55,14 @@ export interface FaultPlanState {
 type Mutable<Of> = { -readonly [Key in keyof Of]: Of[Key] };
 
 /** All faults of a host. */
-export class FaultPlan {
+export class FaultPlan extends Kept {
   #faults: Mutable<Fault>[] = [];
   #nextId = 1;
   #flip: number | undefined = undefined;
+
+  constructor(journal: Journal = new Journal()) {
+    super(journal);
+  }
 
   /** The faults in the order in which they were added. */
   get faults(): readonly Fault[] {
@@ -66,6 +71,7 @@ export class FaultPlan {
 
   /** A number for a fault of another list, which shares the numbers of this one. */
   takeId(): number {
+    this.touch();
     return this.#nextId++;
   }
 
@@ -78,6 +84,7 @@ export class FaultPlan {
 
   /** Removes a fault, or all of them. @returns how many were removed */
   clear(id?: number): number {
+    this.touch();
     const before = this.#faults.length;
     this.#faults = id === undefined ? [] : this.#faults.filter((fault) => fault.id !== id);
     return before - this.#faults.length;
@@ -90,6 +97,7 @@ export class FaultPlan {
    * @throws {ProgramException} the exception that a fault asks for
    */
   before(op: FaultOp, fn: ZpciFunction, space: number, offset: number, length: number): number | undefined {
+    this.touch();
     this.#flip = undefined;
     let answer: number | undefined = undefined;
     for (const fault of this.#faults) {
@@ -129,6 +137,23 @@ export class FaultPlan {
         this.#flip = fault.bit;
         return undefined;
     }
+  }
+
+  get rows(): this {
+    return this;
+  }
+
+  writeRows(put: PutRow): void {
+    put("faults", this.save());
+  }
+
+  protected override remember(): () => void {
+    const nextId = this.#nextId;
+    const faults = this.#faults.map((fault) => ({ ...fault }));
+    return () => {
+      this.#nextId = nextId;
+      this.#faults = faults;
+    };
   }
 
   save(): FaultPlanState {

@@ -3,6 +3,7 @@
  * Facts: docs/reference/zpci/functions.md, zpci/clp.md and zpci/controls.md (states as in QEMU
  * hw/s390x/s390-pci-bus.h: ZpciState).
  */
+import { Kept, type PutRow } from "../base/journal.ts";
 import { ConfigRegisters, type ConfigRegistersState } from "./config_registers.ts";
 import { DmaPort } from "./dma.ts";
 import { reportError } from "./error_events.ts";
@@ -119,7 +120,7 @@ export interface FunctionRecord {
 }
 
 /** One function of one partition. */
-export class ZpciFunction {
+export class ZpciFunction extends Kept {
   readonly identity: FunctionIdentity;
   readonly group: FunctionGroup;
   readonly partition: Partition;
@@ -136,6 +137,7 @@ export class ZpciFunction {
   #model: PciFunctionModel | undefined = undefined;
 
   constructor(partition: Partition, identity: FunctionIdentity, group: FunctionGroup, index: number) {
+    super(partition.storage.journal);
     this.partition = partition;
     this.identity = identity;
     this.group = group;
@@ -161,12 +163,14 @@ export class ZpciFunction {
 
   /** Configured disabled -> enabled: another handle (zpci.handle.change). */
   enable(): void {
+    this.touch();
     this.fh = ENABLED_HANDLE[this.partition.options.handleInstance](this.fh);
     this.state = "enabled";
   }
 
   /** Any enabled state -> disabled. Implies a reset: everything registered is dropped (zpci.state.disable). */
   disable(to: FunctionState = "disabled"): void {
+    this.touch();
     this.fh = disabledHandle(this.fh);
     this.state = to;
     this.interrupts = undefined;
@@ -190,6 +194,24 @@ export class ZpciFunction {
   /** MSI from the device: bits in storage, then perhaps an adapter interruption (zpci.irq.deliver). */
   raiseMsi(vector: number): void {
     this.partition.deliverMsi(this, vector);
+  }
+
+  get rows(): this {
+    return this;
+  }
+
+  writeRows(put: PutRow): void {
+    put(`function/${this.identity.fid}`, this.save());
+  }
+
+  protected override remember(): () => void {
+    const { fh, state, interrupts, ioat, measurementBlock } = this;
+    const { config } = this.model;
+    const bytes = config.snapshot();
+    return () => {
+      Object.assign(this, { fh, state, interrupts, ioat, measurementBlock });
+      config.putBack(bytes);
+    };
   }
 
   save(): FunctionRecord {

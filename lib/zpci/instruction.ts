@@ -109,6 +109,7 @@ export class Processor {
     const at = REGISTER_BYTES - length;
     this.faults?.corrupt(value, at, length);
     if (space === SPACE_CONFIG) {
+      fn.touch();
       for (let i = 0; i < length; i++) fn.model.config.write(offset + i, value[at + i]!);
       return CC.OK;
     }

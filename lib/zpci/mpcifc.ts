@@ -175,6 +175,7 @@ function modify(
   if (injected !== undefined) return processor.answerInjected(injected);
   const perform = OPERATIONS[operation];
   if (perform === undefined) throw new ProgramException("operand", `MPCIFC operation ${operation}`);
+  fn.touch();
   // There is one DMA address space. Differs from QEMU, which looks at its number for operations 4, 5 and 6 only.
   processor.status = dmaSpace === 0 ? perform(fn, values) : MPCIFC_STATUS.DMA_SPACE_INVALID;
   return processor.status === 0 ? CC.OK : CC.ERROR;

@@ -1,6 +1,7 @@
 /**
  * One logical partition (a guest): its storage, its functions, and the ways in which the machine calls its kernel.
  */
+import { type Journal, KeptMap } from "../base/journal.ts";
 import type { Tracer } from "../base/trace.ts";
 import { ProgramException } from "./answer.ts";
 import type { Clock } from "./clock.ts";
@@ -47,13 +48,15 @@ const SIC_NAMES: Readonly<Record<number, string>> = { [SIC.ALL]: "ALL", [SIC.SIN
 /** Storage and functions of one guest. */
 export class Partition {
   readonly name: string;
+  /** What the keys of its rows in the saved state begin with. */
+  readonly key: string;
   readonly storage: MainStorage;
   readonly tracer: Tracer;
   readonly clock: Clock;
   readonly options: MachineOptions;
   readonly groups = new Map<number, FunctionGroup>();
   /** Translation tables by the storage address of their origin, as an iota designates them. */
-  readonly translationTables = new Map<number, TranslationTables>();
+  readonly translationTables: KeptMap<TranslationTables>;
   /** Functions by table index; slot 0 stays empty so that no handle is 0. */
   readonly #functions: (ZpciFunction | undefined)[] = [undefined];
   kernel: PartitionKernel | undefined = undefined;
@@ -66,12 +69,20 @@ export class Partition {
     tracer: Tracer,
     clock: Clock,
     options: MachineOptions = DEFAULT_MACHINE_OPTIONS,
+    key = "guest",
   ) {
+    this.key = key;
     this.name = name;
     this.storage = storage;
+    this.translationTables = new KeptMap(storage.journal);
     this.tracer = tracer;
     this.clock = clock;
     this.options = options;
+  }
+
+  /** What the transaction that is open has changed. */
+  get journal(): Journal {
+    return this.storage.journal;
   }
 
   /** All functions, in table order. */

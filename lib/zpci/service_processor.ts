@@ -94,6 +94,7 @@ function change(fn: ZpciFunction | undefined, command: number): number {
   if (fn === undefined) return SCLP_RESPONSE.ID_UNKNOWN;
   if (fn.state === "reserved") return SCLP_RESPONSE.RESERVED;
   if ((fn.state === "standby") !== (command === SCLP.CONFIGURE)) return SCLP_RESPONSE.NO_ACTION;
+  fn.touch();
   if (command === SCLP.CONFIGURE) fn.state = "disabled";
   else fn.disable("standby");
   return SCLP_RESPONSE.DONE;
@@ -135,6 +136,7 @@ export function changeAvailability(fn: ZpciFunction, pec: number, to?: FunctionS
   const applies = row.from.includes(fn.state);
   if (!applies && !row.late) return false;
   const next = applies ? to ?? row.to : undefined;
+  fn.touch();
   if (next !== undefined && CONFIGURED_STATES.some((state) => state === fn.state)) fn.disable(next);
   else if (next !== undefined) fn.state = next;
   fn.partition.availabilityEvent(fn, pec);

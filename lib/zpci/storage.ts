@@ -5,6 +5,8 @@
  * its buffer is an addressing fault and never another buffer.
  */
 
+import { type Changed, Changes, Journal, Kept, KeptMap, type PutRow } from "../base/journal.ts";
+
 /** Page size of storage and of DMA translation, in bytes. */
 export const PAGE_SIZE = 4096;
 
@@ -40,24 +42,32 @@ export interface DmaMemory {
 /** State of a page of a buffer. */
 const ABSENT = 1;
 const DIRTY = 2;
+const CLEAN = 4;
 
 /**
  * One allocation: contiguous bytes with a mark per page. Nothing but address and size exists until it is touched, so
- * that a host with thousands of buffers loads fast.
+ * that a host with thousands of buffers loads fast. In a transaction a page keeps its bytes before it is written first.
  */
-export class StorageBuffer implements DmaMemory {
+export class StorageBuffer implements DmaMemory, Changed {
   readonly address: number;
   /** Size in bytes, a multiple of the page size. */
   readonly size: number;
   readonly atomic = true;
+  /** Contents are stored page by page. */
+  readonly rows = undefined;
   readonly #source: PageSource | undefined;
+  readonly #home: MainStorage | undefined;
   #bytes: Uint8Array | undefined = undefined;
   #pages: Uint8Array | undefined = undefined;
+  /** Bytes before the transaction of the pages that it wrote, by number. */
+  #before: Map<number, Uint8Array> | undefined = undefined;
 
-  constructor(address: number, size: number, source?: PageSource) {
+  /** `home` is the storage that it is a part of. */
+  constructor(address: number, size: number, source?: PageSource, home?: MainStorage) {
     this.address = address;
     this.size = size;
     this.#source = source;
+    this.#home = home;
   }
 
   /**
@@ -70,7 +80,7 @@ export class StorageBuffer implements DmaMemory {
     const last = length === 0 ? offset : offset + length - 1;
     for (let page = Math.floor(offset / PAGE_SIZE); page * PAGE_SIZE <= last; page++) {
       if ((pages[page]! & ABSENT) !== 0) this.#fetch(bytes, pages, page);
-      if (write) pages[page] = DIRTY;
+      if (write && pages[page] !== DIRTY) this.#soil(bytes, pages, page);
     }
     return bytes;
   }
@@ -102,11 +112,55 @@ export class StorageBuffer implements DmaMemory {
     for (let page = 0; page < pages.length; page++) if ((pages[page]! & DIRTY) !== 0) yield page * PAGE_SIZE;
   }
 
-  /** Forgets the dirty marks: the pages are stored. */
+  /** Offsets of the pages that the open transaction wrote. */
+  *changedPages(): Generator<number> {
+    for (const page of this.#before?.keys() ?? []) yield page * PAGE_SIZE;
+  }
+
+  /** Forgets all dirty marks: the pages are stored. */
   clean(): void {
-    const pages = this.#pages;
-    if (pages === undefined) return;
-    for (let page = 0; page < pages.length; page++) pages[page]! &= ~DIRTY;
+    this.#pages?.forEach((mark, page, pages) => pages[page] = mark === DIRTY ? CLEAN : mark);
+  }
+
+  /** Offsets of the pages that were ever written since the buffer is in memory. */
+  *writtenPages(): Generator<number> {
+    const pages = this.#pages ?? [];
+    for (let page = 0; page < pages.length; page++) {
+      if ((pages[page]! & (DIRTY | CLEAN)) !== 0) yield page * PAGE_SIZE;
+    }
+  }
+
+  settle(): void {
+    for (const page of this.#before!.keys()) this.#pages![page] = CLEAN;
+    this.#forget();
+  }
+
+  revert(): void {
+    for (const [page, bytes] of this.#before!) {
+      this.#bytes!.set(bytes, page * PAGE_SIZE);
+      this.#pages![page] = CLEAN;
+    }
+    this.#forget();
+  }
+
+  #forget(): void {
+    for (const page of this.#before!.values()) if (SPARE.length < MOST_SPARE) SPARE.push(page);
+    this.#before = undefined;
+    this.#home!.changed.delete(this);
+  }
+
+  #soil(bytes: Uint8Array, pages: Uint8Array, page: number): void {
+    pages[page] = DIRTY;
+    const home = this.#home;
+    if (home?.journal.isOpen !== true) return;
+    if (this.#before === undefined) {
+      this.#before = new Map();
+      home.changed.add(this);
+      home.journal.add(this);
+    }
+    const before = SPARE.pop() ?? new Uint8Array(PAGE_SIZE);
+    before.set(bytes.subarray(page * PAGE_SIZE, (page + 1) * PAGE_SIZE));
+    this.#before.set(page, before);
   }
 
   #materialize(): Uint8Array {
@@ -121,6 +175,10 @@ export class StorageBuffer implements DmaMemory {
     pages[page] = 0;
   }
 }
+
+/** Pages for bytes of before a transaction, used again by the next one. */
+const SPARE: Uint8Array[] = [];
+const MOST_SPARE = 64;
 
 /** Below this many bytes a loop is faster than a call of the copy routine. */
 const SHORT = 32;
@@ -149,66 +207,84 @@ const FIRST_ADDRESS = 0x10_0000;
 const STORAGE_LIMIT = 2 ** 44;
 
 /** All buffers of one partition, found by address. */
-export class MainStorage {
+export class MainStorage extends Kept {
   #buffers: StorageBuffer[] = [];
   #next = FIRST_ADDRESS;
   /** Most bytes that may be allocated at once. */
   readonly limit: number;
   #allocated = 0;
-  #freed: { address: number; size: number }[] = [];
+  /** Reads the buffers of a saved state; undefined once that is done. */
+  #load: (() => void) | undefined = undefined;
+  readonly #changes: Changes<StorageBuffer>;
+  readonly #key: string;
+  /** Buffers that the open transaction wrote to. */
+  readonly changed = new Set<StorageBuffer>();
   /** Addresses of buffers that the operating system keeps to itself: no program's memory. */
-  readonly reserved = new Set<number>();
+  readonly reserved: KeptMap<true>;
 
-  constructor(limit: number) {
+  /** `key` is that of its row in the saved state. */
+  constructor(limit: number, journal: Journal = new Journal(), key = "storage") {
+    super(journal);
     this.limit = limit;
+    this.#key = key;
+    this.reserved = new KeptMap(journal);
+    this.#changes = new Changes<StorageBuffer>(
+      journal,
+      (address, buffer) => {
+        this.#takeOut(address);
+        if (buffer !== undefined) this.#putIn(buffer);
+      },
+      (put, address) => {
+        const buffer = this.#startingAt(address);
+        put(`${key}/buffers`, buffer === undefined ? undefined : { address, size: buffer.size }, address);
+      },
+    );
+  }
+
+  get rows(): this {
+    return this;
   }
 
   /** Bytes allocated now. */
   get allocated(): number {
+    this.#load?.();
     return this.#allocated;
   }
 
   /** Every buffer, by rising address. */
   get buffers(): readonly StorageBuffer[] {
+    this.#load?.();
     return this.#buffers;
   }
 
   /** Allocates zeroed storage, whole pages; undefined if the limit would be passed. Bytes. */
   allocate(size: number): StorageBuffer | undefined {
     const rounded = pageRound(size);
-    if (rounded === 0 || this.#allocated + rounded > this.limit) return undefined;
+    if (rounded === 0 || this.allocated + rounded > this.limit) return undefined;
     if (this.#next + rounded > STORAGE_LIMIT) return undefined;
-    const buffer = new StorageBuffer(this.#next, rounded);
+    this.touch();
+    const buffer = new StorageBuffer(this.#next, rounded, undefined, this);
+    this.#changes.note(buffer.address, undefined);
     this.#next += rounded + PAGE_SIZE;
-    this.#allocated += rounded;
-    this.#buffers.push(buffer);
+    this.#putIn(buffer);
     return buffer;
   }
 
-  /** Frees the buffer that starts at an address; false if none does. */
+  /** Frees the buffer that starts at an address; false if none does. Its address is never handed out again. */
   free(address: number): boolean {
-    const at = this.#buffers.findIndex((buffer) => buffer.address === address);
-    if (at < 0) return false;
-    const { size } = this.#buffers[at]!;
+    const buffer = this.#startingAt(address);
+    if (buffer === undefined) return false;
+    this.touch();
     this.reserved.delete(address);
-    this.#allocated -= size;
-    this.#freed.push({ address, size });
-    this.#buffers.splice(at, 1);
+    this.#changes.note(address, buffer);
+    this.#takeOut(address);
     return true;
   }
 
   /** The buffer that holds all of `length` bytes at `address`, or undefined. */
   find(address: number, length: number): StorageBuffer | undefined {
-    let low = 0;
-    let high = this.#buffers.length - 1;
-    while (low <= high) {
-      const middle = (low + high) >> 1;
-      const buffer = this.#buffers[middle]!;
-      if (address < buffer.address) high = middle - 1;
-      else if (address >= buffer.address + buffer.size) low = middle + 1;
-      else return address + length <= buffer.address + buffer.size ? buffer : undefined;
-    }
-    return undefined;
+    const buffer = this.buffers[this.#indexBehind(address) - 1];
+    return buffer !== undefined && address + length <= buffer.address + buffer.size ? buffer : undefined;
   }
 
   /** Bytes from an address to the end of the buffer that holds it; 0 if none does. */
@@ -217,27 +293,82 @@ export class MainStorage {
     return buffer === undefined ? 0 : buffer.address + buffer.size - address;
   }
 
-  /** Ranges freed since the last call; addresses are never handed out again. */
-  takeFreed(): readonly { readonly address: number; readonly size: number }[] {
-    const freed = this.#freed;
-    this.#freed = [];
-    return freed;
+  /** Ranges that the open transaction freed. Bytes. */
+  *freed(): Generator<{ readonly address: number; readonly size: number }> {
+    for (const [address, before] of this.#changes.before) {
+      if (before !== undefined && this.#startingAt(address) === undefined) yield before;
+    }
+  }
+
+  /** Whether a buffer is one of these. */
+  has(buffer: StorageBuffer): boolean {
+    return this.#startingAt(buffer.address) === buffer;
   }
 
   /** State for the host file; contents travel page by page. */
   save(): StorageState {
     return {
       next: this.#next,
-      buffers: this.#buffers.map(({ address, size }) => ({ address, size })),
+      buffers: this.buffers.map(({ address, size }) => ({ address, size })),
     };
   }
 
-  /** Storage with the buffers of a state, their pages fetched from `source` when touched. */
-  static restore(limit: number, state: StorageState, source: PageSource): MainStorage {
-    const storage = new MainStorage(limit);
+  writeRows(put: PutRow): void {
+    put(this.#key, { next: this.#next, buffers: this.buffers.length });
+  }
+
+  /** Storage with the buffers of a state, which are read when they are needed; their pages come from `source`. */
+  static restore(
+    limit: number,
+    state: StorageState,
+    source: PageSource,
+    journal?: Journal,
+    key?: string,
+  ): MainStorage {
+    const storage = new MainStorage(limit, journal, key);
     storage.#next = state.next;
-    storage.#buffers = state.buffers.map(({ address, size }) => new StorageBuffer(address, size, source));
-    storage.#allocated = state.buffers.reduce((sum, { size }) => sum + size, 0);
+    storage.#load = () => {
+      storage.#load = undefined;
+      storage.#buffers = state.buffers.map(({ address, size }) =>
+        new StorageBuffer(address, size, source, storage)
+      );
+      storage.#allocated = storage.#buffers.reduce((sum, { size }) => sum + size, 0);
+    };
     return storage;
+  }
+
+  protected override remember(): () => void {
+    const next = this.#next;
+    return () => this.#next = next;
+  }
+
+  #startingAt(address: number): StorageBuffer | undefined {
+    const buffer = this.buffers[this.#indexBehind(address) - 1];
+    return buffer?.address === address ? buffer : undefined;
+  }
+
+  #putIn(buffer: StorageBuffer): void {
+    this.#buffers.splice(this.#indexBehind(buffer.address), 0, buffer);
+    this.#allocated += buffer.size;
+  }
+
+  #takeOut(address: number): void {
+    const buffer = this.#startingAt(address);
+    if (buffer === undefined) return;
+    this.#buffers.splice(this.#indexBehind(address) - 1, 1);
+    this.#allocated -= buffer.size;
+  }
+
+  /** Index of the first buffer that begins behind an address. */
+  #indexBehind(address: number): number {
+    const buffers = this.#buffers;
+    let low = 0;
+    let high = buffers.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (buffers[middle]!.address <= address) low = middle + 1;
+      else high = middle;
+    }
+    return low;
   }
 }

@@ -1,6 +1,7 @@
 /** Main storage: what is allocated can be found, what is freed cannot, and pages know whether they changed. */
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { pattern } from "../../tests/support/bytes.ts";
+import { Journal } from "../base/journal.ts";
 import { MainStorage, pageRound } from "./storage.ts";
 
 Deno.test.each([
@@ -39,9 +40,33 @@ Deno.test("free() takes the buffer that begins at the address, once, and its add
   assertEquals(storage.free(buffer.address), true);
   assertEquals(storage.free(buffer.address), false);
   assertEquals(storage.find(buffer.address, 1), undefined);
-  assertEquals(storage.takeFreed(), [{ address: buffer.address, size: 8192 }]);
-  assertEquals(storage.takeFreed(), []);
   assertNotEquals(storage.allocate(8192)!.address, buffer.address);
+});
+
+Deno.test("a transaction knows what it freed and wrote, and reverting it puts buffers and bytes back", () => {
+  const journal = new Journal();
+  const storage = new MainStorage(2 ** 20, journal);
+  const kept = storage.allocate(8192)!;
+  const freed = storage.allocate(4096)!;
+  kept.touch(4096, 1, true)[4096] = 7;
+  kept.clean();
+  const before = JSON.stringify(storage.save());
+  journal.open();
+  kept.touch(4096, 1, true)[4096] = 8;
+  kept.touch(4097, 1, true)[4097] = 9;
+  storage.free(freed.address);
+  storage.free(storage.allocate(4096)!.address);
+  storage.allocate(12288)!.touch(0, 1, true)[0] = 1;
+  assertEquals([...kept.changedPages()], [4096]);
+  assertEquals([...storage.freed()].map(({ address }) => address), [freed.address]);
+  journal.revert();
+  assertEquals([...kept.touch(4096, 2, false).subarray(4096, 4098)], [7, 0]);
+  assertEquals([JSON.stringify(storage.save()), storage.allocated], [before, 12288]);
+  assertEquals([storage.find(freed.address, 4096), [...kept.dirtyPages()]], [freed, []]);
+  journal.open();
+  storage.free(freed.address);
+  journal.settle();
+  assertEquals([[...storage.freed()], storage.buffers], [[], [kept]]);
 });
 
 Deno.test("find() finds ranges inside one buffer, and none that leave it", () => {

@@ -4,6 +4,7 @@
  * The tables of the real machine are region, segment and page tables in storage; here they are one sorted list of
  * contiguous mappings, which gives the same answers.
  */
+import { Changes, Journal, type Rows } from "../base/journal.ts";
 import { type DmaMemory, PAGE_SIZE } from "./storage.ts";
 
 /** A contiguous mapping of DMA addresses to memory. Bytes; all page aligned. */
@@ -21,17 +22,44 @@ export interface Translation {
 
 /** One DMA address space. Any number of functions may be registered with the same tables. */
 export class TranslationTables {
-  #entries: Translation[] = [];
+  readonly #entries: Translation[] = [];
   /** Changes with every change of the mappings, so that a cached translation can be told to be stale. */
   generation = 0;
+  /** Reads the mappings of a saved state; undefined once that is done. */
+  #load: (() => void) | undefined = undefined;
+  readonly #changes: Changes<Translation>;
+
+  /** `write` writes the row of the mapping at an IOVA; without it nothing is stored. */
+  constructor(journal: Journal = new Journal(), write?: ConstructorParameters<typeof Changes>[2]) {
+    const put = (iova: number, entry: Translation | undefined) => {
+      this.#takeOut(iova);
+      if (entry !== undefined) this.#putIn(entry);
+    };
+    this.#changes = new Changes<Translation>(journal, put, write);
+  }
+
+  /** Whose rows tell of the mappings. */
+  get rows(): Rows | undefined {
+    return this.#changes.rows;
+  }
+
+  /** Has the mappings of a saved state inserted when somebody looks at them first. */
+  loadLater(load: () => void): void {
+    this.#load = () => {
+      this.#load = undefined;
+      load();
+    };
+  }
 
   /** All mappings by rising IOVA. */
   get entries(): readonly Translation[] {
+    this.#load?.();
     return this.#entries;
   }
 
   /** Index of the first mapping that ends above `iova`. */
   #lowerBound(iova: number): number {
+    this.#load?.();
     let low = 0;
     let high = this.#entries.length;
     while (low < high) {
@@ -59,12 +87,24 @@ export class TranslationTables {
 
   /** Adds a mapping; the caller has made sure that it overlaps none. */
   insert(entry: Translation): void {
-    this.#entries.splice(this.#lowerBound(entry.iova), 0, entry);
-    this.generation++;
+    this.#changes.note(entry.iova, undefined);
+    this.#putIn(entry);
   }
 
   /** Removes the mapping that starts at `iova`. */
   remove(iova: number): void {
+    const entry = this.find(iova);
+    if (entry?.iova !== iova) return;
+    this.#changes.note(iova, entry);
+    this.#takeOut(iova);
+  }
+
+  #putIn(entry: Translation): void {
+    this.#entries.splice(this.#lowerBound(entry.iova), 0, entry);
+    this.generation++;
+  }
+
+  #takeOut(iova: number): void {
     const at = this.#lowerBound(iova);
     if (this.#entries[at]?.iova !== iova) return;
     this.#entries.splice(at, 1);

@@ -3,7 +3,8 @@
  * mutated rows of host files. Prints what came of them as JSON. Arguments: first number, count, "document" or "file".
  */
 import { main } from "../../cmd/main.ts";
-import { bindGlobals, parseLine } from "../../cmd/language/parse.ts";
+import { bindGlobals } from "../../cmd/language/invocation.ts";
+import { parseLine } from "../../cmd/language/parse.ts";
 import { literalWord } from "../../cmd/language/options.ts";
 import { HostPlace } from "../../cmd/run/host_place.ts";
 import { Session } from "../../cmd/run/session.ts";
@@ -93,9 +94,9 @@ function fault(code: number, said: string, took: number): string | undefined {
 /** Works with an accepted host; what is wrong. */
 async function work(host: Host): Promise<string | undefined> {
   const terminal = new Quiet();
-  const session = new HostSession(terminal, host);
-  using _store = session.made;
-  const run = async (line: string) => {
+  const first = new HostSession(terminal, host);
+  using _store = first.made;
+  const run = async (line: string, session = first) => {
     const words = line.split(" ").map((text, i) => literalWord(text, i + 1));
     terminal.said = "";
     const started = performance.now();
@@ -103,16 +104,17 @@ async function work(host: Host): Promise<string | undefined> {
     const wrong = fault(code, terminal.said, performance.now() - started);
     return { code, wrong: wrong === undefined ? undefined : `${line}: ${wrong}` };
   };
-  session.transactions.begin("write");
+  first.transactions.begin("write");
   for (const line of linesFor(host)) {
     const { code, wrong } = await run(line);
     if (wrong !== undefined) return wrong;
     if (line === "host check" && code !== 0) return `accepted, and then: ${terminal.said}`;
   }
-  session.transactions.end({ commit: true });
-  // Loads what was written.
-  session.made.rollback();
-  const { code, wrong } = await run("host check");
+  first.transactions.end({ commit: true });
+  // A host made of what was saved.
+  const again = new HostSession(terminal, host.fork());
+  using _again = again.made;
+  const { code, wrong } = await run("host check", again);
   return wrong ?? (code === 0 ? undefined : `after all lines: ${terminal.said}`);
 }
 

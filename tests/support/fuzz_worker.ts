@@ -7,6 +7,9 @@ import { ProcessTerminal } from "../../cmd/output/terminal.ts";
 import { checkHost } from "../../lib/host/invariants.ts";
 import type { Host } from "../../lib/host/host.ts";
 import { stateFaults } from "../../lib/host/state/check.ts";
+import { compareTransactions } from "../../lib/host/file/comparison.ts";
+import { FileStore } from "../../lib/host/file/file_store.ts";
+import { MemoryStore } from "../../lib/host/file/memory_store.ts";
 import { HostStore, MEMORY_HOST } from "../../lib/host/file/store.ts";
 import { defaultTopology } from "../../lib/host/topology.ts";
 import { randomCase } from "./random_lines.ts";
@@ -71,13 +74,22 @@ function firstTokens(): string[] {
 }
 
 /** A store that refuses to keep what `host check` would call damaged. */
-const commit = HostStore.prototype.commit;
-HostStore.prototype.commit = function (host: Host) {
+for (const kind of [FileStore, MemoryStore]) {
+  const { commit } = kind.prototype;
+  kind.prototype.commit = function (host: Host) {
+    checkState(host);
+    commit.call(this as FileStore & MemoryStore, host);
+  };
+}
+
+function checkState(host: Host): void {
   const wrong = stateFaults(host.topology, new Map(JSON.parse(JSON.stringify([...host.save()]))));
   if (wrong.length === 0) wrong.push(...checkHost(host));
   if (wrong.length > 0) throw new Error(`This state is called damaged: ${wrong.join("; ")}`);
-  commit.call(this, host);
-};
+}
+
+// Every change must be told to the journal, and undone by a rollback.
+compareTransactions(true);
 
 const [first = 0, count = 100] = Deno.args.map(Number);
 const tokens = firstTokens();

@@ -2,7 +2,8 @@
  * The program's command layer in this process: a session with a host in memory and a terminal that keeps what is
  * printed. For tests that run thousands of lines; those of single commands start the program.
  */
-import { bindGlobals, parseLine } from "../../cmd/language/parse.ts";
+import { bindGlobals } from "../../cmd/language/invocation.ts";
+import { parseLine } from "../../cmd/language/parse.ts";
 import { literalWord } from "../../cmd/language/options.ts";
 import { Session } from "../../cmd/run/session.ts";
 import { COMMANDS as TABLE } from "../../cmd/table.ts";

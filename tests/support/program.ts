@@ -177,9 +177,14 @@ export class Program implements Disposable {
     if (!exists(path)) return "";
     using db = new DatabaseSync(path);
     const rows = db.prepare("SELECT key, json FROM state ORDER BY key").all();
+    const isCut = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'member'").get() !== undefined;
+    const members = isCut ? db.prepare("SELECT list, id, json FROM member ORDER BY list, id").all() : [];
     const pages = db.prepare("SELECT guest, address, hex(data) AS data FROM page ORDER BY guest, address")
       .all();
-    return JSON.stringify([rows, pages], (_, value) => typeof value === "bigint" ? `${value}` : value);
+    return JSON.stringify(
+      [[...rows, ...members], pages],
+      (_, value) => typeof value === "bigint" ? `${value}` : value,
+    );
   }
 
   [Symbol.dispose](): void {

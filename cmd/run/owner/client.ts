@@ -4,17 +4,25 @@ import { HostFileError } from "../../../lib/host/file/store.ts";
 import { isFlag } from "../../language/command.ts";
 import { literalWord } from "../../language/options.ts";
 import { FILE, OUTPUT } from "../../language/kinds.ts";
-import { type Globals, innermost, type Invocation } from "../../language/parse.ts";
+import type { Globals, Invocation } from "../../language/invocation.ts";
 import { inputName, outputName, STDERR } from "../../language/streams.ts";
 import { FileError } from "../../language/usage_error.ts";
-import { expand, type Word } from "../../language/words.ts";
+import { expand, variablesOf, type Word } from "../../language/words.ts";
 import { DescribedError } from "../../output/failure.ts";
 import type { TraceCollector } from "../../output/trace/collector.ts";
 import { PROCESS_FILES, refuseStdin } from "../files.ts";
 import { InterruptWatch } from "../interrupt.ts";
-import type { Session } from "../session.ts";
 import type { Outcome } from "../outcome.ts";
-import { type Answer, ENDINGS, pack, type Question, takeMessage, writeMessage } from "./messages.ts";
+import type { Session } from "../session.ts";
+import {
+  type Answer,
+  ENDINGS,
+  type Line,
+  pack,
+  type Question,
+  takeMessage,
+  writeMessage,
+} from "./messages.ts";
 
 /** A pause between two looks is this part of the time waited so far. */
 const PAUSE_SHARE = 1 / 16;
@@ -121,7 +129,7 @@ export async function askOwner(
   trace: TraceCollector | undefined,
 ): Promise<Outcome> {
   const { path } = session.place;
-  const { access, name } = innermost(invocation).command!;
+  const { access, name } = invocation.innermost.command!;
   if (access === "file") {
     throw new HostFileError(
       `${path} is in use by ism exec; "${name}" needs it for itself: wait until the programs have ended`,
@@ -148,7 +156,7 @@ export async function askOwner(
 }
 
 /** The line with its files by names that mean the same in another folder. @throws {FileError} for standard input */
-function absolute(invocation: Invocation, session: Session): { line: Invocation; readsStdin: boolean } {
+function absolute(invocation: Invocation, session: Session): { line: Line; readsStdin: boolean } {
   const { command, inner } = invocation;
   const parameters = { ...command!.args, ...command!.options };
   let readsStdin = false;
@@ -158,6 +166,8 @@ function absolute(invocation: Invocation, session: Session): { line: Invocation;
     return [
       key,
       given.map((word): Word => {
+        // What `repeat` sets is known there.
+        if (variablesOf(word).some((name) => session.lookup(name) === undefined)) return word;
         const text = expand(word, session.lookup);
         if (kind === FILE && inputName(text) === "-") {
           throw new FileError(
@@ -177,9 +187,11 @@ function absolute(invocation: Invocation, session: Session): { line: Invocation;
       }),
     ] as const;
   }));
-  if (inner === undefined) return { line: { ...invocation, words }, readsStdin };
-  const behind = absolute(inner, session);
-  return { line: { ...invocation, words, inner: behind.line }, readsStdin: readsStdin || behind.readsStdin };
+  const behind = inner === undefined ? undefined : absolute(inner, session);
+  return {
+    line: { command, words, globals: invocation.globals, inner: behind?.line },
+    readsStdin: readsStdin || behind?.readsStdin === true,
+  };
 }
 
 function absolutePath(path: string): string {

@@ -7,10 +7,12 @@ import { deserialize, serialize } from "node:v8";
 import type { Stream } from "../../output/held.ts";
 import type { Failure } from "../../output/failure.ts";
 import type { Collected } from "../../output/trace/collector.ts";
-import type { Outcome } from "../outcome.ts";
+import { WORD } from "../../language/assign.ts";
 import type { KnownCommands } from "../../language/command.ts";
-import type { Globals, Invocation } from "../../language/parse.ts";
+import { parseArithmetic } from "../../language/arithmetic.ts";
+import { type GivenWords, type Globals, Invocation } from "../../language/invocation.ts";
 import type { Word } from "../../language/words.ts";
+import type { Outcome } from "../outcome.ts";
 
 /** A line as plain data. */
 export interface PackedLine {
@@ -71,20 +73,52 @@ export const ENDINGS = {
   told: ".told",
 } as const;
 
+/** A line whose words can be told. */
+export interface Line extends Pick<Invocation, "command" | "words" | "globals"> {
+  readonly inner: Line | undefined;
+}
+
 /** Packs a line. */
-export function pack({ command, words, globals, inner }: Invocation): PackedLine {
-  return { command: command!.name, words, globals, inner: inner === undefined ? undefined : pack(inner) };
+export function pack({ command, words, globals, inner }: Line): PackedLine {
+  return {
+    command: command!.name,
+    words: mapped(words, withoutCode),
+    globals: mapped(globals, withoutCode),
+    inner: inner === undefined ? undefined : pack(inner),
+  };
+}
+
+function mapped(words: GivenWords, change: (word: Word) => Word): GivenWords {
+  return new Map([...words].map(([key, list]) => [key, list.map(change)]));
+}
+
+/** A word as plain data: what `$((…))` was compiled to is left behind. */
+function withoutCode(word: Word): Word {
+  const parts = word.parts.map((part) =>
+    part.kind === "arithmetic"
+      ? { kind: "variable", name: part.value.text, isArithmetic: true } as const
+      : part
+  );
+  return { ...word, parts };
+}
+
+function withCode(word: Word): Word {
+  const parts = word.parts.map((part) =>
+    part.kind === "variable" && "isArithmetic" in part
+      ? { kind: "arithmetic", value: parseArithmetic(part.name) } as const
+      : part
+  );
+  return { ...word, parts };
 }
 
 /** Unpacks it. */
 export function unpack(line: PackedLine, table: KnownCommands): Invocation {
   const { command, words, globals, inner } = line;
-  return {
-    command: table.get(command),
-    words,
-    globals,
+  // What stands behind "let NAME =" has a name that is another one's.
+  const known = command === WORD.name && inner === undefined ? WORD : table.get(command);
+  return Invocation.of(known, mapped(words, withCode), mapped(globals, withCode), {
     inner: inner === undefined ? undefined : unpack(inner, table),
-  };
+  });
 }
 
 /** Writes a file that appears whole. */

@@ -31,13 +31,17 @@ const NO_STDIN = new Uint8Array();
 /** How long the end of the owner waits for answers to be taken. */
 const DRAIN_MS = 2000;
 const DRAIN_PAUSE_MS = 2;
+/** How often the folder is looked into although nobody told of it. */
+const LOOK_MS = 250;
 
 /** Takes questions from the folder until it is closed. */
 export class OwnerServer implements Disposable {
   readonly #store: HostStore;
   readonly #adopt: Adopt;
   readonly #commands: Commands;
-  readonly #watcher: Deno.FsWatcher;
+  /** Undefined where the system gives no more of them. */
+  readonly #watcher: Deno.FsWatcher | undefined;
+  readonly #looks: ReturnType<typeof setInterval>;
   readonly #folder: string;
   /** Questions whose answers are not written yet. */
   #answering = 0;
@@ -48,23 +52,23 @@ export class OwnerServer implements Disposable {
     this.#store = store;
     this.#folder = folder;
     this.#adopt = adopt;
-    this.#watcher = Deno.watchFs(folder, { recursive: false });
+    this.#watcher = watcherOf(folder);
     void this.#watch();
-    // Questions that came before the watcher.
-    for (const { name } of Deno.readDirSync(folder)) this.#see(`${folder}/${name}`);
+    // Some file systems tell nobody of what appears in them.
+    this.#looks = setInterval(() => this.#look(), LOOK_MS);
+    this.#look();
   }
 
   [Symbol.dispose](): void {
-    this.#watcher.close();
+    clearInterval(this.#looks);
+    this.#watcher?.close();
     for (const controller of this.#running.values()) controller.abort("SIGTERM");
   }
 
   /** Answers what was asked up to now, and waits until the answers were taken; who was killed takes none. */
   async drain(): Promise<void> {
     for (const end = performance.now() + DRAIN_MS; performance.now() < end;) {
-      const names = [...Deno.readDirSync(this.#folder)].map(({ name }) => name);
-      for (const name of names) this.#see(`${this.#folder}/${name}`);
-      const isOpen = names.some((name) =>
+      const isOpen = this.#look().some((name) =>
         [ENDINGS.question, ENDINGS.answer].some((each) => name.endsWith(each))
       );
       if (!isOpen && this.#answering === 0) return;
@@ -73,7 +77,20 @@ export class OwnerServer implements Disposable {
   }
 
   async #watch(): Promise<void> {
-    for await (const { paths } of this.#watcher) for (const path of paths) this.#see(path);
+    for await (const { paths } of this.#watcher ?? []) for (const path of paths) this.#see(path);
+  }
+
+  /** Sees what is in the folder. @returns the names */
+  #look(): string[] {
+    try {
+      const names = [...Deno.readDirSync(this.#folder)].map(({ name }) => name);
+      for (const name of names) this.#see(`${this.#folder}/${name}`);
+      return names;
+    } catch (error) {
+      // Somebody has taken the folder away: nobody can ask any more.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+      return [];
+    }
   }
 
   #see(path: string): void {
@@ -157,5 +174,14 @@ export class OwnerServer implements Disposable {
     } catch (error) {
       return { ...none, outcome: undefined, failure: describeFailure(error) };
     }
+  }
+}
+
+function watcherOf(folder: string): Deno.FsWatcher | undefined {
+  try {
+    return Deno.watchFs(folder, { recursive: false });
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    return undefined;
   }
 }

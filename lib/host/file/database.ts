@@ -2,21 +2,32 @@
  * The database that a host file is: opening it without touching anything else's, and its tables.
  * docs/host-file.md describes the format.
  */
-import { DatabaseSync } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
+import process from "node:process";
 import { errorCode, explain, HostFileError, LOCK_TIMEOUT_MS } from "./host_path.ts";
 
 /** "ISMh" in the database header: this is a host file. */
 export const APPLICATION_ID = 0x49534d68;
-/** A host that lives as long as the process. */
-export const MEMORY_HOST = ":memory:";
+/** The table that came with format 4. */
+export const MEMBERS = `
+CREATE TABLE member (
+  list TEXT NOT NULL, id INTEGER NOT NULL, json TEXT NOT NULL, sum INTEGER NOT NULL, PRIMARY KEY (list, id)
+) STRICT, WITHOUT ROWID;`;
 /** The tables of a host file. */
 export const SCHEMA = `
 CREATE TABLE state (key TEXT PRIMARY KEY, json TEXT NOT NULL, sum INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+${MEMBERS}
 CREATE TABLE page (
   guest INTEGER NOT NULL, address INTEGER NOT NULL, data BLOB NOT NULL, sum INTEGER NOT NULL,
   PRIMARY KEY (guest, address)
 ) STRICT, WITHOUT ROWID;
 `;
+
+/** Opens a database. The engine is loaded here, because a host in memory needs none. */
+function open(target: string): DatabaseSync {
+  const { DatabaseSync } = process.getBuiltinModule("node:sqlite");
+  return new DatabaseSync(target, { timeout: LOCK_TIMEOUT_MS });
+}
 
 /** The error for something that is no host file. */
 export function notHost(path: string): HostFileError {
@@ -26,11 +37,6 @@ export function notHost(path: string): HostFileError {
 /** The identity in the header of a database. */
 export function applicationId(db: DatabaseSync): unknown {
   return db.prepare("PRAGMA application_id").get()?.["application_id"];
-}
-
-/** Rows that this connection has written. */
-export function changesOf(db: DatabaseSync): number {
-  return Number(db.prepare("SELECT total_changes() AS n").get()?.["n"]);
 }
 
 /** No table, no identity: nobody has made it a host file yet. */
@@ -51,7 +57,7 @@ function kindOf(path: string, db: DatabaseSync): "host" | "empty" {
 export function identify(path: string, target: string): "host" | "empty" {
   let db: DatabaseSync | undefined;
   try {
-    db = new DatabaseSync(target, { timeout: LOCK_TIMEOUT_MS });
+    db = open(target);
     return kindOf(path, db);
   } catch (error) {
     if (errorCode(error) !== "ERR_SQLITE_ERROR") throw error;
@@ -86,10 +92,10 @@ export function openDatabase(
   let db: DatabaseSync | undefined;
   for (let tries = 1;; tries++) {
     try {
-      db ??= new DatabaseSync(target, { timeout: LOCK_TIMEOUT_MS });
+      db ??= open(target);
       if (kindOf(path, db) === "empty" && !empty) throw emptyFile(path);
       // WAL lets readers go on while a command commits; FULL makes a commit survive a power failure.
-      if (path !== MEMORY_HOST) db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
+      db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
       return db;
     } catch (error) {
       const { message } = error as Error;

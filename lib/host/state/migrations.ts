@@ -6,7 +6,7 @@ import type { Json } from "../../base/json.ts";
 import { OPEN_FLAGS } from "../../vfio/process/file.ts";
 
 /** Format that this program writes. */
-export const FORMAT = 3;
+export const FORMAT = 4;
 /** Oldest format that this program reads. */
 export const OLDEST_FORMAT = 1;
 
@@ -37,6 +37,8 @@ export interface Step {
   readonly to: number;
   readonly fields: readonly NewField[];
   readonly rows: readonly NewRow[];
+  /** Lists that have an order since: the key of the rows, the field, and the field of its elements that rises. */
+  readonly sorted?: readonly (readonly [row: string, list: string, by: string])[];
 }
 
 /** Every step, oldest first. */
@@ -99,6 +101,17 @@ export const STEPS: readonly Step[] = [
     ],
     rows: [],
   },
+  // A host file has more and smaller rows (rows.ts), by whose numbers their lists are read.
+  {
+    to: 4,
+    fields: [],
+    rows: [],
+    sorted: [["adapter/*", "dmbs", "sbaIndex"], ["driver/*", "dmbs", "vaddr"], [
+      "driver/*",
+      "memory",
+      "vaddr",
+    ]],
+  },
 ];
 
 /** What the kernel knows of a function: format 1 had only what the machine knows. */
@@ -136,7 +149,7 @@ export function migrate(
   steps: readonly Step[] = STEPS,
 ): Map<string, Json> {
   const rows = new Map(state);
-  for (const { to, fields, rows: added } of steps) {
+  for (const { to, fields, rows: added, sorted = [] } of steps) {
     if (to <= from) continue;
     for (const { key, beside, value } of added) {
       for (const [, star] of matching(rows, beside)) rows.set(key.replace("*", star), value);
@@ -145,6 +158,9 @@ export function migrate(
       for (const [key] of matching(rows, row)) {
         rows.set(key, withField(rows.get(key)!, field.split("."), value, `${key}: ${field}`, rows));
       }
+    }
+    for (const [row, list, by] of sorted) {
+      for (const [key] of matching(rows, row)) rows.set(key, withOrder(rows.get(key)!, list, by, key));
     }
   }
   return rows;
@@ -185,6 +201,14 @@ function withField(
   if (part === name) return { ...object, [name]: withField(child, more, value, where, rows) };
   if (!isList(child)) throw new MigrationError(`${where}: ${name} is no list`);
   return { ...object, [name]: child.map((each) => withField(each, more, value, where, rows)) };
+}
+
+/** A copy of `object` in which a list rises by a field of its elements. */
+function withOrder(object: Json, name: string, by: string, key: string): Json {
+  const list = object === null || typeof object !== "object" || isList(object) ? undefined : object[name];
+  if (list === undefined || !isList(list)) throw new MigrationError(`${key}: ${name} is no list`);
+  const order = (element: Json) => Number((element as Fields | null)?.[by]);
+  return { ...object as Fields, [name]: list.toSorted((a, b) => order(a) - order(b)) };
 }
 
 /** Array.isArray, which forgets that lists may be read-only. */

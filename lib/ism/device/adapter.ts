@@ -3,6 +3,7 @@
  * command_bar.ts and commands.ts, SBA and IEQ in notify.ts; here is the state they share. Facts:
  * docs/reference/ism.
  */
+import { Kept, type PutRow, refill } from "../../base/journal.ts";
 import type { DeviceEvent, TraceValue } from "../../base/trace.ts";
 import type { ConfigRegisters } from "../../zpci/config_registers.ts";
 import { MODEL, type PciFunctionModel, type ZpciFunction } from "../../zpci/function.ts";
@@ -11,7 +12,7 @@ import { COMMAND_BAR, DATA_BAR, IEQ, SBA } from "../protocol.ts";
 import { CommandBar, type CommandBarState } from "./command_bar.ts";
 import { ismConfigRegisters } from "./config_image.ts";
 import { storeData } from "./data_path.ts";
-import type { Dmb, DmbState } from "./dmb.ts";
+import { type Dmb, type DmbState, DmbTable, saveDmb } from "./dmb.ts";
 import type { IsmFabric } from "./fabric.ts";
 import { ELEMENT_MASKS } from "./notify.ts";
 import type { IsmOptions } from "./options.ts";
@@ -39,7 +40,7 @@ export interface AdapterState {
 }
 
 /** An ISM function on a fabric. */
-export class IsmAdapter implements PciFunctionModel {
+export class IsmAdapter extends Kept implements PciFunctionModel {
   readonly fn: ZpciFunction;
   readonly fabric: IsmFabric;
   readonly gid: bigint;
@@ -59,16 +60,17 @@ export class IsmAdapter implements PciFunctionModel {
   ieqUnread = 0;
   vlanRequired = false;
   readonly vlans = new Set<number>();
-  /** Registered DMBs by SBA index. */
-  readonly dmbs = new Map<number, Dmb>();
   readonly statistics: AdapterStatistics = { ieqOverflows: 0, ieqFull: 0 };
+  readonly #dmbs: DmbTable;
 
   constructor(fn: ZpciFunction, fabric: IsmFabric, gid: bigint, options: IsmOptions) {
+    super(fn.journal);
     this.fn = fn;
     this.fabric = fabric;
     this.gid = gid;
     this.options = options;
     this.config = ismConfigRegisters(fn.identity.barExponents, fn.identity.barFlags);
+    this.#dmbs = new DmbTable(fabric, fn.journal, `adapter/${fn.identity.fid}/dmbs`);
     this.commandBar = new CommandBar(this);
     this.elementMasks = ELEMENT_MASKS[options.elementMask];
     this.barred = options.selfCommunication === "refuse" ? this : undefined;
@@ -128,13 +130,13 @@ export class IsmAdapter implements PciFunctionModel {
     const within = (start: number | undefined, size: number) =>
       start !== undefined && start < iova + length && iova < start + size;
     if (within(this.sba, SBA.BYTES) || within(this.ieq, IEQ.BYTES)) return true;
-    for (const dmb of this.dmbs.values()) if (within(dmb.iova, dmb.length)) return true;
-    return false;
+    return this.#dmbs.uses(iova, length);
   }
 
   /** Everything registered is gone; peers that share a DMB are told (ism.reset.events and ism.error.events). */
   reset(cause: ResetCause): void {
-    const owned = [...this.dmbs.values()];
+    this.touch();
+    const owned = this.sortedDmbs;
     for (const dmb of owned) this.removeDmb(dmb);
     this.sba = undefined;
     this.ieq = undefined;
@@ -147,17 +149,50 @@ export class IsmAdapter implements PciFunctionModel {
     this.trace("reset", () => ({ cause }));
   }
 
+  /** Registered DMBs by SBA index. */
+  get dmbs(): ReadonlyMap<number, Dmb> {
+    return this.#dmbs.all;
+  }
+
+  /** Registered DMBs by rising SBA index. */
+  get sortedDmbs(): Dmb[] {
+    return [...this.#dmbs.all.values()].sort((a, b) => a.sbaIndex - b.sbaIndex);
+  }
+
   addDmb(dmb: Dmb): void {
-    this.dmbs.set(dmb.sbaIndex, dmb);
-    this.fabric.addDmb(dmb);
+    this.touch();
+    this.#dmbs.add(dmb);
   }
 
   removeDmb(dmb: Dmb): void {
-    this.dmbs.delete(dmb.sbaIndex);
-    this.fabric.removeDmb(dmb);
+    this.touch();
+    this.#dmbs.remove(dmb);
+  }
+
+  get rows(): this {
+    return this;
+  }
+
+  writeRows(put: PutRow): void {
+    put(`adapter/${this.fn.identity.fid}`, { ...this.#head(), dmbs: this.#dmbs.all.size });
+  }
+
+  protected override remember(): () => void {
+    const { sba, ieq, ieqSlot, ieqUnread, vlanRequired } = this;
+    const vlans = [...this.vlans];
+    const statistics = { ...this.statistics };
+    return () => {
+      Object.assign(this, { sba, ieq, ieqSlot, ieqUnread, vlanRequired });
+      refill(this.vlans, vlans);
+      Object.assign(this.statistics, statistics);
+    };
   }
 
   save(): AdapterState {
+    return { ...this.#head(), dmbs: this.sortedDmbs.map(saveDmb) };
+  }
+
+  #head(): Omit<AdapterState, "dmbs"> {
     return {
       commandBar: this.commandBar.save(),
       sba: this.sba ?? null,
@@ -166,14 +201,6 @@ export class IsmAdapter implements PciFunctionModel {
       ieqUnread: this.ieqUnread,
       vlanRequired: this.vlanRequired,
       vlans: [...this.vlans],
-      dmbs: [...this.dmbs.values()].map(({ token, iova, length, sbaIndex, vlanId, rgid }) => ({
-        token,
-        iova,
-        length,
-        sbaIndex,
-        vlanId: vlanId ?? null,
-        rgid: `0x${rgid.toString(16)}`,
-      })),
       statistics: { ...this.statistics },
     };
   }
@@ -186,9 +213,14 @@ export class IsmAdapter implements PciFunctionModel {
     this.ieqUnread = state.ieqUnread;
     this.vlanRequired = state.vlanRequired;
     state.vlans.forEach((id) => this.vlans.add(id));
-    for (const { vlanId, rgid, ...dmb } of state.dmbs) {
-      this.addDmb({ ...dmb, owner: this, vlanId: vlanId ?? undefined, rgid: BigInt(rgid) });
-    }
+    this.#dmbs.loadLater(() =>
+      state.dmbs.map(({ vlanId, rgid, ...dmb }) => ({
+        ...dmb,
+        owner: this,
+        vlanId: vlanId ?? undefined,
+        rgid: BigInt(rgid),
+      }))
+    );
     Object.assign(this.statistics, state.statistics);
   }
 }

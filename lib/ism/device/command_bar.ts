@@ -2,6 +2,7 @@
  * BAR 2: the command area as memory, which store starts a command, and the order that a driver has to keep.
  * Facts: docs/reference/ism/commands.md, ism.cmd.area. The commands are in commands.ts.
  */
+import { Kept } from "../../base/journal.ts";
 import { STATUS } from "../../zpci/answer.ts";
 import { PEC } from "../../zpci/error_events.ts";
 import { MODEL } from "../../zpci/function.ts";
@@ -37,7 +38,7 @@ const ON_OVERLAP: Readonly<Record<IsmOptions["concurrency"], (adapter: IsmAdapte
 };
 
 /** BAR 2 of one function. */
-export class CommandBar {
+export class CommandBar extends Kept {
   /** Request and response share these bytes (ism.cmd.start). */
   readonly area = new Uint8Array(COMMAND_AREA_BYTES);
   readonly #adapter: IsmAdapter;
@@ -51,8 +52,11 @@ export class CommandBar {
   #responseWaits = false;
   /** Loads that will still answer busy. */
   #busyLoads = 0;
+  /** The area as it was when the transaction began, if it changed since; used again by every transaction. */
+  #areaBefore: Uint8Array | undefined = undefined;
 
   constructor(adapter: IsmAdapter) {
+    super(adapter.journal);
     const { bar2Initial, wholeCommandStores, partialHeaderStores, bar2Outside } = adapter.options;
     this.#adapter = adapter;
     this.#initialByte = INITIAL_BYTE[bar2Initial];
@@ -65,6 +69,7 @@ export class CommandBar {
   /** A load never crosses the end of the area, as it stays in one doubleword. */
   load(offset: number, length: number, into: Uint8Array, at: number): number {
     if (this.#busyLoads > 0) {
+      this.touch();
       this.#busyLoads--;
       return MODEL.BUSY;
     }
@@ -73,7 +78,10 @@ export class CommandBar {
       return this.#outside;
     }
     for (let i = 0; i < length; i++) into[at + i] = this.area[offset + i]!;
-    if (offset < HEADER_BYTES) this.#responseWaits = false;
+    if (offset < HEADER_BYTES && this.#responseWaits) {
+      this.touch();
+      this.#responseWaits = false;
+    }
     return MODEL.OK;
   }
 
@@ -89,6 +97,7 @@ export class CommandBar {
       this.#overlap(offset, length);
       if (this.#adapter.failed) return MODEL.OK;
     }
+    this.touch();
     for (let i = 0; i < length; i++) this.area[offset + i] = source[i]!;
     this.#responseWaits = false;
     this.#payloadWaits ||= hasPayload;
@@ -116,10 +125,32 @@ export class CommandBar {
 
   /** As before any command. */
   reset(): void {
+    this.touch();
     this.area.fill(this.#initialByte);
     this.#payloadWaits = false;
     this.#responseWaits = false;
     this.#busyLoads = 0;
+  }
+
+  /** The adapter's row holds it. */
+  get rows(): IsmAdapter {
+    return this.#adapter;
+  }
+
+  protected override remember(): () => void {
+    const area = this.#areaBefore ??= new Uint8Array(COMMAND_AREA_BYTES);
+    area.set(this.area);
+    const [payloadWaits, responseWaits, busyLoads] = [
+      this.#payloadWaits,
+      this.#responseWaits,
+      this.#busyLoads,
+    ];
+    return () => {
+      this.area.set(area);
+      this.#payloadWaits = payloadWaits;
+      this.#responseWaits = responseWaits;
+      this.#busyLoads = busyLoads;
+    };
   }
 
   save(): CommandBarState {

@@ -41,6 +41,7 @@ const FAILURE_CODES: Readonly<Record<IsmOptions["returnCodes"], (ret: number) =>
 
 /** Runs the command whose header and payload lie in the command area; the response takes their place. */
 export function executeCommand(adapter: IsmAdapter): void {
+  adapter.touch();
   const { options, commandArea } = adapter;
   const code = REQUEST_CODE.get(commandArea, 0);
   const length = REQUEST_LENGTH.get(commandArea, 0);

@@ -65,6 +65,7 @@ export function postEvent(to: IsmAdapter, event: IsmEvent, trigger: boolean): vo
   if (dma.resolve(to.sba, SBA.BYTES) !== DMA.OK) return;
   const { offset: sbaAt } = dma;
   const sba = dma.memory!;
+  to.touch();
   if ((sba.byteAt(sbaAt) & SBA.EVENT) === 0) to.ieqUnread = 0;
   if (to.ieqUnread === IEQ.SLOTS) {
     to.statistics.ieqOverflows++;

@@ -72,7 +72,7 @@ export function tellUnregistered(dmb: Dmb): void {
 /** A function left a VLAN: the writers of its DMBs with that tag are told, and the owners of those it writes. */
 export function tellVlanLeft(adapter: IsmAdapter, vlanId: number): void {
   if (adapter.options.vlanEvents === "none") return;
-  for (const dmb of adapter.dmbs.values()) {
+  for (const dmb of adapter.sortedDmbs) {
     const writer = dmb.vlanId === vlanId ? otherWriter(dmb) : undefined;
     if (writer !== undefined) postBufferEvent(writer, EVENT_CODE.VLAN_MISMATCH_OWNER, dmb);
   }

@@ -2,6 +2,7 @@
  * A user-space ISM driver: what a process does with one function from open to close. It knows the device only
  * through its descriptor. Facts: docs/reference/ism/drivers.md, ism/data.md, ism/signals.md and ism/adapter.md.
  */
+import { type Journal, Kept, type PutRow, refill } from "../../base/journal.ts";
 import { PAGE_SIZE, pageRound } from "../../zpci/storage.ts";
 import type { SystemCalls } from "../../vfio/process/process.ts";
 import { DATA_BAR, DATA_OFFSET, dataOffset, IEQ, NO_ANSWER, RET, SBA } from "../protocol.ts";
@@ -27,18 +28,9 @@ import {
   type Recovery,
   resetUntilDone,
 } from "./recovery.ts";
+import { DmbList, type DriverDmb, MemoryList } from "./tables.ts";
 import { IRQ } from "../../vfio/uapi.ts";
 import { type DmbSignal, type DriverEvent, takeEntries, takeEventBit, takeSignals } from "./signals.ts";
-
-/** A DMB of this driver: memory, its place in the SBA, and the token that the peer needs. */
-export interface DriverDmb extends MappedMemory {
-  readonly token: number;
-  readonly index: number;
-  /** The GID that may write, as `0x…`. */
-  readonly rgid: string;
-  /** Only members of this VLAN may write; null for any. */
-  readonly vlan: number | null;
-}
 
 /** What one interrupt walk found. */
 export interface InterruptWalk {
@@ -73,32 +65,68 @@ const NEW: DriverState = {
   errorEvents: null,
 };
 
+export type { DriverDmb } from "./tables.ts";
+
+/** Where a driver's state goes. */
+export interface DriverPlace {
+  readonly journal: Journal;
+  /** Key of its row in the saved state. */
+  readonly key: string;
+}
+
 /** The driver of one function. */
-export class IsmDriver {
+export class IsmDriver extends Kept {
   readonly #sys: SystemCalls;
   readonly address: string;
   #descriptor: VfioDescriptor | undefined = undefined;
   #channel: CommandChannel | undefined = undefined;
   #registrations: Registrations | undefined = undefined;
-  readonly #dmbs = new Map<number, DriverDmb>();
-  #memory: MappedMemory[] = [];
+  readonly #key: string;
+  readonly #dmbs: DmbList;
+  readonly #memory: MemoryList;
   readonly #vlans = new Set<number>();
   readonly #requests: Listener;
   readonly #errors: Listener;
   readonly #mapped: DriverMemory;
 
   /** `address` is the PCI address of the function. */
-  constructor(sys: SystemCalls, address: string, state: DriverState = NEW) {
+  constructor(sys: SystemCalls, address: string, { journal, key }: DriverPlace, state: DriverState = NEW) {
+    super(journal);
+    this.#key = key;
     this.#sys = sys;
     this.address = address;
     if (state.descriptor !== null) this.#adopt(new VfioDescriptor(sys, state.descriptor));
     this.#registrations = state.registrations ?? undefined;
-    for (const dmb of state.dmbs) this.#dmbs.set(dmb.token, dmb);
-    this.#memory = [...state.memory];
+    const reverted = () => this.#mapped.forgetAddresses();
+    this.#dmbs = new DmbList(journal, `${key}/dmbs`, () => state.dmbs, reverted);
+    this.#memory = new MemoryList(journal, `${key}/memory`, () => state.memory, reverted);
     for (const id of state.vlans) this.#vlans.add(id);
     this.#mapped = new DriverMemory(sys, () => this.descriptor, () => this.#used());
-    this.#requests = new Listener(sys, IRQ.REQ, state.requests);
-    this.#errors = new Listener(sys, IRQ.ERR, state.errorEvents);
+    const touch = () => this.touch();
+    this.#requests = new Listener(sys, IRQ.REQ, state.requests, touch);
+    this.#errors = new Listener(sys, IRQ.ERR, state.errorEvents, touch);
+  }
+
+  get rows(): this {
+    return this;
+  }
+
+  writeRows(put: PutRow): void {
+    put(this.#key, { ...this.#head(), dmbs: this.#dmbs.size, memory: this.#memory.size });
+  }
+
+  protected override remember(): () => void {
+    const [descriptor, channel, registrations] = [this.#descriptor, this.#channel, this.#registrations];
+    const [vlans, requests, errors] = [[...this.#vlans], this.#requests.eventfd, this.#errors.eventfd];
+    return () => {
+      if (registrations?.sba !== this.#registrations?.sba) this.#mapped.forgetAddresses();
+      this.#descriptor = descriptor;
+      this.#channel = channel;
+      this.#registrations = registrations;
+      refill(this.#vlans, vlans);
+      this.#requests.eventfd = requests;
+      this.#errors.eventfd = errors;
+    };
   }
 
   get isOpen(): boolean {
@@ -131,12 +159,12 @@ export class IsmDriver {
 
   /** Registered DMBs by rising index. */
   get dmbs(): readonly DriverDmb[] {
-    return [...this.#dmbs.values()].sort((a, b) => a.index - b.index);
+    return this.#dmbs.all.sort((a, b) => a.index - b.index);
   }
 
-  /** Memory mapped by hand. */
+  /** Memory mapped by hand, in the order in which it was mapped. */
   get memory(): readonly MappedMemory[] {
-    return this.#memory;
+    return this.#memory.all;
   }
 
   /** VLAN ids that this driver added. */
@@ -150,6 +178,7 @@ export class IsmDriver {
   }
 
   #adopt(descriptor: VfioDescriptor): void {
+    this.touch();
     this.#descriptor = descriptor;
     this.#channel = new CommandChannel(descriptor);
   }
@@ -163,6 +192,7 @@ export class IsmDriver {
   start(): void {
     if (this.#registrations !== undefined) return;
     const { descriptor } = this;
+    this.touch();
     const listens = this.#errors.eventfd !== null;
     if (!listens && descriptor.offersIrq(IRQ.ERR)) this.#errors.listen(descriptor);
     try {
@@ -215,6 +245,7 @@ export class IsmDriver {
       );
     }
     const resets = resetUntilDone(this.descriptor, pause);
+    this.touch();
     if (this.#registrations !== undefined) {
       this.#registrations = registerAgain(this.#means(), this.#registrations);
     }
@@ -225,8 +256,7 @@ export class IsmDriver {
   /** Registers the DMBs anew: all of them have other tokens then, or none has. @throws {CommandError} */
   #moveDmbs(): MovedDmb[] {
     const moved = this.dmbs.map((dmb) => ({ ...dmb, token: this.#registerAt(dmb), from: dmb.token }));
-    this.#dmbs.clear();
-    for (const { from: _, ...dmb } of moved) this.#dmbs.set(dmb.token, dmb);
+    for (const { from: _, ...dmb } of moved) this.#dmbs.add(dmb);
     return moved.map(({ index, from, token }) => ({ index, from, to: token }));
   }
 
@@ -247,11 +277,12 @@ export class IsmDriver {
   ): DriverDmb {
     this.start();
     const at = index ?? this.#freeIndex();
+    this.touch();
     const memory = this.#mapped.allocate(size);
     try {
       const wanted = { ...memory, index: at, rgid: `0x${rgid.toString(16)}`, vlan: vlan ?? null };
       const dmb = { ...wanted, token: this.#registerAt(wanted, size) };
-      this.#dmbs.set(dmb.token, dmb);
+      this.#dmbs.add(dmb);
       return dmb;
     } catch (error) {
       this.#mapped.release(memory);
@@ -278,17 +309,17 @@ export class IsmDriver {
 
   /** Unregisters a DMB and frees its memory. @throws {DriverError} @throws {CommandError} */
   unregisterDmb(token: number): void {
-    const dmb = this.#dmbs.get(token);
-    if (dmb === undefined) throw new DriverError(`This driver has no DMB with token 0x${token.toString(16)}`);
+    const dmb = this.dmb(token);
+    this.touch();
     const ret = this.channel.unregister("UNREG_DMB", { token });
     if (ret !== RET.OK && ret !== NO_ANSWER) throw new CommandError("UNREG_DMB", ret);
-    this.#dmbs.delete(token);
+    this.#dmbs.delete(dmb);
     this.#mapped.release(dmb);
   }
 
   /** The driver's own view of a DMB. @throws {DriverError} */
   dmb(token: number): DriverDmb {
-    const dmb = this.#dmbs.get(token);
+    const dmb = this.#dmbs.withToken(token);
     if (dmb === undefined) throw new DriverError(`This driver has no DMB with token 0x${token.toString(16)}`);
     return dmb;
   }
@@ -338,6 +369,7 @@ export class IsmDriver {
   /** Adds or removes a VLAN id. @throws {CommandError} */
   setVlan(id: number, member: boolean): void {
     this.channel.send(member ? "ADD_VLAN_ID" : "DEL_VLAN_ID", { vlanId: id });
+    this.touch();
     if (member) this.#vlans.add(id);
     else this.#vlans.delete(id);
   }
@@ -370,7 +402,7 @@ export class IsmDriver {
     const sba = this.#sys.memory(registered.sba.vaddr, SBA.BYTES, true);
     const dmbs = takeSignals(sba, only).map(({ index, mask }) => ({
       index,
-      token: this.#tokenAt(index),
+      token: this.#dmbs.at(index)?.token,
       mask,
     }));
     const events = only === undefined && takeEventBit(sba) ? this.#takeEntries(registered) : [];
@@ -388,23 +420,29 @@ export class IsmDriver {
   #takeEntries(registered: Registrations): DriverEvent[] {
     const ieq = this.#sys.memory(registered.ieq.vaddr, IEQ.BYTES, false);
     const { events, last } = takeEntries(ieq, registered.lastSlot);
-    this.#registrations = { ...registered, lastSlot: last };
+    if (last !== registered.lastSlot) {
+      this.touch();
+      this.#registrations = { ...registered, lastSlot: last };
+    }
     return events;
   }
 
   /** Allocates memory and maps it where the caller or the driver chooses. Bytes. @throws {ErrnoError} */
   mapMemory(size: number, iova?: number): MappedMemory {
     const memory = this.#mapped.allocate(pageRound(size), iova);
-    this.#memory.push(memory);
+    this.touch();
+    this.#memory.add(memory);
     return memory;
   }
 
   /** Unmaps a range; memory whose mapping is gone is freed. @returns bytes unmapped @throws {ErrnoError} */
   unmapMemory(iova: number, size: number): number {
     const unmapped = this.descriptor.unmapDma(iova, size);
-    const isGone = (each: MappedMemory) => each.iova >= iova && each.iova + each.size <= iova + size;
-    for (const each of this.#memory.filter(isGone)) this.#mapped.free(each);
-    this.#memory = this.#memory.filter((each) => !isGone(each));
+    this.touch();
+    for (const each of this.#memory.within(iova, size)) {
+      this.#mapped.free(each);
+      this.#memory.delete(each);
+    }
     return unmapped;
   }
 
@@ -418,15 +456,19 @@ export class IsmDriver {
   close(): void {
     const descriptor = this.#descriptor;
     if (descriptor === undefined) return;
+    this.touch();
     this.#mapped.forgetAddresses();
     for (const dmb of this.dmbs) {
       this.channel.unregister("UNREG_DMB", { token: dmb.token });
-      this.#dmbs.delete(dmb.token);
+      this.#dmbs.delete(dmb);
       this.#mapped.release(dmb);
     }
     if (this.#registrations !== undefined) unregister(this.channel, this.#registrations);
     this.#forget();
-    for (const memory of this.#memory.splice(0)) this.#mapped.release(memory);
+    for (const memory of this.#memory.all) {
+      this.#memory.delete(memory);
+      this.#mapped.release(memory);
+    }
     this.#requests.close();
     this.#errors.close();
     descriptor.close();
@@ -436,11 +478,14 @@ export class IsmDriver {
   }
 
   save(): DriverState {
+    return { ...this.#head(), dmbs: this.#dmbs.all, memory: this.#memory.all };
+  }
+
+  /** All but the lists that have rows of their own. */
+  #head(): Omit<DriverState, "dmbs" | "memory"> {
     return {
       descriptor: this.#descriptor?.save() ?? null,
       registrations: this.#registrations ?? null,
-      dmbs: [...this.#dmbs.values()],
-      memory: this.#memory,
       vlans: this.vlans,
       requests: this.#requests.eventfd,
       errorEvents: this.#errors.eventfd,
@@ -449,9 +494,10 @@ export class IsmDriver {
 
   /** Frees the memory of everything that was registered; the device does not hold it any more. */
   #forget(): void {
-    for (const dmb of this.#dmbs.values()) {
+    this.touch();
+    for (const dmb of this.#dmbs.all) {
       // First: what cannot be unmapped is not released twice.
-      this.#dmbs.delete(dmb.token);
+      this.#dmbs.delete(dmb);
       this.#mapped.release(dmb);
     }
     this.#vlans.clear();
@@ -471,23 +517,16 @@ export class IsmDriver {
     };
   }
 
-  #tokenAt(index: number): number | undefined {
-    for (const dmb of this.#dmbs.values()) if (dmb.index === index) return dmb.token;
-    return undefined;
-  }
-
   /** The lowest free SBA index from 32 on (ism.sba.bits). @throws {DriverError} */
   #freeIndex(): number {
-    const used = new Set(this.dmbs.map(({ index }) => index));
-    for (let index: number = SBA.FIRST_INDEX; index < SBA.INDICES; index++) {
-      if (!used.has(index)) return index;
-    }
+    const index = this.#dmbs.freeIndex();
+    if (index !== undefined) return index;
     throw new DriverError("All 1888 usable DMB indices are taken");
   }
 
   *#used(): Generator<MappedMemory> {
-    yield* this.#dmbs.values();
-    yield* this.#memory;
+    yield* this.#dmbs.all;
+    yield* this.#memory.all;
     if (this.#registrations === undefined) return;
     yield this.#registrations.sba;
     yield this.#registrations.ieq;

@@ -26,10 +26,13 @@ export function takeCount(sys: Pick<SystemCalls, "read">, eventfd: number): numb
 export class Listener {
   readonly #sys: SystemCalls;
   readonly #index: number;
+  readonly #touch: () => void;
   /** The eventfd, null while the driver does not listen. */
   eventfd: number | null;
 
-  constructor(sys: SystemCalls, index: number, eventfd: number | null) {
+  /** `touch` is called before the eventfd changes. */
+  constructor(sys: SystemCalls, index: number, eventfd: number | null, touch: () => void) {
+    this.#touch = touch;
     this.#sys = sys;
     this.#index = index;
     this.eventfd = eventfd;
@@ -45,6 +48,7 @@ export class Listener {
       this.#sys.close(eventfd);
       throw error;
     }
+    this.#touch();
     return this.eventfd = eventfd;
   }
 
@@ -62,7 +66,9 @@ export class Listener {
 
   /** The driver lets go of the device. */
   close(): void {
-    if (this.eventfd !== null) this.#sys.close(this.eventfd);
+    if (this.eventfd === null) return;
+    this.#sys.close(this.eventfd);
+    this.#touch();
     this.eventfd = null;
   }
 }

@@ -42,6 +42,8 @@ export class ConfigSpace {
   readonly #shadow: Uint8Array;
   readonly #savedBars: Uint8Array;
   #barsDirty: boolean;
+  /** Called before the shadow changes; the device sets it. */
+  touch: () => void = () => {};
 
   private constructor(
     hardware: ConfigHardware,
@@ -90,6 +92,15 @@ export class ConfigSpace {
     const map = new PermissionMap(facts.size, state.capabilities);
     const savedBars = Uint8Array.fromHex(state.savedBars);
     return new ConfigSpace(hardware, facts, msi, { map, shadow, savedBars, barsDirty: state.barsDirty });
+  }
+
+  /** What puts it back as it is now: the device remembers it with its own fields. */
+  remember(): () => void {
+    const [shadow, barsDirty] = [this.#shadow.slice(), this.#barsDirty];
+    return () => {
+      this.#shadow.set(shadow);
+      this.#barsDirty = barsDirty;
+    };
   }
 
   /** The state as JSON. */
@@ -162,6 +173,7 @@ export class ConfigSpace {
 
   #readChunk({ offset, width }: Chunk): number {
     if (isBarOffset(offset) && this.#barsDirty) {
+      this.touch();
       settleBars(this.#shadow, this.#facts);
       this.#barsDirty = false;
     }
@@ -174,6 +186,7 @@ export class ConfigSpace {
   }
 
   #writeChunk(chunk: Chunk, value: number): void {
+    this.touch();
     switch (this.#map.kindOf(chunk.offset)) {
       case "header":
         return this.#writeHeader(chunk, value);

@@ -77,6 +77,7 @@ export const FEATURES: readonly Feature[] = [
     name: "LOW_POWER_EXIT",
     operations: FEATURE_FLAGS.SET,
     set: (device) => {
+      device.touch();
       device.lowPower = false;
     },
   },
@@ -154,6 +155,7 @@ function enterLowPower(device: VfioDevice): void {
       "The device is in low power already",
     );
   }
+  device.touch();
   device.lowPower = true;
 }
 

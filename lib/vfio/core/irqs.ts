@@ -174,6 +174,7 @@ function triggerMsi(device: VfioDevice, kernel: Kernel, set: IrqSet): number {
       device.zdev.teardownInterrupts();
       return noi;
     }
+    device.touch();
     device.msi = new Array(start + count).fill(undefined);
     try {
       return installVectors(device, kernel, set);
@@ -199,12 +200,14 @@ function triggerMsi(device: VfioDevice, kernel: Kernel, set: IrqSet): number {
 }
 
 function disableMsi(device: VfioDevice): void {
+  changeWiring(device);
   device.msi = undefined;
   device.zdev.teardownInterrupts();
 }
 
 /** Installs an eventfd per vector; a failing one takes all vectors of the call away. */
 function installVectors(device: VfioDevice, kernel: Kernel, { start, fds }: IrqSet): number {
+  changeWiring(device);
   const vectors = device.msi!;
   try {
     fds.forEach((fd, i) => {
@@ -238,8 +241,11 @@ function triggerSingle(
   const signal = () => device[which]?.signal(kernel.partition, device.zdev.facts.fid);
   if (kind === "none") {
     if (device[which] === undefined) throw invalid(`No eventfd is installed for ${name}`);
-    if (count === 0) device[which] = undefined;
-    else signal();
+    if (count > 0) signal();
+    else {
+      changeWiring(device);
+      device[which] = undefined;
+    }
     return 0;
   }
   if (count === 0) throw invalid(`${name} needs a count of 1 with data`);
@@ -249,8 +255,15 @@ function triggerSingle(
   }
   const fd = fds[0]!;
   if (fd < -1) throw invalid(`Descriptor ${fd} is not valid`);
+  changeWiring(device);
   device[which] = fd === -1 ? undefined : eventFdOf(kernel, fd);
   return 0;
+}
+
+/** Eventfds may come to be unused by that. */
+function changeWiring(device: VfioDevice): void {
+  device.touch();
+  device.kernel.eventFdLost();
 }
 
 /** The eventfd behind a descriptor. @throws {ErrnoError} EBADF, EINVAL */

@@ -2,6 +2,7 @@
  * /dev/vfio/vfio: a container of groups; what its type1 IOMMU does is in type1.ts. Facts: vfio.container.*
  * (drivers/vfio/container.c).
  */
+import { Kept, type PutRow, refill } from "../../base/journal.ts";
 import { type FileState, type IoctlArg, notATty, OpenFile } from "../process/file.ts";
 import { type DomainState, IommuDomain } from "./iommu_domain.ts";
 import type { Group } from "../group.ts";
@@ -26,7 +27,7 @@ export interface ContainerState {
 }
 
 /** A container: groups attached to it share its mappings. */
-export class Container {
+export class Container extends Kept {
   readonly id: number;
   readonly #kernel: Kernel;
   readonly groups = new Set<Group>();
@@ -41,8 +42,31 @@ export class Container {
   open = true;
 
   constructor(kernel: Kernel, id: number) {
+    super(kernel.journal);
     this.#kernel = kernel;
     this.id = id;
+  }
+
+  get rows(): this {
+    return this;
+  }
+
+  writeRows(put: PutRow): void {
+    if (this.#kernel.containers.get(this.id) === this) put(this.#key, this.#head());
+  }
+
+  get #key(): string {
+    return `${this.#kernel.key}/containers/${this.id}`;
+  }
+
+  protected override remember(): () => void {
+    const { type, domain, dirtyLog, open } = this;
+    const [groups, withoutAddress] = [[...this.groups], [...this.withoutAddress]];
+    return () => {
+      Object.assign(this, { type, domain, dirtyLog, open });
+      refill(this.groups, groups);
+      refill(this.withoutAddress, withoutAddress);
+    };
   }
 
   /**
@@ -68,11 +92,13 @@ export class Container {
       this.#kernel.releaseDma(group.zdev);
       throw error;
     }
+    this.touch();
     this.groups.add(group);
   }
 
   /** The last group to leave takes the IOMMU type and all mappings with it. */
   removeGroup(group: Group): void {
+    this.touch();
     this.groups.delete(group);
     if (this.domain !== undefined) group.zdev.attach(undefined);
     this.#kernel.releaseDma(group.zdev);
@@ -88,6 +114,7 @@ export class Container {
   }
 
   #dropDomain(): void {
+    this.touch();
     this.domain?.dispose();
     this.domain = undefined;
     this.type = undefined;
@@ -120,7 +147,7 @@ export class Container {
         "use VFIO_TYPE1v2_IOMMU (3)",
       );
     }
-    const domain = this.#kernel.newDomain();
+    const domain = this.#kernel.newDomain(`${this.#key}/domain`);
     try {
       for (const group of this.groups) group.zdev.attach(domain);
     } catch (error) {
@@ -128,17 +155,23 @@ export class Container {
       domain.dispose();
       throw error;
     }
+    this.touch();
     this.domain = domain;
     this.type = type;
     return 0;
   }
 
   save(): ContainerState {
+    return { ...this.#head(), domain: this.domain?.save() ?? null };
+  }
+
+  /** All but the domain, which has a row of its own. */
+  #head(): Omit<ContainerState, "domain"> & { readonly domain?: null } {
     return {
       id: this.id,
       open: this.open,
       type: this.type ?? null,
-      domain: this.domain?.save() ?? null,
+      ...(this.domain === undefined ? { domain: null } : {}),
       withoutAddress: [...this.withoutAddress],
       dirtyLog: this.dirtyLog,
     };
@@ -150,7 +183,8 @@ export class Container {
     container.type = state.type ?? undefined;
     for (const iova of state.withoutAddress) container.withoutAddress.add(iova);
     container.dirtyLog = state.dirtyLog;
-    if (state.domain !== null) container.domain = IommuDomain.restore(kernel.partition, state.domain);
+    const key = `${container.#key}/domain`;
+    if (state.domain !== null) container.domain = IommuDomain.restore(kernel.partition, state.domain, key);
     return container;
   }
 }
@@ -163,7 +197,7 @@ export class ContainerFile extends OpenFile {
   readonly #kernel: Kernel;
 
   constructor(kernel: Kernel, container: Container) {
-    super();
+    super(kernel.journal);
     this.#kernel = kernel;
     this.container = container;
   }
@@ -210,6 +244,7 @@ export class ContainerFile extends OpenFile {
   }
 
   override release(): void {
+    this.container.touch();
     this.container.open = false;
     this.container.releaseIfUnused();
   }

@@ -16,9 +16,10 @@ export class FaultQueueFile extends OpenFile {
   readonly #queue: number;
 
   constructor(iommufd: Iommufd, queue: number) {
-    super();
+    super(iommufd.journal);
     this.#iommufd = iommufd;
     this.#queue = queue;
+    iommufd.touch();
     iommufd.faultQueues.get(queue)!.open = true;
   }
 
@@ -57,6 +58,7 @@ export class FaultQueueFile extends OpenFile {
 
   override release(): void {
     const queue = this.#iommufd.faultQueues.get(this.#queue);
+    this.#iommufd.touch();
     if (queue !== undefined) queue.open = false;
     this.#iommufd.releaseIfUnused();
   }

@@ -3,6 +3,7 @@
  * reserved beside them, how they are cut and copied. Facts: vfio.iommufd.map, vfio.iommufd.pages and
  * vfio.iommufd.window (drivers/iommu/iommufd/io_pagetable.c, pages.c).
  */
+import { Kept, refill } from "../../base/journal.ts";
 import { hex } from "../../base/hex.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import type { Translation, TranslationTables } from "../../zpci/translation.ts";
@@ -55,7 +56,7 @@ export interface IoPagetableState {
 }
 
 /** Mappings of an address space. */
-export abstract class IoPagetable implements IovaSpace {
+export abstract class IoPagetable extends Kept implements IovaSpace {
   readonly domain: IommuDomain;
   protected readonly kernel: Kernel;
   /** Option HUGE_PAGES; without it a mapping can be cut, and addresses are whole pages. */
@@ -68,6 +69,7 @@ export abstract class IoPagetable implements IovaSpace {
   #filled = 0;
 
   constructor(kernel: Kernel, domain: IommuDomain) {
+    super(kernel.journal);
     this.kernel = kernel;
     this.domain = domain;
   }
@@ -113,6 +115,7 @@ export abstract class IoPagetable implements IovaSpace {
         `${what} is reserved in part`,
       );
     }
+    this.touch();
     this.#allowed = [...ranges].sort(([a], [b]) => a < b ? -1 : 1);
   }
 
@@ -131,6 +134,7 @@ export abstract class IoPagetable implements IovaSpace {
       }
       this.#checkWholePages(symbol);
     }
+    this.touch();
     this.#hugePages = wanted;
   }
 
@@ -225,12 +229,13 @@ export abstract class IoPagetable implements IovaSpace {
       }
       checkAligned(this, vaddr, "iopt_insert_area");
     }
+    this.touch();
     const undo: (() => void)[] = [];
     try {
       let iova = Number(at);
       for (const { space, vaddr, size, writable, of } of pieces) {
         const mapping = { iova, vaddr: Number(vaddr), size: Number(size), read, write };
-        if (!this.hasTable) this.domain.remember(mapping, space);
+        if (!this.hasTable) this.domain.enter(mapping, space);
         else if (!this.domain.map(mapping, space)) throw notThere(mapping.vaddr);
         undo.push(() => this.#remove(this.tables.find(mapping.iova)!));
         if (writable && !write) this.#writablePages.add(iova);
@@ -248,6 +253,7 @@ export abstract class IoPagetable implements IovaSpace {
   /** A copy and what it is a copy of have the same pages from now on. @returns what takes that back */
   #share(iova: number, { from, iova: source }: NonNullable<Piece["of"]>): () => void {
     const known = from.#shared.get(source);
+    from.touch();
     const pages = known ?? 1 + this.sharedPages();
     from.#shared.set(source, pages);
     this.#shared.set(iova, pages);
@@ -342,6 +348,7 @@ export abstract class IoPagetable implements IovaSpace {
   }
 
   #remove(mapping: Translation): void {
+    this.touch();
     this.domain.unmap(mapping);
     this.#writablePages.delete(mapping.iova);
     this.#shared.delete(mapping.iova);
@@ -354,10 +361,24 @@ export abstract class IoPagetable implements IovaSpace {
     const next = Number(last) + 1;
     if (Number(last) === mapping.iova || next === mapping.iova + mapping.size) return;
     checkAligned(this, last + 1n, "iopt_area_split");
+    this.touch();
     this.domain.split(mapping, next);
     if (this.#writablePages.has(mapping.iova)) this.#writablePages.add(next);
     const shared = this.#shared.get(mapping.iova);
     if (shared !== undefined) this.#shared.set(next, shared);
+  }
+
+  protected override remember(): () => void {
+    const [hugePages, allowed, filled] = [this.#hugePages, this.#allowed, this.#filled];
+    const [writablePages, shared] = [[...this.#writablePages], [...this.#shared]];
+    return () => {
+      this.#hugePages = hugePages;
+      this.#allowed = allowed;
+      this.#filled = filled;
+      refill(this.#writablePages, writablePages);
+      this.#shared.clear();
+      for (const [iova, pages] of shared) this.#shared.set(iova, pages);
+    };
   }
 
   protected savePagetable(): IoPagetableState {

@@ -3,6 +3,7 @@
  * the same translations. Facts: vfio.iommufd.general; docs/reference/vfio/iommufd.md and vfio/open.md
  * (drivers/iommu/iommufd/device.c, hw_pagetable.c, ioas.c).
  */
+import { type PutRow, refill } from "../../base/journal.ts";
 import type { Kernel } from "../kernel.ts";
 import type { Zdev } from "../s390/zdev.ts";
 import { IoPagetable, type IoPagetableState } from "./io_pagetable.ts";
@@ -12,6 +13,10 @@ import { type IovaRange, MAX_64 } from "./iova_space.ts";
 /** Whoever gives objects their ids: the iommufd. */
 export interface ObjectIds {
   newObjectId(): number;
+  /** The kernel still has the iommufd. */
+  readonly isThere: boolean;
+  /** Key of its row in the saved state. */
+  readonly key: string;
   readonly ioases: ReadonlyMap<number, Ioas>;
 }
 
@@ -45,10 +50,36 @@ export class Ioas extends IoPagetable {
   /** The functions that are attached. */
   readonly attachments = new Map<Zdev, Attachment>();
 
-  constructor(kernel: Kernel, ids: ObjectIds, id: number, domain = kernel.newDomain()) {
+  constructor(
+    kernel: Kernel,
+    ids: ObjectIds,
+    id: number,
+    domain = kernel.newDomain(`${keyOf(ids, id)}/domain`),
+  ) {
     super(kernel, domain);
     this.#ids = ids;
     this.id = id;
+  }
+
+  get rows(): this {
+    return this;
+  }
+
+  writeRows(put: PutRow): void {
+    const isThere = this.#ids.isThere && this.#ids.ioases.get(this.id) === this;
+    put(keyOf(this.#ids, this.id), isThere ? this.#head() : undefined);
+  }
+
+  protected override remember(): () => void {
+    const [pageTable, hwpts, pages] = [this.#pageTable, [...this.hwpts], super.remember()];
+    const attachments = [...this.attachments];
+    return () => {
+      this.#pageTable = pageTable;
+      refill(this.hwpts, hwpts);
+      this.attachments.clear();
+      for (const [zdev, attachment] of attachments) this.attachments.set(zdev, attachment);
+      pages();
+    };
   }
 
   override get hasTable(): boolean {
@@ -87,6 +118,7 @@ export class Ioas extends IoPagetable {
    * @throws {ErrnoError} EADDRINUSE, EIO, EFAULT, ENOMEM
    */
   attach(zdev: Zdev, hwpt: number | undefined): number {
+    this.touch();
     this.checkReservable([BigInt(zdev.facts.startDma), MAX_64], RESERVE);
     const id = hwpt ?? this.pageTable ?? this.#ids.newObjectId();
     zdev.attach(this.domain);
@@ -115,6 +147,8 @@ export class Ioas extends IoPagetable {
     if (!this.hasTable) this.fill();
     const { startDma, endDma } = zdev.facts;
     if (from !== this) this.checkReservable([BigInt(startDma), BigInt(endDma)], RESERVE);
+    from.touch();
+    this.touch();
     from.attachments.delete(zdev);
     zdev.attach(this.domain);
     if (hwpt === undefined) this.#pageTable = id;
@@ -124,6 +158,7 @@ export class Ioas extends IoPagetable {
 
   /** DETACH. */
   detach(zdev: Zdev): void {
+    this.touch();
     this.attachments.delete(zdev);
     zdev.attach(undefined);
   }
@@ -138,6 +173,7 @@ export class Ioas extends IoPagetable {
   allocateTable(): number {
     if (!this.hasTable) this.fill();
     const id = this.#ids.newObjectId();
+    this.touch();
     this.hwpts.add(id);
     return id;
   }
@@ -148,14 +184,19 @@ export class Ioas extends IoPagetable {
 
   /** The address space has gone. */
   dispose(): void {
+    this.touch();
     for (const zdev of [...this.domain.zdevs]) zdev.attach(undefined);
     this.domain.dispose();
   }
 
   save(): IoasState {
+    return { ...this.#head(), domain: this.domain.save() };
+  }
+
+  /** All but the domain, which has a row of its own. */
+  #head(): Omit<IoasState, "domain"> {
     return {
       id: this.id,
-      domain: this.domain.save(),
       ...this.savePagetable(),
       pageTable: this.pageTable ?? null,
       hwpts: [...this.hwpts],
@@ -164,10 +205,16 @@ export class Ioas extends IoPagetable {
 
   /** An IOAS of a saved iommufd. */
   static restore(kernel: Kernel, ids: ObjectIds, state: IoasState): Ioas {
-    const ioas = new Ioas(kernel, ids, state.id, IommuDomain.restore(kernel.partition, state.domain));
+    const key = `${keyOf(ids, state.id)}/domain`;
+    const ioas = new Ioas(kernel, ids, state.id, IommuDomain.restore(kernel.partition, state.domain, key));
     ioas.restorePagetable(state);
     ioas.#pageTable = state.pageTable ?? undefined;
     for (const id of state.hwpts) ioas.hwpts.add(id);
     return ioas;
   }
+}
+
+/** Key of the row of an IOAS. */
+function keyOf(ids: ObjectIds, id: number): string {
+  return `${ids.key}/ioases/${id}`;
 }

@@ -2,6 +2,7 @@
  * An IOMMU domain: translation tables in the guest's storage, and the functions that use them.
  * Facts: vfio.dma.window (drivers/iommu/s390-iommu.c), zpci.rpcit.inuse.
  */
+import { Kept, KeptMap, type PutRow, refill } from "../../base/journal.ts";
 import type { Partition } from "../../zpci/partition.ts";
 import { PAGE_SIZE, StorageBuffer } from "../../zpci/storage.ts";
 import { type Translation, TranslationTables } from "../../zpci/translation.ts";
@@ -28,33 +29,68 @@ export interface DomainState {
 export type MemorySource = Pick<AddressSpace, "find">;
 
 /** One DMA address space of a guest. */
-export class IommuDomain {
+export class IommuDomain extends Kept {
   readonly #partition: Partition;
-  readonly tables = new TranslationTables();
+  readonly tables: TranslationTables;
   readonly zdevs = new Set<Zdev>();
   /** Storage address of the tables' origin. */
   readonly origin: number;
   /** Where the memory of each mapping is found, by IOVA: pages are taken anew with every first page table. */
-  readonly #sources = new Map<number, MemorySource>();
+  readonly #sources: KeptMap<MemorySource>;
+  /** Key of its row in the saved state, whose mappings have rows of their own; undefined if it has none. */
+  readonly #key: string | undefined;
+  #isGone = false;
 
-  private constructor(partition: Partition, origin: number) {
+  private constructor(partition: Partition, origin: number, key: string | undefined) {
+    super(partition.journal);
     this.#partition = partition;
     this.origin = origin;
+    this.#key = key;
+    this.#sources = new KeptMap(partition.journal);
+    this.tables = new TranslationTables(
+      partition.journal,
+      key === undefined ? undefined : (put, iova) => {
+        const entry = this.tables.find(iova);
+        put(`${key}/mappings`, entry?.iova === iova ? savedMapping(entry) : undefined, iova);
+      },
+    );
     partition.translationTables.set(origin, this.tables);
-    partition.storage.reserved.add(origin);
+    partition.storage.reserved.set(origin, true);
   }
 
   /** A new, empty domain; undefined if the guest has no storage left for its tables. */
-  static create(partition: Partition): IommuDomain | undefined {
+  static create(partition: Partition, key?: string): IommuDomain | undefined {
     const root = partition.storage.allocate(PAGE_SIZE);
-    return root === undefined ? undefined : new IommuDomain(partition, root.address);
+    if (root === undefined) return undefined;
+    const domain = new IommuDomain(partition, root.address, key);
+    domain.touch();
+    return domain;
   }
 
-  static restore(partition: Partition, state: DomainState): IommuDomain {
-    const domain = new IommuDomain(partition, state.origin);
+  static restore(partition: Partition, state: DomainState, key?: string): IommuDomain {
+    const domain = new IommuDomain(partition, state.origin, key);
     const space = new GuestMemory(partition.storage);
-    for (const mapping of state.mappings) domain.remember(mapping, space);
+    domain.tables.loadLater(() => {
+      for (const mapping of state.mappings) domain.#enter(mapping, space);
+    });
     return domain;
+  }
+
+  get rows(): this | undefined {
+    return this.#key === undefined ? undefined : this;
+  }
+
+  writeRows(put: PutRow): void {
+    const { origin, tables } = this;
+    put(this.#key!, this.#isGone ? undefined : { origin, mappings: tables.entries.length });
+  }
+
+  protected override remember(): () => void {
+    const [zdevs, isGone] = [[...this.zdevs], this.#isGone];
+    return () => {
+      refill(this.zdevs, zdevs);
+      this.#isGone = isGone;
+    };
   }
 
   save(): DomainState {
@@ -63,13 +99,7 @@ export class IommuDomain {
 
   /** All mappings by rising IOVA. */
   mappings(): MappingState[] {
-    return this.tables.entries.map(({ iova, size, read, write, buffer, bufferOffset }) => ({
-      iova,
-      size,
-      vaddr: buffer.address + bufferOffset,
-      read,
-      write,
-    }));
+    return this.tables.entries.map(savedMapping);
   }
 
   /**
@@ -81,6 +111,7 @@ export class IommuDomain {
     const { iova, size, write } = mapping;
     const buffer = space.find(vaddr, size, write);
     if (buffer === undefined) return false;
+    this.touch();
     this.tables.insert({ ...mapping, buffer, bufferOffset: vaddr - buffer.address });
     this.#sources.set(iova, space);
     try {
@@ -97,7 +128,12 @@ export class IommuDomain {
    * Enters a mapping that no function uses yet. Its memory need not be there: nobody looks before a function is
    * attached. The range is free.
    */
-  remember({ vaddr, ...mapping }: MappingState, space: MemorySource): void {
+  enter(mapping: MappingState, space: MemorySource): void {
+    this.touch();
+    this.#enter(mapping, space);
+  }
+
+  #enter({ vaddr, ...mapping }: MappingState, space: MemorySource): void {
     const buffer = space.find(vaddr, mapping.size, mapping.write) ?? new StorageBuffer(vaddr, mapping.size);
     this.#sources.set(mapping.iova, space);
     this.tables.insert({ ...mapping, buffer, bufferOffset: vaddr - buffer.address });
@@ -105,6 +141,7 @@ export class IommuDomain {
 
   /** Where the memory of a mapping is found, for one that shows the same. */
   sourceOf({ iova }: Translation): MemorySource {
+    void this.tables.entries;
     return this.#sources.get(iova)!;
   }
 
@@ -140,6 +177,7 @@ export class IommuDomain {
 
   /** Unmaps a whole mapping. */
   unmap(mapping: Translation): void {
+    this.touch();
     this.tables.remove(mapping.iova);
     this.#sources.delete(mapping.iova);
     for (const zdev of this.zdevs) {
@@ -154,12 +192,14 @@ export class IommuDomain {
 
   /** Takes a function of a saved kernel back; the machine has its translations already. */
   adopt(zdev: Zdev): void {
+    this.touch();
     zdev.domain = this;
     this.zdevs.add(zdev);
   }
 
   /** Cuts a mapping into two at an address inside it; the function's translations stay as they are. */
   split(mapping: Translation, at: number): void {
+    this.touch();
     const size = at - mapping.iova;
     const space = this.#sources.get(mapping.iova);
     if (space !== undefined) this.#sources.set(at, space);
@@ -175,8 +215,14 @@ export class IommuDomain {
 
   /** Gives the tables back: the container or IOAS is gone. */
   dispose(): void {
+    this.touch();
+    this.#isGone = true;
     for (const mapping of [...this.tables.entries]) this.unmap(mapping);
     this.#partition.translationTables.delete(this.origin);
     this.#partition.storage.free(this.origin);
   }
+}
+
+function savedMapping({ iova, size, read, write, buffer, bufferOffset }: Translation): MappingState {
+  return { iova, size, vaddr: buffer.address + bufferOffset, read, write };
 }

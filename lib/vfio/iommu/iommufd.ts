@@ -2,6 +2,7 @@
  * The context behind an iommufd: its objects and their ids. Facts: vfio.iommufd.ids and vfio.cdev.attach
  * (drivers/iommu/iommufd/main.c, device.c). Its descriptor is in iommufd_file.ts.
  */
+import { Kept, type PutRow, refill } from "../../base/journal.ts";
 import type { ErrnoError } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
 import { coreError } from "../refusal.ts";
@@ -32,7 +33,7 @@ export interface AttachTarget {
 }
 
 /** The context behind an iommufd descriptor; object ids are unique in it. */
-export class Iommufd {
+export class Iommufd extends Kept {
   readonly id: number;
   readonly #kernel: Kernel;
   readonly ioases = new Map<number, Ioas>();
@@ -47,8 +48,41 @@ export class Iommufd {
   open = true;
 
   constructor(kernel: Kernel, id: number) {
+    super(kernel.journal);
     this.#kernel = kernel;
     this.id = id;
+  }
+
+  /** Key of its row in the saved state. */
+  get key(): string {
+    return `${this.#kernel.key}/iommufds/${this.id}`;
+  }
+
+  /** The kernel still has it. */
+  get isThere(): boolean {
+    return this.#kernel.iommufds.get(this.id) === this;
+  }
+
+  get rows(): this {
+    return this;
+  }
+
+  writeRows(put: PutRow): void {
+    if (this.isThere) put(this.key, this.#head());
+  }
+
+  protected override remember(): () => void {
+    const { vfioIoas, rlimitMode, open } = this;
+    const [ioases, devices] = [[...this.ioases], [...this.devices]];
+    const queues = [...this.faultQueues].map(([id, queue]) => [id, { ...queue }] as const);
+    return () => {
+      Object.assign(this, { vfioIoas, rlimitMode, open });
+      refill(this.devices, devices);
+      this.ioases.clear();
+      for (const [id, ioas] of ioases) this.ioases.set(id, ioas);
+      this.faultQueues.clear();
+      for (const [id, queue] of queues) this.faultQueues.set(id, queue);
+    };
   }
 
   /** Nothing keeps it alive but groups, which the kernel knows. */
@@ -122,11 +156,14 @@ export class Iommufd {
   /** Makes sure that there is a compatibility IOAS. @throws {ErrnoError} ENOMEM */
   createCompatIoas(): void {
     if (this.vfioIoas !== undefined) return;
+    this.touch();
     this.vfioIoas = this.allocate().id;
   }
 
   allocate(): Ioas {
     const ioas = new Ioas(this.#kernel, this, this.newObjectId());
+    this.touch();
+    ioas.touch();
     this.ioases.set(ioas.id, ioas);
     return ioas;
   }
@@ -134,6 +171,7 @@ export class Iommufd {
   /** A device is bound. @returns its object id */
   bindDevice(): number {
     const devid = this.newObjectId();
+    this.touch();
     this.devices.add(devid);
     return devid;
   }
@@ -180,6 +218,7 @@ export class Iommufd {
 
   /** A device is not bound any more. */
   unbindDevice(devid: number): void {
+    this.touch();
     this.devices.delete(devid);
     this.releaseIfUnused();
   }
@@ -196,6 +235,8 @@ export class Iommufd {
       throw coreError("EBUSY", "vfio.iommufd.destroy", "object in use", source, `Object ${id} is in use`);
     }
     const owner = this.ioasOfPageTable(id);
+    this.touch();
+    owner?.touch();
     if (owner !== undefined) owner.hwpts.delete(id);
     else if (!this.faultQueues.delete(id)) {
       this.ioas(id).dispose();
@@ -216,17 +257,22 @@ export class Iommufd {
 
   /** Nobody refers to it any more: every IOAS goes, with its mappings. */
   dispose(): void {
+    this.touch();
     for (const ioas of this.ioases.values()) ioas.dispose();
     this.ioases.clear();
   }
 
   save(): IommufdState {
+    return { ...this.#head(), ioases: [...this.ioases.values()].map((ioas) => ioas.save()) };
+  }
+
+  /** All but the IOASes, which have rows of their own. */
+  #head(): Omit<IommufdState, "ioases"> {
     return {
       id: this.id,
       open: this.open,
       vfioIoas: this.vfioIoas ?? null,
       rlimitMode: this.rlimitMode,
-      ioases: [...this.ioases.values()].map((ioas) => ioas.save()),
       faultQueues: [...this.faultQueues.keys()],
     };
   }

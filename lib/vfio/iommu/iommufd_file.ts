@@ -33,7 +33,7 @@ export class IommufdFile extends OpenFile {
   readonly #kernel: Kernel;
 
   constructor(kernel: Kernel, iommufd: Iommufd) {
-    super();
+    super(kernel.journal);
     this.#kernel = kernel;
     this.iommufd = iommufd;
   }
@@ -74,6 +74,7 @@ export class IommufdFile extends OpenFile {
   }
 
   override release(): void {
+    this.iommufd.touch();
     this.iommufd.open = false;
     this.iommufd.releaseIfUnused();
   }

@@ -82,6 +82,7 @@ function rlimitMode(iommufd: Iommufd, { objectId, op, val64 }: OptionFields, ker
   if (val64 > 1n) {
     throw refuseCommand("EINVAL", "vfio.iommufd.option", "value", symbol, `${val64} is neither 0 nor 1`);
   }
+  iommufd.touch();
   iommufd.rlimitMode = val64 === 1n;
   return val64;
 }
@@ -111,9 +112,11 @@ function vfioIoas(iommufd: Iommufd, arg: Uint8Array): void {
       VFIO_IOAS.encode({ ioasId: iommufd.compatIoas().id }, arg);
       return;
     case VFIO_IOAS_OP.SET:
+      iommufd.touch();
       iommufd.vfioIoas = iommufd.ioas(ioasId).id;
       return;
     case VFIO_IOAS_OP.CLEAR:
+      iommufd.touch();
       iommufd.vfioIoas = undefined;
       return;
   }

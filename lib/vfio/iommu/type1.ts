@@ -166,7 +166,7 @@ function checkLocked(kernel: Kernel, { vaddr, size, write }: MappingState): void
  * taken when it was mapped; the address itself is not looked at.
  */
 function giveAddress(
-  { withoutAddress }: Container,
+  container: Container,
   mapping: Translation | undefined,
   iova: number,
   size: number,
@@ -187,7 +187,8 @@ function giveAddress(
       `The mapping at ${hex(mapping.iova)} has another address or size`,
     );
   }
-  if (!withoutAddress.delete(iova)) {
+  container.touch();
+  if (!container.withoutAddress.delete(iova)) {
     throw refuse("EINVAL", `The mapping at ${hex(iova)} has an address`);
   }
   return 0;
@@ -233,6 +234,8 @@ export function unmapDma(
   else {
     for (const mapping of hit) {
       domain.unmap(mapping);
+      if (!container.withoutAddress.has(mapping.iova)) continue;
+      container.touch();
       container.withoutAddress.delete(mapping.iova);
     }
   }
@@ -265,11 +268,13 @@ function mappingsInRange(
 }
 
 /** UNMAP_DMA with VADDR: the mappings stay, their addresses go. @throws {ErrnoError} EINVAL, and none of them goes */
-function takeAddresses({ withoutAddress }: Container, mappings: readonly Translation[]): void {
+function takeAddresses(container: Container, mappings: readonly Translation[]): void {
+  const { withoutAddress } = container;
   const again = mappings.find(({ iova }) => withoutAddress.has(iova));
   if (again !== undefined) {
     const message = `The address of the mapping at ${hex(again.iova)} was taken away already`;
     throw coreError("EINVAL", "vfio.type1.vaddr", "VADDR", `${TYPE1_SOURCE}: vfio_dma_do_unmap`, message);
   }
+  container.touch();
   for (const { iova } of mappings) withoutAddress.add(iova);
 }

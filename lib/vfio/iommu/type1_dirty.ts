@@ -68,9 +68,11 @@ export function dirtyPages(
   const { flags } = DIRTY_PAGES.decode(arg);
   switch (flags) {
     case DIRTY_PAGES_FLAGS.START:
+      container.touch();
       container.dirtyLog = true;
       return 0;
     case DIRTY_PAGES_FLAGS.STOP:
+      container.touch();
       container.dirtyLog = false;
       return 0;
     case DIRTY_PAGES_FLAGS.GET_BITMAP:

@@ -37,6 +37,7 @@ function faultQueue(iommufd: Iommufd, arg: Uint8Array, { current: process }: Ker
   const symbol = "eventq.c: iommufd_fault_alloc";
   if (readCommand(arg, FAULT_QUEUE_ALLOC, symbol).flags !== 0) throw unsupported(symbol, "Flags must be 0");
   const outFaultId = iommufd.newObjectId();
+  iommufd.touch();
   iommufd.faultQueues.set(outFaultId, { open: false });
   const file = new FaultQueueFile(iommufd, outFaultId);
   try {

@@ -48,7 +48,7 @@ const MSI_VECTORS_LOG2 = 0x0e;
 /** A function as the PCI core knows it. */
 export class PciDevice {
   readonly #zdev: Zdev;
-  channel: Channel = "normal";
+  #channel: Channel = "normal";
   #saved: SavedHeader | undefined = undefined;
   #msiCapability = 0;
 
@@ -56,10 +56,29 @@ export class PciDevice {
     this.#zdev = zdev;
   }
 
+  get channel(): Channel {
+    return this.#channel;
+  }
+
+  set channel(channel: Channel) {
+    this.#zdev.touch();
+    this.#channel = channel;
+  }
+
+  /** What puts it back as it is now: the function remembers it with its own fields. */
+  remember(): () => void {
+    const [channel, saved, msiCapability] = [this.#channel, this.#saved, this.#msiCapability];
+    return () => {
+      this.#channel = channel;
+      this.#saved = saved;
+      this.#msiCapability = msiCapability;
+    };
+  }
+
   /** Removed and found anew: a new object, as far as anybody can see. The machine has the function enabled. */
   scan(): void {
     this.channel = "normal";
-    this.#saved = undefined;
+    this.saved = undefined;
     this.#msiCapability = this.#findMsi();
   }
 
@@ -109,13 +128,14 @@ export class PciDevice {
   }
 
   set saved(header: SavedHeader | undefined) {
+    this.#zdev.touch();
     this.#saved = header;
   }
 
   /** pci_save_state: a header that cannot be read is kept by releases that do so only. */
   save({ savesUnreadable }: ReleaseRules): void {
     const header = Array.from({ length: HEADER_DWORDS }, (_, i) => this.read(4 * i, 4));
-    if (savesUnreadable || header[COMMAND / 4] !== allOnes(4)) this.#saved = header;
+    if (savesUnreadable || header[COMMAND / 4] !== allOnes(4)) this.saved = header;
   }
 
   /** pci_dev_save_and_disable: before a reset. From 7.3 on a function that does not answer is left as it is. */

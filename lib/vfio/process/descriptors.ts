@@ -1,4 +1,5 @@
 /** The descriptor table of a process. Open files are shared: by dup, by fork, by tables of several threads. */
+import { Changes, type Journal, type PutRow } from "../../base/journal.ts";
 import { vfsError } from "../refusal.ts";
 import { type OpenFile, POLL } from "./file.ts";
 
@@ -13,14 +14,33 @@ export interface PollFd {
   readonly events: number;
 }
 
+/** How the descriptors of a process are written to the host file. */
+export interface SavedDescriptors {
+  readonly journal: Journal;
+  write(put: PutRow, fd: number, file: OpenFile | undefined): void;
+}
+
 /** Descriptors by number. A file is released with the last descriptor that refers to it, in whatever table. */
 export class DescriptorTable {
   readonly #files: (OpenFile | undefined)[] = [];
   readonly #limit: number;
+  readonly #saved: SavedDescriptors | undefined;
+  readonly #changes: Changes<OpenFile> | undefined;
+  /** No descriptor from {@linkcode FIRST_FD} up to this one is free. */
+  #taken = FIRST_FD;
 
-  /** `limit` is the first number that no descriptor can have. */
-  constructor(limit: number = MAX_FDS) {
+  /**
+   * @param limit the first number that no descriptor can have
+   * @param saved how its descriptors are written, if it is one that a host file holds
+   */
+  constructor(limit: number = MAX_FDS, saved?: SavedDescriptors) {
     this.#limit = limit;
+    this.#saved = saved;
+    this.#changes = saved && new Changes<OpenFile>(
+      saved.journal,
+      (fd, file) => this.#enter(fd, file),
+      (put, fd) => saved.write(put, fd, this.#files[fd]),
+    );
   }
 
   /** Open descriptors with what they refer to, by rising number. */
@@ -52,9 +72,8 @@ export class DescriptorTable {
 
   /** The lowest number that is free. */
   free(): number {
-    let fd = FIRST_FD;
-    while (this.#files[fd] !== undefined) fd++;
-    return fd;
+    while (this.#files[this.#taken] !== undefined) this.#taken++;
+    return this.#taken;
   }
 
   /** Gives a file the lowest free descriptor. @throws {ErrnoError} EMFILE, and the file is released if it is new */
@@ -79,16 +98,29 @@ export class DescriptorTable {
   put(fd: number, file: OpenFile): void {
     if (fd < 0 || fd >= this.#limit) throw badDescriptor(fd);
     const before = this.#files[fd];
+    this.#changes?.note(fd, before);
     file.hold();
-    this.#files[fd] = file;
+    this.#enter(fd, file);
     before?.drop();
   }
 
   /** Takes a descriptor away. @throws {ErrnoError} EBADF */
   close(fd: number): void {
     const file = this.get(fd);
-    this.#files[fd] = undefined;
+    this.#changes?.note(fd, file);
+    this.#enter(fd, undefined);
     file.drop();
+  }
+
+  #enter(fd: number, file: OpenFile | undefined): void {
+    const saved = this.#saved;
+    this.#files[fd] = file;
+    if (file === undefined) this.#taken = Math.min(this.#taken, Math.max(fd, FIRST_FD));
+    else if (saved !== undefined) {
+      file.savedAt((put) => {
+        if (this.#files[fd] === file) saved.write(put, fd, file);
+      });
+    }
   }
 
   /** Another table with the same descriptors, as fork makes it. */

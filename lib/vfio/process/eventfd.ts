@@ -2,6 +2,7 @@
  * eventfd objects: a 64-bit counter that interrupts add to. Facts: vfio.rw.eventfd and vfio.setirqs.signal
  * (fs/eventfd.c).
  */
+import { Journal, Kept, type PutRow } from "../../base/journal.ts";
 import type { Partition } from "../../zpci/partition.ts";
 import { copyFromUser, copyToUser } from "./user_memory.ts";
 import { vfsError } from "../refusal.ts";
@@ -15,14 +16,60 @@ const COUNTER_VIEW = new DataView(COUNTER.buffer);
 /** The most that the counter holds; a write that would bring it higher blocks (fs/eventfd.c: eventfd_write). */
 const COUNTER_MAX = 2n ** 64n - 2n;
 
-/** The counter that descriptors and interrupt wiring share. */
-export class EventFd {
-  readonly id: number;
-  /** Signals since the last read, and what was written. */
-  count = 0n;
+/** Where an eventfd is kept. */
+export interface EventFdPlace {
+  readonly journal: Journal;
+  /** Writes its row while it is there. */
+  write(put: PutRow, eventfd: EventFd): void;
+  /** A descriptor of it was closed. */
+  closed(): void;
+}
 
-  constructor(id: number) {
+/** The counter that descriptors and interrupt wiring share. */
+export class EventFd extends Kept {
+  readonly id: number;
+  #count = 0n;
+  readonly #place: EventFdPlace | undefined;
+
+  /** Without a place it is of a process that no host file holds. */
+  constructor(id: number, place?: EventFdPlace) {
+    super(place?.journal ?? new Journal());
     this.id = id;
+    this.#place = place;
+  }
+
+  /** Signals since the last read, and what was written. */
+  get count(): bigint {
+    return this.#count;
+  }
+
+  set count(count: bigint) {
+    this.touch();
+    this.#count = count;
+  }
+
+  /** A descriptor was closed, perhaps the last thing that refers to it. */
+  closed(): void {
+    this.#place?.closed();
+  }
+
+  get rows(): this {
+    return this;
+  }
+
+  writeRows(put: PutRow): void {
+    this.#place?.write(put, this);
+  }
+
+  /** State for the host file: counts above 2^53 are decimal text. */
+  save(): { readonly id: number; readonly count: number | string } {
+    const { id, count } = this;
+    return { id, count: count <= Number.MAX_SAFE_INTEGER ? Number(count) : String(count) };
+  }
+
+  protected override remember(): () => void {
+    const count = this.#count;
+    return () => this.#count = count;
   }
 
   /** Adds 1; never blocks. */
@@ -45,12 +92,16 @@ export class EventFdFile extends OpenFile {
   override readonly kind = "eventfd";
   override readonly readsAtOnce = true;
   override readonly hasData = true;
-  override flags: number = OPEN_FLAGS.RDWR | OPEN_FLAGS.NONBLOCK;
   readonly context: EventFd;
 
   constructor(context: EventFd) {
-    super();
+    super(context.journal);
     this.context = context;
+    this.flags = OPEN_FLAGS.RDWR | OPEN_FLAGS.NONBLOCK;
+  }
+
+  override release(): void {
+    this.context.closed();
   }
 
   override get id(): number {

@@ -1,4 +1,5 @@
 /** An open file of a guest's driver process: what stands behind a descriptor. */
+import { Journal, Kept, type PutRow, type Rows } from "../../base/journal.ts";
 import { hex } from "../../base/hex.ts";
 import type { ErrnoError } from "../errno.ts";
 import { coreError, vfsError } from "../refusal.ts";
@@ -64,17 +65,17 @@ export interface FileState {
 }
 
 /** Base of all kinds: every operation is refused as a file without that operation refuses it. */
-export abstract class OpenFile {
+export abstract class OpenFile extends Kept {
   abstract readonly kind: FileKind;
   /** What the descriptor refers to, for the host file and for people. */
   abstract readonly id: number;
   /** Where the link of the descriptor in /proc/PID/fd leads. */
   abstract readonly path: string;
-  /** File position of read() and write(). */
-  position = 0;
-  /** Access mode and status flags, as F_GETFL tells them. */
-  flags: number = OPEN_FLAGS.RDWR | OPEN_FLAGS.LARGEFILE;
+  #position = 0;
+  #flags: number = OPEN_FLAGS.RDWR | OPEN_FLAGS.LARGEFILE;
   #references = 0;
+  /** Its row, while a descriptor that is saved refers to it. */
+  #row: Rows | undefined = undefined;
   /** pread() and pwrite() work, if there is anything to read and write (FMODE_PREAD, FMODE_PWRITE). */
   readonly positioned: boolean = false;
   /** There is anything to read and write (FMODE_CAN_READ, FMODE_CAN_WRITE). */
@@ -82,6 +83,49 @@ export abstract class OpenFile {
 
   /** readv() is one read of all segments: the file has read_iter, which no device here has. */
   readonly readsAtOnce: boolean = false;
+
+  /** Without a journal it is a file of a process that no host file holds. */
+  constructor(journal: Journal = new Journal()) {
+    super(journal);
+  }
+
+  /** File position of read() and write(). */
+  get position(): number {
+    return this.#position;
+  }
+
+  set position(position: number) {
+    this.touch();
+    this.#position = position;
+  }
+
+  /** Access mode and status flags, as F_GETFL tells them. */
+  get flags(): number {
+    return this.#flags;
+  }
+
+  set flags(flags: number) {
+    this.touch();
+    this.#flags = flags;
+  }
+
+  get rows(): Rows | undefined {
+    return this.#row;
+  }
+
+  /** A descriptor that is saved refers to it: `write` writes the row of that descriptor. */
+  savedAt(write: (put: PutRow) => void): void {
+    this.#row = { writeRows: write };
+  }
+
+  protected override remember(): () => void {
+    const [position, flags, references] = [this.#position, this.#flags, this.#references];
+    return () => {
+      this.#position = position;
+      this.#flags = flags;
+      this.#references = references;
+    };
+  }
 
   /** Reads `count` bytes into the caller's buffer from index `start`; only of a file that has data. */
   read(_buffer: Uint8Array, _count: number, _position: number, _start: number): number {
@@ -130,11 +174,13 @@ export abstract class OpenFile {
 
   /** One more descriptor refers to the file. */
   hold(): void {
+    this.touch();
     this.#references++;
   }
 
   /** One descriptor less; the last one releases the file. */
   drop(): void {
+    this.touch();
     if (--this.#references === 0) this.release();
   }
 

@@ -47,11 +47,6 @@ export type SystemCalls = Pick<
   | "memory"
 >;
 
-/** State for the host file. */
-export interface ProcessState {
-  readonly files: readonly FileState[];
-}
-
 /** One process that a guest's kernel runs; while a call of it is carried out it is the kernel's `current`. */
 export class Process {
   readonly #kernel: Kernel;
@@ -407,13 +402,6 @@ export class Process {
     return this.descriptors.get(fd);
   }
 
-  /**
-   * State for the host file. Which descriptors share an open file is not part of it: no command of ism makes two that do.
-   */
-  save(): ProcessState {
-    return { files: [...this.files()].map(([fd, file]) => saveFile(fd, file)) };
-  }
-
   /** Puts a file of a saved state back at its descriptor. */
   restoreFile(fd: number, file: OpenFile, position: number): void {
     if (fd < FIRST_FD || fd >= MAX_FDS) throw new Error(`Descriptor ${fd} is outside of the process's table`);
@@ -491,7 +479,11 @@ export class Process {
   }
 }
 
-function saveFile(fd: number, file: OpenFile): FileState {
+/**
+ * A descriptor for the host file. Which descriptors share an open file is not part of it: no command of ism makes two
+ * that do.
+ */
+export function saveFile(fd: number, file: OpenFile): FileState {
   const { kind, position, flags, id, shared } = file;
   if (shared || kind === "other") throw new Error(`Descriptor ${fd} is of a kind that is not saved`);
   return { fd, kind, position, flags, id, ...file.save() };

@@ -64,7 +64,7 @@ export class ClpFile extends OpenFile {
   readonly #kernel: Kernel;
 
   constructor(kernel: Kernel) {
-    super();
+    super(kernel.journal);
     this.#kernel = kernel;
   }
 

@@ -11,8 +11,29 @@ export const ERROR_QUEUE = 4;
 export class ErrorQueue {
   #events: ErrorEvent[] = [];
   #dropped = 0;
+  #userRecovers = false;
+  readonly #touch: () => void;
+
+  /** `touch` is called before every change. */
+  constructor(touch: () => void) {
+    this.#touch = touch;
+  }
+
   /** User space recovers: errors of the function are left to it. From first open to last close. */
-  userRecovers = false;
+  get userRecovers(): boolean {
+    return this.#userRecovers;
+  }
+
+  set userRecovers(userRecovers: boolean) {
+    this.#touch();
+    this.#userRecovers = userRecovers;
+  }
+
+  /** What puts it back as it is now. */
+  remember(): () => void {
+    const [events, dropped, userRecovers] = [[...this.#events], this.#dropped, this.#userRecovers];
+    return () => this.restore(events, dropped, userRecovers);
+  }
 
   /** The events, oldest first. */
   get events(): readonly ErrorEvent[] {
@@ -27,27 +48,30 @@ export class ErrorQueue {
   /** Keeps an event if user space is there to read it. A fifth one is lost, the four old ones stay. */
   put(event: ErrorEvent): void {
     if (!this.userRecovers) return;
+    this.#touch();
     if (this.#events.length < ERROR_QUEUE) this.#events.push(event);
     else this.#dropped++;
   }
 
   /** Takes the oldest event out. */
   take(): ErrorEvent | undefined {
+    this.#touch();
     return this.#events.shift();
   }
 
   /** Nobody reads any more. @returns how many were not read */
   end(): number {
+    this.#touch();
     const left = this.#events.length;
     this.#events = [];
     this.#dropped = 0;
-    this.userRecovers = false;
+    this.#userRecovers = false;
     return left;
   }
 
   restore(events: readonly ErrorEvent[], dropped: number, userRecovers: boolean): void {
     this.#events = [...events];
     this.#dropped = dropped;
-    this.userRecovers = userRecovers;
+    this.#userRecovers = userRecovers;
   }
 }

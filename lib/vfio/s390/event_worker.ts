@@ -44,11 +44,13 @@ export class EventWorker {
 
   error(event: ErrorEvent): void {
     this.lastReaction = "held-back";
+    this.#kernel.touch();
     this.#pending.push({ error: event, availability: null, lookedUp: false });
     this.run();
   }
 
   availability(event: AvailabilityEvent): void {
+    this.#kernel.touch();
     this.#pending.push({ error: null, availability: event, lookedUp: false });
     this.run();
   }
@@ -77,6 +79,7 @@ export class EventWorker {
     const { error, availability, lookedUp } = this.#pending[0]!;
     const { fid } = error ?? availability!;
     const binding = this.#bindingOf(fid);
+    this.#kernel.touch();
     if (!lookedUp && binding?.holds("state") === true) return false;
     if (error === null) {
       this.#pending.shift();
@@ -94,6 +97,7 @@ export class EventWorker {
   #waitsForRemoval(): boolean {
     if (this.#removing === undefined) return false;
     if (this.#bindingOf(this.#removing)?.holds("state") === true) return true;
+    this.#kernel.touch();
     this.#removing = undefined;
     return false;
   }
@@ -101,6 +105,18 @@ export class EventWorker {
   #bindingOf(fid: number): Binding | undefined {
     const zdev = this.#kernel.zdevs.find(({ facts }) => facts.fid === fid);
     return zdev === undefined ? undefined : this.#kernel.binding(zdev);
+  }
+
+  /** What puts it back as it is now: the kernel remembers it with its own fields. */
+  remember(): () => void {
+    const [state, lastReaction] = [
+      { pending: [...this.#pending], removing: this.#removing ?? null },
+      this.lastReaction,
+    ];
+    return () => {
+      this.restore(state);
+      this.lastReaction = lastReaction;
+    };
   }
 
   save(): EventWorkerState {

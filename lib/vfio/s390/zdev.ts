@@ -3,6 +3,7 @@
  * code of the kernel that executes PCI instructions. Busy answers are retried, condition codes become errnos here.
  * Facts: docs/reference/zpci/functions.md, zpci/instructions.md and zpci/controls.md; vfio.cc.errno.
  */
+import { Kept, type Rows } from "../../base/journal.ts";
 import { CC, MPCIFC_STATUS, ProgramException, STATUS } from "../../zpci/answer.ts";
 import { SPACE_CONFIG } from "../../zpci/access_rules.ts";
 import {
@@ -83,20 +84,19 @@ type ZdevFactsState =
   };
 
 /** One function of a guest's kernel. */
-export class Zdev {
+export class Zdev extends Kept {
   readonly facts: ZdevFacts;
   /** PCI address: domain = uid, bus 0, device and function 0 (zpci.function.address). */
   readonly name: string;
-  /** The current handle; every access reads it anew, because hotplug can change it at any time. */
-  fh: number;
-  /** Standby and reserved functions have no PCI device. */
-  state: ZdevAvailability = "configured";
-  /** Vectors registered for interrupts, 0 for none. */
-  vectors = 0;
-  domain: IommuDomain | undefined = undefined;
+  #fh: number;
+  #state: ZdevAvailability = "configured";
+  #vectors = 0;
+  #domain: IommuDomain | undefined = undefined;
   /** The PCI core's view; stands for no device while the function is not configured. */
   readonly pci = new PciDevice(this);
   #measurementBlock: number | undefined = undefined;
+  /** The kernel's rows of the function. */
+  rowsOfFunction: Rows | undefined = undefined;
   readonly #processor: Processor;
   readonly #bits: InterruptBits;
   readonly #busyLimit: number;
@@ -110,10 +110,11 @@ export class Zdev {
     bits: InterruptBits,
     busyLimit: number,
   ) {
+    super(processor.partition.journal);
     this.#processor = processor;
     this.#bits = bits;
     this.#busyLimit = busyLimit;
-    this.fh = fh;
+    this.#fh = fh;
     this.facts = facts;
     this.name = `${this.facts.uid.toString(16).padStart(4, "0")}:00:00.0`;
   }
@@ -140,9 +141,67 @@ export class Zdev {
     zdev.vectors = state.vectors;
     zdev.state = state.state;
     zdev.#measurementBlock = state.measurementBlock ?? undefined;
-    if (state.measurementBlock !== null) processor.partition.storage.reserved.add(state.measurementBlock);
+    if (state.measurementBlock !== null) {
+      processor.partition.storage.reserved.set(state.measurementBlock, true);
+    }
     zdev.pci.restoreState(state.pci);
     return zdev;
+  }
+
+  /** The current handle; every access reads it anew, because hotplug can change it at any time. */
+  get fh(): number {
+    return this.#fh;
+  }
+
+  set fh(fh: number) {
+    this.touch();
+    this.#fh = fh;
+  }
+
+  /** Standby and reserved functions have no PCI device. */
+  get state(): ZdevAvailability {
+    return this.#state;
+  }
+
+  set state(state: ZdevAvailability) {
+    this.touch();
+    this.#state = state;
+  }
+
+  /** Vectors registered for interrupts, 0 for none. */
+  get vectors(): number {
+    return this.#vectors;
+  }
+
+  set vectors(vectors: number) {
+    this.touch();
+    this.#vectors = vectors;
+  }
+
+  get domain(): IommuDomain | undefined {
+    return this.#domain;
+  }
+
+  set domain(domain: IommuDomain | undefined) {
+    this.touch();
+    this.#domain = domain;
+  }
+
+  get rows(): Rows | undefined {
+    return this.rowsOfFunction;
+  }
+
+  protected override remember(): () => void {
+    const [fh, state, vectors, domain] = [this.#fh, this.#state, this.#vectors, this.#domain];
+    const [block, pci] = [this.#measurementBlock, this.pci.remember()];
+    return () => {
+      this.#fh = fh;
+      this.#state = state;
+      this.#vectors = vectors;
+      this.#domain = domain;
+      this.#measurementBlock = block;
+      pci();
+    };
   }
 
   /**
@@ -272,9 +331,10 @@ export class Zdev {
 
   /** zpci_fmb_enable_device: a measurement block, if there is memory for one. Nobody looks at the answer. */
   startMeasurement(): void {
+    this.touch();
     this.#measurementBlock ??= this.#processor.partition.storage.allocate(PAGE_SIZE)?.address;
     if (this.#measurementBlock === undefined) return;
-    this.#processor.partition.storage.reserved.add(this.#measurementBlock);
+    this.#processor.partition.storage.reserved.set(this.#measurementBlock, true);
     this.#setMeasurementBlock(this.#measurementBlock);
   }
 
@@ -305,6 +365,7 @@ export class Zdev {
    */
   attach(domain: IommuDomain | undefined): void {
     if (this.domain !== undefined) {
+      this.domain.touch();
       this.domain.zdevs.delete(this);
       this.#takeBack(MPCIFC.DEREGISTER_IOAT);
     }
@@ -315,6 +376,7 @@ export class Zdev {
       cc === CC.ERROR && this.#processor.status === MPCIFC_STATUS.RECOVERY_IN_PROGRESS;
     if (cc !== CC.OK && !isLater) throw this.#refused(cc, "MPCIFC", "zpci_mod_fc");
     this.domain = domain;
+    domain.touch();
     domain.zdevs.add(this);
   }
 

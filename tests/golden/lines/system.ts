@@ -38,6 +38,7 @@ export const SYSTEM: GoldenTable = {
   },
   "fd close": { before: OPENED, done: ["fd close 6"], refused: ["fd close 99"] },
   "ioctl": {
+    text: ["ioctl group --list"],
     done: [
       "ioctl device VFIO_DEVICE_GET_REGION_INFO argsz=32 index=2",
       "ioctl device VFIO_DEVICE_GET_REGION_INFO argsz=32 index=2 --field offset",

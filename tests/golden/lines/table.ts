@@ -8,7 +8,7 @@ export interface GoldenLines {
   readonly done: readonly string[];
   /** Lines that fail. */
   readonly refused: readonly string[];
-  /** Lines that succeed and exclude `--json`. */
+  /** Lines that succeed, of which only the text is kept. */
   readonly text?: readonly string[];
   /** Why the command never succeeds, or never fails; it has no such line then. */
   readonly never?: string;
