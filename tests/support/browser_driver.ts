@@ -112,6 +112,18 @@ async function perform(page: Page, step: BrowserStep): Promise<BrowserResult> {
   }
 }
 
+/** Removes the profile: parts of the browser write into it for a moment after its process has ended. */
+async function removeAll(profile: string): Promise<void> {
+  for (let tries = 50;; tries--) {
+    try {
+      return Deno.removeSync(profile, { recursive: true });
+    } catch (error) {
+      if (tries === 0) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+}
+
 if (import.meta.main) {
   const steps: readonly BrowserStep[] = JSON.parse(await new Response(Deno.stdin.readable).text());
   const profile = Deno.makeTempDirSync({ prefix: "ism-browser-" });
@@ -135,7 +147,7 @@ if (import.meta.main) {
   } finally {
     process.kill();
     await process.status;
-    Deno.removeSync(profile, { recursive: true });
+    await removeAll(profile);
   }
   Deno.exit(0);
 }
