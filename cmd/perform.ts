@@ -10,7 +10,7 @@ import { Session } from "./run/session.ts";
 import { type ScriptLine, understood } from "./run/compile.ts";
 import { runScript } from "./run/script.ts";
 import type { ProcessTerminal } from "./output/terminal.ts";
-import { isTraceFile } from "./output/trace/file.ts";
+import { isTraceFile } from "./run/trace_file.ts";
 
 /** Does what a command line asks for. @returns the exit code */
 export async function perform(
@@ -48,7 +48,7 @@ export async function perform(
   } catch (error) {
     throw await session.blame(error);
   } finally {
-    session.close();
+    await session.close();
   }
   if (session.lastResult !== undefined) await command?.afterwards?.(session.lastResult);
   return code;

@@ -3,7 +3,8 @@
  * driver, through the whole stack.
  */
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
-import type { TraceEvent } from "../lib/base/trace.ts";
+import { isAccess, type TraceEvent } from "../lib/base/trace.ts";
+import { operationOf, rangeOf } from "./support/events.ts";
 import type { Host, HostFunction } from "../lib/host/host.ts";
 import { ErrnoError } from "../lib/vfio/errno.ts";
 import { CommandError, DriverError } from "../lib/ism/driver/errors.ts";
@@ -28,9 +29,12 @@ function record(host: Host, act: () => unknown): string[] {
   return events.flatMap((event) => {
     if (event.layer === "device" && event.op === "command") return [`${event.args["command"]}`];
     if (event.layer !== "insn") return [];
+    if (!isAccess(event)) {
+      const [iova, length] = rangeOf(event);
+      if (event.op === "MPCIFC") return [`MPCIFC ${operationOf(event)}`];
+      return event.op === "RPCIT" ? [`RPCIT 0x${iova.toString(16)} ${length}`] : [];
+    }
     const { op, space, offset, length } = event;
-    if (op === "MPCIFC") return [`MPCIFC ${space}`];
-    if (op === "RPCIT") return [`RPCIT 0x${offset.toString(16)} ${length}`];
     if (op === "PCISTG" && space === 15) return [`config 0x${offset.toString(16)} ${length}`];
     if (space > 5 || !["PCILG", "PCISTG", "PCISTB"].includes(op)) return [];
     return [`${op} ${space} 0x${offset.toString(16)} ${length}`];

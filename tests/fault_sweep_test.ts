@@ -4,7 +4,8 @@
  * state of zpci.state.table, nothing else breaks, and everything can be taken down and used again.
  */
 import { assert, assertEquals } from "@std/assert";
-import type { InstructionEvent } from "../lib/base/trace.ts";
+import { type InstructionEvent, isAccess } from "../lib/base/trace.ts";
+import { isMpcifc, operationOf } from "./support/events.ts";
 import { Host } from "../lib/host/host.ts";
 import { defaultTopology } from "../lib/host/topology.ts";
 import { CommandError, DriverError } from "../lib/ism/driver/errors.ts";
@@ -122,15 +123,14 @@ const KINDS: readonly Kind[] = [
 ];
 
 /** Accesses that a driver's call makes directly: its errno is the instruction's own. */
-const isBarAccess = ({ op, space }: InstructionEvent) => op.startsWith("PCI") && space <= 5;
+const isBarAccess = (event: InstructionEvent) => isAccess(event) && event.space <= 5;
 
 /**
  * A failure that an error event follows: without registered translation the next RPCIT is one (recovery.event.codes:
  * 0x01); a driver that gets no answer to a registration, or to its end, frees the page, as the kernel's does, and the
  * device still uses it (ism.cmd.header, ism.driver.start, zpci.irq.deliver).
  */
-const isFollowed = ({ op, space }: InstructionEvent) =>
-  (op === "MPCIFC" && space === 4) || (op.startsWith("PCI") && space === 2);
+const isFollowed = (event: InstructionEvent) => isMpcifc(event, 4) || (isAccess(event) && event.space === 2);
 
 /** How a life with a fault at one instruction ended; throws what is not a refusal. */
 function endOf(host: Host, live: (host: Host) => boolean): string {
@@ -158,7 +158,9 @@ for (const kind of KINDS) {
     assert(instructions.length > 200);
     const ends = new Map<string, number>();
     for (const [i, instruction] of instructions.entries()) {
-      const where = `${kind.name} at instruction ${i + 1}, ${instruction.op} ${instruction.space}`;
+      const where = `${kind.name} at instruction ${i + 1}, ${instruction.op} ${
+        isAccess(instruction) ? instruction.space : operationOf(instruction)
+      }`;
       const host = Host.create(defaultTopology());
       host.faults.add(kind.fault, {}, i + 1);
       host.applyFaults();
@@ -169,7 +171,7 @@ for (const kind of KINDS) {
         const followed = isFollowed(instruction) || kind.retried === true && instruction.op === "RPCIT";
         const allowed = ["enabled", ...(kind.states ?? []), ...(followed ? ["error"] : [])];
         // A reset whose translation is refused leaves the function disabled (vfio.reset.refused).
-        if (instruction.op === "MPCIFC" && instruction.space === 4) allowed.push("disabled");
+        if (isMpcifc(instruction, 4)) allowed.push("disabled");
         for (const { fn } of host.functions) assert(allowed.includes(fn.state), fn.state);
         teardown(host);
       } catch (error) {

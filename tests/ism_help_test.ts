@@ -114,12 +114,14 @@ Deno.test("ism help shows examples that work as they are on a fresh host", async
   const lines = examples.filter((example) => isScriptLine(example) && !example.startsWith("exec "));
   using fresh = new Program();
   await fresh.result("host", "create");
+  await fresh.result("gid", "--host", ":memory:", "--trace-file", "trace.jsonl");
   // What the examples name, and the fresh host.
   const files = {
     "README.md": Deno.readFileSync(new URL("README.md", ROOT)),
     "examples/tour.ism": Deno.readFileSync(new URL("examples/tour.ism", ROOT)),
     "saved.json": (await fresh.run(["host", "export"])).bytes,
     "host.db": fresh.read("host.db"),
+    "trace.jsonl": fresh.read("trace.jsonl"),
   };
   const place = () => {
     const program = new Program();

@@ -144,7 +144,7 @@ const CALLS: readonly (readonly [line: string, calls: readonly string[]])[] = [
 ];
 
 function callsOf(stderr: string): string[] {
-  return stderr.split("\n").flatMap((line) => /^ *\d+ +(\w+\(.+)$/.exec(line)?.[1] ?? []);
+  return stderr.split("\n").flatMap((line) => /^ *\d+ guest\d(?: #\d)? +(\w+\(.+)$/.exec(line)?.[1] ?? []);
 }
 
 Deno.test("ism --trace=syscall prints what strace would", async () => {

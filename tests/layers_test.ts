@@ -34,7 +34,7 @@ const ROOMS: readonly (readonly [room: string, allowed: readonly string[]])[] = 
 ];
 
 /** Imports of types that go up: what a running command sees of its trace. */
-const UPWARD: readonly string[] = ["cmd/language/command.ts imports cmd/output/trace/view.ts"];
+const UPWARD: readonly string[] = ["cmd/language/command.ts imports cmd/output/trace/collector.ts"];
 
 /** Longest source file, in lines; longer ones want to be two. */
 const MAX_LINES = 350;

@@ -52,10 +52,15 @@ function* consoleCommands(markdown: string): Generator<{ line: string; shown: st
   }
 }
 
-Deno.test("every console and shell block of the README shows what the program prints", async () => {
+for (const file of ["README.md", "docs/trace.md"]) {
+  Deno.test(`every console and shell block of ${file} shows what the program prints`, () =>
+    checkBlocks(file));
+}
+
+async function checkBlocks(file: string): Promise<void> {
   const directory = Deno.makeTempDirSync();
   try {
-    const readme = Deno.readTextFileSync(`${ROOT}README.md`);
+    const readme = Deno.readTextFileSync(`${ROOT}${file}`);
     for (const { line, shown } of consoleCommands(readme)) {
       const words = line.split(" ");
       assertEquals(words.shift(), "ism", line);
@@ -70,7 +75,7 @@ Deno.test("every console and shell block of the README shows what the program pr
   } finally {
     Deno.removeSync(directory, { recursive: true });
   }
-});
+}
 
 for (const { name } of [...Deno.readDirSync(`${ROOT}examples`)].filter(({ name }) => name.endsWith(".ism"))) {
   Deno.test(`examples/${name} runs on a fresh host`, async () => {

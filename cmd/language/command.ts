@@ -5,7 +5,7 @@ import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { HostStore } from "../../lib/host/file/store.ts";
 import type { DataSource } from "./data.ts";
 import type { Table } from "./table.ts";
-import type { TraceCollector } from "../output/trace/view.ts";
+import type { TraceCollector } from "../output/trace/collector.ts";
 import type { Globals } from "./invocation.ts";
 import type { Terminal } from "./terminal.ts";
 

@@ -1,26 +1,8 @@
 /** The options that go with any command. */
 import { type Flag, flag, optional, type Parameter } from "./command.ts";
 import { choice, DEVICE, FILE, OUTPUT, text } from "./kinds.ts";
-import { TRACE_LAYERS, type TraceLayer } from "../../lib/base/trace.ts";
-import type { Kind } from "./command.ts";
-import { quoteText } from "./quote.ts";
-import { UsageError } from "./usage_error.ts";
-
-/** What `--trace` selects. */
-const LEVELS: Kind<readonly TraceLayer[]> = {
-  placeholder: "LEVELS",
-  choices: TRACE_LAYERS,
-  separator: ",",
-  parse(value) {
-    return value.split(",").map((word) => {
-      const layer = TRACE_LAYERS.find((each) => each === word);
-      if (layer !== undefined) return layer;
-      throw new UsageError(`--trace: ${quoteText(word)} is not one of ${TRACE_LAYERS.join(", ")}`, {
-        token: value,
-      });
-    });
-  },
-};
+import { TRACE_LAYERS } from "../../lib/base/trace.ts";
+import { TRACE_FILTER } from "./trace_filter.ts";
 
 /** Every global option by its key. */
 export const GLOBAL_OPTIONS = {
@@ -28,8 +10,14 @@ export const GLOBAL_OPTIONS = {
   device: optional(DEVICE, "which function acts: 0, 0001:00:00.0, fid:0x10 or uid:1", "d"),
   json: flag("one JSON document per command on stdout, also on failure"),
   raw: flag("bytes only, where a command yields bytes"),
-  trace: optional(LEVELS, "show system calls, instructions, device events and interrupts"),
-  traceFile: optional(OUTPUT, "write the trace as Chrome Trace Event JSON"),
+  trace: optional(
+    TRACE_FILTER,
+    "show system calls, instructions, device events and interrupts: syscall,insn:PCISTB,guest:0,!irq",
+  ),
+  traceFile: optional(
+    OUTPUT,
+    "write the trace, by the ending: .html, .svg, .jsonl, .txt; any other is .json for Perfetto",
+  ),
   dryRun: flag("show what would be issued, down to the instructions; change nothing", "n"),
   c: optional(text("LINE"), "run LINE as a script line; repeatable", "c"),
   keepGoing: flag("in scripts: go on after a failure"),

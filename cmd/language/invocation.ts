@@ -1,5 +1,5 @@
 /** A command line that was understood, and the values of its parameters. */
-import type { TraceLayer } from "../../lib/base/trace.ts";
+import type { TraceFilter } from "./trace_filter.ts";
 import { type AnyCommand, isFlag, type Parameter } from "./command.ts";
 import type { TableChoice } from "./table.ts";
 import { GLOBAL_OPTIONS } from "./globals.ts";
@@ -13,7 +13,7 @@ export interface Globals {
   readonly device: string | undefined;
   readonly json: boolean;
   readonly raw: boolean;
-  readonly trace: readonly TraceLayer[] | undefined;
+  readonly trace: TraceFilter | undefined;
   readonly traceFile: string | undefined;
   readonly dryRun: boolean;
   /** Texts of `-c`. */

@@ -24,6 +24,11 @@ export function findDevice(host: Host, which: string): HostFunction {
   );
 }
 
+/** The function id of a function that a filter names: as {@linkcode findDevice}, or `#0`. @throws {UsageError} */
+export function functionNamed(host: Host, word: string): number {
+  return findDevice(host, word.replace(/^#/, "")).fn.identity.fid;
+}
+
 /** A PCI address with all its digits; undefined for a word of another form. `1:0:0.0` is `0001:00:00.0`. */
 function addressOf(which: string): string | undefined {
   const [, domain, bus, device, fn] =

@@ -4,7 +4,7 @@ import { loadRule } from "../reference/load.ts";
 import type { Rule } from "../reference/parse.ts";
 import { type Failure, failureJson } from "../output/failure.ts";
 import { type Named, propose } from "../output/proposal.ts";
-import type { TraceCollector } from "../output/trace/view.ts";
+import type { TraceCollector } from "../output/trace/collector.ts";
 
 /** What `explain` finds out. */
 export type Explanation = {

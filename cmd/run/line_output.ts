@@ -8,7 +8,7 @@ import type { ProcessTerminal } from "../output/terminal.ts";
 import { tableData } from "../output/table/data.ts";
 import { choose, type Table, type TableChoice } from "../language/table.ts";
 import { renderTable } from "../output/table/text.ts";
-import type { TraceCollector } from "../output/trace/view.ts";
+import type { TraceCollector } from "../output/trace/collector.ts";
 
 /** Prints lines of one run. */
 export class LineOutput {

@@ -1,28 +1,40 @@
 /** Opening a function for a command that acts on an open one. */
-import { TRACE_LAYERS, type Tracer } from "../../lib/base/trace.ts";
-import type { HostFunction } from "../../lib/host/host.ts";
+import type { TraceEvent, TraceSink } from "../../lib/base/trace.ts";
+import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { AnyCommand } from "../language/command.ts";
-import { TraceCollector } from "../output/trace/view.ts";
+import type { TraceCollector } from "../output/trace/collector.ts";
 
 /** The command acts on an open function, which is opened for it. */
 export function opensFunction({ access, group }: AnyCommand): boolean {
   return access === "write" && (group === "access" || group === "ism");
 }
 
+/** How much happens, and not what. */
+class Count implements TraceSink {
+  syscall = 0;
+  insn = 0;
+  device = 0;
+  irq = 0;
+
+  enter({ layer }: TraceEvent): void {
+    this[layer]++;
+  }
+
+  leave(): void {}
+}
+
 /**
  * Opens the function before a command whose trace people read: what opening it takes is one line then, and not a
  * hundred. `open --trace` shows it all.
  */
-export function openFirst({ driver }: HostFunction, tracer: Tracer, trace: TraceCollector): void {
+export function openFirst({ driver }: HostFunction, host: Host, trace: TraceCollector): void {
   if (driver.isOpen) return;
-  const opening = new TraceCollector(TRACE_LAYERS);
-  tracer.sink = opening;
+  const count = new Count();
+  host.tracer.sink = count;
   try {
     void driver.descriptor;
-    trace.note(
-      `opens the function: ${opening.count("syscall")} system calls, ${opening.count("insn")} instructions`,
-    );
+    trace.note(`opens the function: ${count.syscall} system calls, ${count.insn} instructions`);
   } finally {
-    tracer.sink = undefined;
+    host.tracer.sink = undefined;
   }
 }

@@ -1,5 +1,4 @@
 /** Commands that stand before another one: `expect`, `let`, `repeat` and `explain`. */
-import { TRACE_LAYERS } from "../../lib/base/trace.ts";
 import { type Assigned, fieldOf } from "../language/assign.ts";
 import type { DataIo } from "../language/data.ts";
 import type { BoundValues, Globals, Invocation } from "../language/invocation.ts";
@@ -9,7 +8,7 @@ import { describeFailure, EXIT, type Failure } from "../output/failure.ts";
 import type { Terminal } from "../language/terminal.ts";
 import { Progress } from "../output/progress.ts";
 import { proposeIn } from "../output/proposal.ts";
-import { TraceCollector } from "../output/trace/view.ts";
+import type { TraceCollector } from "../output/trace/collector.ts";
 import { findDevice } from "./device.ts";
 import { checkExpectation, type Expectation } from "./expectation.ts";
 import { driverNote, explanation } from "./explanation.ts";
@@ -157,7 +156,8 @@ export class Prefixes {
     const session = this.#session;
     const { transactions } = session;
     const real = transactions.host;
-    const trace = new TraceCollector(TRACE_LAYERS);
+    const { TraceCollector } = await import("../output/trace/collector.ts");
+    const trace = new TraceCollector();
     const command = inner.innermost.command!;
     let failure: Failure | undefined;
     try {

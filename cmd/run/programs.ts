@@ -23,8 +23,9 @@ import type { Finding } from "../../lib/exec/audit/findings_of.ts";
 import type { Audit } from "./exec/audit.ts";
 import type { Context } from "../language/command.ts";
 import { CANNOT_RUN, DescribedError, NotStartedError } from "../output/failure.ts";
-import { TraceCollector } from "../output/trace/view.ts";
-import { findDevice } from "./device.ts";
+import { TraceCollector } from "../output/trace/collector.ts";
+import { TraceText } from "../output/trace/text.ts";
+import { findDevice, functionNamed } from "./device.ts";
 import { ask, OwnerGoneError } from "./owner/client.ts";
 import type { ProgramQuestion } from "./owner/messages.ts";
 import { OwnerServer } from "./owner/server.ts";
@@ -115,7 +116,7 @@ async function own(
   const host = store.begin("write");
   const loop = new Loop(() => store.touched());
   try {
-    const parts = programs.map((line, i) => surroundings(context, host, line, trace, audits[i]));
+    const parts = programs.map((line, i) => surroundings(context, host, line, trace?.on(host), audits[i]));
     let isOver = false;
     const adopt = (question: ProgramQuestion, tell: (text: string) => void) =>
       adoptProgram(context, host, loop, question, tell);
@@ -164,16 +165,19 @@ async function adoptProgram(
     );
   }
   const keepsEvents = globals.json;
-  const trace = globals.trace === undefined
-    ? undefined
-    : new TraceCollector(globals.trace, keepsEvents ? undefined : tell);
+  const trace = globals.trace === undefined ? undefined : new TraceCollector({
+    filter: globals.trace,
+    find: functionNamed,
+    layout: new TraceText(true),
+    flush: keepsEvents ? undefined : tell,
+  });
   const tracer: Tracer = host.tracer;
   const remark = (text: string) => tell(`ism: exec: ${text}\n`);
   const audit = await auditOf(isAudited);
   const observer = audit?.observer;
   const supervisor = supervise(
     { fd, range },
-    { kernel, tracer, sink: trace, countsLocked, remark, observer },
+    { kernel, tracer, sink: trace?.on(host), countsLocked, remark, observer },
   );
   await loop.add(supervisor);
   store.commit(host);

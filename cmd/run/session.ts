@@ -1,6 +1,5 @@
 /** A run of the program: lines, the transactions around them, variables, and what is printed. */
 import { isOwned, OwnedError } from "../../lib/host/file/owner.ts";
-import { TRACE_LAYERS } from "../../lib/base/trace.ts";
 import type { Commands, Result } from "../language/command.ts";
 import type { DataIo } from "../language/data.ts";
 import { bindGlobals, type Globals, type Invocation, type Lookup } from "../language/invocation.ts";
@@ -9,8 +8,7 @@ import { describeFailure, type Failure, isInterrupted, isKept } from "../output/
 import { proposeIn } from "../output/proposal.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
-import { TraceFile } from "../output/trace/file.ts";
-import { TraceCollector } from "../output/trace/view.ts";
+import type { TraceCollector } from "../output/trace/collector.ts";
 import { blame } from "./damage.ts";
 import { FILES_WITHOUT_STDIN, PROCESS_FILES } from "./files.ts";
 import { HostPlace } from "./host_place.ts";
@@ -20,7 +18,9 @@ import { asTable, exitCodeOf, type Outcome, outcomeOf } from "./outcome.ts";
 import { Prefixes } from "./prefixes.ts";
 import { lastly, type Soon, then } from "./soon.ts";
 import { Surroundings } from "./surroundings.ts";
+import { TraceFile } from "./trace_file.ts";
 import { Transactions } from "./transactions.ts";
+import { WantedTraces } from "./wanted_traces.ts";
 
 /** Another process whose lines this one runs. */
 export interface Client {
@@ -42,6 +42,7 @@ export class Session {
   readonly output: LineOutput;
   readonly #prefixes = new Prefixes(this);
   readonly #trace: TraceFile | undefined = undefined;
+  readonly #traces: WantedTraces;
   /** Surroundings of the last line, good for the next one with the same options. */
   #surroundings: Surroundings | undefined = undefined;
   #surroundingsOf: Globals | undefined = undefined;
@@ -70,6 +71,7 @@ export class Session {
     this.place = place;
     this.transactions = new Transactions(this.place, terminal, globals.dryRun);
     this.output = new LineOutput(terminal);
+    this.#traces = new WantedTraces(terminal);
     this.#defaultDevice = globals.device ?? environment.device;
     this.commands = environment.commands;
     if (globals.traceFile !== undefined) {
@@ -83,12 +85,7 @@ export class Session {
   /** Runs one line, prints its outcome. @returns the exit code */
   async runLine(invocation: Invocation, place?: LinePlace): Promise<number> {
     const globals = this.lineGlobals(invocation, this.globals);
-    const flush = globals.json || globals.traceFile !== undefined
-      ? undefined
-      : (text: string) => this.terminal.err(text);
-    const layers = globals.trace ??
-      (globals.dryRun || globals.traceFile !== undefined ? TRACE_LAYERS : undefined);
-    const trace = layers === undefined ? undefined : new TraceCollector(layers, flush);
+    const trace = await this.#traces.of(invocation, globals, place);
     this.lastResult = this.lastFailure = undefined;
     this.output.markDryRun(invocation.innermost.command!, globals);
     try {
@@ -200,9 +197,9 @@ export class Session {
     const { tracer } = host;
     const isRead = !globals.json && globals.traceFile === undefined;
     // The context knows a function only where the command has a transaction.
-    if (isRead && opensFunction(command)) openFirst(context.target, tracer, trace);
+    if (isRead && opensFunction(command)) openFirst(context.target, host, trace);
     const before = tracer.sink;
-    tracer.sink = trace;
+    tracer.sink = trace.on(host);
     return lastly(() => then(command.run(context, values), done), () => {
       tracer.sink = before;
     });
@@ -230,8 +227,8 @@ export class Session {
   }
 
   /** Closes the host file and writes the trace file. @throws {FileError} */
-  close(): void {
+  async close(): Promise<void> {
     this.place.close();
-    this.#trace?.close();
+    await this.#trace?.close();
   }
 }

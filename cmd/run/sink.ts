@@ -4,21 +4,24 @@ import type { Hash } from "node:crypto";
 import type { Context } from "../language/command.ts";
 import { checkOutput, fileError, outputError } from "../output/file_names.ts";
 
+/** What is needed of the context of a command. */
+type SinkContext = Pick<Context, "terminal" | "hostPath" | "dryRun">;
+
 /**
  * A file is written under another name beside its own and gets its name when it is complete, so that a transfer that
  * fails or is interrupted leaves an old file alone and no part of a new one. A pipe or a device is written as it comes.
  */
 export class Sink implements Disposable {
-  readonly #hash: Hash;
+  readonly #hash: Hash | undefined;
   readonly #path: string | undefined;
-  readonly #context: Context;
+  readonly #context: SinkContext;
   #file: Deno.FsFile | undefined = undefined;
   /** Where the bytes are until they are complete, and the name that they get then. */
   #aside: { readonly path: string; readonly target: string } | undefined = undefined;
   bytes = 0;
 
-  /** @param hash of nothing so far */
-  constructor(context: Context, path: string | undefined, hash: Hash) {
+  /** @param hash of nothing so far; without one there is no {@linkcode digest} */
+  constructor(context: SinkContext, path: string | undefined, hash?: Hash) {
     this.#hash = hash;
     this.#context = context;
     this.#path = context.dryRun ? undefined : path;
@@ -51,7 +54,7 @@ export class Sink implements Disposable {
   /** Takes a piece of what arrived. @throws {FileError} */
   readonly take = (piece: Uint8Array): void => {
     this.bytes += piece.length;
-    this.#hash.update(piece);
+    this.#hash?.update(piece);
     if (this.#path === "-") return this.#context.terminal.outBytes(piece);
     if (this.#path === STDERR) return this.#context.terminal.errBytes(piece);
     if (this.#file === undefined) return;
@@ -76,7 +79,7 @@ export class Sink implements Disposable {
 
   /** SHA-256 of everything that arrived, in hexadecimal. Once. */
   digest(): string {
-    return this.#hash.digest("hex");
+    return this.#hash!.digest("hex");
   }
 
   /** Ends it; what is not complete is removed. */

@@ -5,7 +5,7 @@ import type { Commands, Context } from "../language/command.ts";
 import type { DataIo, DataSource } from "../language/data.ts";
 import type { Globals } from "../language/invocation.ts";
 import type { Terminal } from "../language/terminal.ts";
-import type { TraceCollector } from "../output/trace/view.ts";
+import type { TraceCollector } from "../output/trace/collector.ts";
 import { findDevice } from "./device.ts";
 import type { HostPlace } from "./host_place.ts";
 import type { Transactions } from "./transactions.ts";
@@ -104,7 +104,7 @@ export class Surroundings implements Context {
   ): Of =>
     this.#session.transactions.run((host) => {
       const { sink } = host.tracer;
-      host.tracer.sink = this.trace;
+      host.tracer.sink = this.trace?.on(host);
       try {
         return work(findDevice(host, this.deviceWord), host);
       } finally {
@@ -117,7 +117,7 @@ export class Surroundings implements Context {
   ): Promise<Of> =>
     this.#session.transactions.runLong(async (host) => {
       const { sink } = host.tracer;
-      host.tracer.sink = this.trace;
+      host.tracer.sink = this.trace?.on(host);
       try {
         return await work(findDevice(host, this.deviceWord), host);
       } finally {

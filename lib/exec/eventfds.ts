@@ -2,7 +2,7 @@
  * eventfds of a program: the supervisor keeps one descriptor of each that an interrupt may signal. They are known by
  * the id that /proc/PID/fdinfo shows.
  */
-import type { Tracer } from "../base/trace.ts";
+import type { Partition } from "../zpci/partition.ts";
 import { EventFd, EventFdFile } from "../vfio/process/eventfd.ts";
 import type { Architecture } from "./calls.ts";
 import { libc, O, pinned, readFile } from "./libc.ts";
@@ -25,9 +25,9 @@ class RealEventFd extends EventFd {
   }
 
   /** Adds 1: whoever sleeps on it wakes up. */
-  override signal(tracer: Tracer, fid: number): void {
+  override signal(partition: Partition, fid: number): void {
     libc.write(this.fd, one, BigInt(COUNTER_BYTES));
-    super.signal(tracer, fid);
+    super.signal(partition, fid);
   }
 }
 

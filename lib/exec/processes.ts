@@ -75,7 +75,7 @@ export class Processes {
       if (pidfd < 0) return undefined;
       const table = this.#newTable();
       const memory = new ForeignMemory(thread, this.#countsLocked);
-      const process = new Process(this.#kernel, this.#tracer, table, memory);
+      const process = new Process(this.#kernel, this.#tracer, table, memory, String(id));
       this.#kernel.processes.add(process);
       found = { id, process, table, memory, stale: 0 };
       this.#byId.set(id, found);

@@ -188,10 +188,10 @@ export class Binding extends Kept {
 
   /** Signals REQ for every time that has come; without an eventfd the kernel would only log it (vfio.unplug.req). */
   tick(): void {
-    const { clock, tracer } = this.#kernel.partition;
-    while (this.#nextRequest !== undefined && clock.microseconds >= this.#nextRequest) {
+    const { partition } = this.#kernel;
+    while (this.#nextRequest !== undefined && partition.clock.microseconds >= this.#nextRequest) {
       this.touch();
-      this.device?.req?.signal(tracer, this.zdev.facts.fid);
+      this.device?.req?.signal(partition, this.zdev.facts.fid);
       this.#nextRequest += REQUEST_PERIOD;
     }
   }
@@ -225,11 +225,12 @@ export class Binding extends Kept {
 
   /** User space does not recover any more: what it has not read is lost, and the kernel says so. */
   endRecovery(): void {
-    const { tracer } = this.#kernel.partition;
+    const { name: guest, tracer } = this.#kernel.partition;
     const unread = this.errors.end();
     if (unread === 0 || tracer.sink === undefined) return;
     const text = `${unread} unread error ${unread === 1 ? "event" : "events"} dropped`;
-    tracer.point({ layer: "irq", op: "kernel-message", fid: this.zdev.facts.fid, args: { unread, text } });
+    const origin = { guest, fid: this.zdev.facts.fid };
+    tracer.point({ layer: "irq", op: "kernel-message", ...origin, args: { unread, text } });
   }
 
   /**

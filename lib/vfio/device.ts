@@ -248,13 +248,13 @@ export class VfioDevice extends Kept {
 
   /** The error handler of the driver: user space is told; the kernel's handling holds the locks for a while. */
   errorDetected(): void {
-    this.err?.signal(this.kernel.partition.tracer, this.zdev.facts.fid);
+    this.err?.signal(this.kernel.partition, this.zdev.facts.fid);
     this.#locks.openWindow(this.kernel.options.recoveryWindow);
   }
 
   /** An interrupt of a vector: signals its eventfd. */
   interrupt(vector: number): void {
-    this.msi?.[vector]?.signal(this.kernel.partition.tracer, this.zdev.facts.fid);
+    this.msi?.[vector]?.signal(this.kernel.partition, this.zdev.facts.fid);
   }
 
   /** vfio_pci_core_enable. @throws {ErrnoError} EAGAIN, ENODEV */

@@ -3,6 +3,7 @@
  * (arch/s390/include/asm/pci_clp.h, QEMU hw/s390x/s390-pci-inst.c: clp_service_call).
  */
 import { defineStruct } from "../base/struct.ts";
+import type { ControlEvent } from "../base/trace.ts";
 import { CC, ProgramException } from "./answer.ts";
 import { HANDLE_ENABLED } from "./handle.ts";
 import type { FunctionGroup, ZpciFunction } from "./function.ts";
@@ -294,10 +295,34 @@ export function clp(partition: Partition, block: Uint8Array, lps: number = CLP_P
   const [cc, code] = respond(partition, commands, block.subarray(0, requestLength), response);
   CLP_HEADER.encode({ code }, response);
   if (partition.tracer.sink !== undefined) {
-    const event = { layer: "insn", op: "CLP", fh: 0, space: request.code, length: requestLength } as const;
-    partition.tracer.point({ ...event, offset: 0, cc, status: 0, response: code });
+    partition.tracer.point({
+      ...clpEvent(partition, block, request.code, requestLength),
+      cc,
+      response: code,
+    });
   }
   return cc;
+}
+
+/** Commands whose request names a function by its handle, all at the same place. */
+const WITH_HANDLE: ReadonlySet<number> = new Set([CLP.QUERY_FUNCTION, CLP.SET_FUNCTION]);
+const COMMAND_NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(CLP).map(([name, command]) => [command, name]),
+);
+
+function clpEvent(partition: Partition, block: Uint8Array, code: number, length: number): ControlEvent {
+  const name = COMMAND_NAMES.get(code);
+  const command = name === undefined ? code : { value: code, name };
+  const event = {
+    layer: "insn",
+    op: "CLP",
+    guest: partition.name,
+    args: { command, length },
+    status: 0,
+  } as const;
+  if (!WITH_HANDLE.has(code) || length < REQUEST_BYTES) return event;
+  const { fh } = QUERY_FUNCTION_REQUEST.decode(block);
+  return { ...event, fh, fid: partition.fidOf(fh) };
 }
 
 function respond(

@@ -2,7 +2,7 @@
  * PCILG, PCISTG and PCISTB as the machine executes them, checks in the order of zpci.insn.order
  * (QEMU hw/s390x/s390-pci-inst.c). The other instructions are in their own files.
  */
-import type { InstructionEvent } from "../base/trace.ts";
+import { type AccessEvent, KEPT_BYTES } from "../base/trace.ts";
 import { CC, ProgramException, STATUS } from "./answer.ts";
 import { LAST_BAR, loadStoreFault, SPACE_CONFIG, storeBlockFault } from "./access_rules.ts";
 import type { FaultPlan } from "./faults.ts";
@@ -191,8 +191,12 @@ export class Processor {
     operand: Uint8Array | undefined,
     sourceOffset = 0,
   ): number {
-    const sink = this.partition.tracer.sink!;
-    const event: InstructionEvent = { layer: "insn", op, fh, space, length, offset };
+    const { name: guest, tracer } = this.partition;
+    const sink = tracer.sink!;
+    const fid = this.partition.fidOf(fh);
+    const event: AccessEvent = { layer: "insn", op, guest, fid, fh, space, length, offset };
+    const at = op === "PCISTB" ? 0 : Math.max(0, REGISTER_BYTES - length);
+    if (operand !== undefined) event.data = operand.slice(at, at + Math.min(length, KEPT_BYTES));
     sink.enter(event);
     try {
       const cc = op === "PCILG"
@@ -202,6 +206,7 @@ export class Processor {
         : this.#storeBlock(fh, space, offset, length, operand!, sourceOffset);
       event.cc = cc;
       event.status = this.status;
+      if (op === "PCILG" && cc === CC.OK) event.data = this.register.slice(at);
       return cc;
     } catch (error) {
       if (error instanceof ProgramException) event.exception = error.exception;

@@ -4,7 +4,7 @@
  * (QEMU hw/s390x/s390-pci-inst.c: mpcifc_service_call, stpcifc_service_call, rpcit_service_call).
  */
 import { CC, MPCIFC_STATUS, ProgramException } from "./answer.ts";
-import type { InstructionEvent } from "../base/trace.ts";
+import type { ControlEvent, TraceValue } from "../base/trace.ts";
 import { PEC, reportError } from "./error_events.ts";
 import {
   FIB,
@@ -32,6 +32,10 @@ export const MPCIFC = {
   RESET_BLOCK: 9,
   SET_MEASUREMENT_BLOCK: 10,
 } as const;
+
+const OPERATION_NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(MPCIFC).map(([name, operation]) => [operation, name]),
+);
 
 /** Answer of an operation: 0, or the status code of condition code 1. */
 type Operation = (fn: ZpciFunction, fib: ReturnType<typeof FIB.decode>) => number;
@@ -115,15 +119,32 @@ export function mpcifc(
   fib: Uint8Array,
   dmaSpace = 0,
 ): number {
-  const event = { layer: "insn", op: "MPCIFC", fh, space: operation, length: fib.length, offset: 0 } as const;
-  return traced(processor, event, () => modify(processor, fh, operation, fib, dmaSpace));
+  const run = () => modify(processor, fh, operation, fib, dmaSpace);
+  if (processor.partition.tracer.sink === undefined) return run();
+  const name = OPERATION_NAMES.get(operation);
+  const shown = name === undefined ? operation : { value: operation, name };
+  return traced(processor, "MPCIFC", fh, { operation: shown, length: fib.length }, run);
 }
 
 /** Executes an instruction inside its event; what it causes lies within. */
-function traced(processor: Processor, described: InstructionEvent, execute: () => number): number {
-  const { sink } = processor.partition.tracer;
+function traced(
+  processor: Processor,
+  op: ControlEvent["op"],
+  fh: number,
+  args: Readonly<Record<string, TraceValue>>,
+  execute: () => number,
+): number {
+  const { partition } = processor;
+  const { sink } = partition.tracer;
   if (sink === undefined) return execute();
-  const event: InstructionEvent = { ...described };
+  const event: ControlEvent = {
+    layer: "insn",
+    op,
+    guest: partition.name,
+    fid: partition.fidOf(fh),
+    fh,
+    args,
+  };
   sink.enter(event);
   try {
     event.cc = execute();
@@ -166,8 +187,7 @@ function modify(
  * afterwards: `processor.handle`.
  */
 export function stpcifc(processor: Processor, fh: number, fib: Uint8Array): number {
-  const event = { layer: "insn", op: "STPCIFC", fh, space: 0, length: fib.length, offset: 0 } as const;
-  return traced(processor, event, () => storeControls(processor, fh, fib));
+  return traced(processor, "STPCIFC", fh, { length: fib.length }, () => storeControls(processor, fh, fib));
 }
 
 /** The function that a handle without its enable bit means; only while it is enabled, blocked or in the error state. */
@@ -214,8 +234,7 @@ function storeControls(processor: Processor, fh: number, fib: Uint8Array): numbe
  * So do a function without translation, and a range outside of the registered one.
  */
 export function rpcit(processor: Processor, fh: number, iova: number, length: number): number {
-  const event = { layer: "insn", op: "RPCIT", fh, space: 0, length, offset: iova } as const;
-  return traced(processor, event, () => refresh(processor, fh, iova, length));
+  return traced(processor, "RPCIT", fh, { iova, length }, () => refresh(processor, fh, iova, length));
 }
 
 function refresh(processor: Processor, fh: number, iova: number, length: number): number {

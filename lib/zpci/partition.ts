@@ -43,6 +43,7 @@ const DOUBLEWORD_BYTES = 8;
 
 /** Modes of SIC for floating interrupts: all of them, or one and then none until SIC comes again. */
 export const SIC = { ALL: 0, SINGLE: 1 } as const;
+const SIC_NAMES: Readonly<Record<number, string>> = { [SIC.ALL]: "ALL", [SIC.SINGLE]: "SINGLE" };
 
 /** Storage and functions of one guest. */
 export class Partition {
@@ -103,6 +104,11 @@ export class Partition {
     return fn !== undefined && fn.fh === fh ? fn : undefined;
   }
 
+  /** Function id of the function whose handle this is or was, whether it is good now or not; undefined for none. */
+  fidOf(fh: number): number | undefined {
+    return this.#functions[handleIndex(fh)]?.identity.fid;
+  }
+
   /** The function with a function id, or undefined. */
   byFid(fid: number): ZpciFunction | undefined {
     return this.#functions.find((fn) => fn?.identity.fid === fid);
@@ -119,6 +125,7 @@ export class Partition {
       this.tracer.point({
         layer: "irq",
         op: "MSI",
+        guest: this.name,
         fid: fn.identity.fid,
         args: { vector, delivered: accepted },
       });
@@ -133,6 +140,7 @@ export class Partition {
       this.tracer.point({
         layer: "irq",
         op: "adapter-interruption",
+        guest: this.name,
         fid: fn.identity.fid,
         args: { isc: registration.isc },
       });
@@ -148,7 +156,9 @@ export class Partition {
   setInterruptionControls(mode: number, isc: number): void {
     const isKnown = mode === SIC.ALL || mode === SIC.SINGLE;
     if (this.tracer.sink !== undefined) {
-      const event = { layer: "insn", op: "SIC", fh: 0, space: mode, length: 0, offset: isc } as const;
+      const name = isKnown ? SIC_NAMES[mode] : undefined;
+      const args = { mode: name === undefined ? mode : { value: mode, name }, isc };
+      const event = { layer: "insn", op: "SIC", guest: this.name, args } as const;
       this.tracer.point({ ...event, ...(isKnown ? { cc: 0, status: 0 } : { exception: "operand" }) });
     }
     if (!isKnown) throw new ProgramException("operand", `SIC with mode ${mode}`);
@@ -162,6 +172,7 @@ export class Partition {
       this.tracer.point({
         layer: "irq",
         op: "error-event",
+        guest: this.name,
         fid: fn.identity.fid,
         args: { pec, address, write },
       });
@@ -172,7 +183,14 @@ export class Partition {
   /** Tells the kernel of an availability event. */
   availabilityEvent(fn: ZpciFunction, pec: number): void {
     if (this.tracer.sink !== undefined) {
-      this.tracer.point({ layer: "irq", op: "availability-event", fid: fn.identity.fid, args: { pec } });
+      const { name: guest } = this;
+      this.tracer.point({
+        layer: "irq",
+        op: "availability-event",
+        guest,
+        fid: fn.identity.fid,
+        args: { pec },
+      });
     }
     // An event about several functions names none (recovery.avail.codes).
     const named = pec !== AVAILABILITY.RESCAN;

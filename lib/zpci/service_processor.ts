@@ -82,8 +82,10 @@ export function sclp(
     ? change(partition.byFid(id), command)
     : SCLP_RESPONSE.TYPE_UNKNOWN;
   if (partition.tracer.sink !== undefined) {
-    const event = { layer: "insn", op: "SCLP", fh: 0, space: command, length: SCCB_BYTES } as const;
-    partition.tracer.point({ ...event, offset: id, cc: 0, status: 0, response });
+    const name = command === SCLP.CONFIGURE ? "CONFIGURE" : "DECONFIGURE";
+    const args = { command: { value: command, name }, length: SCCB_BYTES, id };
+    const event = { layer: "insn", op: "SCLP", guest: partition.name, args } as const;
+    partition.tracer.point({ ...event, fid: partition.byFid(id)?.identity.fid, cc: 0, status: 0, response });
   }
   return response;
 }

@@ -2,6 +2,8 @@
  * The same calls, by the simulated process of ism's own commands and by a C program under exec: the same results, error
  * numbers and bytes.
  */
+import { recordOf } from "../../cmd/output/trace/record.ts";
+import type { TraceEvent } from "../../lib/base/trace.ts";
 import { assertEquals } from "@std/assert";
 import { Host } from "../../lib/host/host.ts";
 import { defaultTopology } from "../../lib/host/topology.ts";
@@ -68,10 +70,21 @@ interface Shown {
   readonly offset?: number | string;
   readonly length?: number;
   readonly cc?: number;
+  readonly operation?: number;
+  readonly command?: number | string;
+  readonly mode?: number;
 }
 
-const shown = ({ layer, op, space, offset, length, cc }: Shown) =>
-  layer === "device" ? `device ${op}` : [op, space, Number(offset), length, cc].join();
+const shown = ({ layer, op, space, offset, length, cc, operation, command, mode }: Shown) =>
+  layer === "device"
+    ? `device ${op} ${command}`
+    : [op, space ?? operation ?? command ?? mode, offset, length, cc].join();
+
+/** The form of the JSON documents. */
+function documented(event: TraceEvent): Shown {
+  const speaker = { guest: event.guest };
+  return recordOf(event, { seq: 0, parent: undefined, time: 0, end: 0, speaker, place: undefined }) as Shown;
+}
 
 Deno.test("the same instructions and the same events of devices, in the same order", async () => {
   using program = new Program();
@@ -91,7 +104,7 @@ Deno.test("the same instructions and the same events of devices, in the same ord
     assertEquals(code, 0);
     const real: Shown[] = JSON.parse(stdout.split("\n").at(-2)!).trace;
     const host = Host.create(defaultTopology());
-    const events: Shown[] = [];
+    const events: TraceEvent[] = [];
     host.tracer.sink = {
       enter: (event) => {
         if (event.layer === "insn" || event.layer === "device") events.push(event);
@@ -100,7 +113,7 @@ Deno.test("the same instructions and the same events of devices, in the same ord
     };
     carryOut(host.functions[0]!.guest.kernel.process, lines);
     // Condition codes are there when the instructions are done.
-    const simulated = events.map(shown);
+    const simulated = events.map((event) => shown(documented(event)));
     assertEquals(simulated.length > 300, true);
     // What comes behind is the end of the program, which closes what it has open.
     assertEquals(real.slice(0, simulated.length).map(shown), simulated);

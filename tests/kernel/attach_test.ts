@@ -2,6 +2,7 @@
  * zpci.rpcit.map and recovery.event.order: MPCIFC 4 at an attach, its answer by answer, and RPCIT at a map and an
  * unmap.
  */
+import { rangeOf } from "../support/events.ts";
 import { assertEquals } from "@std/assert";
 import type { FaultKind } from "../../lib/zpci/faults.ts";
 import { IOCTL, type Outcome, PAGE, Rig, START_DMA, type Way, words } from "../support/kernel.ts";
@@ -101,7 +102,8 @@ function refreshes(rig: Rig, call: () => Outcome): { result: Outcome; ranges: st
   rig.host.tracer.sink = {
     enter: (event) => {
       if (event.layer !== "insn" || event.op !== "RPCIT") return;
-      ranges.push(`0x${event.offset.toString(16)}+0x${event.length.toString(16)}`);
+      const [iova, length] = rangeOf(event);
+      ranges.push(`0x${iova.toString(16)}+0x${length.toString(16)}`);
     },
     leave: () => {},
   };

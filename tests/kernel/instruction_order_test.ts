@@ -3,7 +3,8 @@
  * vfio.open.sequence). `PCILG 4 2` is a load of 2 bytes at offset 4 of config space.
  */
 import { assertEquals } from "@std/assert";
-import type { TraceEvent } from "../../lib/base/trace.ts";
+import { isAccess, type TraceEvent } from "../../lib/base/trace.ts";
+import { operationOf } from "../support/events.ts";
 import { IOCTL, Rig, words } from "../support/kernel.ts";
 
 const RELEASES = ["7.3", "7.1"].map((release) => ({ release }));
@@ -15,9 +16,8 @@ function instructions(rig: Rig, act: () => unknown): string[] {
   const lines: string[] = [];
   const leave = (event: TraceEvent) => {
     if (event.layer !== "insn") return;
-    const isAccess = event.op.startsWith("PCI");
-    assertEquals(isAccess ? event.space : CONFIG, CONFIG, "no BAR is touched");
-    const what = isAccess ? `${event.offset.toString(16)} ${event.length}` : String(event.space);
+    assertEquals(isAccess(event) ? event.space : CONFIG, CONFIG, "no BAR is touched");
+    const what = isAccess(event) ? `${event.offset.toString(16)} ${event.length}` : operationOf(event);
     lines.push(`${event.op} ${what}${event.cc === 0 ? "" : ` cc ${event.cc}`}`);
   };
   rig.host.tracer.sink = { enter: () => {}, leave };

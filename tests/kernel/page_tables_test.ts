@@ -3,6 +3,7 @@
  * tables of an iommufd as objects: their ids, HWPT_ALLOC, ATTACH in place of another, PASID 0, and mappings of memory
  * that is not there.
  */
+import { operationOf } from "../support/events.ts";
 import { assertEquals } from "@std/assert";
 import { type Choices, IOCTL, type Outcome, PAGE, Rig, START_DMA, u32, words } from "../support/kernel.ts";
 import { ranges } from "../support/ranges.ts";
@@ -78,7 +79,8 @@ class Bench {
   operations(call: () => unknown): number[] {
     const found: number[] = [];
     this.rig.host.tracer.sink = {
-      enter: (event) => void (event.layer === "insn" && event.op === "MPCIFC" && found.push(event.space)),
+      enter: (event) =>
+        void (event.layer === "insn" && event.op === "MPCIFC" && found.push(operationOf(event))),
       leave: () => {},
     };
     try {

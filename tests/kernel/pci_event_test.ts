@@ -3,7 +3,8 @@
  * recovery.event.state): every error event in every situation, every availability event in every state.
  */
 import { assertEquals, assertNotEquals } from "@std/assert";
-import type { TraceEvent } from "../../lib/base/trace.ts";
+import { isAccess, type TraceEvent } from "../../lib/base/trace.ts";
+import { operationOf } from "../support/events.ts";
 import { reportError } from "../../lib/zpci/error_events.ts";
 import { changeAvailability, SCLP, sclp } from "../../lib/zpci/service_processor.ts";
 import { IOCTL, outcome, region, Rig, words } from "../support/kernel.ts";
@@ -12,8 +13,8 @@ import { IOCTL, outcome, region, Rig, words } from "../support/kernel.ts";
 function controls(rig: Rig, act: () => unknown): string[] {
   const lines: string[] = [];
   const enter = (event: TraceEvent) => {
-    if (event.layer !== "insn" || event.op.startsWith("PCI")) return;
-    lines.push(`${event.op} ${event.space}${event.cc === 0 ? "" : ` cc ${event.cc}`}`);
+    if (event.layer !== "insn" || isAccess(event)) return;
+    lines.push(`${event.op} ${operationOf(event)}${event.cc === 0 ? "" : ` cc ${event.cc}`}`);
   };
   // An instruction's answer is there when it ends.
   rig.host.tracer.sink = { enter: () => {}, leave: enter };

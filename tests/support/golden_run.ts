@@ -23,6 +23,8 @@ const FILES: Readonly<Record<string, string>> = {
   "bad.json": '{"guests":[{"name":"a","functions":[{"fid":0,"uid":1}]}]}',
   "good.ism": "# two lines\nlet peer gid -d 1\nrgid $peer\n",
   "refused.ism": "gid\nrgid 0x1  # nobody\ngid -d 1\n",
+  "trace.jsonl":
+    '{"seq":1,"time":5,"end":6,"layer":"insn","op":"PCILG","guest":"guest0","cc":0,"text":"PCILG -> cc 0"}\n',
   "wrong.ism": "gid\nrgidd 0x1\nstb bar0\n",
 };
 

@@ -4,7 +4,7 @@
  * as they were.
  */
 import { assertEquals } from "@std/assert";
-import type { TraceEvent } from "../../lib/base/trace.ts";
+import { isAccess, type TraceEvent } from "../../lib/base/trace.ts";
 import { Host, type HostFunction } from "../../lib/host/host.ts";
 import { parseTopology } from "../../lib/host/topology.ts";
 import type { FaultKind, FaultMatch } from "../../lib/zpci/faults.ts";
@@ -318,7 +318,7 @@ export class Rig {
   instructions(act: () => unknown, spaces = [0, 1, 2, 3, 4, 5]): string[] {
     const lines: string[] = [];
     const enter = (event: TraceEvent) => {
-      if (event.layer !== "insn" || !event.op.startsWith("PCI") || !spaces.includes(event.space)) return;
+      if (event.layer !== "insn" || !isAccess(event) || !spaces.includes(event.space)) return;
       lines.push(`${event.op} ${event.space} 0x${event.offset.toString(16)} ${event.length}`);
     };
     this.host.tracer.sink = { enter, leave: () => {} };

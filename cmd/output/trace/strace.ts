@@ -109,7 +109,7 @@ function vector({ op, args, data, result, error }: SyscallEvent): string[] {
   let left = isRead ? Number(result ?? 0) : Infinity;
   const shown = lengths.slice(0, SHOWN_BYTES).map((length) => {
     const moved = Math.min(length, left);
-    const bytes = data?.subarray(at, at + moved) ?? new Uint8Array();
+    const bytes = data?.subarray(at, Math.min(at + moved, SHOWN_BYTES)) ?? new Uint8Array();
     at += moved;
     left -= moved;
     const base = isRead && error !== undefined ? UNKNOWN : bytesText(bytes, moved);
@@ -135,12 +135,13 @@ const ESCAPES: Readonly<Record<string, string>> = {
 
 /** As strace -x: text as text; anything else in hexadecimal as a whole, so that it can be read as numbers. */
 function bytesText(data: Uint8Array, length: number): string {
-  const chars = [...data].map((byte) => String.fromCharCode(byte));
+  const first = data.subarray(0, SHOWN_BYTES);
+  const chars = [...first].map((byte) => String.fromCharCode(byte));
   const isText = chars.every((char) => /[ -~\t\n\v\f\r]/.test(char));
   const text = isText
     ? chars.map((char) => ESCAPES[char] ?? char).join("")
-    : [...data].map((byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
-  return `"${text}"${length > data.length ? "..." : ""}`;
+    : [...first].map((byte) => `\\x${byte.toString(16).padStart(2, "0")}`).join("");
+  return `"${text}"${length > first.length ? "..." : ""}`;
 }
 
 /** An ioctl's number by its parts, which shows direction and size bits that do not belong there. */

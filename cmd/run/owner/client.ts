@@ -9,7 +9,7 @@ import { inputName, outputName, STDERR } from "../../language/streams.ts";
 import { FileError } from "../../language/usage_error.ts";
 import { expand, variablesOf, type Word } from "../../language/words.ts";
 import { DescribedError } from "../../output/failure.ts";
-import type { TraceCollector } from "../../output/trace/view.ts";
+import type { TraceCollector } from "../../output/trace/collector.ts";
 import { PROCESS_FILES, refuseStdin } from "../files.ts";
 import { InterruptWatch } from "../interrupt.ts";
 import type { Outcome } from "../outcome.ts";
@@ -145,12 +145,12 @@ export async function askOwner(
     variables: session.variables,
     stdin: !readsStdin ? undefined : session.stdinIsLines ? refuseStdin() : PROCESS_FILES.readStdin(),
   });
+  if (answer.trace !== undefined) trace?.adopt(answer.trace);
   for (const [stream, bytes] of answer.pieces) {
     if (stream === "out") session.terminal.outBytes(bytes);
     else session.terminal.errBytes(bytes);
   }
   for (const [name, value] of answer.variables) session.variables.set(name, value);
-  if (answer.trace !== undefined) trace?.adopt(answer.trace);
   if (answer.failure !== undefined) throw new DescribedError(answer.failure);
   return answer.outcome!;
 }

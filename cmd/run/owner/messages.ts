@@ -6,7 +6,7 @@
 import { deserialize, serialize } from "node:v8";
 import type { Stream } from "../../output/held.ts";
 import type { Failure } from "../../output/failure.ts";
-import type { Collected } from "../../output/trace/view.ts";
+import type { Collected } from "../../output/trace/collector.ts";
 import { WORD } from "../../language/assign.ts";
 import type { KnownCommands } from "../../language/command.ts";
 import { parseArithmetic } from "../../language/arithmetic.ts";

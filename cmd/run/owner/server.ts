@@ -5,8 +5,9 @@ import { PROCESS_FILES } from "../files.ts";
 import type { Failure } from "../../output/failure.ts";
 import { describeFailure } from "../../output/failure.ts";
 import { RecordingTerminal } from "../../output/recording.ts";
-import { type Collected, TraceCollector } from "../../output/trace/view.ts";
-import { TRACE_LAYERS } from "../../../lib/base/trace.ts";
+import { type Collected, TraceCollector } from "../../output/trace/collector.ts";
+import { TRACE_ALL } from "../../language/trace_filter.ts";
+import { functionNamed } from "../device.ts";
 import type { HostStore } from "../../../lib/host/file/store.ts";
 import type { Commands, Result } from "../../language/command.ts";
 import {
@@ -127,12 +128,11 @@ export class OwnerServer implements Disposable {
     const terminal = new RecordingTerminal();
     const controller = new AbortController();
     this.#running.set(base, controller);
-    const keepsEvents = globals.json || globals.traceFile !== undefined;
-    const layers = globals.trace ??
-      (globals.dryRun || globals.traceFile !== undefined ? TRACE_LAYERS : undefined);
-    const trace = layers === undefined
-      ? undefined
-      : new TraceCollector(layers, keepsEvents ? undefined : (text) => terminal.err(text));
+    const isTraced = globals.trace !== undefined || globals.dryRun || globals.traceFile !== undefined;
+    // Whoever asks prints them: it knows the line, and the numbers that it has given so far.
+    const trace = isTraced
+      ? new TraceCollector({ filter: globals.trace ?? TRACE_ALL, find: functionNamed })
+      : undefined;
     const session = new Session(
       terminal,
       { ...globals, traceFile: undefined },
@@ -159,7 +159,7 @@ export class OwnerServer implements Disposable {
       failure,
       pieces: terminal.pieces,
       variables: session.variables,
-      trace: keepsEvents ? trace?.collected : undefined,
+      trace: trace?.collected,
     };
   }
 

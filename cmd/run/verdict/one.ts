@@ -52,7 +52,7 @@ export async function runFile(
     } catch (error) {
       throw await session.blame(error);
     } finally {
-      session.close();
+      await session.close();
     }
   } catch (error) {
     code = report(terminal, error, { json: globals.json, name: "run", named: globals });

@@ -4,7 +4,7 @@
  * docs/reference/ism.
  */
 import { Kept, type PutRow, refill } from "../../base/journal.ts";
-import type { TraceValue } from "../../base/trace.ts";
+import type { DeviceEvent, TraceValue } from "../../base/trace.ts";
 import type { ConfigRegisters } from "../../zpci/config_registers.ts";
 import { MODEL, type PciFunctionModel, type ZpciFunction } from "../../zpci/function.ts";
 import { STATUS } from "../../zpci/answer.ts";
@@ -90,9 +90,10 @@ export class IsmAdapter extends Kept implements PciFunctionModel {
   }
 
   /** Records a device event; `args` is only called while a trace is taken. */
-  trace(op: string, args: () => Record<string, TraceValue>): void {
+  trace(op: DeviceEvent["op"], args: () => Record<string, TraceValue>): void {
     if (!this.tracing) return;
-    this.fn.partition.tracer.point({ layer: "device", op, fid: this.fn.identity.fid, args: args() });
+    const { name: guest, tracer } = this.fn.partition;
+    tracer.point({ layer: "device", op, guest, fid: this.fn.identity.fid, args: args() });
   }
 
   /** The function is enabled and works: peers can reach it. */

@@ -238,7 +238,7 @@ function triggerSingle(
       source,
       message,
     );
-  const signal = () => device[which]?.signal(kernel.partition.tracer, device.zdev.facts.fid);
+  const signal = () => device[which]?.signal(kernel.partition, device.zdev.facts.fid);
   if (kind === "none") {
     if (device[which] === undefined) throw invalid(`No eventfd is installed for ${name}`);
     if (count > 0) signal();

@@ -1,12 +1,12 @@
 /** What the system calls of a process need for buffers and vectors: what is shown of them, and how far they went. */
-import { SHOWN_BYTES } from "../../base/trace.ts";
+import { KEPT_BYTES } from "../../base/trace.ts";
 import { ErrnoError } from "../errno.ts";
 import { OPEN_FLAGS, type OpenFile } from "./file.ts";
 import type { Offset } from "./vfs_checks.ts";
 
 /** A copy of what an event shows of a buffer. */
 export function shown(buffer: Uint8Array, start: number, count: Offset): Uint8Array {
-  return buffer.slice(start, start + (count < SHOWN_BYTES ? Number(count) : SHOWN_BYTES));
+  return buffer.slice(start, start + (count < KEPT_BYTES ? Number(count) : KEPT_BYTES));
 }
 
 /** The access mode of openat(2), as headers spell it. */

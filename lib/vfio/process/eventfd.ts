@@ -3,7 +3,7 @@
  * (fs/eventfd.c).
  */
 import { Journal, Kept, type PutRow } from "../../base/journal.ts";
-import type { Tracer } from "../../base/trace.ts";
+import type { Partition } from "../../zpci/partition.ts";
 import { copyFromUser, copyToUser } from "./user_memory.ts";
 import { vfsError } from "../refusal.ts";
 import { OPEN_FLAGS, OpenFile, POLL } from "./file.ts";
@@ -73,12 +73,13 @@ export class EventFd extends Kept {
   }
 
   /** Adds 1; never blocks. */
-  signal(tracer: Tracer, fid: number): void {
+  signal({ name: guest, tracer }: Partition, fid: number): void {
     this.count++;
     if (tracer.sink !== undefined) {
       tracer.point({
         layer: "irq",
         op: "eventfd",
+        guest,
         fid,
         args: { eventfd: this.id, count: Number(this.count) },
       });

@@ -2,7 +2,7 @@
  * The system calls of a guest's driver process, and what the kernel checks before any driver is asked.
  * Facts: vfio.rw.* (fs/read_write.c, fs/open.c).
  */
-import { SHOWN_BYTES, type SyscallEvent, type Tracer, type TraceValue } from "../../base/trace.ts";
+import { KEPT_BYTES, type SyscallEvent, type Tracer, type TraceValue } from "../../base/trace.ts";
 import { ErrnoError } from "../errno.ts";
 import { CallRecorder } from "./recorder.ts";
 import { type AddressSpace, GuestMemory } from "./address_space.ts";
@@ -53,6 +53,8 @@ export class Process {
   readonly #tracer: Tracer;
   readonly #recorder: CallRecorder;
   readonly descriptors: DescriptorTable;
+  /** What traces call it: the number of a real process. */
+  readonly name: string;
   /** Its memory; execve gives a process another one. */
   space: AddressSpace;
 
@@ -61,12 +63,14 @@ export class Process {
     tracer: Tracer,
     descriptors: DescriptorTable = new DescriptorTable(),
     space: AddressSpace = new GuestMemory(kernel.partition.storage),
+    name = "ism",
   ) {
     this.#kernel = kernel;
     this.#tracer = tracer;
-    this.#recorder = new CallRecorder(tracer);
     this.descriptors = descriptors;
     this.space = space;
+    this.name = name;
+    this.#recorder = new CallRecorder(kernel, tracer, this);
   }
 
   /** Open descriptors with what they refer to. */
@@ -87,7 +91,7 @@ export class Process {
   /** readlink(2), for the links of sysfs. @returns the link's target; ENOENT */
   readlink(path: string): string {
     let target = "";
-    const event: SyscallEvent = { layer: "syscall", op: "readlink", args: { path } };
+    const event = this.#recorder.event("readlink", { path });
     this.#record(event, () => {
       target = readLink(this.#kernel, path);
       event.output = { target };
@@ -107,7 +111,7 @@ export class Process {
     const bytes = names.reduce((sum, name) => sum + direntBytes(name), direntBytes(".") + direntBytes(".."));
     for (const result of [bytes, 0]) {
       const output = { entries: result === 0 ? 0 : names.length + 2 };
-      this.#record({ layer: "syscall", op: "getdents64", args: { fd }, output }, () => result);
+      this.#record(this.#recorder.event("getdents64", { fd }, { output }), () => result);
     }
     this.#call("close", () => ({ fd }), () => 0);
     return names;
@@ -167,12 +171,8 @@ export class Process {
     const { sink } = this.#tracer;
     if (sink === undefined) return this.#ioctl(fd, request, arg);
     const kind = this.descriptors.find(fd)?.kind;
-    const event: SyscallEvent = {
-      layer: "syscall",
-      op: "ioctl",
-      args: { fd, request: ioctlName(kind, request) },
-      input: ioctlInput(kind, request, arg),
-    };
+    const args = { fd, request: ioctlName(kind, request) };
+    const event = this.#recorder.event("ioctl", args, { input: ioctlInput(kind, request, arg) });
     const takeOutput = (error?: string) => {
       const output = ioctlOutput(kind, request, arg, error);
       if (output !== undefined) event.output = output;
@@ -212,7 +212,7 @@ export class Process {
   }
 
   #tracedRead(fd: number, buffer: Uint8Array, count: Offset): number {
-    const event: SyscallEvent = { layer: "syscall", op: "read", args: { fd, count } };
+    const event = this.#recorder.event("read", { fd, count });
     return this.#record(event, () => {
       const result = this.#read(fd, buffer, count);
       event.data = shown(buffer, 0, result);
@@ -230,14 +230,13 @@ export class Process {
 
   /** write(2) at the descriptor's own position, which advances by the result. */
   write(fd: number, buffer: Uint8Array, count: Offset): number {
-    const data = shown(buffer, 0, count);
-    return this.#record({ layer: "syscall", op: "write", args: { fd, count }, data }, () => {
+    return this.#call("write", () => ({ fd, count }), () => {
       const file = this.#directed(fd, "write");
       const clamped = checkRange(file.position, count);
       const result = file.write(buffer, clamped, file.position, 0);
       file.position += result;
       return result;
-    });
+    }, () => shown(buffer, 0, count));
   }
 
   /** poll(2) that does not wait. @returns the bits that are there, one number a descriptor */
@@ -341,17 +340,18 @@ export class Process {
 
   /** Records a vector call with the bytes that it wrote or read, as far as they are shown. */
   #vectorCall(
-    op: string,
+    op: SyscallEvent["op"],
     args: Record<string, TraceValue>,
     segments: readonly Uint8Array[],
     run: () => number,
   ): number {
-    const event: SyscallEvent = { layer: "syscall", op, args };
+    if (this.#tracer.sink === undefined) return this.#call(op, () => args, run);
+    const event = this.#recorder.event(op, args);
     const isWrite = op.endsWith("writev");
-    if (isWrite) event.data = joined(segments, SHOWN_BYTES);
+    if (isWrite) event.data = joined(segments, KEPT_BYTES);
     return this.#record(event, () => {
       const result = run();
-      if (!isWrite) event.data = joined(segments, Math.min(result, SHOWN_BYTES));
+      if (!isWrite) event.data = joined(segments, Math.min(result, KEPT_BYTES));
       return result;
     });
   }
@@ -416,7 +416,7 @@ export class Process {
 
   // Apart from the calls themselves: a closure over their parameters would cost an allocation with every call.
   #tracedPread(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
-    const event: SyscallEvent = { layer: "syscall", op: "pread64", args: { fd, count, position } };
+    const event = this.#recorder.event("pread64", { fd, count, position });
     return this.#record(event, () => {
       const result = this.#pread(fd, buffer, count, position, start);
       event.data = shown(buffer, start, result);
@@ -426,7 +426,7 @@ export class Process {
 
   #tracedPwrite(fd: number, buffer: Uint8Array, count: Offset, position: Offset, start: number): number {
     const data = shown(buffer, start, count);
-    const event: SyscallEvent = { layer: "syscall", op: "pwrite64", args: { fd, count, position }, data };
+    const event = this.#recorder.event("pwrite64", { fd, count, position }, { data });
     return this.#record(event, () => this.#pwrite(fd, buffer, count, position, start));
   }
 
@@ -468,9 +468,9 @@ export class Process {
   }
 
   /** Runs a call of this process, recorded if a trace is taken. */
-  #call(op: string, args: () => Record<string, TraceValue>, run: () => number): number {
+  #call(...[op, args, run, data]: Parameters<CallRecorder["call"]>): number {
     this.#kernel.current = this;
-    return this.#recorder.call(op, args, run);
+    return this.#recorder.call(op, args, run, data);
   }
 
   #record(event: SyscallEvent, run: () => number): number {

@@ -37,9 +37,10 @@ export type Reaction =
  */
 export function reactToError(kernel: Kernel, event: ErrorEvent, lookedUp: boolean): Reaction {
   const reaction = react(kernel, event, lookedUp);
-  if (kernel.partition.tracer.sink !== undefined) {
+  const { name: guest, tracer } = kernel.partition;
+  if (tracer.sink !== undefined) {
     const args = { pec: event.pec, reaction };
-    kernel.partition.tracer.point({ layer: "irq", op: "recovery", fid: event.fid, args });
+    tracer.point({ layer: "irq", op: "recovery", guest, fid: event.fid, args });
   }
   return reaction;
 }
@@ -97,10 +98,11 @@ function clearErrorState(zdev: Zdev): boolean {
 }
 
 /** Tells user space by a uevent; here it is a line of the trace. */
-function uevent({ partition: { tracer } }: Kernel, { facts: { fid } }: Zdev, event: ErrorUevent): void {
+function uevent({ partition }: Kernel, { facts: { fid } }: Zdev, event: ErrorUevent): void {
+  const { name: guest, tracer } = partition;
   if (tracer.sink === undefined) return;
   const args = { ERROR_EVENT: event, DEVICE_ONLINE: event === "SUCCESSFUL_RECOVERY" ? 1 : 0 };
-  tracer.point({ layer: "irq", op: "uevent", fid, args });
+  tracer.point({ layer: "irq", op: "uevent", guest, fid, args });
 }
 
 function succeeds(step: () => boolean): boolean {

@@ -175,9 +175,10 @@ function mioAccess(
   offset: number,
   length: number,
 ): void {
-  const { tracer } = kernel.partition;
+  const { name: guest, tracer } = kernel.partition;
   if (tracer.sink === undefined) return;
-  tracer.point({ layer: "insn", op, fh: zdev.fh, space, length, offset, cc: 3, status: 0 });
+  const { fid } = zdev.facts;
+  tracer.point({ layer: "insn", op, guest, fid, fh: zdev.fh, space, length, offset, cc: 3, status: 0 });
 }
 
 /** Largest PASID that can be remembered (lib/idr.c: ida_alloc_range). */

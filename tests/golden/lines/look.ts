@@ -23,6 +23,11 @@ export const LOOK: GoldenTable = {
     text: ["fabric --format csv"],
     refused: ["fabric surplus"],
   },
+  "view": {
+    done: ["view {dir}/trace.jsonl -o {dir}/trace.svg"],
+    text: ["view {dir}/trace.jsonl"],
+    refused: ["view {dir}/bad.json", "view {dir}/trace.jsonl -o {dir}/trace.png"],
+  },
   "sysfs": {
     done: ["sysfs", "sysfs function_handle", "sysfs iommu_group", "sysfs /sys/bus/pci/slots"],
     refused: ["sysfs nothing", "sysfs reset"],
