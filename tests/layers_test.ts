@@ -48,7 +48,6 @@ const TOO_LONG: readonly string[] = [
   "lib/vfio/iommu/io_pagetable.ts",
   "lib/vfio/kernel.ts",
   "lib/vfio/process/process.ts",
-  "lib/vfio/s390/zdev.ts",
 ];
 
 function* sourceFiles(directory: string): Generator<string> {

@@ -38,7 +38,8 @@ import { DescriptorTable, MAX_FDS } from "./process/descriptors.ts";
 import { Process, saveFile } from "./process/process.ts";
 import { coreError } from "./refusal.ts";
 import { type ReleaseRules, rulesOf } from "./release.ts";
-import { type InterruptBits, PCI_ISC, Zdev, type ZdevState } from "./s390/zdev.ts";
+import { type InterruptBits, PCI_ISC, Zdev } from "./s390/zdev.ts";
+import type { ZdevState } from "./s390/zdev_state.ts";
 
 export { DEFAULT_KERNEL_OPTIONS, type KernelOptions } from "./kernel_options.ts";
 

@@ -14,7 +14,7 @@ import type { DefaultDomainState, KernelState } from "../../vfio/kernel.ts";
 import { CHANNELS, type PciDeviceState } from "../../vfio/pci/pci_device.ts";
 import { ERROR_QUEUE } from "../../vfio/s390/error_queue.ts";
 import type { EventWorkerState, PendingReport } from "../../vfio/s390/event_worker.ts";
-import type { ZdevAvailability, ZdevState } from "../../vfio/s390/zdev.ts";
+import type { ZdevAvailability, ZdevState } from "../../vfio/s390/zdev_state.ts";
 import { EXTENSION } from "../../vfio/uapi.ts";
 import type { AvailabilityEvent, ErrorEvent } from "../../zpci/partition.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
