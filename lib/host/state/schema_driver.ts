@@ -1,5 +1,7 @@
 /** Schema of the driver's side of a function. */
-import { type DescriptorState, type RegionInfo, WAYS_IN } from "../../ism/driver/descriptor.ts";
+import type { DescriptorState } from "../../ism/driver/descriptor.ts";
+import type { RegionInfo } from "../../ism/driver/device_info.ts";
+import { WAYS_IN } from "../../ism/driver/ways_in.ts";
 import type { DriverDmb, DriverState } from "../../ism/driver/driver.ts";
 import type { MappedMemory, Registrations } from "../../ism/driver/registration.ts";
 import { DMB, IEQ } from "../../ism/protocol.ts";

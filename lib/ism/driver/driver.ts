@@ -8,7 +8,8 @@ import type { SystemCalls } from "../../vfio/process/process.ts";
 import { DATA_BAR, DATA_OFFSET, dataOffset, IEQ, NO_ANSWER, RET, SBA } from "../protocol.ts";
 import { CommandChannel } from "./command_channel.ts";
 import { CommandError, DriverError } from "./errors.ts";
-import { type DescriptorState, unlessClosed, VfioDescriptor, type WayIn } from "./descriptor.ts";
+import { type DescriptorState, unlessClosed, VfioDescriptor } from "./descriptor.ts";
+import type { WayIn } from "./ways_in.ts";
 import { DriverMemory } from "./memory.ts";
 import {
   giveBack,
