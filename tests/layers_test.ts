@@ -45,7 +45,6 @@ const TOO_LONG: readonly string[] = [
   "lib/vfio/device.ts",
   "lib/vfio/iommu/io_pagetable.ts",
   "lib/vfio/kernel.ts",
-  "lib/vfio/process/process.ts",
 ];
 
 function* sourceFiles(directory: string): Generator<string> {

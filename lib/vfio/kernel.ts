@@ -14,28 +14,26 @@ import {
 } from "../zpci/partition.ts";
 import { SCLP, sclp } from "../zpci/service_processor.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
-import { Container, ContainerFile, type ContainerState } from "./iommu/container.ts";
+import { Container, type ContainerState } from "./iommu/container.ts";
 import { Binding, type BindingState } from "./binding.ts";
 import type { DeviceState, VfioDevice } from "./device.ts";
-import { DeviceFile } from "./device_file.ts";
 import { type DynamicId, DynamicIds } from "./dynamic_ids.ts";
 import { EventFd, EventFdFile } from "./process/eventfd.ts";
 import type { FileState, OpenFile } from "./process/file.ts";
-import { Group, GroupFile } from "./group.ts";
+import { Group } from "./group.ts";
 import { IommuDomain } from "./iommu/iommu_domain.ts";
 import { type ForeignFiles, openInPrograms, wiredEventFds } from "./process/foreign_files.ts";
-import { FaultQueueFile } from "./iommu/fault_queue.ts";
 import { Iommufd, type IommufdState } from "./iommu/iommufd.ts";
-import { IommufdFile } from "./iommu/iommufd_file.ts";
 import type { KernelOptions } from "./kernel_options.ts";
 import { LockPlan } from "./lock_plan.ts";
 import { tableEnd } from "./s390/aperture.ts";
-import { ClpFile } from "./s390/clp_file.ts";
 import { EventWorker, type EventWorkerState } from "./s390/event_worker.ts";
 import { listEntries } from "./s390/pci_clp.ts";
 import { quietly } from "./pci/pci_device.ts";
 import { DescriptorTable, MAX_FDS } from "./process/descriptors.ts";
-import { Process, saveFile } from "./process/process.ts";
+import type { Caller } from "./process/caller.ts";
+import { Process } from "./process/process.ts";
+import { restoredFile, saveFile } from "./process/saved_files.ts";
 import { coreError } from "./refusal.ts";
 import { type ReleaseRules, rulesOf } from "./release.ts";
 import { type InterruptBits, PCI_ISC, Zdev } from "./s390/zdev.ts";
@@ -98,7 +96,7 @@ export class Kernel extends Kept implements PartitionKernel {
   /** What real programs had open when this kernel was copied. */
   #left: OpenFile[] = [];
   /** The process whose system call is carried out. */
-  current: Process;
+  current: Caller;
   readonly containers: KeptMap<Container>;
   readonly iommufds: KeptMap<Iommufd>;
   /** When somebody else holds device locks; a host gives all its kernels the same. */
@@ -497,51 +495,25 @@ export class Kernel extends Kept implements PartitionKernel {
       container.groups.add(group);
       container.domain?.adopt(group.zdev);
     });
-    for (const device of state.devices) this.#byFid(device.fid).restore(device);
+    for (const device of state.devices) this.deviceOf(device.fid).restore(device);
     for (const file of state.files) {
-      const restored = this.#restoredFile(file);
+      const restored = restoredFile(this, file);
       restored.flags = file.flags;
       this.process.restoreFile(file.fd, restored, file.position);
     }
     this.#left = (state.programs ?? []).map((file) => {
-      const restored = this.#restoredFile(file);
+      const restored = restoredFile(this, file);
       restored.hold();
       return restored;
     });
-  }
-
-  #restoredFile(file: FileState): OpenFile {
-    switch (file.kind) {
-      case "container":
-        return new ContainerFile(this, this.containers.get(file.id)!);
-      case "group":
-        return new GroupFile(this, this.groups[file.id]!, file.dissolved === true);
-      case "eventfd":
-        return new EventFdFile(this.eventFd(file.id));
-      case "iommufd":
-        return new IommufdFile(this, this.iommufds.get(file.id)!);
-      case "fault-queue":
-        return new FaultQueueFile(this.iommufds.get(file.id)!, file.faultQueue!);
-      case "clp":
-        return new ClpFile(this);
-      case "device":
-        return this.#restoredDeviceFile(file);
-    }
-  }
-
-  #restoredDeviceFile({ id, cdev }: FileState): DeviceFile {
-    const file = new DeviceFile(this, this.#byFid(id), cdev !== undefined);
-    const iommufd = cdev === undefined || cdev.iommufd === null ? undefined : this.iommufds.get(cdev.iommufd);
-    if (cdev === undefined || iommufd === undefined) return file;
-    file.restoreBinding(iommufd, cdev);
-    return file;
   }
 
   #devices(): VfioDevice[] {
     return this.bindings.map(({ device }) => device).filter((device) => device !== undefined);
   }
 
-  #byFid(fid: number): VfioDevice {
+  /** The vfio device of a function id. */
+  deviceOf(fid: number): VfioDevice {
     const device = this.#devices().find(({ zdev }) => zdev.facts.fid === fid);
     if (device === undefined) throw new Error(`No vfio device has function id ${fid}`);
     return device;
