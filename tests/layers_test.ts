@@ -43,7 +43,6 @@ const TOO_LONG: readonly string[] = [
   "lib/host/file/file_store.ts",
   "lib/vfio/binding.ts",
   "lib/vfio/device.ts",
-  "lib/vfio/iommu/io_pagetable.ts",
   "lib/vfio/kernel.ts",
 ];
 
