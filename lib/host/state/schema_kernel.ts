@@ -1,6 +1,7 @@
 /** Schema of a guest's kernel: functions, bindings, devices, containers, iommufds, descriptors. */
 import * as v from "valibot";
-import { type BindingState, DRIVERS } from "../../vfio/binding.ts";
+import { DRIVERS } from "../../vfio/bind_rules.ts";
+import type { BindingState } from "../../vfio/binding.ts";
 import type { ConfigSpaceState } from "../../vfio/config/space.ts";
 import type { DynamicId } from "../../vfio/dynamic_ids.ts";
 import type { ContainerState } from "../../vfio/iommu/container.ts";
