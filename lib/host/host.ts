@@ -11,7 +11,8 @@ import { TOKEN_ORDERS } from "../ism/device/tokens.ts";
 import { IsmDriver } from "../ism/driver/driver.ts";
 import type { DriverState } from "../ism/driver/driver_state.ts";
 import { PFT_ISM } from "../ism/protocol.ts";
-import { Kernel, type KernelState } from "../vfio/kernel.ts";
+import { Kernel } from "../vfio/kernel.ts";
+import type { KernelState } from "../vfio/kernel_state.ts";
 import { LockPlan, type LockPlanState } from "../vfio/lock_plan.ts";
 import type { Zdev } from "../vfio/s390/zdev.ts";
 import { Clock, microsecondsSince1900 } from "../zpci/clock.ts";
@@ -188,7 +189,7 @@ export class Host {
 
   /** Forgets what nothing refers to, before a transaction is stored. */
   tidy(): void {
-    for (const { kernel } of this.guests) kernel.dropUnusedEventFds();
+    for (const { kernel } of this.guests) kernel.eventfds.dropUnused(kernel);
   }
 
   /** The rows of what the transaction changed. Memory is told by {@linkcode changedPages}. */

@@ -207,7 +207,7 @@ export class Binding extends Kept {
   /** The function was found: a new PCI device, which uses the kernel's own IOMMU domain until vfio takes it. */
   #scanned(): void {
     this.zdev.pci.scan();
-    this.#kernel.releaseDma(this.zdev);
+    this.#kernel.defaultDomains.release(this.zdev);
   }
 
   /**

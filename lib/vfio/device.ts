@@ -152,12 +152,12 @@ export class VfioDevice extends Kept {
    * @param bind what is done once the device is open @throws {ErrnoError} EAGAIN, ENODEV, or what `bind` throws
    */
   openBound(bind: () => void): void {
-    this.kernel.claimDma(this.zdev);
+    this.kernel.defaultDomains.claim(this.zdev);
     try {
       this.open();
       bind();
     } catch (error) {
-      this.kernel.releaseDma(this.zdev);
+      this.kernel.defaultDomains.release(this.zdev);
       throw error;
     }
   }
@@ -173,7 +173,7 @@ export class VfioDevice extends Kept {
     this.#compat = undefined;
     compat.iommufd.detach(this.zdev);
     compat.iommufd.unbindDevice(compat.devid);
-    this.kernel.releaseDma(this.zdev);
+    this.kernel.defaultDomains.release(this.zdev);
   }
 
   /** The iommufd that the device was bound to through its group. */
@@ -234,7 +234,7 @@ export class VfioDevice extends Kept {
   /** vfio_pci_core_disable. Cannot fail (vfio.driver.life), whatever the function says. */
   #disable(): void {
     const { zdev } = this;
-    this.kernel.eventFdLost();
+    this.kernel.eventfds.mayBeUnused();
     this.lowPower = false;
     zdev.pci.clearMaster();
     if (this.msi !== undefined) zdev.teardownInterrupts();
@@ -312,9 +312,9 @@ export class VfioDevice extends Kept {
     this.resetWorks = state.resetWorks;
     this.lowPower = state.lowPower;
     this.#opens = state.opens;
-    this.msi = state.msi?.map((id) => id === null ? undefined : this.kernel.eventFd(id)) ?? undefined;
-    this.req = state.req === null ? undefined : this.kernel.eventFd(state.req);
-    this.err = state.err === null ? undefined : this.kernel.eventFd(state.err);
+    this.msi = state.msi?.map((id) => id === null ? undefined : this.kernel.eventfds.get(id)) ?? undefined;
+    this.req = state.req === null ? undefined : this.kernel.eventfds.get(state.req);
+    this.err = state.err === null ? undefined : this.kernel.eventfds.get(state.err);
     this.#openState = state.openState === null ? undefined : headerOf(state.openState);
     if (state.compat !== null) this.#restoreCompat(state.compat);
     if (state.config === null) return;

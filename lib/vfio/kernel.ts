@@ -3,8 +3,8 @@
  * processes. Facts: vfio.bind.*, vfio.node.names and zpci.irq.deliver.
  */
 import { Kept, KeptMap, type PutRow } from "../base/journal.ts";
-import type { Processor } from "../zpci/instruction.ts";
 import { isEnabledHandle } from "../zpci/handle.ts";
+import type { Processor } from "../zpci/instruction.ts";
 import {
   type AvailabilityEvent,
   type ErrorEvent,
@@ -14,72 +14,42 @@ import {
 } from "../zpci/partition.ts";
 import { SCLP, sclp } from "../zpci/service_processor.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
-import { Container, type ContainerState } from "./iommu/container.ts";
-import { Binding, type BindingState } from "./binding.ts";
-import type { DeviceState, VfioDevice } from "./device.ts";
-import { type DynamicId, DynamicIds } from "./dynamic_ids.ts";
-import { EventFd, EventFdFile } from "./process/eventfd.ts";
-import type { FileState, OpenFile } from "./process/file.ts";
+import { Binding } from "./binding.ts";
+import type { VfioDevice } from "./device.ts";
+import { DynamicIds } from "./dynamic_ids.ts";
 import { Group } from "./group.ts";
-import { IommuDomain } from "./iommu/iommu_domain.ts";
-import { type ForeignFiles, openInPrograms, wiredEventFds } from "./process/foreign_files.ts";
-import { Iommufd, type IommufdState } from "./iommu/iommufd.ts";
+import type { Container } from "./iommu/container.ts";
+import { DefaultDomains } from "./iommu/default_domains.ts";
+import type { Iommufd } from "./iommu/iommufd.ts";
 import type { KernelOptions } from "./kernel_options.ts";
+import {
+  groupState,
+  type KernelHead,
+  type KernelState,
+  restoreParts,
+  type RunningState,
+  saveParts,
+} from "./kernel_state.ts";
 import { LockPlan } from "./lock_plan.ts";
-import { tableEnd } from "./s390/aperture.ts";
-import { EventWorker, type EventWorkerState } from "./s390/event_worker.ts";
-import { listEntries } from "./s390/pci_clp.ts";
 import { quietly } from "./pci/pci_device.ts";
-import { DescriptorTable, MAX_FDS } from "./process/descriptors.ts";
 import type { Caller } from "./process/caller.ts";
+import { DescriptorTable, MAX_FDS } from "./process/descriptors.ts";
+import { EventFds } from "./process/eventfds.ts";
+import type { OpenFile } from "./process/file.ts";
+import type { ForeignFiles } from "./process/foreign_files.ts";
 import { Process } from "./process/process.ts";
 import { restoredFile, saveFile } from "./process/saved_files.ts";
-import { coreError } from "./refusal.ts";
 import { type ReleaseRules, rulesOf } from "./release.ts";
-import { type InterruptBits, PCI_ISC, Zdev } from "./s390/zdev.ts";
-import type { ZdevState } from "./s390/zdev_state.ts";
+import { tableEnd } from "./s390/aperture.ts";
+import { EventWorker } from "./s390/event_worker.ts";
+import { type InterruptBits, InterruptPage, PCI_ISC } from "./s390/interrupt_page.ts";
+import { listEntries } from "./s390/pci_clp.ts";
+import { Zdev } from "./s390/zdev.ts";
 
 export { DEFAULT_KERNEL_OPTIONS, type KernelOptions } from "./kernel_options.ts";
 
-/** The kernel's own domain of a function: where its tables lie, and whether the function uses it now. */
-export interface DefaultDomainState {
-  /** Storage address; null where there is none yet. */
-  readonly origin: number | null;
-  readonly attached: boolean;
-}
-
-/** State of a kernel and its driver process, for the host file. */
-export interface KernelState {
-  readonly zdevs: readonly ZdevState[];
-  readonly interruptPage: number;
-  readonly nextId: number;
-  /** Counts above 2^53 are decimal text. */
-  readonly eventfds: readonly { readonly id: number; readonly count: number | string }[];
-  readonly containers: readonly ContainerState[];
-  readonly iommufds: readonly IommufdState[];
-  readonly bindings: readonly BindingState[];
-  readonly dynamicIds: readonly DynamicId[];
-  /** Container of each group by number, or the iommufd that it has for one; null where none is set. */
-  readonly groups: readonly (number | null)[];
-  readonly devices: readonly DeviceState[];
-  /** The kernel's own IOMMU domain of each function. */
-  readonly defaultDomains: readonly DefaultDomainState[];
-  /** Reports of the machine that wait for a lock. */
-  readonly events: EventWorkerState;
-  readonly files: readonly FileState[];
-}
-
-/** State of a kernel that is copied while real programs run. */
-interface RunningState extends KernelState {
-  /** What they have open. */
-  readonly programs?: readonly FileState[];
-}
-
-const DOUBLEWORD = 8;
 /** Summary bits fit one doubleword: aisbo has 6 bits. */
 const MAX_FUNCTIONS = 64;
-/** Summary doubleword at the start of the interrupt page, one vector doubleword per function behind it. */
-const VECTORS_AT = DOUBLEWORD;
 
 /** A guest's kernel. */
 export class Kernel extends Kept implements PartitionKernel {
@@ -107,14 +77,13 @@ export class Kernel extends Kept implements PartitionKernel {
   readonly dynamicIds = new DynamicIds(() => this.touch());
   readonly groups: Group[] = [];
   readonly #zdevs: Zdev[] = [];
-  readonly #eventfds: KeptMap<EventFd>;
-  readonly #interruptPage: number;
+  readonly eventfds: EventFds;
+  readonly #interrupts: InterruptPage;
   /** Handles the machine's reports. */
   readonly events = new EventWorker(this);
-  readonly #defaultDomains = new Map<Zdev, IommuDomain>();
+  /** The kernel's own IOMMU domains, which a function uses while user space does not have its DMA. */
+  readonly defaultDomains: DefaultDomains;
   #nextId = 1;
-  /** Eventfds may be there that nothing refers to. */
-  #mayDrop = false;
 
   private constructor(partition: Partition, options: KernelOptions, interruptPage: number) {
     super(partition.journal);
@@ -123,7 +92,8 @@ export class Kernel extends Kept implements PartitionKernel {
         value === undefined ? put(`${this.key}/${list}/${id}`, undefined) : value.writeRows(put);
     this.containers = new KeptMap(this.journal, put<Container>("containers"));
     this.iommufds = new KeptMap(this.journal, put<Iommufd>("iommufds"));
-    this.#eventfds = new KeptMap(this.journal, put<EventFd>("eventfds"));
+    this.eventfds = new EventFds(this.journal, () => `${this.key}/eventfds`);
+    this.defaultDomains = new DefaultDomains(partition, () => this.touch());
     this.locks = new LockPlan(this.journal);
     this.partition = partition;
     this.options = options;
@@ -136,8 +106,7 @@ export class Kernel extends Kept implements PartitionKernel {
     this.process = new Process(this, partition.tracer, new DescriptorTable(MAX_FDS, saved));
     this.processes.add(this.process);
     this.current = this.process;
-    this.#interruptPage = interruptPage;
-    partition.storage.reserved.set(interruptPage, true);
+    this.#interrupts = new InterruptPage(partition.storage, interruptPage);
     partition.kernel = this;
     partition.setInterruptionControls(SIC.SINGLE, PCI_ISC);
   }
@@ -154,7 +123,7 @@ export class Kernel extends Kept implements PartitionKernel {
     for (const binding of kernel.bindings) {
       binding.zdev.enable();
       binding.zdev.pci.scan();
-      kernel.releaseDma(binding.zdev);
+      kernel.defaultDomains.release(binding.zdev);
       binding.override = "ism_vfio_pci";
       binding.probe();
     }
@@ -170,7 +139,14 @@ export class Kernel extends Kept implements PartitionKernel {
   ): Kernel {
     const kernel = new Kernel(partition, options, state.interruptPage);
     for (const zdev of state.zdevs) {
-      kernel.#add(Zdev.restore(processor, zdev, kernel.#nextBits(), options.busyRetryLimit));
+      kernel.#add(
+        Zdev.restore(
+          processor,
+          zdev,
+          kernel.#nextBits(),
+          options.busyRetryLimit,
+        ),
+      );
     }
     kernel.#restore(state);
     return kernel;
@@ -178,9 +154,7 @@ export class Kernel extends Kept implements PartitionKernel {
 
   /** Interrupt bits of the next function. */
   #nextBits(): InterruptBits {
-    const i = this.#zdevs.length;
-    const page = this.#interruptPage;
-    return { aibv: page + VECTORS_AT + i * DOUBLEWORD, aisb: page, aisbo: i };
+    return this.#interrupts.bitsOf(this.#zdevs.length);
   }
 
   #add(zdev: Zdev): void {
@@ -211,17 +185,16 @@ export class Kernel extends Kept implements PartitionKernel {
     put(`${this.key}/zdevs/${position}`, zdev.save());
     put(`${this.key}/bindings/${position}`, binding.save());
     put(`${this.key}/groups/${position}`, groupState(this.groups[position]!));
-    put(`${this.key}/defaultDomains/${position}`, this.#defaultDomain(zdev));
+    put(`${this.key}/defaultDomains/${position}`, this.defaultDomains.save(zdev));
     put(`${this.key}/devices/${zdev.facts.fid}`, device?.save());
   }
 
   protected override remember(): () => void {
-    const [nextId, defaultDomains] = [this.#nextId, [...this.#defaultDomains]];
+    const [nextId, defaultDomains] = [this.#nextId, this.defaultDomains.remember()];
     const [events, dynamicIds, current] = [this.events.remember(), [...this.dynamicIds.save()], this.current];
     return () => {
       this.#nextId = nextId;
-      this.#defaultDomains.clear();
-      for (const [zdev, domain] of defaultDomains) this.#defaultDomains.set(zdev, domain);
+      defaultDomains();
       events();
       this.dynamicIds.restore(dynamicIds);
       this.current = current;
@@ -294,68 +267,9 @@ export class Kernel extends Kept implements PartitionKernel {
     return this.#nextId++;
   }
 
-  /** A new eventfd. */
-  newEventFd(): EventFd {
-    const eventfd = this.#makeEventFd(this.newId());
-    this.#eventfds.set(eventfd.id, eventfd);
-    return eventfd;
-  }
-
-  #makeEventFd(id: number): EventFd {
-    return new EventFd(id, {
-      journal: this.journal,
-      write: (put, eventfd) => {
-        if (this.#eventfds.get(id) === eventfd) put(`${this.key}/eventfds/${id}`, eventfd.save());
-      },
-      closed: () => this.eventFdLost(),
-    });
-  }
-
-  /** The eventfd with an id of a saved state. */
-  eventFd(id: number): EventFd {
-    const eventfd = this.#eventfds.get(id);
-    if (eventfd === undefined) throw new Error(`Eventfd ${id} is not there`);
-    return eventfd;
-  }
-
-  /** A new IOMMU domain, with the key of its row in the saved state. @throws {ErrnoError} ENOMEM */
-  newDomain(key: string): IommuDomain {
-    const domain = IommuDomain.create(this.partition, key);
-    if (domain === undefined) {
-      throw coreError(
-        "ENOMEM",
-        "vfio.container.setiommu",
-        "memory",
-        "drivers/iommu/s390-iommu.c: s390_domain_alloc_paging",
-        "No memory",
-      );
-    }
-    return domain;
-  }
-
   /** Errors of an open function are left to user space. */
   get userRecovery(): boolean {
     return this.rules.userRecovery && this.options.capabilityChain;
-  }
-
-  /** iommu_group_claim_dma_owner: user space is to have the function's DMA, so that the kernel's own domain goes. */
-  claimDma(zdev: Zdev): void {
-    zdev.attach(undefined);
-  }
-
-  /** iommu_group_release_dma_owner: back to the kernel's own domain, in which nothing is mapped. Cannot fail. */
-  releaseDma(zdev: Zdev): void {
-    const domain = this.#defaultDomains.get(zdev) ?? IommuDomain.create(this.partition);
-    if (domain === undefined) return;
-    this.touch();
-    zdev.touch();
-    this.#defaultDomains.set(zdev, domain);
-    quietly(() => zdev.attach(domain));
-  }
-
-  /** The IOMMU domain that user space attached a function to; undefined while it has the kernel's own, or none. */
-  userDomain(zdev: Zdev): IommuDomain | undefined {
-    return zdev.domain === this.#defaultDomains.get(zdev) ? undefined : zdev.domain;
   }
 
   /**
@@ -363,28 +277,10 @@ export class Kernel extends Kept implements PartitionKernel {
    * (arch/s390/pci/pci_irq.c: zpci_floating_irq_handler).
    */
   adapterInterruption(isc: number): void {
-    this.#scanInterrupts();
+    const handOn = (zdev: Zdev, vector: number) => this.device(zdev)?.interrupt(vector);
+    this.#interrupts.take(this.#zdevs, handOn);
     this.partition.setInterruptionControls(SIC.SINGLE, isc);
-    this.#scanInterrupts();
-  }
-
-  /** Summary bits, then the vector bits of each function; vectors are handed on. */
-  #scanInterrupts(): void {
-    const storage = this.partition.storage.find(this.#interruptPage, PAGE_SIZE)!;
-    const bytes = storage.touch(0, PAGE_SIZE, true);
-    this.#zdevs.forEach((zdev, i) => {
-      const summary = 0x80 >> (i & 7);
-      if ((bytes[i >> 3]! & summary) === 0) return;
-      bytes[i >> 3] = bytes[i >> 3]! & ~summary;
-      const vectorsAt = VECTORS_AT + i * DOUBLEWORD;
-      for (let vector = 0; vector < zdev.vectors; vector++) {
-        const mask = 0x80 >> (vector & 7);
-        const at = vectorsAt + (vector >> 3);
-        if ((bytes[at]! & mask) === 0) continue;
-        bytes[at] = bytes[at]! & ~mask;
-        this.device(zdev)?.interrupt(vector);
-      }
-    });
+    this.#interrupts.take(this.#zdevs, handOn);
   }
 
   /** Error events. */
@@ -411,96 +307,34 @@ export class Kernel extends Kept implements PartitionKernel {
    * along what real programs have open.
    */
   save({ withPrograms = false } = {}): RunningState {
-    if (!withPrograms) this.dropUnusedEventFds();
-    const { interruptPage, nextId, dynamicIds, events } = this.#head(withPrograms);
-    const eventfds = new Set([
-      ...withPrograms ? wiredEventFds(this.#devices()) : [],
-      ...this.#eventfds.values(),
-    ]);
-    return {
-      zdevs: this.#zdevs.map((zdev) => zdev.save()),
-      interruptPage,
-      nextId,
-      eventfds: [...eventfds].sort((a, b) => a.id - b.id).map((eventfd) => eventfd.save()),
-      containers: [...this.containers.values()].map((container) => container.save()),
-      iommufds: [...this.iommufds.values()].map((iommufd) => iommufd.save()),
-      bindings: this.bindings.map((binding) => binding.save()),
-      dynamicIds,
-      groups: this.groups.map(groupState),
-      devices: this.#devices().map((device) => device.save()),
-      defaultDomains: this.#zdevs.map((zdev) => this.#defaultDomain(zdev)),
-      events,
-      files: [...this.process.files()].map(([fd, file]) => saveFile(fd, file)),
-      ...(withPrograms ? { programs: openInPrograms(this.foreign) } : {}),
-    };
+    if (!withPrograms) this.eventfds.dropUnused(this);
+    return saveParts(this, this.#head(withPrograms), withPrograms);
   }
 
   /** What belongs to none of its parts. */
-  #head(withPrograms = false): Pick<KernelState, "interruptPage" | "nextId" | "dynamicIds" | "events"> {
+  #head(withPrograms = false): KernelHead {
     if (this.processes.size > 1 && !withPrograms) {
       throw new Error("A kernel with other processes than ism's own cannot be saved");
     }
     return {
-      interruptPage: this.#interruptPage,
+      interruptPage: this.#interrupts.address,
       nextId: this.#nextId,
       dynamicIds: this.dynamicIds.save(),
       events: this.events.save(),
     };
   }
 
-  #defaultDomain(zdev: Zdev): DefaultDomainState {
-    const domain = this.#defaultDomains.get(zdev);
-    return { origin: domain?.origin ?? null, attached: domain !== undefined && zdev.domain === domain };
-  }
-
   /** In a copy: real programs are no more, and what they had open is closed as it is when they are killed. */
   endPrograms(): void {
     const left = this.#left;
     this.#left = [];
-    this.#mayDrop = true;
+    this.eventfds.mayBeUnused();
     for (const file of left) file.drop();
   }
 
   #restore(state: RunningState): void {
     this.#nextId = state.nextId;
-    this.#mayDrop = true;
-    for (const { id, count } of state.eventfds) {
-      const eventfd = this.#makeEventFd(id);
-      eventfd.count = BigInt(count);
-      this.#eventfds.set(id, eventfd);
-    }
-    for (const container of state.containers) {
-      this.containers.set(container.id, Container.restore(this, container));
-    }
-    for (const iommufd of state.iommufds) this.iommufds.set(iommufd.id, Iommufd.restore(this, iommufd));
-    this.dynamicIds.restore(state.dynamicIds);
-    const open = new Set(state.devices.filter(({ openCount }) => openCount > 0).map(({ fid }) => fid));
-    state.bindings.forEach((binding, i) =>
-      this.bindings[i]!.restore(binding, open.has(this.#zdevs[i]!.facts.fid))
-    );
-    this.events.restore(state.events);
-    state.defaultDomains.forEach(({ origin, attached }, i) => {
-      if (origin === null) return;
-      const domain = IommuDomain.restore(this.partition, { origin, mappings: [] });
-      this.#defaultDomains.set(this.#zdevs[i]!, domain);
-      if (attached) domain.adopt(this.#zdevs[i]!);
-    });
-    state.groups.forEach((id, i) => {
-      if (id === null) return;
-      const group = this.groups[i]!;
-      group.iommufd = this.iommufds.get(id);
-      const container = this.containers.get(id);
-      if (container === undefined) return;
-      group.container = container;
-      container.groups.add(group);
-      container.domain?.adopt(group.zdev);
-    });
-    for (const device of state.devices) this.deviceOf(device.fid).restore(device);
-    for (const file of state.files) {
-      const restored = restoredFile(this, file);
-      restored.flags = file.flags;
-      this.process.restoreFile(file.fd, restored, file.position);
-    }
+    restoreParts(this, state);
     this.#left = (state.programs ?? []).map((file) => {
       const restored = restoredFile(this, file);
       restored.hold();
@@ -508,37 +342,15 @@ export class Kernel extends Kept implements PartitionKernel {
     });
   }
 
-  #devices(): VfioDevice[] {
+  /** The vfio devices of all functions that a vfio driver holds. */
+  get devices(): VfioDevice[] {
     return this.bindings.map(({ device }) => device).filter((device) => device !== undefined);
   }
 
   /** The vfio device of a function id. */
   deviceOf(fid: number): VfioDevice {
-    const device = this.#devices().find(({ zdev }) => zdev.facts.fid === fid);
+    const device = this.devices.find(({ zdev }) => zdev.facts.fid === fid);
     if (device === undefined) throw new Error(`No vfio device has function id ${fid}`);
     return device;
   }
-
-  /** An eventfd may have lost the last thing that refers to it. */
-  eventFdLost(): void {
-    this.#mayDrop = true;
-  }
-
-  /** An eventfd lives as long as a descriptor or interrupt wiring refers to it. */
-  dropUnusedEventFds(): void {
-    if (!this.#mayDrop) return;
-    this.#mayDrop = false;
-    const used = new Set<EventFd | undefined>();
-    for (const [, file] of this.process.files()) if (file instanceof EventFdFile) used.add(file.context);
-    for (const { msi, req, err } of this.#devices()) {
-      used.add(req).add(err);
-      msi?.forEach((eventfd) => used.add(eventfd));
-    }
-    for (const [id, eventfd] of this.#eventfds) if (!used.has(eventfd)) this.#eventfds.delete(id);
-  }
-}
-
-/** The id of a group's container or iommufd. */
-function groupState({ container, iommufd }: Group): number | null {
-  return container?.id ?? iommufd?.id ?? null;
 }

@@ -8,7 +8,7 @@ import type { Json } from "../../base/json.ts";
 import type { AdapterState } from "../../ism/device/adapter.ts";
 import type { FabricState } from "../../ism/device/fabric.ts";
 import type { DriverState } from "../../ism/driver/driver_state.ts";
-import type { KernelState } from "../../vfio/kernel.ts";
+import type { KernelState } from "../../vfio/kernel_state.ts";
 import type { LockPlanState } from "../../vfio/lock_plan.ts";
 import type { FaultPlanState } from "../../zpci/faults.ts";
 import type { FunctionRecord } from "../../zpci/function.ts";

@@ -11,7 +11,8 @@ import type { DomainState, MappingState } from "../../vfio/iommu/iommu_domain.ts
 import type { IoasState } from "../../vfio/iommu/ioas.ts";
 import type { IommufdState } from "../../vfio/iommu/iommufd.ts";
 import type { RecoveryWindow } from "../../vfio/function_locks.ts";
-import type { DefaultDomainState, KernelState } from "../../vfio/kernel.ts";
+import type { DefaultDomainState } from "../../vfio/iommu/default_domains.ts";
+import type { KernelState } from "../../vfio/kernel_state.ts";
 import { CHANNELS, type PciDeviceState } from "../../vfio/pci/pci_device.ts";
 import { ERROR_QUEUE } from "../../vfio/s390/error_queue.ts";
 import type { EventWorkerState, PendingReport } from "../../vfio/s390/event_worker.ts";

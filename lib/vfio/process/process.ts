@@ -87,7 +87,7 @@ export class Process extends TransferCalls {
     return this.call(
       "eventfd2",
       () => ({ count: 0 }),
-      () => this.install(new EventFdFile(this.kernel.newEventFd())),
+      () => this.install(new EventFdFile(this.kernel.eventfds.create(this.kernel.newId()))),
     );
   }
 

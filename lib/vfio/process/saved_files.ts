@@ -27,7 +27,7 @@ export function restoredFile(kernel: Kernel, file: FileState): OpenFile {
     case "group":
       return new GroupFile(kernel, kernel.groups[file.id]!, file.dissolved === true);
     case "eventfd":
-      return new EventFdFile(kernel.eventFd(file.id));
+      return new EventFdFile(kernel.eventfds.get(file.id));
     case "iommufd":
       return new IommufdFile(kernel, kernel.iommufds.get(file.id)!);
     case "fault-queue":

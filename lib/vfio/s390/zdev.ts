@@ -16,26 +16,17 @@ import { INVALID_HANDLE_RULE, refusalOf } from "./answers.ts";
 import type { ErrnoError } from "../errno.ts";
 import type { IommuDomain } from "../iommu/iommu_domain.ts";
 import { PciDevice, quietly } from "../pci/pci_device.ts";
+import { type InterruptBits, PCI_ISC } from "./interrupt_page.ts";
 import { PciInstructions, REGISTER_BYTES } from "./instructions.ts";
 import { listedHandle, queryFacts, setFunction, type ZdevFacts } from "./pci_clp.ts";
 import { factsOf, factsState, type ZdevAvailability, type ZdevState } from "./zdev_state.ts";
 
 const PFT_ISM = 5;
-/** Interruption subclass of PCI adapter interruptions (arch/s390/include/asm/isc.h). */
-export const PCI_ISC = 2;
-
 /** Choices of the topology that a function is discovered with. */
 export interface DiscoveryOptions {
   readonly busyRetryLimit: number;
   /** Bytes of DMA addresses for each byte of main memory; 0 for all that CLP tells. */
   readonly iommuAperture: number;
-}
-
-/** Where a function's interrupt bits lie in storage. */
-export interface InterruptBits {
-  readonly aibv: number;
-  readonly aisb: number;
-  readonly aisbo: number;
 }
 
 /** One function of a guest's kernel. */
