@@ -3,7 +3,9 @@
  * Facts: vfio.bind.* and vfio.unplug.* (drivers/pci/pci-driver.c, drivers/base/bus.c, drivers/vfio/vfio_main.c).
  */
 import { Kept, type Rows } from "../base/journal.ts";
+import { isEnabledHandle } from "../zpci/handle.ts";
 import type { ErrorEvent } from "../zpci/partition.ts";
+import { SCLP, sclp } from "../zpci/service_processor.ts";
 import { checkBind, checkBound, type DriverName, PROBE_ORDER } from "./bind_rules.ts";
 import { VfioDevice } from "./device.ts";
 import { ErrnoError } from "./errno.ts";
@@ -268,7 +270,18 @@ export class Binding extends Kept {
       return;
     }
     this.#leaving = false;
-    this.#kernel.deconfigure(this.zdev);
+    this.#deconfigure();
+  }
+
+  /** Lets go of a function whose driver is gone: disable, then SCLP deconfigure unless the machine took it already. */
+  #deconfigure(): void {
+    const { zdev } = this;
+    const { partition } = this.#kernel;
+    zdev.attach(undefined);
+    quietly(() => isEnabledHandle(zdev.fh) && zdev.disable());
+    const entry = listEntries(partition).find(({ fid }) => fid === zdev.facts.fid);
+    if (entry?.configured === true) sclp(partition, SCLP.DECONFIGURE, zdev.facts.fid);
+    zdev.state = entry === undefined ? "reserved" : "standby";
   }
 
   /** ism_vfio_pci and vfio-pci match only by override or by a new id, the kernel's own driver only without another override. */

@@ -3,7 +3,6 @@
  * processes. Facts: vfio.bind.*, vfio.node.names and zpci.irq.deliver.
  */
 import { Kept, KeptMap, type PutRow } from "../base/journal.ts";
-import { isEnabledHandle } from "../zpci/handle.ts";
 import type { Processor } from "../zpci/instruction.ts";
 import {
   type AvailabilityEvent,
@@ -12,7 +11,6 @@ import {
   type PartitionKernel,
   SIC,
 } from "../zpci/partition.ts";
-import { SCLP, sclp } from "../zpci/service_processor.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
 import { Binding } from "./binding.ts";
 import type { VfioDevice } from "./device.ts";
@@ -31,7 +29,6 @@ import {
   saveParts,
 } from "./kernel_state.ts";
 import { LockPlan } from "./lock_plan.ts";
-import { quietly } from "./pci/pci_device.ts";
 import type { Caller } from "./process/caller.ts";
 import { DescriptorTable, MAX_FDS } from "./process/descriptors.ts";
 import { EventFds } from "./process/eventfds.ts";
@@ -291,15 +288,6 @@ export class Kernel extends Kept implements PartitionKernel {
   /** Availability events. */
   availabilityEvent(event: AvailabilityEvent): void {
     this.events.availability(event);
-  }
-
-  /** Lets go of a function whose driver is gone: disable, then SCLP deconfigure unless the machine took it already. */
-  deconfigure(zdev: Zdev): void {
-    zdev.attach(undefined);
-    quietly(() => isEnabledHandle(zdev.fh) && zdev.disable());
-    const entry = listEntries(this.partition).find(({ fid }) => fid === zdev.facts.fid);
-    if (entry?.configured === true) sclp(this.partition, SCLP.DECONFIGURE, zdev.facts.fid);
-    zdev.state = entry === undefined ? "reserved" : "standby";
   }
 
   /**
