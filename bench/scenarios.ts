@@ -1,5 +1,5 @@
 /**
- * The hot paths as functions, for `deno bench` and for one tiny run in the tests. Each scenario sets itself up on a
+ * The hot paths as functions, for `deno task bench` and for one tiny run in the tests. Each scenario sets itself up on a
  * host in memory and returns what is to be measured.
  */
 import { Host } from "../lib/host/host.ts";

@@ -1,6 +1,7 @@
 /** The program as one file of JavaScript: what the compiled binary, the offline file and npm's package hold. */
 import { basename, dirname } from "node:path";
 import type { BuildInfo } from "../cmd/build_info.ts";
+import { removeIfThere } from "../lib/host/file/host_path.ts";
 import { projectConfig } from "./permissions.ts";
 import { run } from "./run.ts";
 
@@ -129,13 +130,5 @@ export function writeAtomically(path: string, content: string | Uint8Array, mode
   } catch (error) {
     removeIfThere(part);
     throw error;
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -3,9 +3,7 @@
  * Facts: vfio.bind.* and vfio.unplug.* (drivers/pci/pci-driver.c, drivers/base/bus.c, drivers/vfio/vfio_main.c).
  */
 import { Kept, type Rows } from "../base/journal.ts";
-import { isEnabledHandle } from "../zpci/handle.ts";
 import type { ErrorEvent } from "../zpci/partition.ts";
-import { SCLP, sclp } from "../zpci/service_processor.ts";
 import { checkBind, checkBound, type DriverName, PROBE_ORDER } from "./bind_rules.ts";
 import { VfioDevice } from "./device.ts";
 import { ErrnoError } from "./errno.ts";
@@ -17,10 +15,8 @@ import { listEntries } from "./s390/pci_clp.ts";
 import { quietly } from "./pci/pci_device.ts";
 import { GenericVariant } from "./variant/generic.ts";
 import { IsmVariant } from "./variant/ism.ts";
+import { REQUEST_PERIOD } from "./waiting_removals.ts";
 import type { Zdev } from "./s390/zdev.ts";
-
-/** While a removal waits, the process is asked for the device again and again after this time. Microseconds. */
-const REQUEST_PERIOD = 10_000_000;
 
 /** State of a binding, for the host file. */
 export interface BindingState {
@@ -91,7 +87,7 @@ export class Binding extends Kept {
     return () => {
       Object.assign(this, { driver, device, removing });
       this.#override = override;
-      this.#nextRequest = nextRequest;
+      this.#waitUntil(nextRequest);
       this.#probeAfter = probeAfter;
       this.#leaving = leaving;
       this.#gone = gone;
@@ -127,7 +123,7 @@ export class Binding extends Kept {
     if (this.device !== undefined && this.device.descriptors > 0) {
       this.touch();
       this.removing = true;
-      this.#nextRequest = this.#kernel.partition.clock.microseconds;
+      this.#waitUntil(this.#kernel.partition.clock.microseconds);
       this.tick();
       return false;
     }
@@ -138,6 +134,12 @@ export class Binding extends Kept {
   /** When REQ is signalled again, by the machine's clock; undefined while nothing waits. Microseconds since 1900. */
   get nextRequest(): number | undefined {
     return this.#nextRequest;
+  }
+
+  /** The kernel asks only those that wait what is due, and must know that there are some. */
+  #waitUntil(time: number | undefined): void {
+    this.#nextRequest = time;
+    if (time !== undefined) this.#kernel.removals.waits();
   }
 
   /** Signals REQ for every time that has come; without an eventfd the kernel would only log it (vfio.unplug.req). */
@@ -270,18 +272,7 @@ export class Binding extends Kept {
       return;
     }
     this.#leaving = false;
-    this.#deconfigure();
-  }
-
-  /** Lets go of a function whose driver is gone: disable, then SCLP deconfigure unless the machine took it already. */
-  #deconfigure(): void {
-    const { zdev } = this;
-    const { partition } = this.#kernel;
-    zdev.attach(undefined);
-    quietly(() => isEnabledHandle(zdev.fh) && zdev.disable());
-    const entry = listEntries(partition).find(({ fid }) => fid === zdev.facts.fid);
-    if (entry?.configured === true) sclp(partition, SCLP.DECONFIGURE, zdev.facts.fid);
-    zdev.state = entry === undefined ? "reserved" : "standby";
+    this.zdev.deconfigure();
   }
 
   /** ism_vfio_pci and vfio-pci match only by override or by a new id, the kernel's own driver only without another override. */
@@ -341,7 +332,7 @@ export class Binding extends Kept {
     this.#override = override ?? undefined;
     if (driver !== null) this.#attach(driver);
     this.removing = removing;
-    this.#nextRequest = nextRequest ?? undefined;
+    this.#waitUntil(nextRequest ?? undefined);
     this.#probeAfter = probeAfter;
   }
 }

@@ -42,6 +42,7 @@ import { EventWorker } from "./s390/event_worker.ts";
 import { type InterruptBits, InterruptPage, PCI_ISC } from "./s390/interrupt_page.ts";
 import { listEntries } from "./s390/pci_clp.ts";
 import { Zdev } from "./s390/zdev.ts";
+import { WaitingRemovals } from "./waiting_removals.ts";
 
 export { DEFAULT_KERNEL_OPTIONS, type KernelOptions } from "./kernel_options.ts";
 
@@ -70,6 +71,8 @@ export class Kernel extends Kept implements PartitionKernel {
   locks: LockPlan;
   /** One per function, in the order of discovery; the index is the number of group and character device. */
   readonly bindings: Binding[] = [];
+  /** Removals that wait for a last descriptor. */
+  readonly removals = new WaitingRemovals(this.bindings);
   /** Ids that were added to drivers. */
   readonly dynamicIds = new DynamicIds(() => this.touch());
   readonly groups: Group[] = [];
@@ -236,13 +239,12 @@ export class Kernel extends Kept implements PartitionKernel {
 
   /** Does what is due by the machine's clock: a removal that waits asks for its device again. */
   tick(): void {
-    for (const binding of this.bindings) binding.tick();
+    this.removals.tick();
   }
 
   /** When {@linkcode tick} next has something to do; undefined if never. Microseconds since 1900. */
   get nextTick(): number | undefined {
-    const times = this.bindings.map(({ nextRequest }) => nextRequest).filter((time) => time !== undefined);
-    return times.length === 0 ? undefined : Math.min(...times);
+    return this.removals.next;
   }
 
   /** Forgets an iommufd to which neither a descriptor nor a bound device nor a group refers. */

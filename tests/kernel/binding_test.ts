@@ -318,3 +318,15 @@ Deno.test("deconfiguration and recovery of an open function ask in the same way 
     assertEquals(rig.signals(req), 2);
   }
 });
+
+Deno.test("a last close that is undone ends no requests (vfio.unplug.req)", () => {
+  const { rig, req } = requested("group");
+  assertEquals(rig.signals(req), 1);
+  const { journal } = bindingOf(rig).device!;
+  journal.open();
+  rig.process.close(rig.device);
+  assertEquals([bindingOf(rig).nextRequest, rig.signals(req)], [undefined, 0]);
+  journal.revert();
+  rig.host.clock.advance(10 * SECOND);
+  assertEquals(rig.signals(req), 1);
+});

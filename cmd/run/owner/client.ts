@@ -1,4 +1,5 @@
 /** Asks the process that has the host file for itself. */
+import { removeIfThere } from "../../../lib/host/file/host_path.ts";
 import { isOwned, ownerFolder } from "../../../lib/host/file/owner.ts";
 import { HostFileError } from "../../../lib/host/file/store.ts";
 import { isFlag } from "../../language/command.ts";
@@ -109,14 +110,6 @@ function hear(base: string, from: number, listen: (bytes: Uint8Array) => void): 
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return 0;
     throw error;
-  }
-}
-
-function removeIfThere(path: string): void {
-  try {
-    Deno.removeSync(path);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

@@ -115,7 +115,8 @@ function lookAt(path: string): Deno.FileInfo | undefined {
   }
 }
 
-function removeIfThere(path: string): void {
+/** Removes a file; one that is not there is no failure. */
+export function removeIfThere(path: string): void {
   try {
     Deno.removeSync(path);
   } catch (error) {

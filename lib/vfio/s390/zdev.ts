@@ -10,6 +10,7 @@ import { IOTA_REGION_THIRD, IOTA_TRANSLATION_ON, packInterrupts } from "../../zp
 import { isEnabledHandle } from "../../zpci/handle.ts";
 import type { Processor } from "../../zpci/instruction.ts";
 import { MPCIFC } from "../../zpci/mpcifc.ts";
+import { SCLP, sclp } from "../../zpci/service_processor.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { usableEnd } from "./aperture.ts";
 import { INVALID_HANDLE_RULE, refusalOf } from "./answers.ts";
@@ -18,7 +19,7 @@ import type { IommuDomain } from "../iommu/iommu_domain.ts";
 import { PciDevice, quietly } from "../pci/pci_device.ts";
 import { type InterruptBits, PCI_ISC } from "./interrupt_page.ts";
 import { PciInstructions, REGISTER_BYTES } from "./instructions.ts";
-import { listedHandle, queryFacts, setFunction, type ZdevFacts } from "./pci_clp.ts";
+import { listedHandle, listEntries, queryFacts, setFunction, type ZdevFacts } from "./pci_clp.ts";
 import { factsOf, factsState, type ZdevAvailability, type ZdevState } from "./zdev_state.ts";
 
 const PFT_ISM = 5;
@@ -224,6 +225,16 @@ export class Zdev extends Kept {
     if (fh !== undefined) this.fh = fh;
     if (isEnabledHandle(this.fh)) this.disable();
     this.enable();
+  }
+
+  /** Lets go of a function whose driver is gone: disable, then SCLP deconfigure unless the machine took it already. */
+  deconfigure(): void {
+    const { partition } = this.#processor;
+    this.attach(undefined);
+    quietly(() => isEnabledHandle(this.fh) && this.disable());
+    const entry = listEntries(partition).find(({ fid }) => fid === this.facts.fid);
+    if (entry?.configured === true) sclp(partition, SCLP.DECONFIGURE, this.facts.fid);
+    this.state = entry === undefined ? "reserved" : "standby";
   }
 
   /** zpci_fmb_enable_device: a measurement block, if there is memory for one. Nobody looks at the answer. */
