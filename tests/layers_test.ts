@@ -40,7 +40,6 @@ const UPWARD: readonly string[] = ["cmd/language/command.ts imports cmd/output/t
 const MAX_LINES = 350;
 /** Files that are longer and still have to be cut; nothing joins them. */
 const TOO_LONG: readonly string[] = [
-  "lib/host/file/file_store.ts",
   "lib/ism/driver/descriptor.ts",
   "lib/ism/driver/driver.ts",
   "lib/vfio/binding.ts",
@@ -184,6 +183,7 @@ Deno.test("only the host file's own places know SQLite", () => {
   assertEquals(users.toSorted(), [
     "lib/host/file/database.ts",
     "lib/host/file/file_store.ts",
+    "lib/host/file/host_tables.ts",
     "lib/host/file/page_store.ts",
     "lib/host/file/row_store.ts",
   ]);
