@@ -13,6 +13,7 @@ import type { DriverState } from "../ism/driver/driver_state.ts";
 import { PFT_ISM } from "../ism/protocol.ts";
 import { Kernel } from "../vfio/kernel.ts";
 import type { KernelState } from "../vfio/kernel_state.ts";
+import { refreshKernel } from "../vfio/process/refresh.ts";
 import { LockPlan, type LockPlanState } from "../vfio/lock_plan.ts";
 import type { Zdev } from "../vfio/s390/zdev.ts";
 import { Clock, microsecondsSince1900 } from "../zpci/clock.ts";
@@ -208,6 +209,27 @@ export class Host {
     this.journal.revert();
     this.clock.microseconds = this.#clockAtBegin;
     this.applyFaults();
+  }
+
+  /**
+   * Takes over a row that another process has changed. Outside of a transaction.
+   *
+   * @returns false if that cannot be done in place
+   */
+  refresh(key: string, row: Json): boolean {
+    if (key === "clock") this.clock.microseconds = row as number;
+    else if (key === "rendezvous") this.rendezvous.restore(row as unknown as RendezvousState);
+    else {
+      const [, guest, part] = /^guest\/(\d+)\/kernel\/(.*)$/.exec(key) ?? [];
+      const kernel = guest === undefined ? undefined : this.guests[Number(guest)]?.kernel;
+      return kernel !== undefined && refreshKernel(kernel, part!, row);
+    }
+    return true;
+  }
+
+  /** Has pages read again when they are touched, because another process has changed them. Bytes. */
+  forgetPages(guest: number, address: number, length: number): void {
+    this.guests[guest]?.partition.storage.forget(address, length);
   }
 
   /** As the host would be if all real programs were killed now: a copy, or itself where there is none. */
