@@ -47,7 +47,7 @@ export class PipedLines implements LineSource {
       const end = this.#pending.indexOf(LINE_END);
       const piece = end < 0 ? this.#pending : this.#pending.subarray(0, end);
       // The rest of a line that is too long is read and forgotten.
-      if (length <= MAX_LINE_LENGTH * 4) pieces.push(piece);
+      if (piece.length > 0 && length <= MAX_LINE_LENGTH * 4) pieces.push(piece);
       length += piece.length;
       if (end >= 0) {
         this.#pending = this.#pending.subarray(end + 1);
@@ -78,9 +78,15 @@ export class PipedLines implements LineSource {
   }
 }
 
+const ONE_PIECE = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 function decode(pieces: readonly Uint8Array[]): string {
-  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+  const [only] = pieces;
+  if (only === undefined) return "";
   try {
+    // A decoder of pieces is made anew each time, and costs as much as the rest of the line.
+    if (pieces.length === 1) return ONE_PIECE.decode(only);
+    const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
     return pieces.map((piece) => decoder.decode(piece, { stream: true })).join("") + decoder.decode();
   } catch {
     throw new UsageError("The line is not text in UTF-8");
