@@ -126,6 +126,11 @@ export class Session {
     return this.place.isInMemory ? false : isOwned(this.place.path);
   }
 
+  /** The host file is still to be opened. */
+  get #opensFirst(): boolean {
+    return this.place.opened === undefined;
+  }
+
   /** Ends what waits where another process is the one that would be interrupted. */
   get interrupted(): AbortSignal | undefined {
     return this.#client?.interrupted;
@@ -146,9 +151,11 @@ export class Session {
       const { askOwner } = await import("./owner/client.ts");
       return await askOwner(this, invocation, globals, this.#defaultDevice, trace);
     };
-    if (name !== "exec" && own !== "none" && this.isOwned) return await ask();
     // To explain a command is to look at the host, whatever the command itself would do.
     const access = invocation.command!.name === "explain" && own !== "none" ? "read" : own;
+    // One that begins a transaction finds out by that.
+    const mustLook = access !== "none" && (access === "file" || access === "wait" || this.#opensFirst);
+    if (name !== "exec" && mustLook && this.isOwned) return await ask();
     if (access === "none" || access === "file" || access === "wait") {
       return await this.perform(invocation, globals, trace);
     }

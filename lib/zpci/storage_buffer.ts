@@ -119,6 +119,13 @@ export class StorageBuffer implements DmaMemory, Changed {
     if (this.#pages !== undefined) this.#pages[offset / PAGE_SIZE] = ABSENT;
   }
 
+  /** The page at an offset, which the open transaction wrote, holds the same bytes as before. */
+  isAsBefore(offset: number): boolean {
+    const before = this.#before?.get(offset / PAGE_SIZE);
+    const bytes = this.#bytes!;
+    return before?.every((byte, i) => byte === bytes[offset + i]) === true;
+  }
+
   /** Forgets all dirty marks: the pages are stored. */
   clean(): void {
     this.#pages?.forEach((mark, page, pages) => pages[page] = mark === DIRTY ? CLEAN : mark);
