@@ -161,6 +161,26 @@ Deno.test("a look that changes nothing writes nothing, also after another proces
   for (const each of [store, other]) each.close();
 });
 
+Deno.test("memory that one process allocated and never touched is what another wrote there", () => {
+  using program = new Program();
+  const [store, other] = twoStores(program.path("host.db"));
+  const host = store.begin("write");
+  const [writer, owner] = host.functions as [HostFunction, HostFunction];
+  const { token } = owner.driver.registerDmb({ size: 8192, rgid: writer.adapter.gid });
+  store.commit(host);
+  const data = pattern(4000, 3);
+  const theirs = other.begin("write");
+  theirs.functions[0]!.driver.move(token, 4096, data);
+  other.commit(theirs);
+  const now = store.begin("read");
+  assertEquals(now === host, true);
+  const { driver } = now.functions[1]!;
+  assertEquals(driver.view(driver.dmb(token), 4096, 4000), data);
+  assertEquals(driver.view(driver.dmb(token), 0, 4096), new Uint8Array(4096));
+  store.rollback();
+  for (const each of [store, other]) each.close();
+});
+
 const commit = (revision: number, key = "clock"): Commit => ({ revision, state: [key], pages: [] });
 
 Deno.test("the last commits are told without a gap, few of them, and none that is too long", () => {
