@@ -132,7 +132,7 @@ class Compiler {
 
   /** The text that all begins with. @throws {PlacedError} where to go on would make no sense */
   begin(text: string, file: string, firstLine: number): void {
-    this.#reading.push(realPath(file));
+    this.#reading.push(file);
     this.#bytes = text.length;
     this.#add(text, file, firstLine);
   }
@@ -182,7 +182,9 @@ class Compiler {
     const path = String(known["file"]);
     const refused = (why: string) => new FileError(path, `${place}: ${why}`);
     const file = realPath(path);
-    if (this.#reading.includes(file)) throw refused(`${quoteText(path, 200)} is being read already`);
+    if (this.#reading.some((each) => realPath(each) === file)) {
+      throw refused(`${quoteText(path, 200)} is being read already`);
+    }
     if (this.#reading.length >= MAX_SOURCES) {
       throw refused(`more than ${MAX_SOURCES} files within each other`);
     }
