@@ -155,6 +155,11 @@ export class Session {
     return this.place.isInMemory ? false : isOwned(this.place.path);
   }
 
+  /** The host file is still to be opened. */
+  get #opensFirst(): boolean {
+    return this.place.opened === undefined;
+  }
+
   /** Ends what waits where another process is the one that would be interrupted. */
   get interrupted(): AbortSignal | undefined {
     return this.#client?.interrupted;
@@ -180,9 +185,11 @@ export class Session {
     trace: TraceCollector | undefined,
   ): Soon<Outcome> {
     const { name, access: own } = invocation.innermost.command!;
-    if (name !== "exec" && own !== "none" && this.isOwned) return this.#ask(invocation, globals, trace);
     // To explain a command is to look at the host, whatever the command itself would do.
     const access = invocation.command!.name === "explain" && own !== "none" ? "read" : own;
+    // One that begins a transaction finds out by that.
+    const mustLook = access === "file" || access === "wait" || (access !== "none" && this.#opensFirst);
+    if (name !== "exec" && mustLook && this.isOwned) return this.#ask(invocation, globals, trace);
     const isOutside = access === "none" || access === "file" || access === "wait";
     if (isOutside || this.transactions.host !== undefined) return this.perform(invocation, globals, trace);
     try {

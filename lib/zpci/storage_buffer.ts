@@ -147,7 +147,17 @@ export class StorageBuffer implements DmaMemory, Changed {
 
   /** Has the page at an offset read again when it is touched: another process has changed what is stored of it. */
   forget(offset: number): void {
-    if (this.#pages !== undefined) this.#pages[offset / PAGE_SIZE] = ABSENT;
+    // Nothing of a loaded buffer that was not touched is there; one that was allocated here is thought to be zeros.
+    if (this.#pages === undefined && this.#source !== undefined) return;
+    if (this.#pages === undefined) this.#materialize();
+    this.#pages![offset / PAGE_SIZE] = ABSENT;
+  }
+
+  /** The page at an offset, which the open transaction wrote, holds the same bytes as before. */
+  isAsBefore(offset: number): boolean {
+    const before = this.#before?.get(offset / PAGE_SIZE);
+    const bytes = this.#bytes!;
+    return before?.every((byte, i) => byte === bytes[offset + i]) === true;
   }
 
   /** Forgets all dirty marks: the pages are stored. */

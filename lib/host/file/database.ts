@@ -31,6 +31,11 @@ function open(target: string): DatabaseSync {
   return new DatabaseSync(target, { timeout: LOCK_TIMEOUT_MS });
 }
 
+/** Another connection has what an operation needs. */
+export function isBusy(error: unknown): boolean {
+  return errorCode(error) === "ERR_SQLITE_ERROR" && /locked|busy/.test((error as Error).message);
+}
+
 /** The error for something that is no host file. */
 export function notHost(path: string): HostFileError {
   return new HostFileError(`${path} is not a host file of ism; name another file`);
@@ -100,15 +105,13 @@ export function openDatabase(
       db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");
       return db;
     } catch (error) {
-      const { message } = error as Error;
-      const locked = /locked|busy/.test(message);
-      if (errorCode(error) === "ERR_SQLITE_ERROR" && locked && tries < WAL_TRIES) {
+      if (isBusy(error) && tries < WAL_TRIES) {
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, WAL_PAUSE_MS);
         continue;
       }
       db?.close();
       if (errorCode(error) !== "ERR_SQLITE_ERROR") throw error;
-      throw explain(path, message);
+      throw explain(path, (error as Error).message);
     }
   }
 }

@@ -43,6 +43,11 @@ export class HostTables {
     return this.#format;
   }
 
+  /** The file is of an older format. */
+  get isOlder(): boolean {
+    return this.#format !== FORMAT;
+  }
+
   /** Format that the file was created with. */
   get created(): number {
     return this.#manifest.created ?? OLDEST_FORMAT;
@@ -148,7 +153,7 @@ export class HostTables {
     this.#setManifest(rows, pages, state && { revision, state, pages: ranges });
   }
 
-  /** Tells all others that something has changed. */
+  /** Tells all others that something has changed: a commit that leaves everything as it is. */
   announce(): void {
     this.#db.exec(`PRAGMA user_version = ${this.#format}`);
   }
@@ -161,8 +166,8 @@ export class HostTables {
   saveOwned(host: Host, saved: Host): boolean {
     const before = this.#manifest;
     const revision = before.revision + 1;
-    const own = this.#pages.write(before, host, "changed", revision);
-    const pages = saved === host ? own : this.#pages.write(own, saved, "changed", revision);
+    const own = this.#pages.write(before, host, "written", revision);
+    const pages = saved === host ? own : this.#pages.write(own, saved, "written", revision);
     const rows = this.#rows.write(before, (put) => splitRows(documentsOf(saved), put), revision, true);
     if (rows === before && pages === before) return false;
     this.#setManifest(rows, pages, undefined);

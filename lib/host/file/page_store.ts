@@ -75,10 +75,11 @@ export class PageStore {
    * Writes pages and removes those of freed memory.
    *
    * @param revision number of the commit
-   * @param which those that the open transaction changed, or all that were ever written
+   * @param which those that the open transaction changed, those that it wrote whether it changed them or not, or all that
+   * were ever written
    * @returns what all pages add up to now; the same object if nothing was written
    */
-  write(before: PageSum, host: Host, which: "changed" | "all", revision: number): PageSum {
+  write(before: PageSum, host: Host, which: "changed" | "written" | "all", revision: number): PageSum {
     let { pages, pageSum } = before;
     let isChanged = false;
     this.written.length = 0;
@@ -94,6 +95,7 @@ export class PageStore {
       for (const buffer of which === "all" ? storage.buffers : storage.changed) {
         if (!storage.has(buffer)) continue;
         for (const offset of which === "all" ? buffer.dirtyPages() : buffer.changedPages()) {
+          if (which === "changed" && buffer.isAsBefore(offset)) continue;
           const address = buffer.address + offset;
           const data = buffer.touch(offset, PAGE_SIZE, false).subarray(offset, offset + PAGE_SIZE);
           const sum = checksum(index, address, data);
