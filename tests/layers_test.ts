@@ -219,6 +219,8 @@ Deno.test("modules of others are loaded by those that use them", () => {
     [...read(path).matchAll(heads)].map(([, name]) => `${path} ${name}`)
   );
   assertEquals(users.toSorted(), [
+    "cmd/language/options.ts @std/cli/parse-args",
+    "cmd/output/units.ts @std/fmt/bytes",
     // Loaded where another process has the host file for itself.
     "cmd/run/owner/messages.ts node:v8",
     "lib/host/file/database.ts node:process",
