@@ -3,7 +3,7 @@
  * pictures` writes what comes into the page.
  */
 import { assert, assertEquals } from "@std/assert";
-import { assertGolden } from "./support/golden.ts";
+import { assertGolden, RENEWS } from "./support/golden.ts";
 import { gccArguments } from "./support/c_program.ts";
 import { CONSOLE, ism, ROOT, samplesOf, withoutTimes } from "./support/samples.ts";
 
@@ -30,6 +30,7 @@ class Reader {
       for (const { line, shown } of samplesOf(block)) {
         const printed = await this.#output(line, host);
         const isSame = withoutTimes(printed) === withoutTimes(shown);
+        if (!RENEWS) assertEquals(withoutTimes(printed), withoutTimes(shown), `${line}: deno task pictures`);
         renewed += `$ ${line}\n${isSame ? shown : printed}`;
       }
       renewed += "```";
