@@ -1,6 +1,7 @@
 /**
  * `deno task bench`: one table of figures, each with a floor that was measured in the same run. Written as JSON too
- * (`--json FILE`), and the picture of growth (`--growth FILE.svg`). `--only WORD` measures rows whose group has it.
+ * (`--json FILE`), into a page between its marks (`--markdown docs/performance.md`), and the picture of growth
+ * (`--growth FILE.svg`). `--only WORD` measures rows whose group has it.
  */
 import { type Figure, FULL, isReached, readable } from "./figure.ts";
 import { messageFigures, transferFigures } from "./figures/between.ts";
@@ -23,23 +24,38 @@ export const GROUPS = {
   exec: execFigures,
 } as const;
 
+const TITLES = ["", "figure", "measured", "floor", "ratio", "goal"];
+
+function cells({ name, shown, floor, value, goal }: Figure): string[] {
+  if (goal === undefined) return ["", name, shown, floor, value.toFixed(2), ""];
+  return [
+    isReached({ name, shown, floor, value, goal }) ? "ok" : "--",
+    name,
+    shown,
+    floor,
+    goal.unit === "" ? value.toFixed(2) : "",
+    `${goal.kind === "most" ? "at most" : "at least"} ${readable(goal.limit)}${goal.unit}`,
+  ];
+}
+
 /** A table with columns as wide as they must be. */
 export function renderFigures(figures: readonly Figure[]): string {
-  const rows = figures.map((figure) => {
-    const { name, shown, floor, value, goal } = figure;
-    const most = goal?.kind === "most" ? "at most" : "at least";
-    return [
-      goal === undefined ? "" : isReached(figure) ? "ok" : "--",
-      name,
-      shown,
-      floor,
-      (goal?.unit ?? "") === "" ? value.toFixed(2) : "",
-      goal === undefined ? "" : `${most} ${readable(goal.limit)}${goal.unit}`,
-    ];
-  });
-  const table = [["", "figure", "measured", "floor", "ratio", "goal"], ...rows];
+  const table = [TITLES, ...figures.map(cells)];
   const widths = table[0]!.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
   return table.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join("  ").trimEnd()).join("\n");
+}
+
+const [BEGIN, END] = ["<!-- figures -->\n", "<!-- end of figures -->\n"];
+
+/** A page with the table between its marks, and the machine it is from. @throws {Error} if the page has no marks */
+export function withFigures(page: string, figures: readonly Figure[], machine: string): string {
+  const [begin, end] = [page.indexOf(BEGIN), page.indexOf(END)];
+  if (begin < 0 || end < begin) throw new Error(`the page has no ${BEGIN.trim()} and ${END.trim()}`);
+  const rows = [TITLES, TITLES.map(() => "---"), ...figures.map(cells)];
+  const table = rows.map((row) => `| ${row.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |\n`).join(
+    "",
+  );
+  return `${page.slice(0, begin)}${BEGIN}${machine}\n\n${table}${page.slice(end)}`;
 }
 
 function option(name: string): string | undefined {
@@ -60,6 +76,11 @@ if (import.meta.main) {
   const cpus = navigator.hardwareConcurrency;
   const document = { deno: Deno.version.deno, os: Deno.build.os, arch: Deno.build.arch, cpus, figures };
   if (json !== undefined) Deno.writeTextFileSync(json, JSON.stringify(document, null, 1) + "\n");
+  const page = option("--markdown");
+  const machine = `Measured with Deno ${document.deno} on ${document.os}, ${document.arch}, ${cpus} cores:`;
+  if (page !== undefined) {
+    Deno.writeTextFileSync(page, withFigures(Deno.readTextFileSync(page), figures, machine));
+  }
   const picture = option("--growth");
   if (picture !== undefined) Deno.writeTextFileSync(picture, drawGrowth(await measureGrowth(FULL)));
 }

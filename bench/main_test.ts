@@ -1,8 +1,8 @@
 /** Each benchmark runs once, as small as can be, so that none of them rots. */
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { atLeast, atMost, type Figure, isReached, median, TINY } from "./figure.ts";
 import { drawGrowth, measureGrowth } from "./growth.ts";
-import { GROUPS, renderFigures } from "./main.ts";
+import { GROUPS, renderFigures, withFigures } from "./main.ts";
 
 for (const [group, measure] of Object.entries(GROUPS)) {
   Deno.test(`the figures of "${group}" can be measured`, async () => {
@@ -36,4 +36,13 @@ Deno.test("a figure reaches its goal at the limit, and not beyond it", () => {
     figure(3, undefined),
   ]);
   assertEquals(table.split("\n").map((line) => line.slice(0, 2)), ["  ", "--", "ok", "  "]);
+  const page = "a\n<!-- figures -->\nold\n<!-- end of figures -->\nb\n";
+  const renewed = withFigures(page, [figure(3, atMost(2))], "Here:");
+  assertEquals(
+    renewed,
+    "a\n<!-- figures -->\nHere:\n\n|  | figure | measured | floor | ratio | goal |\n" +
+      "| --- | --- | --- | --- | --- | --- |\n| -- | it |  |  | 3.00 | at most 2 |\n<!-- end of figures -->\nb\n",
+  );
+  assertEquals(withFigures(renewed, [figure(3, atMost(2))], "Here:"), renewed);
+  assertThrows(() => withFigures("no marks", [], ""), Error, "no <!-- figures -->");
 });

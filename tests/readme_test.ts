@@ -1,38 +1,7 @@
 /** The README's console blocks and all examples are run: what is shown there is what comes. */
 import { assertEquals } from "@std/assert";
-import { FLAGS, STARTER } from "./support/program.ts";
-
-const ROOT = new URL("../", import.meta.url).pathname;
-
-/** Starts the program as the README's shell function does; stderr comes before stdout. */
-async function ism(
-  args: readonly string[],
-  host: string,
-  input = "",
-): Promise<{ code: number; output: string }> {
-  const [program, ...first] = STARTER;
-  const command = new Deno.Command(program, {
-    args: [...first, ...args],
-    cwd: ROOT,
-    env: { ISM_HOST: host, ISM_DEVICE: "", NO_COLOR: "1" },
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  });
-  const child = command.spawn();
-  const writer = child.stdin.getWriter();
-  // A program that does not read its input closes it first.
-  const feed = writer.write(new TextEncoder().encode(input)).then(() => writer.close()).catch(() => {});
-  const { code, stdout, stderr } = await child.output();
-  await feed;
-  const text = new TextDecoder();
-  return { code, output: text.decode(stderr) + text.decode(stdout) };
-}
-
-/** Times and rates differ from run to run. */
-function withoutTimes(text: string): string {
-  return text.replaceAll(/ in [\d.]+ s(, [\d.]+ \w+\/s)?/g, " in T").trimEnd();
-}
+import { FLAGS } from "./support/program.ts";
+import { CONSOLE, ism, ROOT, samplesOf, withoutTimes } from "./support/samples.ts";
 
 /** Lines of the shell and what they print, from its blocks, in order. */
 function shellBlocks(markdown: string): { lines: string; shown: string }[] {
@@ -40,16 +9,6 @@ function shellBlocks(markdown: string): { lines: string; shown: string }[] {
     lines: [...block.matchAll(/^ism> (.*\n)/gm)].map(([, line]) => line).join(""),
     shown: block.replaceAll(/^ism> .*\n/gm, ""),
   }));
-}
-
-/** Commands and what they print, from the console blocks, in order. */
-function* consoleCommands(markdown: string): Generator<{ line: string; shown: string }> {
-  for (const [, block = ""] of markdown.matchAll(/^```console\n(.*?)^```$/gms)) {
-    for (const part of block.split(/^\$ /m).slice(1)) {
-      const [line = "", ...shown] = part.split("\n");
-      yield { line, shown: shown.join("\n") };
-    }
-  }
 }
 
 for (const file of ["README.md", "docs/trace.md"]) {
@@ -61,7 +20,8 @@ async function checkBlocks(file: string): Promise<void> {
   const directory = Deno.makeTempDirSync();
   try {
     const readme = Deno.readTextFileSync(`${ROOT}${file}`);
-    for (const { line, shown } of consoleCommands(readme)) {
+    const blocks = [...readme.matchAll(CONSOLE)].map(([, block = ""]) => block);
+    for (const { line, shown } of blocks.flatMap(samplesOf)) {
       const words = line.split(" ");
       assertEquals(words.shift(), "ism", line);
       const args = words.map((word) => word === "/tmp/copy" ? `${directory}/copy` : word);
@@ -69,7 +29,7 @@ async function checkBlocks(file: string): Promise<void> {
       assertEquals(withoutTimes(output), withoutTimes(shown), line);
     }
     for (const { lines, shown } of shellBlocks(readme)) {
-      const { code, output } = await ism(["shell"], `${directory}/host.db`, lines);
+      const { code, output } = await ism(["shell"], `${directory}/host.db`, { input: lines });
       assertEquals([code, output], [0, shown]);
     }
   } finally {
