@@ -50,10 +50,11 @@ const ISM = ismArguments();
 /** A process of the program, or of another module with the same permissions. */
 export function command(
   args: readonly string[],
-  { module, stdin = "null", stdout = "null" }: {
+  { module, stdin = "null", stdout = "null", stderr = "inherit" }: {
     readonly module?: string;
     readonly stdin?: "null" | "piped";
     readonly stdout?: "null" | "piped";
+    readonly stderr?: "inherit" | "piped";
   } = {},
 ): Deno.Command {
   const head = module === undefined ? ISM : [...ISM.slice(0, -1), module];
@@ -61,7 +62,7 @@ export function command(
     args: [...head, ...args],
     stdin,
     stdout,
-    stderr: "inherit",
+    stderr,
     env: { NO_COLOR: "1" },
   });
 }

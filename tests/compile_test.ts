@@ -71,11 +71,11 @@ describe("the bundled program", () => {
 
   it("begins with the licences of what is in it", () => {
     const [, banner = ""] = /^\/\*!\n([^]*?)\n\*\/\n/.exec(Deno.readTextFileSync(BUNDLE)) ?? [];
-    for (const name of ["ism ", "valibot ", "Deno, which runs it"]) {
+    for (const name of ["ism ", "deno-std ", "valibot ", "Deno, which runs it"]) {
       assertMatch(banner, RegExp(`^${name}`, "m"));
     }
     const inCode = packagesIn(BUNDLE);
-    assertEquals(inCode, ["valibot"]);
+    assertEquals(inCode, ["deno-std", "valibot"]);
     assertEquals(banner.match(/^Copyright /gm)?.length, inCode.length + 2);
   });
 

@@ -52,7 +52,7 @@ describe("a release", () => {
       assertEquals(packages[0].versionInfo, version);
       const needs = (relationships as { spdxElementId: string; relationshipType: string }[])
         .filter((each) => each.spdxElementId === "SPDXRef-ism" && each.relationshipType === "DEPENDS_ON");
-      assertEquals(needs.length, 2, "Deno and valibot");
+      assertEquals(needs.length, 3, "Deno, std and valibot");
       Deno.writeTextFileSync(`${folder}/a file`, "abc");
       const text = checksums(folder);
       assertMatch(text, /^ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad {2}a file$/m);
