@@ -1,7 +1,8 @@
-/** The program as one file of JavaScript: what the compiled binary, the offline file and npm's package hold. */
+/** The program as JavaScript, what starts in a file of its own: what the compiled binary, the offline file and npm's package hold. */
 import { basename, dirname } from "node:path";
 import type { BuildInfo } from "../cmd/build_info.ts";
 import { removeIfThere } from "../lib/host/file/host_path.ts";
+import { copyInGroups } from "./groups.ts";
 import { projectConfig } from "./permissions.ts";
 import { run } from "./run.ts";
 
@@ -21,31 +22,83 @@ interface BundledPackage {
 /** Where the bundler puts a module of npm's cache, in a comment before it: `…/npm/REGISTRY/NAME/VERSION/…`. */
 const NPM_MODULE = /^\/\/ \S*?\/npm\/[^/\s]+\/((?:@[^/\s]+\/)?[^/\s]+)\/(\d[^/\s]*)\//;
 
+/** The file that starts; the others lie beside it. */
+const START = "ism.js";
+
 /**
- * Puts the program together as `dist/work/FORM.js`. The same source gives the same bytes on every machine, and the file
- * begins with the licences of what is in it.
- * @returns the path of the file
+ * Puts the program together in `dist/work/FORM/`: `ism.js` is what every start needs, what is loaded later lies beside it.
+ * The same source gives the same bytes on every machine, and `ism.js` begins with the licences of what is in all of them.
+ * @returns the path of `ism.js`
  */
 export async function bundle(form: BuildInfo["form"]): Promise<string> {
   const info: BuildInfo = { form, commit: await commit() };
-  const folder = `${ROOT}dist/work`;
-  Deno.mkdirSync(folder, { recursive: true });
-  const entry = `${folder}/${form}_entry.ts`;
-  const output = `${folder}/${form}.js`;
-  writeAtomically(
-    entry,
-    `import { end, main } from "../../cmd/main.ts";\nimport { setBuildInfo } from "../../cmd/build_info.ts";\n` +
-      `setBuildInfo(${JSON.stringify(info)});\nend(await main(Deno.args));\n`,
-  );
-  const raw = `${folder}/.${form}-${crypto.randomUUID()}.js`;
+  const folder = `${ROOT}dist/work/${form}`;
+  const work = Deno.makeTempDirSync({ prefix: "ism-bundle-" });
   try {
-    await run(Deno.execPath(), ["bundle", "--quiet", "--output", raw, entry], { cwd: ROOT });
-    const text = Deno.readTextFileSync(raw).replaceAll(RegExp(NPM_MODULE, "gm"), "// npm:$1@$2/");
-    writeAtomically(output, `${await banner(raw, form)}${text}`);
+    copyInGroups(ROOT, work);
+    Deno.writeTextFileSync(
+      `${work}/ism.ts`,
+      `import { end, main } from "./cmd/main.ts";\nimport { setBuildInfo } from "./cmd/build_info.ts";\n` +
+        `setBuildInfo(${JSON.stringify(info)});\nend(await main(Deno.args));\n`,
+    );
+    await run(
+      Deno.execPath(),
+      ["bundle", "--quiet", "--code-splitting", "--outdir", `${work}/out`, "ism.ts"],
+      {
+        cwd: work,
+      },
+    );
+    const licenses = await banner(`${work}/out`, form);
+    const files = withPlainNames(`${work}/out`);
+    Deno.mkdirSync(folder, { recursive: true });
+    for (const { name } of [...Deno.readDirSync(folder)]) {
+      if (!files.has(name)) removeIfThere(`${folder}/${name}`);
+    }
+    for (const [name, text] of files) {
+      writeAtomically(`${folder}/${name}`, name === START ? licenses + text : text);
+    }
   } finally {
-    removeIfThere(raw);
+    Deno.removeSync(work, { recursive: true });
   }
-  return output;
+  return `${folder}/${START}`;
+}
+
+/** The files beside a bundled program that it loads, by name. */
+export function partsOf(program: string): Map<string, Uint8Array<ArrayBuffer>> {
+  const folder = dirname(program);
+  const names = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name !== START);
+  return new Map(names.toSorted().map((name) => [name, Deno.readFileSync(`${folder}/${name}`)]));
+}
+
+/** The text of all files of a bundled program. */
+export function textOf(program: string): string {
+  const text = new TextDecoder();
+  return [Deno.readTextFileSync(program), ...[...partsOf(program).values()].map((part) => text.decode(part))]
+    .join("");
+}
+
+/** What the bundler wrote, by names that say no more than they must: a module that nothing else changes keeps its file. */
+function withPlainNames(folder: string): Map<string, string> {
+  const texts = [...Deno.readDirSync(folder)].map(({ name }) =>
+    [
+      name,
+      Deno.readTextFileSync(`${folder}/${name}`).replaceAll(RegExp(NPM_MODULE, "gm"), "// npm:$1@$2/"),
+    ] as const
+  );
+  const key = (text: string) => /^\/\/ (\S+)$/m.exec(text)?.[1] ?? "";
+  const chunks = texts.filter(([name]) => name.startsWith("chunk-"))
+    .toSorted(([, a], [, b]) => key(a) < key(b) ? -1 : 1).map(([name]) => name);
+  const plain = (name: string) =>
+    chunks.includes(name) ? `shared${chunks.indexOf(name) + 1}.js` : name.replace(/-[A-Z0-9]{8}\.js$/, ".js");
+  return new Map(
+    texts.map(([name, text]): [string, string] => [
+      plain(name),
+      text.replaceAll(
+        /"\.\/([\w-]+\.js)"/g,
+        (whole, other) => texts.some(([each]) => each === other) ? `"./${plain(other)}"` : whole,
+      ),
+    ]).toSorted(([a], [b]) => a < b ? -1 : 1),
+  );
 }
 
 /** Hash of the commit that is checked out, `-dirty` behind it if files differ; null outside a repository. */
@@ -61,14 +114,19 @@ export async function commit(): Promise<string | null> {
 
 /** Names of the packages of npm that a bundled program holds, from the comments before its modules. */
 export function packagesIn(program: string): string[] {
-  const names = Deno.readTextFileSync(program).matchAll(/^\/\/ npm:((?:@[^@/]+\/)?[^@/]+)@/gm);
+  const names = textOf(program).matchAll(/^\/\/ npm:((?:@[^@/]+\/)?[^@/]+)@/gm);
   return [...new Set([...names].map(([, name]) => name!))].toSorted();
 }
 
 /** The packages of npm in what `deno bundle` wrote, with their licences. */
-function packagesOf(bundlePath: string): BundledPackage[] {
+function packagesOf(folder: string): BundledPackage[] {
   const found = new Map<string, BundledPackage>();
-  for (const line of Deno.readTextFileSync(bundlePath).split("\n")) {
+  const lines = [...Deno.readDirSync(folder)].flatMap(({ name }) =>
+    Deno.readTextFileSync(`${folder}/${name}`).split("\n")
+  );
+  // The bundler counts its paths from the folder that it works in.
+  const from = `file://${dirname(folder)}/`;
+  for (const line of lines) {
     const match = NPM_MODULE.exec(line);
     if (match === null) continue;
     const [comment, name = "", version = ""] = match;
@@ -76,7 +134,7 @@ function packagesOf(bundlePath: string): BundledPackage[] {
     found.set(name, {
       name,
       version,
-      license: licenseText(new URL(line.slice(3), `file://${ROOT}`), comment),
+      license: licenseText(new URL(line.slice(3), from), new URL(comment.slice(3), from)),
     });
   }
   return [...found.values()].toSorted((a, b) => a.name < b.name ? -1 : 1);
@@ -85,11 +143,10 @@ function packagesOf(bundlePath: string): BundledPackage[] {
 /**
  * The licence of the package that a module belongs to: its file, or for a package that ships none the copyright line of
  * the module over the text of the MIT licence.
- * @param comment the bundler's comment up to the package's folder
+ * @param folder the package's
  * @throws {Error} if it has no licence
  */
-function licenseText(module: URL, comment: string): string {
-  const folder = new URL(comment.slice(3), `file://${ROOT}`);
+function licenseText(module: URL, folder: URL): string {
   for (const { name } of Deno.readDirSync(folder)) {
     if (/^licen[cs]e(\.\w+)?$/i.test(name)) return Deno.readTextFileSync(new URL(name, folder)).trim();
   }
@@ -107,12 +164,12 @@ function mitLicense(holder: string): string {
   return `MIT License\n\n${holder}\n${terms!.trimEnd()}`;
 }
 
-async function banner(bundlePath: string, form: BuildInfo["form"]): Promise<string> {
+async function banner(folder: string, form: BuildInfo["form"]): Promise<string> {
   const { version } = projectConfig();
   const own = (await Deno.readTextFile(`${ROOT}LICENSE`)).trim();
   const parts = [
     `ism ${version}\n\n${own}`,
-    ...packagesOf(bundlePath).map(({ name, version, license }) => `${name} ${version} (npm)\n\n${license}`),
+    ...packagesOf(folder).map(({ name, version, license }) => `${name} ${version} (npm)\n\n${license}`),
     // npm's package has Deno as a dependency, which brings its own.
     ...(form === "npm" ? [] : [`Deno, which runs it\n\n${mitLicense(DENO_HOLDER)}`]),
   ];

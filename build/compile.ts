@@ -9,7 +9,7 @@
  */
 import { dirname, resolve } from "node:path";
 import { parseArgs } from "@std/cli/parse-args";
-import { bundle, ROOT } from "./bundle.ts";
+import { bundle, partsOf, ROOT } from "./bundle.ts";
 import { writeOffline } from "./offline.ts";
 import { permissionFlags, projectConfig } from "./permissions.ts";
 import { run, task, ToolError } from "./run.ts";
@@ -64,6 +64,7 @@ export async function makeOffline(output: string, level = 9): Promise<void> {
   const parts = {
     version: projectConfig().version,
     program: Deno.readFileSync(program),
+    parts: partsOf(program),
     deno: Deno.readFileSync(Deno.execPath()),
     permissions: permissionFlags(),
   };

@@ -1,5 +1,5 @@
 /** `deno task npm`: the package for npm, `dist/npm/ism-VERSION.tgz`. It starts on the Deno of npm's package `deno`. */
-import { bundle, ROOT } from "./bundle.ts";
+import { bundle, partsOf, ROOT } from "./bundle.ts";
 import { ISOLATION } from "./offline.ts";
 import { permissionFlags, projectConfig } from "./permissions.ts";
 import { run, task } from "./run.ts";
@@ -51,6 +51,7 @@ export async function makePackage(folder: string): Promise<string> {
   Deno.writeTextFileSync(`${content}/bin/ism.mjs`, launcher.replace(LAUNCHER_FLAGS, () => flags));
   Deno.chmodSync(`${content}/bin/ism.mjs`, 0o755);
   Deno.copyFileSync(program, `${content}/lib/ism.js`);
+  for (const [name, bytes] of partsOf(program)) Deno.writeFileSync(`${content}/lib/${name}`, bytes);
   Deno.copyFileSync(`${ROOT}types/ism.d.ts`, `${content}/types/ism.d.ts`);
   for (const name of ["README.md", "LICENSE", "CHANGELOG.md"]) {
     Deno.copyFileSync(`${ROOT}${name}`, `${content}/${name}`);

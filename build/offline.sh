@@ -4,11 +4,17 @@
 # environment changes on the way. -nt and -ef are of POSIX since 2024, and older in every shell of Linux:
 # shellcheck disable=SC3013
 _ism_name=@NAME@
+# What the program loads when it is needed: names, and NAME:BEGIN:BYTES of each in this file.
+_ism_part_names='@PART_NAMES@'
+_ism_parts='@PARTS@'
 
 # Is BASE/NAME complete, ours, and on a file system where programs may run?
 _ism_ready() {
   [ -x "$1/$_ism_name/deno" ] && [ -s "$1/$_ism_name/ism.js" ] &&
-    [ -O "$1" ] && [ -O "$1/$_ism_name/deno" ] && [ -O "$1/$_ism_name/ism.js" ]
+    [ -O "$1" ] && [ -O "$1/$_ism_name/deno" ] && [ -O "$1/$_ism_name/ism.js" ] || return 1
+  for _ism_part in $_ism_part_names; do
+    [ -s "$1/$_ism_name/$_ism_part" ] && [ -O "$1/$_ism_name/$_ism_part" ] || return 1
+  done
 }
 
 # Becomes the program: BASE ARGS...
@@ -86,10 +92,14 @@ _ism_unpack() (
   true >"$_ism_new/begun" || { echo "no file can be made in it"; exit 1; }
   _ism_said=$({
     tail -c +@PROGRAM_AT@ "$0" | head -c @PROGRAM_BYTES@ | gzip -dc >"$_ism_new/ism.js" &&
+      for _ism_part in $_ism_parts; do
+        _ism_where=${_ism_part#*:}
+        tail -c +"${_ism_where%:*}" "$0" | head -c "${_ism_where#*:}" | gzip -dc >"$_ism_new/${_ism_part%%:*}" || exit
+      done &&
       tail -c +@DENO_AT@ "$0" | gzip -dc >"$_ism_new/deno"
   } 2>&1) || { echo "${_ism_said:-no room, or this file is damaged}" | tail -n 1; exit 1; }
   if command -v sha256sum >/dev/null; then
-    ( cd "$_ism_new" && printf '%s  %s\n' @PROGRAM_SHA256@ ism.js @DENO_SHA256@ deno | sha256sum -c ) >/dev/null 2>&1 ||
+    ( cd "$_ism_new" && printf '%s  %s\n' @PROGRAM_SHA256@ ism.js @DENO_SHA256@ deno@PART_SUMS@ | sha256sum -c ) >/dev/null 2>&1 ||
       { echo "what came out has the wrong checksum: copy $0 once more"; exit 1; }
   fi
   chmod 700 "$_ism_new/deno"
@@ -97,10 +107,12 @@ _ism_unpack() (
   DENO_DIR=$_ism_new/cache DENO_NO_UPDATE_CHECK=1 "$_ism_new/deno" --version >/dev/null 2>"$_ism_new/said" ||
     { echo "Deno does not run: $(tail -n 1 "$_ism_new/said")"; exit 1; }
   # So that a machine that loses its power does not find a complete folder of empty files.
-  sync "$_ism_new/ism.js" "$_ism_new/deno" 2>/dev/null
+  sync "$_ism_new"/*.js "$_ism_new/deno" 2>/dev/null
   if ! _ism_ready "$_ism_into"; then
     _ism_to=$_ism_into/$_ism_name
-    mkdir -p "$_ism_to" && true >"$_ism_to/used" && mv -f "$_ism_new/ism.js" "$_ism_to/ism.js" &&
+    mkdir -p "$_ism_to" && true >"$_ism_to/used" || exit 1
+    for _ism_part in $_ism_part_names; do mv -f "$_ism_new/$_ism_part" "$_ism_to/$_ism_part" || exit 1; done
+    mv -f "$_ism_new/ism.js" "$_ism_to/ism.js" &&
       mv -f "$_ism_new/deno" "$_ism_to/deno" || exit 1
   fi
   _ism_retire "$_ism_into" "$_ism_new/begun"

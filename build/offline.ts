@@ -12,6 +12,8 @@ export interface OfflineParts {
   readonly version: string;
   /** The bundled program. */
   readonly program: Uint8Array<ArrayBuffer>;
+  /** What the program loads when it is needed: files beside it, by name. */
+  readonly parts?: ReadonlyMap<string, Uint8Array<ArrayBuffer>>;
   /** The binary of Deno. */
   readonly deno: Uint8Array<ArrayBuffer>;
   /** What the program may do, as flags of `deno run`. */
@@ -28,35 +30,48 @@ export const ISOLATION = [
   "--no-check",
 ] as const;
 /** The script takes so many bytes, so that its length does not depend on the numbers in it. */
-const SCRIPT_BYTES = 8192;
-/** What has to be free in the cache folder besides the two files. */
+const SCRIPT_BYTES = 10_240;
+/** What has to be free in the cache folder besides the files. */
 const SPARE_BYTES = 8 * 1024 * 1024;
 
 /** Writes the file. @param level of gzip, 1 to 9 */
 export function writeOffline(output: string, parts: OfflineParts, level: number): void {
   const { version, program, deno, permissions } = parts;
+  const others = [...parts.parts ?? []];
+  const packedOthers = others.map(([, bytes]) => gzipSync(bytes, { level }));
   const [packedProgram, packedDeno] = [gzipSync(program, { level }), gzipSync(deno, { level })];
+  const length = [program, deno, ...others.map(([, bytes]) => bytes)].reduce(
+    (sum, each) => sum + each.length,
+    0,
+  );
+  let end = SCRIPT_BYTES + packedProgram.length;
+  const places = others.map(([name], i) => {
+    const { length } = packedOthers[i]!;
+    end += length;
+    return `${name}:${end - length + 1}:${length}`;
+  });
   const script = scriptOf({
+    PART_NAMES: others.map(([name]) => name).join(" "),
+    PARTS: places.join(" "),
+    PART_SUMS: others.map(([name, bytes]) => ` ${sha256(bytes)} ${name}`).join(""),
     VERSION: version,
     NAME: offlineName(parts),
     FLAGS: [...ISOLATION, ...permissions].map(quoted).join(" "),
     PROGRAM_AT: `${SCRIPT_BYTES + 1}`,
     PROGRAM_BYTES: `${packedProgram.length}`,
     PROGRAM_SHA256: sha256(program),
-    DENO_AT: `${SCRIPT_BYTES + packedProgram.length + 1}`,
+    DENO_AT: `${end + 1}`,
     DENO_SHA256: sha256(deno),
-    ROOM: `${Math.ceil((program.length + deno.length + SPARE_BYTES) / 1_000_000)} MB`,
+    ROOM: `${Math.ceil((length + SPARE_BYTES) / 1_000_000)} MB`,
   });
-  const file = new Uint8Array(SCRIPT_BYTES + packedProgram.length + packedDeno.length);
-  file.set(script);
-  file.set(packedProgram, SCRIPT_BYTES);
-  file.set(packedDeno, SCRIPT_BYTES + packedProgram.length);
-  writeAtomically(output, file, 0o755);
+  const file = [script, packedProgram, ...packedOthers, packedDeno];
+  writeAtomically(output, concat(file), 0o755);
 }
 
 /** The name of the folder that it is unpacked into: `VERSION-CHECKSUM`. */
-export function offlineName({ version, program, deno }: OfflineParts): string {
-  return `${version}-${sha256(new TextEncoder().encode(sha256(program) + sha256(deno))).slice(0, 16)}`;
+export function offlineName({ version, program, deno, parts = new Map() }: OfflineParts): string {
+  const sums = [program, deno, ...parts.values()].map(sha256).join("");
+  return `${version}-${sha256(new TextEncoder().encode(sums)).slice(0, 16)}`;
 }
 
 function scriptOf(values: Readonly<Record<string, string>>): Uint8Array {
@@ -71,6 +86,16 @@ function scriptOf(values: Readonly<Record<string, string>>): Uint8Array {
     throw new Error(`offline.sh is ${bytes.length} bytes, over ${SCRIPT_BYTES}`);
   }
   return new Uint8Array(SCRIPT_BYTES).fill(0x0a).subarray(0, SCRIPT_BYTES).map((fill, i) => bytes[i] ?? fill);
+}
+
+function concat(pieces: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    whole.set(piece, at);
+    at += piece.length;
+  }
+  return whole;
 }
 
 function quoted(word: string): string {

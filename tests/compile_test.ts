@@ -1,7 +1,7 @@
-/** The program as one file of JavaScript, and what `deno compile` is asked to make of it. */
+/** The program as JavaScript, and what `deno compile` is asked to make of it. */
 import { assert, assertEquals, assertMatch, assertNotMatch } from "@std/assert";
 import { describe, it } from "@std/testing/bdd";
-import { bundle, packagesIn, ROOT } from "../build/bundle.ts";
+import { bundle, packagesIn, partsOf, ROOT, textOf } from "../build/bundle.ts";
 import { compileArguments, missingRuntime } from "../build/compile.ts";
 import { permissionFlags } from "../build/permissions.ts";
 import { run } from "../build/run.ts";
@@ -12,7 +12,8 @@ import { COMMANDS as TABLE } from "../cmd/table.ts";
 const COMMANDS = await TABLE.all();
 
 const BUNDLE = await bundle("compiled");
-const TEXT = Deno.readTextFileSync(BUNDLE);
+const TEXT = textOf(BUNDLE);
+const PARTS = partsOf(BUNDLE);
 
 /** Paths of the project's modules that the program can load, statically or dynamically. */
 async function moduleGraph(): Promise<string[]> {
@@ -47,23 +48,29 @@ describe("the bundled program", () => {
     assertEquals(loaded.filter((path) => !bundled.includes(path.slice(1))), []);
   });
 
-  it("loads nothing but modules of the runtime, and nothing that lies beside it", () => {
+  it("loads nothing but modules of the runtime, and its own files that lie beside it", () => {
     const code = TEXT.replaceAll(/^\s*(?:\/\/|\/?\*).*$/gm, "");
-    const imports = [...code.matchAll(/^import\b[^"\n]*"([^"]+)";$/gm)].map(([, specifier]) => specifier!);
-    assert(imports.length > 0);
-    assertEquals(imports.filter((specifier) => !specifier.startsWith("node:")), []);
-    assertNotMatch(code, /\bimport\((?!"node:)|\bimport\.meta\b|\bnew Worker\(\s*new URL|\brequire\(/);
+    const heads = [...code.matchAll(/^(?:import\b[^"\n]*|\} from )"([^"]+)";$/gm)];
+    const later = [...code.matchAll(/\bimport\("([^"]+)"\)/g)];
+    assert(heads.length > 0 && later.length > 0);
+    const others = [...heads, ...later].map(([, specifier]) => specifier!).filter((specifier) =>
+      !specifier.startsWith("node:")
+    );
+    const own = ["ism.js", ...PARTS.keys()].map((name) => `./${name}`);
+    assertEquals(others.filter((specifier) => !own.includes(specifier)), []);
+    assertEquals(own.filter((name) => !others.includes(name)), ["./ism.js"]);
+    assertNotMatch(code, /\bimport\((?!")|\bimport\.meta\b|\bnew Worker\(\s*new URL|\brequire\(/);
   });
 
   it("says nothing of the machine that it was made on, and the same source gives the same bytes", async () => {
     assertEquals(TEXT.includes(ROOT), false);
     assertNotMatch(TEXT, /^\/\/ (?:\.\.|\/)/m);
-    const again = Deno.readTextFileSync(await bundle("compiled"));
+    const again = textOf(await bundle("compiled"));
     assertEquals(again, TEXT);
   });
 
   it("begins with the licences of what is in it", () => {
-    const [, banner = ""] = /^\/\*!\n([^]*?)\n\*\/\n/.exec(TEXT) ?? [];
+    const [, banner = ""] = /^\/\*!\n([^]*?)\n\*\/\n/.exec(Deno.readTextFileSync(BUNDLE)) ?? [];
     for (const name of ["ism ", "deno-std ", "valibot ", "Deno, which runs it"]) {
       assertMatch(banner, RegExp(`^${name}`, "m"));
     }
@@ -76,6 +83,7 @@ describe("the bundled program", () => {
     const folder = Deno.makeTempDirSync({ prefix: "ism bundle " });
     try {
       Deno.copyFileSync(BUNDLE, `${folder}/ism.js`);
+      for (const [name, bytes] of PARTS) Deno.writeFileSync(`${folder}/${name}`, bytes);
       const lines = [...COMMANDS.values()].filter(({ access }) => access !== "file").flatMap(({ examples }) =>
         examples
       )
@@ -155,7 +163,7 @@ describe("deno compile", () => {
         asked.toSorted(),
       );
       assertEquals([metadata.node_modules, metadata.workspace_resolver.import_map], [null, null]);
-      assertEquals([metadata.entrypoint_key, metadata.app_name], ["compiled.js", "ism"]);
+      assertEquals([metadata.entrypoint_key, metadata.app_name], ["ism.js", "ism"]);
       assert(made.includes("// cmd/main.ts"), "the bundle is in it");
     } finally {
       Deno.removeSync(folder, { recursive: true });

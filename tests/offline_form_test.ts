@@ -149,6 +149,8 @@ onLinux("the offline file", () => {
       () => Deno.removeSync(`${at()}/deno`),
       () => Deno.removeSync(`${at()}/ism.js`),
       () => Deno.truncateSync(`${at()}/ism.js`),
+      () => Deno.removeSync(`${at()}/later.js`),
+      () => Deno.truncateSync(`${at()}/later.js`),
       () => Deno.chmodSync(`${at()}/deno`, 0o600),
       () => Deno.removeSync(at(), { recursive: true }),
     ];
@@ -164,7 +166,7 @@ onLinux("the offline file", () => {
     const file = files.file();
     const whole = Deno.readFileSync(file);
     const env = { XDG_CACHE_HOME: files.cache, TMPDIR: `${files.dir}/tmp` };
-    for (const at of [8192 + 11, 100_000, whole.length - 4]) {
+    for (const at of [10_240 + 11, 100_000, whole.length - 4]) {
       const bytes = whole.slice();
       bytes[at]! ^= 0x40;
       Deno.writeFileSync(file, bytes);
@@ -178,7 +180,7 @@ onLinux("the offline file", () => {
   it("does not say yes to a whole file in the wrong place", async () => {
     using files = new OfflineFiles();
     const file = files.file();
-    const script = Deno.readTextFileSync(file).slice(0, 8192);
+    const script = Deno.readTextFileSync(file).slice(0, 10_240);
     const other = `${files.dir}/other`;
     const deno = Deno.readFileSync("/bin/bash");
     writeOffline(other, {
@@ -189,11 +191,11 @@ onLinux("the offline file", () => {
     }, 1);
     const bytes = Deno.readFileSync(other);
     const sums = /[0-9a-f]{64}(?= ism\.js)/;
-    const own = new TextDecoder().decode(bytes.subarray(0, 8192));
+    const own = new TextDecoder().decode(bytes.subarray(0, 10_240));
     const swapped = own.replace(sums, sums.exec(script)![0]);
     Deno.writeFileSync(
       other,
-      new Uint8Array([...new TextEncoder().encode(swapped), ...bytes.subarray(8192)]),
+      new Uint8Array([...new TextEncoder().encode(swapped), ...bytes.subarray(10_240)]),
     );
     assertRefused(await files.run([other]), /what came out has the wrong checksum/);
   });

@@ -1,5 +1,5 @@
 /** The forms of the program: how large each is, and how long it takes to start, against `deno run` of the bundled program. */
-import { bundle } from "../../build/bundle.ts";
+import { bundle, textOf } from "../../build/bundle.ts";
 import { compile, makeOffline } from "../../build/compile.ts";
 import { makePackage } from "../../build/npm.ts";
 import { permissionFlags } from "../../build/permissions.ts";
@@ -51,7 +51,7 @@ async function forms(folder: string, program: string, effort: Effort): Promise<F
 /** Sizes, first starts (which unpack, or compile), and starts. */
 export async function formFigures(effort: Effort): Promise<Figure[]> {
   using scratch = new Scratch();
-  const program = scratch.file("ism.js", Deno.readTextFileSync(await bundle("compiled")));
+  const program = await bundle("compiled");
   const all = await forms(scratch.path, program, effort);
   const first: number[] = [];
   for (const form of all) first.push(await timed(() => start(form)));
@@ -61,7 +61,7 @@ export async function formFigures(effort: Effort): Promise<Figure[]> {
   }
   const floor = `${readable(median(times[0]!))} ms`;
   return all.flatMap(({ name, path, more, size }, at): Figure[] => {
-    const megabytes = Deno.statSync(path).size / 1e6;
+    const megabytes = (at === 0 ? textOf(path).length : Deno.statSync(path).size) / 1e6;
     const row = (what: string, value: number, unit: string, limit: number, floor: string): Figure => ({
       name: `form ${name}: ${what}`,
       shown: `${readable(value)}${unit}`,

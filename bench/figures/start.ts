@@ -38,7 +38,7 @@ export async function paired(
 export async function startFigures(effort: Effort): Promise<Figure[]> {
   using scratch = new Scratch();
   const nothing = scratch.file("empty.js");
-  const program = scratch.file("ism.js", Deno.readTextFileSync(await bundle("compiled")));
+  const program = await bundle("compiled");
   const [empty, full] = [`${scratch.path}/empty.db`, `${scratch.path}/full.db`];
   fullHost(empty, 0);
   fullHost(full, scaled(DMBS, effort));

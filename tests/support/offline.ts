@@ -51,6 +51,7 @@ export class OfflineFiles implements Disposable {
       version,
       // Its own for each folder, so that nothing which lies ready on the machine is taken for it.
       program: new TextEncoder().encode(`${version}\n${this.dir}\n`),
+      parts: new Map([["later.js", new TextEncoder().encode(`later of ${version}\n`)]]),
       deno: Deno.readFileSync(BASH),
       permissions: ["--no-prompt", "--allow-env=A,B", "--allow-read=it's"],
     };
@@ -139,7 +140,9 @@ export function assertRefused({ code, stdout, stderr }: Ending, reason: RegExp):
 }
 
 /** What is in the cache folder of a version that is ready. */
-export const ready = (name: string) => [name, `${name}/deno`, `${name}/ism.js`, `${name}/used`];
+export const ready = (
+  name: string,
+) => [name, `${name}/deno`, `${name}/ism.js`, `${name}/later.js`, `${name}/used`];
 
 /** Asked of a program: Deno wants a permission more to tell. */
 function userId(): number {
