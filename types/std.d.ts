@@ -18,6 +18,13 @@ declare module "@std/cli/parse-args" {
   ): { _: (string | number)[]; [flag: string]: unknown };
 }
 
+declare module "@std/fmt/bytes" {
+  export function format(
+    bytes: number,
+    options?: { binary?: boolean; maximumFractionDigits?: number },
+  ): string;
+}
+
 declare module "@std/fmt/colors" {
   export function setColorEnabled(value: boolean): void;
   export function getColorEnabled(): boolean;
