@@ -1,5 +1,6 @@
 /** The names of all commands, what each is for, and where it is defined: it is loaded when it is needed. */
-import type { AnyCommand, CommandFacts, Commands, Group } from "./language/command.ts";
+import type { Commands } from "./language/command.ts";
+import { type CommandRow, CommandTable, type Families } from "./language/command_table.ts";
 
 /** Modules of commands. Each import is literal, so that bundling and compiling see it. */
 const FAMILIES = {
@@ -37,12 +38,12 @@ const FAMILIES = {
   script: () => import("./commands/script.ts"),
   help: () => import("./commands/help.ts"),
   about: () => import("./commands/about.ts"),
-} as const satisfies Record<string, () => Promise<object>>;
+} as const satisfies Families;
 
 type Family = keyof typeof FAMILIES;
 
 /** All commands; the order within a group is the order of help. The tests compare them with their definitions. */
-const FACTS: readonly (readonly [name: string, group: Group, family: Family, summary: string])[] = [
+const FACTS: readonly CommandRow<Family>[] = [
   ["list", "look", "list", "List the functions of the host"],
   ["info", "look", "info", "Show what the descriptor says: regions, interrupts, zPCI capabilities"],
   ["status", "look", "status", "Show open descriptors, DMA mappings, DMBs, SBA, IEQ and pending interrupts"],
@@ -277,80 +278,10 @@ const FACTS: readonly (readonly [name: string, group: Group, family: Family, sum
   ["version", "help", "about", "Print the version, what it was made from, and what it runs on"],
 ];
 
-/** A command was looked up that is there, but not loaded: {@linkcode CommandTable.loading} loads it. */
-class NotLoadedError extends Error {
-  override readonly name = "NotLoadedError";
-
-  constructor(readonly command: string, readonly family: Family) {
-    super(`The command "${command}" is not loaded`);
-  }
-}
-
-/** The commands, none of them loaded at first. */
-export class CommandTable implements Commands {
-  readonly facts: readonly CommandFacts[] = FACTS.map(([name, group, , summary]) => ({
-    name,
-    group,
-    summary,
-  }));
-  readonly #families: ReadonlyMap<string, Family> = new Map(FACTS.map(([name, , family]) => [name, family]));
-  readonly #loaded = new Map<string, AnyCommand>();
-
-  has(name: string): boolean {
-    return this.#families.has(name);
-  }
-
-  keys(): Iterable<string> {
-    return this.#families.keys();
-  }
-
-  get(name: string): AnyCommand | undefined {
-    const command = this.#loaded.get(name);
-    if (command !== undefined) return command;
-    const family = this.#families.get(name);
-    if (family !== undefined) throw new NotLoadedError(name, family);
-    return undefined;
-  }
-
-  async need(words: readonly string[]): Promise<void> {
-    const families = new Set<Family>();
-    for (const [i, word] of words.entries()) {
-      for (const name of [word, `${word} ${words[i + 1]}`]) {
-        const family = this.#loaded.has(name) ? undefined : this.#families.get(name);
-        if (family !== undefined) families.add(family);
-      }
-    }
-    if (families.size > 0) await Promise.all([...families].map((family) => this.#load(family)));
-  }
-
-  async loading<Of>(work: () => Of): Promise<Of> {
-    for (;;) {
-      try {
-        return work();
-      } catch (error) {
-        if (!(error instanceof NotLoadedError)) throw error;
-        await this.#load(error.family);
-        if (!this.#loaded.has(error.command)) throw error;
-      }
-    }
-  }
-
-  async all(): Promise<ReadonlyMap<string, AnyCommand>> {
-    await Promise.all((Object.keys(FAMILIES) as Family[]).map((family) => this.#load(family)));
-    return new Map(FACTS.map(([name]) => [name, this.get(name)!]));
-  }
-
-  async #load(family: Family): Promise<void> {
-    for (const each of Object.values(await FAMILIES[family]())) {
-      if (isCommand(each)) this.#loaded.set(each.name, each);
-    }
-  }
-}
-
-/** A module may export other things as well. */
-function isCommand(value: unknown): value is AnyCommand {
-  return typeof value === "object" && value !== null && "run" in value && "summary" in value;
+/** A table in which nothing is loaded yet. */
+export function newTable(): CommandTable {
+  return new CommandTable(FACTS, FAMILIES);
 }
 
 /** All commands. */
-export const COMMANDS: Commands = new CommandTable();
+export const COMMANDS: Commands = newTable();

@@ -1,12 +1,12 @@
 /** The table of commands against their definitions, and what a start of the program loads. */
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import type { AnyCommand } from "../cmd/language/command.ts";
-import { COMMANDS, CommandTable } from "../cmd/table.ts";
+import { COMMANDS, newTable } from "../cmd/table.ts";
 
 const FOLDER = new URL("../cmd/commands/", import.meta.url);
 
 Deno.test("a command is not there before it is loaded, and there when it was asked for", async () => {
-  const table = new CommandTable();
+  const table = newTable();
   assert(table.has("peek") && table.has("dmb list"));
   assertThrows(() => table.get("peek"), Error, 'The command "peek" is not loaded');
   assertEquals(table.get("pek"), undefined);
@@ -22,7 +22,7 @@ Deno.test("a command is not there before it is loaded, and there when it was ask
 });
 
 Deno.test("the commands that words name are loaded at once, and no others", async () => {
-  const table = new CommandTable();
+  const table = newTable();
   await table.need(["--host", "peek", "dmb", "list", "pek"]);
   assertEquals(["peek", "poke", "dmb list", "list"].map((name) => table.get(name)?.name), [
     "peek",
@@ -37,7 +37,7 @@ Deno.test("the commands that words name are loaded at once, and no others", asyn
 
 Deno.test("each command is in the module that the table names", async () => {
   for (const name of COMMANDS.keys()) {
-    const table = new CommandTable();
+    const table = newTable();
     assertEquals((await table.loading(() => table.get(name)))?.name, name);
   }
 });

@@ -32,6 +32,11 @@ const SETUP = [
 
 const ROWS: Readonly<Record<string, Row>> = {
   "list": { done: "list", refused: "", fields: ["functions"] },
+  "view": {
+    done: "view trace.jsonl -o trace.svg",
+    refused: "view file -o trace.svg",
+    fields: ["file", "format", "events", "done"],
+  },
   "info": { done: "info", refused: "info 6", fields: ["flags", "regions", "irqs", "capabilities"] },
   "status": { done: "status", refused: `status ${NOBODY}`, fields: ["dmbs", "mappings", "sba", "ieq"] },
   "sysfs": { done: "sysfs uid", refused: "sysfs nothing", fields: ["path", "entries"] },
@@ -255,6 +260,10 @@ for (const outcome of ["done", "refused"] as const) {
   Deno.test(`ism --json says in one document that a command was ${outcome}, for every command`, async () => {
     using program = new Program();
     program.write("file", "some bytes");
+    program.write(
+      "trace.jsonl",
+      '{"seq":1,"layer":"insn","op":"PCILG","time":1,"end":1,"guest":"guest0","cc":0}\n',
+    );
     const rows = PRESENT.filter(({ row }) => row !== undefined && row[outcome] !== "");
     // Host commands cannot stand in a script, and neither does `unbind` leave much to do for those behind it.
     const last = rows.filter(({ name }) => name === "bind" || name === "unbind");

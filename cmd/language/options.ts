@@ -1,7 +1,8 @@
 /**
- * Options and positional words of a line. Words that cannot be options (quoted ones, `$name`, what follows `--`) are
- * known as such, so that a value is never taken for an option because of what it holds.
+ * Options and positional words of a line, by std's parser. Words that cannot be options (quoted ones, `$name`, what
+ * follows `--`) go through it as placeholders, so that a value is never taken for an option because of what it holds.
  */
+import { parseArgs } from "@std/cli/parse-args";
 import { type Flag, isFlag, optionName, type Parameter } from "./command.ts";
 import { quoteText } from "./quote.ts";
 import { nearest } from "./nearest.ts";
@@ -36,9 +37,6 @@ export function isOption({ quoted, text, parts }: Word): boolean {
   return text.startsWith("-") && text.length > 1 && !quoted && parts.every((part) => part.kind === "literal");
 }
 
-/** Stands for a value that is missing. */
-const MISSING = literalWord("");
-
 const KEYS = new WeakMap<OptionSpecs, ReadonlyMap<string, string>>();
 
 /** Keys by what stands behind the dashes, worked out once. */
@@ -54,68 +52,22 @@ function keysOf(specs: OptionSpecs): ReadonlyMap<string, string> {
   return keys;
 }
 
-/** Options of a line while it is read: values by key, in the order in which they came. */
-class GivenOptions {
-  readonly specs: OptionSpecs;
-  /** Keys by what stands behind the dashes. */
-  readonly keys: ReadonlyMap<string, string>;
-  readonly values = new Map<string, Word[]>();
-  /** The option that waits for the next word. */
-  due: string | undefined = undefined;
-  /** The first word that is no option here. */
-  unknown: string | undefined = undefined;
+const NO_OPTIONS: ReadonlyMap<string, readonly Word[]> = new Map();
 
-  constructor(specs: OptionSpecs) {
-    this.specs = specs;
-    this.keys = keysOf(specs);
-  }
-
-  give(key: string, value: Word | undefined): void {
-    const values = this.values.get(key) ?? [];
-    if (value !== undefined) values.push(value);
-    this.values.set(key, values);
-    if (this.due === key) this.due = undefined;
-  }
-
-  /** No value comes any more. */
-  endDue(): void {
-    if (this.due !== undefined) this.give(this.due, MISSING);
-  }
-
-  /** `--host`, `--host=FILE`. @throws {UsageError} */
-  long(text: string, implied: Readonly<Record<string, string>>): void {
-    const name = nameOf(text);
-    const key = this.keys.get(name);
-    const spec = key === undefined ? undefined : this.specs[key];
-    const hasValue = text !== `--${name}`;
-    if (key === undefined || spec === undefined) this.unknown ??= text;
-    else if (hasValue && isFlag(spec)) throw noValue(key, text);
-    else if (hasValue) this.give(key, inlineValue(text.slice(`--${name}=`.length)));
-    else if (isFlag(spec)) this.give(key, undefined);
-    else if (implied[key] !== undefined) this.give(key, literalWord(implied[key]));
-    else this.due = key;
-  }
-
-  /** A cluster of one-letter options: `-vd1` is `--verbose --device=1`. @throws {UsageError} */
-  cluster(text: string): void {
-    for (let at = 1; at < text.length; at++) {
-      const key = this.keys.get(text[at]!);
-      const spec = key === undefined ? undefined : this.specs[key];
-      if (key === undefined || spec === undefined) throw unknownOption(text, this.keys);
-      const hasValue = text[at + 1] === "=";
-      if (isFlag(spec)) {
-        if (hasValue) throw noValue(key, text);
-        this.give(key, undefined);
-        continue;
-      }
-      // POSIX lets the value follow its letter at once.
-      const value = text.slice(at + (hasValue ? 2 : 1));
-      if (value === "" && !hasValue) this.due = key;
-      else this.give(key, inlineValue(value));
-      return;
-    }
-  }
+/** What most lines are: words among which no option stands. Undefined if one does. */
+function withoutOptions(
+  words: readonly Word[],
+  stopAfter: number,
+  optionsFirst: boolean,
+): ReadOptions | undefined {
+  const last = Math.min(words.length, stopAfter);
+  const looked = optionsFirst ? Math.min(words.length, last + 1) : last;
+  for (let at = 0; at < looked; at++) if (isOption(words[at]!)) return undefined;
+  return { options: NO_OPTIONS, positionals: words.slice(0, last), next: last };
 }
+
+/** Marks a placeholder; no word from outside can hold a NUL. */
+const MARK = "\0";
 
 /**
  * Reads options anywhere among the words.
@@ -136,72 +88,127 @@ export function readOptions(
 ): ReadOptions {
   const plain = withoutOptions(words, stopAfter, optionsFirst);
   if (plain !== undefined) return plain;
-  const given = new GivenOptions(specs);
-  const positionals: Word[] = [];
-  let next = 0;
-  let ended = false;
-  for (; next < words.length; next++) {
-    const word = words[next]!;
-    if (ended || !isOption(word)) {
-      if (given.due !== undefined) given.give(given.due, word);
-      else if (positionals.length === stopAfter) break;
-      else positionals.push(word);
+  const byName = keysOf(specs);
+  const { args, next } = shield(words, specs, byName, { stopAfter, optionsFirst, implied });
+  const names = (flags: boolean) =>
+    Object.keys(specs).filter((key) => isFlag(specs[key]!) === flags).map(optionName);
+  const alias: Record<string, string> = {};
+  for (const [key, { short }] of Object.entries(specs)) {
+    if (short !== undefined && short !== key) alias[optionName(key)] = short;
+  }
+  const parsed = parseArgs(args, {
+    boolean: names(true),
+    string: [...names(false), "_"],
+    collect: names(false),
+    alias,
+    unknown(arg, name) {
+      if (name !== undefined) throw unknownOption(arg, [...byName.keys()]);
+      return true;
+    },
+  });
+
+  const wordOf = (value: string): Word =>
+    value.startsWith(MARK) ? words[Number(value.slice(MARK.length))]! : literalWord(value);
+  const options = new Map<string, readonly Word[]>();
+  for (const [key, spec] of Object.entries(specs)) {
+    const value = parsed[optionName(key)];
+    if (isFlag(spec)) {
+      if (value === true) options.set(key, []);
       continue;
     }
-    if (positionals.length === stopAfter && !optionsFirst) break;
+    const given = (Array.isArray(value) ? value : value === undefined ? [] : [value]).map(String);
+    if (given.length === 0) continue;
+    if (given.includes("")) {
+      const token = words.find((word) => isOption(word) && byName.get(nameOf(word.text)) === key)?.text;
+      throw new UsageError(`${display(key, spec)} needs a value: ${spec.kind.placeholder}`, { token });
+    }
+    options.set(key, given.map(wordOf));
+  }
+  return { options, positionals: parsed._.map((value) => wordOf(String(value))), next };
+}
+
+/** Turns words into arguments for std's parser, in which only true options begin with a dash. */
+function shield(
+  words: readonly Word[],
+  specs: OptionSpecs,
+  byName: ReadonlyMap<string, string>,
+  { stopAfter, optionsFirst, implied }: {
+    readonly stopAfter: number;
+    readonly optionsFirst: boolean;
+    readonly implied: Readonly<Record<string, string>>;
+  },
+): { args: string[]; next: number } {
+  const args: string[] = [];
+  let positionals = 0;
+  let at = 0;
+  let ended = false;
+  let valueDue = false;
+  while (at < words.length) {
+    const word = words[at]!;
+    if (ended || !isOption(word)) {
+      if (!valueDue && positionals === stopAfter) break;
+      if (!valueDue) positionals++;
+      valueDue = false;
+      args.push(`${MARK}${at++}`);
+      continue;
+    }
+    if (positionals === stopAfter && !optionsFirst) break;
+    if (word.text === "--" && valueDue) {
+      const option = words[at - 1]!.text;
+      throw new UsageError(`${quoteText(option)} needs a value before "--"`, { token: option });
+    }
+    at++;
+    valueDue = false;
     if (word.text === "--") {
-      if (given.due !== undefined) {
-        const option = words[next - 1]!.text;
-        throw new UsageError(`${quoteText(option)} needs a value before "--"`, { token: option });
-      }
       ended = true;
       continue;
     }
-    given.endDue();
-    if (word.text.startsWith("--")) given.long(word.text, implied);
-    else given.cluster(word.text);
-  }
-  given.endDue();
-  if (given.unknown !== undefined) throw unknownOption(given.unknown, given.keys);
-  return { options: checked(given, words), positionals, next };
-}
-
-const NO_OPTIONS: ReadonlyMap<string, readonly Word[]> = new Map();
-
-/** What most lines are: words among which no option stands. Undefined if one does. */
-function withoutOptions(
-  words: readonly Word[],
-  stopAfter: number,
-  optionsFirst: boolean,
-): ReadOptions | undefined {
-  const last = Math.min(words.length, stopAfter);
-  const looked = optionsFirst ? Math.min(words.length, last + 1) : last;
-  for (let at = 0; at < looked; at++) if (isOption(words[at]!)) return undefined;
-  return { options: NO_OPTIONS, positionals: words.slice(0, last), next: last };
-}
-
-/** The options in the order of their definitions. @throws {UsageError} for a missing value */
-function checked(
-  { specs, keys, values }: GivenOptions,
-  words: readonly Word[],
-): Map<string, readonly Word[]> {
-  const options = new Map<string, readonly Word[]>();
-  if (values.size === 0) return options;
-  for (const [key, spec] of Object.entries(specs)) {
-    const list = values.get(key);
-    if (list === undefined) continue;
-    if (!isFlag(spec) && list.includes(MISSING)) {
-      const token = words.find((word) => isOption(word) && keys.get(nameOf(word.text)) === key)?.text;
-      throw new UsageError(`${display(key, spec)} needs a value: ${spec.kind.placeholder}`, { token });
+    if (!word.text.startsWith("--")) {
+      valueDue = spellOut(word.text, specs, byName, args);
+      continue;
     }
-    options.set(key, list);
+    const name = nameOf(word.text);
+    const key = byName.get(name);
+    const spec = key === undefined ? undefined : specs[key];
+    // std's own name for what is no option.
+    if (name === "_") throw unknownOption(word.text, [...byName.keys()]);
+    if (key !== undefined && spec !== undefined && word.text === `--${name}`) {
+      if (implied[key] !== undefined) args.push(`--${name}=${implied[key]}`);
+      else args.push(word.text);
+      valueDue = !isFlag(spec) && implied[key] === undefined;
+    } else if (key !== undefined && spec !== undefined && isFlag(spec)) throw noValue(key, word.text);
+    else args.push(word.text);
   }
-  return options;
+  return { args, next: at };
 }
 
-/** A value in the option's own word; nothing behind the equals sign is none. */
-function inlineValue(text: string): Word {
-  return text === "" ? MISSING : literalWord(text);
+/**
+ * Writes a cluster of one-letter options out in long form: `-vd1` is `--verbose --device=1`.
+ *
+ * @returns true if the last letter waits for its value: `-vd 1`
+ */
+function spellOut(
+  text: string,
+  specs: OptionSpecs,
+  byName: ReadonlyMap<string, string>,
+  args: string[],
+): boolean {
+  for (let at = 1; at < text.length; at++) {
+    const key = byName.get(text[at]!);
+    const spec = key === undefined ? undefined : specs[key];
+    if (key === undefined || spec === undefined) throw unknownOption(text, [...byName.keys()]);
+    const hasValue = text[at + 1] === "=";
+    if (isFlag(spec)) {
+      if (hasValue) throw noValue(key, text);
+      args.push(`--${optionName(key)}`);
+      continue;
+    }
+    // POSIX lets the value follow its letter at once.
+    const value = text.slice(at + (hasValue ? 2 : 1));
+    args.push(`--${optionName(key)}` + (value === "" && !hasValue ? "" : `=${value}`));
+    return value === "" && !hasValue;
+  }
+  return false;
 }
 
 /** `host` of `--host=FILE`, `d` of `-d0`. */
@@ -218,7 +225,7 @@ function noValue(key: string, token: string): UsageError {
   return new UsageError(`--${optionName(key)} takes no value`, { token });
 }
 
-function unknownOption(arg: string, keys: ReadonlyMap<string, string>): UsageError {
+function unknownOption(arg: string, names: readonly string[]): UsageError {
   if (/^-[0-9]/.test(arg)) {
     return new UsageError(`${quoteText(arg)} is not an option here`, {
       token: arg,
@@ -226,7 +233,7 @@ function unknownOption(arg: string, keys: ReadonlyMap<string, string>): UsageErr
     });
   }
   const name = arg.replace(/^-+/, "").split("=", 1)[0]!;
-  const near = nearest(name, [...keys.keys()].filter((each) => each.length > 1));
+  const near = nearest(name, names.filter((each) => each.length > 1));
   return new UsageError(`${quoteText(arg)} is not an option here`, {
     token: arg,
     hint: near === undefined ? "see --help" : `did you mean --${near}? See --help`,

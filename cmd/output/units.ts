@@ -1,4 +1,5 @@
 /** Sizes for people. */
+import { format } from "@std/fmt/bytes";
 import { hex } from "../../lib/base/hex.ts";
 
 /** `256 TiB (0x1000000000000)`, `64 KiB (0x10000)`, `0`. */
@@ -7,13 +8,10 @@ export function sizeText(size: number): string {
   return `${roundSize(size)} (${hex(size)})`;
 }
 
-const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-
 /** `12.3 MiB`. */
 export function roundSize(size: number): string {
-  const exponent = size < 1 ? 0 : Math.min(Math.floor(Math.log(size) / Math.log(1024)), UNITS.length - 1);
-  const number = (size / 1024 ** exponent).toLocaleString(undefined, { maximumFractionDigits: 1 });
-  return `${number} ${UNITS[exponent]}`;
+  // std writes kiB; the unit's name is KiB.
+  return format(size, { binary: true, maximumFractionDigits: 1 }).replace("kiB", "KiB");
 }
 
 /** `1 signal`, `2 signals`. */

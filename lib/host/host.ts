@@ -8,9 +8,11 @@ import { Tracer } from "../base/trace.ts";
 import { type AdapterState, IsmAdapter } from "../ism/device/adapter.ts";
 import { type FabricState, IsmFabric } from "../ism/device/fabric.ts";
 import { TOKEN_ORDERS } from "../ism/device/tokens.ts";
-import { type DriverState, IsmDriver } from "../ism/driver/driver.ts";
+import { IsmDriver } from "../ism/driver/driver.ts";
+import type { DriverState } from "../ism/driver/driver_state.ts";
 import { PFT_ISM } from "../ism/protocol.ts";
-import { Kernel, type KernelState } from "../vfio/kernel.ts";
+import { Kernel } from "../vfio/kernel.ts";
+import type { KernelState } from "../vfio/kernel_state.ts";
 import { refreshKernel } from "../vfio/process/refresh.ts";
 import { LockPlan, type LockPlanState } from "../vfio/lock_plan.ts";
 import type { Zdev } from "../vfio/s390/zdev.ts";
@@ -188,7 +190,7 @@ export class Host {
 
   /** Forgets what nothing refers to, before a transaction is stored. */
   tidy(): void {
-    for (const { kernel } of this.guests) kernel.dropUnusedEventFds();
+    for (const { kernel } of this.guests) kernel.eventfds.dropUnused(kernel);
   }
 
   /** The rows of what the transaction changed. Memory is told by {@linkcode changedPages}. */

@@ -34,6 +34,22 @@ export interface DmaMemory {
   byteAt(offset: number): number;
   /** A device's read-modify-write of one byte; bits that are set already are left alone. @returns the byte before */
   setBits(offset: number, mask: number): number;
+  /**
+   * Sets two single bits of bytes here that tell of a store, in this order: the store, the bit at `first`, the bit at
+   * `second`. One operation, because memory of a real process takes it in fewer steps than its parts.
+   *
+   * @param data where the store goes, at `at`; undefined if it goes nowhere
+   */
+  tell(
+    first: number,
+    firstBit: number,
+    second: number,
+    secondBit: number,
+    data: DmaMemory | undefined,
+    at: number,
+    source: Uint8Array,
+    length: number,
+  ): void;
 }
 
 /** State of a page of a buffer. */
@@ -100,6 +116,21 @@ export class StorageBuffer implements DmaMemory, Changed {
     const before = bytes[offset]!;
     bytes[offset] = before | mask;
     return before;
+  }
+
+  tell(
+    first: number,
+    firstBit: number,
+    second: number,
+    secondBit: number,
+    data: DmaMemory | undefined,
+    at: number,
+    source: Uint8Array,
+    length: number,
+  ): void {
+    data?.store(at, source, length);
+    this.setBits(first, firstBit);
+    this.setBits(second, secondBit);
   }
 
   /** Offsets of the pages written since the last call of {@linkcode clean}. */

@@ -64,7 +64,9 @@ function changed(base: Topology, changes: readonly Change[]): Topology {
 
 /** The value of a factor that a topology has already; undefined if it has another one. */
 function valueOf(base: Topology, { values }: Factor): string | undefined {
-  return values.find(([, change]) => JSON.stringify(changed(base, [change])) === JSON.stringify(base))?.[0];
+  // Written anew, so that parts and fields stand in one order however the base came about.
+  const written = JSON.stringify(changed(base, []));
+  return values.find(([, change]) => JSON.stringify(changed(base, [change])) === written)?.[0];
 }
 
 /**

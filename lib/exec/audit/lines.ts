@@ -1,20 +1,10 @@
 /** Source lines of places in programs, by `addr2line` where the machine has it. */
 import { outputOf } from "../libc.ts";
+import { parseLines, type SourceLine } from "./addr2line.ts";
 import type { Frame, Site } from "./event.ts";
-
-/** A line of a program's source. */
-export interface SourceLine {
-  readonly function: string;
-  readonly file: string;
-  readonly line: number;
-}
 
 /** Addresses that one `addr2line` is asked for. */
 const AT_ONCE = 256;
-/** Sources that come with a language or the system: a program's own lines are those that called them. */
-const OF_THE_SYSTEM =
-  /^(\/rustc\/|\/usr\/|\.\.?\/|\/build\/)|\/go\/src\/|\/rust\/library\/|\/library\/(std|core|alloc)\//;
-
 /** Where the environment does not say where programs are, they are where systems have them. */
 const WITH_PATH = "export PATH=$PATH:/usr/local/bin:/usr/bin:/bin;";
 
@@ -55,23 +45,4 @@ export class SourceLines {
 /** A word for the shell. */
 function quoted(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-/** What addr2line wrote with -a, -f and -i: by address, the innermost function that is the program's own. */
-export function parseLines(text: string): Map<number, SourceLine> {
-  const found = new Map<number, SourceLine>();
-  let address = 0;
-  const lines = text.split("\n");
-  for (let i = 0; i < lines.length; i++) {
-    if (/^0x[0-9a-f]{8,}$/.test(lines[i]!)) {
-      address = Number(lines[i]);
-      continue;
-    }
-    const [, file, line] = /^([^?].*):([1-9]\d*)( \(discriminator \d+\))?$/.exec(lines[i + 1] ?? "") ?? [];
-    if (file !== undefined && !found.has(address) && !OF_THE_SYSTEM.test(file)) {
-      found.set(address, { function: lines[i]!, file, line: Number(line) });
-    }
-    i++;
-  }
-  return found;
 }

@@ -1,8 +1,9 @@
 /** What a kernel takes over in place of that which another process of the machine that simulates it has changed. */
 import type { Json } from "../../base/json.ts";
-import type { Kernel, KernelState } from "../kernel.ts";
-import { type FileState } from "./file.ts";
-import { saveFile } from "./process.ts";
+import type { Kernel } from "../kernel.ts";
+import type { KernelState } from "../kernel_state.ts";
+import type { FileState } from "./file.ts";
+import { saveFile } from "./saved_files.ts";
 
 /**
  * Takes over a row of a kernel: the count of an eventfd, the position of an open file.
@@ -13,7 +14,7 @@ import { saveFile } from "./process.ts";
 export function refreshKernel(kernel: Kernel, part: string, row: Json): boolean {
   if (/^eventfds\/\d+$/.test(part)) {
     const { id, count } = row as unknown as KernelState["eventfds"][number];
-    kernel.eventFd(id).count = BigInt(count);
+    kernel.eventfds.get(id).count = BigInt(count);
     return true;
   }
   if (!/^files\/\d+$/.test(part)) return false;

@@ -2,7 +2,7 @@
 import { assertEquals } from "@std/assert";
 import { parseCode } from "../maps.ts";
 import { parsePointers } from "../proc_text.ts";
-import { parseLines } from "./lines.ts";
+import { parseLines } from "./addr2line.ts";
 
 Deno.test("the innermost function of the program's own source is taken, inlined ones too", () => {
   const text = `0x0000000000001234
