@@ -188,7 +188,7 @@ export class Session {
     // To explain a command is to look at the host, whatever the command itself would do.
     const access = invocation.command!.name === "explain" && own !== "none" ? "read" : own;
     // One that begins a transaction finds out by that.
-    const mustLook = access === "file" || access === "wait" || (access !== "none" && this.#opensFirst);
+    const mustLook = access !== "none" && (access === "file" || access === "wait" || this.#opensFirst);
     if (name !== "exec" && mustLook && this.isOwned) return this.#ask(invocation, globals, trace);
     const isOutside = access === "none" || access === "file" || access === "wait";
     if (isOutside || this.transactions.host !== undefined) return this.perform(invocation, globals, trace);
