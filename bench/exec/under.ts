@@ -1,10 +1,11 @@
 /**
- * Runs calls.c on a host in memory: `under.ts PROGRAM KIND COUNT (exec|floor) (own|peer)`. What it prints is the program's:
- * microseconds per call. "floor" answers 0 without simulating; "peer" gives the program a DMB of another guest, whose
- * driver is one of ism's own.
+ * Runs calls.c on a host in memory: `under.ts PROGRAM KIND COUNT (exec|floor|copies) (own|peer)`. What it prints is the
+ * program's: microseconds per call. "floor" answers 0 without simulating, "copies" only copies between the two processes
+ * what exec has to copy; "peer" gives the program a DMB of another guest, whose driver is one of ism's own.
  */
 import { Loop } from "../../lib/exec/loop.ts";
 import { launchProgram, supervise } from "../../lib/exec/run.ts";
+import { copyFrom, copyTo, Scratch } from "../../lib/exec/user_copy.ts";
 import { Host } from "../../lib/host/host.ts";
 import { defaultTopology } from "../../lib/host/topology.ts";
 
@@ -28,16 +29,27 @@ const supervisor = supervise(launched, {
   remark: (text) => console.error(text),
 });
 const { listener, architecture } = supervisor;
-const measured = new Set(
-  architecture.calls.filter(({ name }) => name === "pread64" || name === "pwrite64").map((call) =>
-    call.number
-  ),
-);
+const numberOf = (wanted: string) => architecture.calls.find(({ name }) => name === wanted)!.number;
+const pread = numberOf("pread64");
+const pwrite = numberOf("pwrite64");
+const scratch = new Scratch(4096);
+
+/** What a read or write has to copy. */
+function copy(): number {
+  const { thread, call } = listener;
+  const address = listener.long(1);
+  const length = listener.uint(2);
+  if (call === pwrite) copyFrom(thread, address, scratch, 0, length);
+  if (call === pread || dmb === "own") copyTo(thread, address, scratch, 0, length);
+  return length;
+}
+
 let seen = 0;
 const loop = new Loop();
 loop.add(supervisor, () => {
-  if (mode === "floor" && measured.has(listener.call) && ++seen > SETUP_CALLS) listener.answer(0);
-  else supervisor.answer();
+  const isMeasured = listener.call === pread || listener.call === pwrite;
+  if (mode === "exec" || !isMeasured || ++seen <= SETUP_CALLS) supervisor.answer();
+  else listener.answer(mode === "floor" ? 0 : copy());
 });
 await loop.run();
 const { status } = await launched.ended;

@@ -1,12 +1,13 @@
 /**
- * A program's calls under exec. The floor is a loop that takes the same calls and answers 0 without simulating; rounds of
- * both alternate, so that a busy machine is as unfair to one as to the other.
+ * A program's calls under exec. One floor is a loop that takes the same calls and answers 0 without simulating, another
+ * one that also copies the bytes; rounds of all alternate, so that a busy machine is as unfair to one as to the other.
  */
 import { atLeast, atMost, type Effort, type Figure, median, readable, scaled } from "../figure.ts";
 import { command, run, Scratch } from "../program.ts";
 import { paired } from "./start.ts";
 
 const COUNT = 100_000;
+const MESSAGES = 50_000;
 const NATIVE_COUNT = 1_000_000;
 const UNDER = new URL("../exec/under.ts", import.meta.url).pathname;
 
@@ -15,6 +16,40 @@ async function perCall(process: Deno.Command): Promise<number> {
   const { success, stdout } = await process.output();
   if (!success) throw new Error("calls.c failed");
   return Number(new TextDecoder().decode(stdout));
+}
+
+/** Two programs: each waits for the signal of the other, and answers with one of its own. */
+async function messages(effort: Effort, scratch: Scratch): Promise<Figure> {
+  const program = `${scratch.path}/pair`;
+  const source = new URL("../../tests/exec/pair.c", import.meta.url).pathname;
+  const gcc = await new Deno.Command("gcc", { args: ["-O2", "-o", program, source], stderr: "inherit" })
+    .output();
+  if (!gcc.success) throw new Error("gcc failed");
+  const rates: number[] = [];
+  for (let i = 0; i < effort.runs; i++) {
+    const folder = Deno.makeTempDirSync({ dir: scratch.path });
+    const words = (side: number) => [
+      program,
+      `000${side + 1}:00:00.0`,
+      String(side),
+      folder,
+      "messages",
+      String(scaled(MESSAGES, effort, 100)),
+    ];
+    const { success, stderr } = await command(
+      ["--host", ":memory:", "exec", "--", ...words(0), ":", "-d", "1", ...words(1)],
+      { stdout: "null", stderr: "piped" },
+    ).output();
+    if (!success) throw new Error("pair.c failed");
+    rates.push(Number(/^(\d+) messages a second$/m.exec(new TextDecoder().decode(stderr))![1]));
+  }
+  return {
+    name: "exec: messages of two programs, there and back, with signals",
+    shown: `${readable(median(rates))} /s`,
+    floor: "",
+    value: median(rates),
+    goal: atLeast(20_000, " /s"),
+  };
 }
 
 /** Calls under exec, a call that is not simulated, and the start. */
@@ -30,11 +65,12 @@ export async function execFigures(effort: Effort): Promise<Figure[]> {
 
   const figures: Figure[] = [];
   const compare = async (name: string, kind: string, dmb: string, limit: number) => {
-    const times: { readonly real: number; readonly floor: number }[] = [];
+    const times: { readonly real: number; readonly floor: number; readonly copies: number }[] = [];
     for (let i = 0; i < effort.runs; i++) {
       const count = scaled(COUNT, effort, 100);
       times.push({
         floor: await under(kind, count, "floor", dmb),
+        copies: await under(kind, count, "copies", dmb),
         real: await under(kind, count, "exec", dmb),
       });
     }
@@ -45,6 +81,14 @@ export async function execFigures(effort: Effort): Promise<Figure[]> {
       floor: `${readable(median(times.map(({ floor }) => floor)))} us answering 0`,
       value: median(times.map((time) => time.real / time.floor)),
       goal: atMost(limit),
+    });
+    // One process_vm_readv or process_vm_writev alone is more than the limit above leaves.
+    figures.push({
+      name: "exec: the same",
+      shown: `${readable(real)} us`,
+      floor: `${readable(median(times.map(({ copies }) => copies)))} us copying the bytes`,
+      value: median(times.map((time) => time.real / time.copies)),
+      goal: atMost(1.2),
     });
     return real;
   };
@@ -59,6 +103,8 @@ export async function execFigures(effort: Effort): Promise<Figure[]> {
   await compare("pwrite of 4 KiB to a simulated guest", "pwrite4k", "peer", 1.3);
   // The bytes go from the program's memory to ism and back to the program's memory.
   await compare("pwrite of 4 KiB to the program itself", "pwrite4k", "own", 1.6);
+
+  figures.push(await messages(effort, scratch));
 
   const count = scaled(NATIVE_COUNT, effort, 100);
   const others: { readonly native: number; readonly filtered: number }[] = [];

@@ -4,7 +4,7 @@ import type { DmaMemory } from "../zpci/storage.ts";
 import { readFile } from "./libc.ts";
 import { accessibleBytes, type MemoryArea, parseMaps } from "./maps.ts";
 import { mayLock, parseLockLimit } from "./proc_text.ts";
-import { copyFrom, copyTo, Scratch } from "./user_copy.ts";
+import { copyFrom, copyTo, gather, place, scatter, Scratch } from "./user_copy.ts";
 
 /** More than one access of a device moves: a store block, an entry of the IEQ. */
 const STORE_BYTES = 65536;
@@ -84,7 +84,15 @@ function lockLimitOf(thread: number): number {
   return parseLockLimit(decoder.decode(limits));
 }
 
-const staging = new Scratch(STORE_BYTES);
+/** A store, and the two bytes that tell of it behind it. */
+const staging = new Scratch(STORE_BYTES + 2);
+
+function stage(source: Uint8Array, length: number): void {
+  const { bytes } = staging;
+  if (length === source.length) bytes.set(source);
+  else if (length <= 32) { for (let i = 0; i < length; i++) bytes[i] = source[i]!; }
+  else bytes.set(source.subarray(0, length));
+}
 
 /**
  * Memory that a program mapped for DMA. Memory that it has unmapped meanwhile takes nothing: on the real machine the
@@ -104,10 +112,7 @@ class ForeignBuffer implements DmaMemory {
 
   store(offset: number, source: Uint8Array, length: number): void {
     if (this.#memory.gone) return;
-    const { bytes } = staging;
-    if (length === source.length) bytes.set(source);
-    else if (length <= 32) { for (let i = 0; i < length; i++) bytes[i] = source[i]!; }
-    else bytes.set(source.subarray(0, length));
+    stage(source, length);
     copyTo(this.#memory.thread, this.address + offset, staging, 0, length);
   }
 
@@ -123,5 +128,39 @@ class ForeignBuffer implements DmaMemory {
     staging.bytes[0] = before | mask;
     copyTo(this.#memory.thread, this.address + offset, staging, 0, 1);
     return before;
+  }
+
+  tell(
+    first: number,
+    firstBit: number,
+    second: number,
+    secondBit: number,
+    data: DmaMemory | undefined,
+    at: number,
+    source: Uint8Array,
+    length: number,
+  ): void {
+    if (data instanceof ForeignBuffer && data.#memory === this.#memory && !this.#memory.gone) {
+      const { thread } = this.#memory;
+      place(0, this.address + first, 1);
+      place(1, this.address + second, 1);
+      if (gather(thread, staging, 2) === 2) {
+        const firstByte = staging.bytes[0]!;
+        const secondByte = staging.bytes[1]!;
+        stage(source, length);
+        staging.bytes[length] = firstByte | firstBit;
+        staging.bytes[length + 1] = secondByte | secondBit;
+        place(0, data.address + at, length);
+        place(1, this.address + first, 1);
+        place(2, this.address + second, 1);
+        // What the program has cleared since may be set again. Bits that are set are written, too: they may have been
+        // cleared before the store was there.
+        if (scatter(thread, staging, length + 2) === length + 2) return;
+      }
+    }
+    // One after the other: a place that is gone keeps nothing from the others.
+    data?.store(at, source, length);
+    this.setBits(first, firstBit);
+    this.setBits(second, secondBit);
   }
 }

@@ -26,6 +26,12 @@ const SYMBOLS = {
   readlink: { parameters: ["buffer", "buffer", "u64"], result: "i32" },
   socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
+  timerfdCreate: { name: "timerfd_create", parameters: ["i32", "i32"], result: "i32" },
+  timerfdSettime: {
+    name: "timerfd_settime",
+    parameters: ["i32", "i32", "buffer", "pointer"],
+    result: "i32",
+  },
   getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },

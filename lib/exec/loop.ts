@@ -1,15 +1,19 @@
 /** Takes the calls of all programs of a host, one after the other, and lets the rest of the process have its turns. */
-import { libc, pinned } from "./libc.ts";
+import { errno, libc, pinned } from "./libc.ts";
 import type { Listener } from "./listener.ts";
 
-/** Milliseconds that the loop waits for the next call before it lets other things go on. */
-const PATIENCE = 1;
+/**
+ * Nanoseconds after which the loop looks whether anybody still calls; if nobody has it lets other things go on. A timeout
+ * of the poll would set a timer of the processor for each call, twice.
+ */
+const PATIENCE = 1_000_000n;
+const CLOCK_MONOTONIC = 1;
 /** Calls after which other things have a turn. */
 const TURN = 256;
 const POLLFD_BYTES = 8;
 const POLLIN = 1;
-/** Flags of eventfd(2): EFD_CLOEXEC, EFD_NONBLOCK. */
-const EVENTFD_FLAGS = 0o2004000;
+/** Of eventfd(2) and timerfd_create(2): CLOEXEC, NONBLOCK. */
+const FLAGS = 0o2004000;
 
 /** Who answers the calls of a program. */
 export interface Answering {
@@ -35,6 +39,34 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Tells regularly that time has passed, while it is on. */
+class Beat {
+  readonly fd = libc.timerfdCreate(CLOCK_MONOTONIC, FLAGS);
+  // struct itimerspec: interval and first time, each in seconds and nanoseconds.
+  readonly #every = pinned(32);
+  readonly #never = pinned(32);
+  readonly #count = pinned(8);
+
+  constructor() {
+    if (this.fd < 0) throw new Error(`timerfd_create failed with error number ${errno()}`);
+    const words = new BigUint64Array(this.#every.buffer);
+    words[1] = words[3] = PATIENCE;
+  }
+
+  start(): void {
+    libc.timerfdSettime(this.fd, 0, this.#every, null);
+  }
+
+  /** Takes what it has told. */
+  take(): void {
+    libc.read(this.fd, this.#count, 8n);
+  }
+
+  stop(): void {
+    libc.timerfdSettime(this.fd, 0, this.#never, null);
+  }
+}
+
 /** The loop. */
 export class Loop {
   #entries: Entry[] = [];
@@ -43,7 +75,8 @@ export class Loop {
   /** The descriptors changed since the poll was built. */
   #stale = true;
   /** Ends a wait for calls when a program is added. */
-  readonly #bell = libc.eventfd(0, EVENTFD_FLAGS);
+  readonly #bell = libc.eventfd(0, FLAGS);
+  readonly #beat = new Beat();
   readonly #ring = pinned(8);
   /** Told when nothing has called for a while, after calls were answered. */
   readonly #quiet: () => void;
@@ -75,18 +108,32 @@ export class Loop {
       const poll = this.#poll;
       await libc.pollAside(poll, BigInt(poll.length / POLLFD_BYTES), -1);
       libc.read(this.#bell, bell, 8n);
-      let calls = 0;
-      for (let count = 1;; count++) {
-        if (this.#stale) this.#build();
-        // The bell is not for the loop that does not sleep.
-        if (libc.poll(this.#poll, BigInt(this.#entries.length), PATIENCE) <= 0) break;
-        calls += this.#take();
-        if (this.#entries.length === 0) break;
-        if (count % TURN === 0) await turn();
-      }
+      const calls = await this.#stay();
       for (const { supervisor } of this.#entries) supervisor.look();
       if (calls > 0) this.#quiet();
     }
+  }
+
+  /** Answers calls without letting others have turns, but for a short one now and then. @returns how many there were */
+  async #stay(): Promise<number> {
+    let calls = 0;
+    let before = 0;
+    this.#beat.start();
+    for (let count = 1; this.#entries.length > 0; count++) {
+      if (this.#stale) this.#build();
+      const { length } = this.#entries;
+      // The bell, which is the last, is not for the loop that does not sleep.
+      if (libc.poll(this.#poll, BigInt(length + 1), -1) < 0) break;
+      calls += this.#take();
+      if (this.#shorts[length * 4 + 3] !== 0) {
+        if (calls === before) break;
+        before = calls;
+        this.#beat.take();
+      }
+      if (count % TURN === 0) await turn();
+    }
+    this.#beat.stop();
+    return calls;
   }
 
   /** Answers what waits, one call of each program. @returns how many there were */
@@ -116,7 +163,8 @@ export class Loop {
 
   #build(): void {
     this.#stale = false;
-    const descriptors = [...this.#entries.map(({ supervisor }) => supervisor.listener.fd), this.#bell];
+    const listeners = this.#entries.map(({ supervisor }) => supervisor.listener.fd);
+    const descriptors = [...listeners, this.#beat.fd, this.#bell];
     this.#poll = pinned(descriptors.length * POLLFD_BYTES);
     this.#shorts = new Int16Array(this.#poll.buffer);
     const words = new Int32Array(this.#poll.buffer);
@@ -129,5 +177,6 @@ export class Loop {
   /** Lets go of what the loop needs. */
   close(): void {
     libc.close(this.#bell);
+    libc.close(this.#beat.fd);
   }
 }

@@ -34,6 +34,22 @@ export interface DmaMemory {
   byteAt(offset: number): number;
   /** A device's read-modify-write of one byte; bits that are set already are left alone. @returns the byte before */
   setBits(offset: number, mask: number): number;
+  /**
+   * Sets two single bits of bytes here that tell of a store, in this order: the store, the bit at `first`, the bit at
+   * `second`. One operation, because memory of a real process takes it in fewer steps than its parts.
+   *
+   * @param data where the store goes, at `at`; undefined if it goes nowhere
+   */
+  tell(
+    first: number,
+    firstBit: number,
+    second: number,
+    secondBit: number,
+    data: DmaMemory | undefined,
+    at: number,
+    source: Uint8Array,
+    length: number,
+  ): void;
 }
 
 /** State of a page of a buffer. */
@@ -102,6 +118,21 @@ export class StorageBuffer implements DmaMemory, Changed {
     return before;
   }
 
+  tell(
+    first: number,
+    firstBit: number,
+    second: number,
+    secondBit: number,
+    data: DmaMemory | undefined,
+    at: number,
+    source: Uint8Array,
+    length: number,
+  ): void {
+    data?.store(at, source, length);
+    this.setBits(first, firstBit);
+    this.setBits(second, secondBit);
+  }
+
   /** Offsets of the pages written since the last call of {@linkcode clean}. */
   *dirtyPages(): Generator<number> {
     const pages = this.#pages;
@@ -112,6 +143,11 @@ export class StorageBuffer implements DmaMemory, Changed {
   /** Offsets of the pages that the open transaction wrote. */
   *changedPages(): Generator<number> {
     for (const page of this.#before?.keys() ?? []) yield page * PAGE_SIZE;
+  }
+
+  /** Has the page at an offset read again when it is touched: another process has changed what is stored of it. */
+  forget(offset: number): void {
+    if (this.#pages !== undefined) this.#pages[offset / PAGE_SIZE] = ABSENT;
   }
 
   /** Forgets all dirty marks: the pages are stored. */
@@ -167,8 +203,9 @@ export class StorageBuffer implements DmaMemory, Changed {
   }
 
   #fetch(bytes: Uint8Array, pages: Uint8Array, page: number): void {
-    const stored = this.#source!.load(this.address + page * PAGE_SIZE);
+    const stored = (this.#source ?? this.#home?.source)?.load(this.address + page * PAGE_SIZE);
     if (stored !== undefined) bytes.set(stored, page * PAGE_SIZE);
+    else bytes.fill(0, page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
     pages[page] = 0;
   }
 }

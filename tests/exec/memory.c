@@ -22,6 +22,20 @@ static void *pages(void *at, int count)
 	return mmap(at, count * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | (at ? MAP_FIXED : 0), -1, 0);
 }
 
+/* `shown` is 0 where nobody can look at the data. */
+static void store_and_show(const char *what, uint64_t shown)
+{
+	uint64_t value = 1;
+
+	memset((void *)memory, 0, 4096);
+	memory[8] = memory[320] = 1;
+	count_of(event);
+	printf("%s: %zd", what, pwrite(device, &value, 8, token | SIGNAL_FLAG));
+	printf(", bits %02x %02x %02x, interrupts %llu", memory[0], memory[8], memory[320],
+		(unsigned long long)count_of(event));
+	printf(shown ? ", data %lx\n" : "\n", shown ? *(volatile uint64_t *)(memory + 4096) : 0);
+}
+
 int main(void)
 {
 	struct __user_cap_header_struct header = { _LINUX_CAPABILITY_VERSION_3, 0 };
@@ -63,5 +77,15 @@ int main(void)
 	printf("what is there now: %lx\n", *(volatile uint64_t *)dmb);
 	printf("store into what is mapped anew: %zd\n", pwrite(device, &value, 8, token));
 	printf("what is there now: %lx\n", *(volatile uint64_t *)dmb);
+
+	/* A store that signals: each of its places takes what it can, and other bits of the bytes stay. */
+	value = 1;
+	store_and_show("all there", value);
+	munmap(dmb, 4096);
+	store_and_show("data unmapped", 0);
+	NEED(pages(dmb, 1) == dmb);
+	munmap((void *)memory, 4096);
+	printf("signals unmapped: %zd", pwrite(device, &value, 8, token | SIGNAL_FLAG));
+	printf(", data %lx\n", *(volatile uint64_t *)dmb);
 	return 0;
 }

@@ -146,7 +146,10 @@ a hole before the limit: Bad address
 store into unmapped memory: 8
 what is there now: 0
 store into what is mapped anew: 8
-what is there now: 1122334455667788`;
+what is there now: 1122334455667788
+all there: 8, bits 80 81 11, interrupts 1, data 1
+data unmapped: 8, bits 80 81 11, interrupts 1
+signals unmapped: 8, data 1`;
 
 Deno.test("memory: RLIMIT_MEMLOCK counts, and can be left out; what is unmapped takes nothing", async () => {
   using program = new Program();

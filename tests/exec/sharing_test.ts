@@ -293,3 +293,36 @@ Deno.test("only the user who started it may ask, and a folder that nobody holds 
   assertEquals((await finish(owner)).code, 0);
   assertEquals(exists(`${program.host}.exec`), false);
 });
+
+Deno.test("the audit of a program that joins is told by the command that started it, and by nobody else", async () => {
+  using program = new Program();
+  using c = new CProgram("tests/exec/luck.c", ["-O1", "-g"]);
+  await program.run([
+    "host",
+    "create",
+    "--force",
+    "--from",
+    program.write(
+      "topology.json",
+      JSON.stringify({
+        guests: [{ name: "a", functions: [{ fid: 16, uid: 1, vfn: 1 }] }],
+      }),
+    ),
+  ]);
+  const owner = await ownerOf(program);
+  const file = program.path("found.json");
+  const run = ["exec", `--audit=${file}`, "--strict", "--", c.path];
+  const found = () => JSON.parse(new TextDecoder().decode(program.read("found.json")));
+  assertEquals((await program.run(run)).code, 0);
+  assertEquals(found(), []);
+  const { code, stderr } = await program.run([...run, "bar-mapped"]);
+  assertEquals([code, stderr], [1, ""]);
+  const [finding, ...more] = found();
+  assertEquals([finding.finding, finding.file.split("/").at(-1), more], ["bar-mapped", "luck.c", []]);
+  const told = await program.run(["exec", "--audit", "--", c.path, "bar-mapped"]);
+  assertEquals(told.code, 0);
+  assertMatch(told.stderr, /luck\.c:\d+: error: mmap of a device descriptor .*\[bar-mapped\]\n/);
+  assertMatch(told.stderr, /\nism: exec: audit: 1 finding\n$/);
+  const ended = await finish(owner);
+  assertEquals([ended.code, ended.stdout, ended.stderr], [0, "", ""]);
+});

@@ -4,7 +4,7 @@ import type { AddressSpace } from "../../lib/vfio/process/address_space.ts";
 import { GuestMemory, noMemory } from "../../lib/vfio/process/address_space.ts";
 import { DescriptorTable } from "../../lib/vfio/process/descriptors.ts";
 import { Process } from "../../lib/vfio/process/process.ts";
-import { signalDmb } from "../../lib/ism/device/notify.ts";
+import { storeAndSignal } from "../../lib/ism/device/notify.ts";
 import type { DmaMemory } from "../../lib/zpci/storage.ts";
 import { IOCTL, outcome, PAGE, region, Rig, START_DMA, u32, words } from "../support/kernel.ts";
 
@@ -40,6 +40,20 @@ class OnePage implements AddressSpace, DmaMemory {
     this.log.push(`set ${offset} 0x${mask.toString(16)}`);
     this.page[offset] = before | mask;
     return before;
+  }
+  tell(
+    first: number,
+    firstBit: number,
+    second: number,
+    secondBit: number,
+    data: DmaMemory | undefined,
+    at: number,
+    source: Uint8Array,
+    length: number,
+  ): void {
+    data?.store(at, source, length);
+    this.setBits(first, firstBit);
+    this.setBits(second, secondBit);
   }
 }
 
@@ -154,8 +168,8 @@ Deno.test("DMA reaches the memory of the process that mapped it: data, mask, bit
   // The SBA as ism.data.store has it: element mask (0x1000 for idx 0), DMB bit, summary.
   space.log.length = 0;
   rig.target.adapter.sba = START_DMA;
-  signalDmb(rig.target.adapter, 33, 0);
-  assertEquals(space.log, ["set 322 0x10", "set 8 0x40", "set 0 0x80"]);
+  storeAndSignal(rig.target.adapter, 33, 0, space, 100, Uint8Array.of(7, 8), 2);
+  assertEquals(space.log, ["store 100 2", "set 322 0x10", "set 8 0x40", "set 0 0x80"]);
 });
 
 Deno.test("a pointer in a struct is an address of the calling process", () => {

@@ -6,7 +6,7 @@ import { DMA } from "../../zpci/dma.ts";
 import { PEC } from "../../zpci/error_events.ts";
 import { DATA_OFFSET } from "../protocol.ts";
 import type { IsmAdapter } from "./adapter.ts";
-import { signalDmb } from "./notify.ts";
+import { storeAndSignal } from "./notify.ts";
 
 /** Stores the first `length` bytes of `source`; 0, or the status code of condition code 1. */
 export function storeData(writer: IsmAdapter, offset: number, source: Uint8Array, length: number): number {
@@ -22,12 +22,16 @@ export function storeData(writer: IsmAdapter, offset: number, source: Uint8Array
   if (dmb.vlanId !== undefined && !writer.vlans.has(dmb.vlanId)) return refuse(writer, offset);
   if (at + length > dmb.length) return refuse(writer, offset);
 
-  const outcome = dmb.owner.fn.dma.store(dmb.iova + at, source, length);
+  const { dma } = dmb.owner.fn;
+  const outcome = dma.resolve(dmb.iova + at, length);
   if (outcome !== DMA.OK && outcome !== DMA.DISCARDED) return refuse(writer, offset);
+  const memory = outcome === DMA.OK ? dma.memory : undefined;
+  const { offset: memoryAt } = dma;
   if (writer.tracing) {
     writer.trace("dmb-store", () => ({ token: dmb.token, offset: at, length, idx, signal }));
   }
-  if (signal) signalDmb(dmb.owner, dmb.sbaIndex, idx);
+  if (signal) storeAndSignal(dmb.owner, dmb.sbaIndex, idx, memory, memoryAt, source, length);
+  else memory?.store(memoryAt, source, length);
   return 0;
 }
 

@@ -36,17 +36,34 @@ export interface IsmEvent {
   readonly info: bigint;
 }
 
-/** Sets a DMB's signal bits and raises the MSI if the summary bit was 0. Nothing without a registered SBA. */
-export function signalDmb(owner: IsmAdapter, sbaIndex: number, idx: number): void {
+/**
+ * Stores the first `length` bytes of `source` into a DMB's memory at `at`, sets the DMB's signal bits, and raises the MSI
+ * if the summary bit was 0. Nothing but the store without a registered SBA.
+ *
+ * @param data where the store goes; undefined if it is lost
+ */
+export function storeAndSignal(
+  owner: IsmAdapter,
+  sbaIndex: number,
+  idx: number,
+  data: DmaMemory | undefined,
+  at: number,
+  source: Uint8Array,
+  length: number,
+): void {
   const { dma } = owner.fn;
-  if (owner.sba === undefined || dma.resolve(owner.sba, SBA.BYTES) !== DMA.OK) return;
+  if (owner.sba === undefined || dma.resolve(owner.sba, SBA.BYTES) !== DMA.OK) {
+    data?.store(at, source, length);
+    return;
+  }
   const { offset } = dma;
   const sba = dma.memory!;
+  // One bit, in one of the two bytes.
   const mask = owner.elementMasks[idx]!;
-  const at = offset + SBA.MASKS + sbaIndex * 2;
-  if (mask > 0xff) sba.setBits(at, mask >> 8);
-  if ((mask & 0xff) !== 0) sba.setBits(at + 1, mask & 0xff);
-  sba.setBits(offset + SBA.DMB_BITS + (sbaIndex >> 3), 0x80 >> (sbaIndex & 7));
+  const maskAt = offset + SBA.MASKS + sbaIndex * 2 + (mask > 0xff ? 0 : 1);
+  const bitAt = offset + SBA.DMB_BITS + (sbaIndex >> 3);
+  const bit = 0x80 >> (sbaIndex & 7);
+  sba.tell(maskAt, mask > 0xff ? mask >> 8 : mask, bitAt, bit, data, at, source, length);
   if (owner.tracing) owner.trace("sba", () => ({ index: sbaIndex, idx, mask }));
   raiseSummary(owner, sba, offset);
 }
