@@ -9,7 +9,8 @@ export interface Figure {
   readonly floor: string;
   /** The number that the goal is about: a ratio to the floor, or a rate. */
   readonly value: number;
-  readonly goal: Goal;
+  /** Undefined for what is only shown. */
+  readonly goal: Goal | undefined;
 }
 
 /** A limit of a figure's value. */
@@ -23,8 +24,10 @@ export interface Goal {
 export const atMost = (limit: number, unit = ""): Goal => ({ kind: "most", limit, unit });
 export const atLeast = (limit: number, unit = ""): Goal => ({ kind: "least", limit, unit });
 
-/** True if a figure reaches its goal. */
-export function isReached({ value, goal: { kind, limit } }: Figure): boolean {
+/** True if a figure reaches its goal, or has none. */
+export function isReached({ value, goal }: Figure): boolean {
+  if (goal === undefined) return true;
+  const { kind, limit } = goal;
   return kind === "most" ? value <= limit : value >= limit;
 }
 

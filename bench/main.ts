@@ -27,14 +27,14 @@ export const GROUPS = {
 export function renderFigures(figures: readonly Figure[]): string {
   const rows = figures.map((figure) => {
     const { name, shown, floor, value, goal } = figure;
-    const most = goal.kind === "most" ? "at most" : "at least";
+    const most = goal?.kind === "most" ? "at most" : "at least";
     return [
-      isReached(figure) ? "ok" : "--",
+      goal === undefined ? "" : isReached(figure) ? "ok" : "--",
       name,
       shown,
       floor,
-      goal.unit === "" ? value.toFixed(2) : "",
-      `${most} ${readable(goal.limit)}${goal.unit}`,
+      (goal?.unit ?? "") === "" ? value.toFixed(2) : "",
+      goal === undefined ? "" : `${most} ${readable(goal.limit)}${goal.unit}`,
     ];
   });
   const table = [["", "figure", "measured", "floor", "ratio", "goal"], ...rows];

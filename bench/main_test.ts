@@ -28,7 +28,12 @@ Deno.test("a figure reaches its goal at the limit, and not beyond it", () => {
   });
   assertEquals([isReached(figure(2, atMost(2))), isReached(figure(2.01, atMost(2)))], [true, false]);
   assertEquals([isReached(figure(2, atLeast(2))), isReached(figure(1.99, atLeast(2)))], [true, false]);
+  assertEquals(isReached(figure(9, undefined)), true);
   assertEquals(median([5, 1, 9]), 5);
-  const table = renderFigures([figure(3, atMost(2)), figure(1500, atLeast(1000, "/s"))]);
-  assertEquals(table.split("\n").map((line) => line.slice(0, 2)), ["  ", "--", "ok"]);
+  const table = renderFigures([
+    figure(3, atMost(2)),
+    figure(1500, atLeast(1000, "/s")),
+    figure(3, undefined),
+  ]);
+  assertEquals(table.split("\n").map((line) => line.slice(0, 2)), ["  ", "--", "ok", "  "]);
 });

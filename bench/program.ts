@@ -1,6 +1,37 @@
 /** The program and its floors as processes. */
+import { ISOLATION } from "../build/offline.ts";
+import { permissionFlags } from "../build/permissions.ts";
 
 const ROOT = new URL("../", import.meta.url).pathname;
+
+/** How the program, or another module with the same permissions, is started. */
+export interface Start {
+  /** Flags of Deno, and the module. */
+  readonly words: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** The start of a module: as `deno task ism` starts it. */
+export function fromSource(module = ISM.at(-1)!): Start {
+  return { words: [...ISM.slice(0, -1), module], env: {} };
+}
+
+/** The start of a module as the forms start it that users get, with a cache in a folder. */
+export function asForm(module: string, folder: string): Start {
+  return { words: ["run", ...ISOLATION, ...permissionFlags(), module], env: { DENO_DIR: folder } };
+}
+
+/** Starts it with arguments, to its end. @throws {Error} if it does not end well */
+export async function startToEnd({ words, env }: Start, args: readonly string[] = []): Promise<void> {
+  const { success } = await new Deno.Command(Deno.execPath(), {
+    args: [...words, ...args],
+    stdin: "null",
+    stdout: "null",
+    stderr: "inherit",
+    env: { NO_COLOR: "1", ...env },
+  }).output();
+  if (!success) throw new Error(`${words.at(-1)} ${args.join(" ")} failed`);
+}
 
 /** The command that `deno task ism` runs, without `deno`: flags, permissions, main module. */
 function ismArguments(): string[] {

@@ -1,8 +1,9 @@
 /** From nothing to an answer: starts of the program against the start of a module that does nothing. */
 import { HostStore } from "../../lib/host/file/store.ts";
 import { defaultTopology } from "../../lib/host/topology.ts";
+import { bundle } from "../../build/bundle.ts";
 import { atMost, type Effort, type Figure, median, readable, scaled, timed } from "../figure.ts";
-import { run, Scratch } from "../program.ts";
+import { asForm, fromSource, Scratch, type Start, startToEnd } from "../program.ts";
 
 const DMBS = 1888;
 
@@ -33,24 +34,41 @@ export async function paired(
   ];
 }
 
-/** Starts of `peek`, `--version` and `help`, and what a full host adds. */
+/** Starts of `peek`, `--version` and `help`, and what a full host adds: of the form that users get, and of the source. */
 export async function startFigures(effort: Effort): Promise<Figure[]> {
   using scratch = new Scratch();
-  const nothing = scratch.file("empty.ts");
+  const nothing = scratch.file("empty.js");
+  const program = scratch.file("ism.js", Deno.readTextFileSync(await bundle("compiled")));
   const [empty, full] = [`${scratch.path}/empty.db`, `${scratch.path}/full.db`];
   fullHost(empty, 0);
   fullHost(full, scaled(DMBS, effort));
-  const figures: Figure[] = [];
-  const add = async (name: string, limit: number, args: readonly string[], floor: () => Promise<unknown>) => {
-    const [time, base, ratio] = await paired(effort.runs, () => run(args), floor);
-    const goal = atMost(limit);
-    figures.push({ name, shown: `${readable(time)} ms`, floor: `${readable(base)} ms`, value: ratio, goal });
-  };
   const peek = (host: string) => ["--host", host, "peek", "bar2", "0"];
-  const start = () => run([], nothing);
-  await add("start: peek on a host file", 2.0, peek(empty), start);
-  await add("start: --version", 1.7, ["--version"], start);
-  await add("start: help", 1.7, ["help"], start);
-  await add(`start: peek with ${DMBS} DMBs, against an empty host`, 1.05, peek(full), () => run(peek(empty)));
+  const figures: Figure[] = [];
+  const measure = async (name: string, start: Start, floor: Start, hasGoal: boolean) => {
+    const add = async (
+      what: string,
+      limit: number,
+      args: readonly string[],
+      base: () => Promise<unknown>,
+    ) => {
+      const [time, other, ratio] = await paired(effort.runs, () => startToEnd(start, args), base);
+      figures.push({
+        name: `${name}: ${what}`,
+        shown: `${readable(time)} ms`,
+        floor: `${readable(other)} ms`,
+        value: ratio,
+        goal: hasGoal ? atMost(limit) : undefined,
+      });
+    };
+    const toFloor = () => startToEnd(floor);
+    await add("peek on a host file", 2.0, peek(empty), toFloor);
+    await add("--version", 1.7, ["--version"], toFloor);
+    await add("help", 1.7, ["help"], toFloor);
+    const withDmbs = `peek with ${DMBS} DMBs, against an empty host`;
+    await add(withDmbs, 1.05, peek(full), () => startToEnd(start, peek(empty)));
+  };
+  const cache = `${scratch.path}/cache`;
+  await measure("start", asForm(program, cache), asForm(nothing, cache), true);
+  await measure("start of the source", fromSource(), fromSource(nothing), false);
   return figures;
 }

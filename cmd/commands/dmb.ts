@@ -2,7 +2,7 @@
 import { hex } from "../../lib/base/hex.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { DATA_OFFSET } from "../../lib/ism/protocol.ts";
-import type { DriverDmb } from "../../lib/ism/driver/driver.ts";
+import type { DriverDmb } from "../../lib/ism/driver/tables.ts";
 import { argument, defaulted, defineCommand, flag, optional, required } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
 import { DATA, GID, number, SIZE, TOKEN } from "../language/kinds.ts";

@@ -1,6 +1,6 @@
 /** Signals between functions: sending events, reading them, handling interrupts. */
 import { hex } from "../../lib/base/hex.ts";
-import type { InterruptWalk } from "../../lib/ism/driver/driver.ts";
+import type { InterruptWalk } from "../../lib/ism/driver/interrupt_walk.ts";
 import type { DriverEvent } from "../../lib/ism/driver/signals.ts";
 import { EVENT_CODE, EVENT_TYPE } from "../../lib/ism/protocol.ts";
 import {

@@ -1,7 +1,7 @@
 import { hex } from "../../lib/base/hex.ts";
 import { fromEbcdic } from "../../lib/host/ebcdic.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
-import type { DeviceInfo } from "../../lib/ism/driver/descriptor.ts";
+import type { DeviceInfo } from "../../lib/ism/driver/device_info.ts";
 import { DEVICE_FLAGS, IRQ_FLAGS, REGION_FLAGS } from "../../lib/vfio/uapi.ts";
 import { ErrnoError, type ErrnoName } from "../../lib/vfio/errno.ts";
 import { flag, optional, type TextContext } from "../language/command.ts";

@@ -1,7 +1,7 @@
 /** The VFIO life of a function: bind, open, reset, close. */
 import { hex } from "../../lib/base/hex.ts";
-import { DRIVERS } from "../../lib/vfio/binding.ts";
-import { WAYS_IN } from "../../lib/ism/driver/descriptor.ts";
+import { checkPciDevice, DRIVERS } from "../../lib/vfio/bind_rules.ts";
+import { WAYS_IN } from "../../lib/ism/driver/ways_in.ts";
 import { defaulted, defineCommand, flag, optional } from "../language/command.ts";
 import { choice } from "../language/kinds.ts";
 import { UsageError } from "../language/usage_error.ts";
@@ -85,7 +85,7 @@ driver's bind file is written: vfio drivers refuse that with ENODEV.`,
     }
     const driver = which ?? option ?? "ism_vfio_pci";
     const binding = target.guest.kernel.binding(target.zdev);
-    binding.requirePciDevice();
+    checkPciDevice(binding);
     if (noOverride) binding.bind(driver);
     else {
       binding.override = driver;

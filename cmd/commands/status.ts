@@ -36,7 +36,7 @@ function describe(host: Host, target: HostFunction) {
   const eventfds = [...process.files()].filter(([fd, { kind }]) =>
     fd === registrations?.eventfd && kind === "eventfd"
   );
-  const pending = eventfds.map(([, file]) => Number(guest.kernel.eventFd(file.id).count))[0] ?? 0;
+  const pending = eventfds.map(([, file]) => Number(guest.kernel.eventfds.get(file.id).count))[0] ?? 0;
   return {
     address: zdev.name,
     guest: guest.name,

@@ -47,13 +47,16 @@ const SPECIAL = /["'\\#$\0\r\n]/;
 export class PlainLine implements LogicalLine {
   readonly open = false;
 
-  /** @param isPlain nothing in it has a meaning but blanks */
   constructor(
     readonly text: string,
     readonly line: number,
     readonly at = 0,
-    readonly isPlain = !SPECIAL.test(text),
   ) {}
+
+  /** Nothing in it has a meaning but blanks. */
+  get isPlain(): boolean {
+    return !SPECIAL.test(this.text);
+  }
 
   get pieces(): readonly LinePiece[] {
     return [{ line: this.line, column: 1, source: this.text }];
@@ -91,8 +94,8 @@ export function* eachLine(
     const source = text.slice(begin, text.charCodeAt(end - 1) === RETURN && end > begin ? end - 1 : end);
     const error = lineError(source, joined.length, file, line);
     if (error !== undefined) refused(error);
-    if (error === undefined && pieces.length === 0 && !SPECIAL.test(source)) {
-      yield new PlainLine(source, line, begin, true);
+    if (error === undefined && pieces.length === 0 && source.charCodeAt(source.length - 1) !== BACKSLASH) {
+      yield new PlainLine(source, line, begin);
       continue;
     }
     if (pieces.length === 0) started = begin;
@@ -107,7 +110,7 @@ export function* eachLine(
     }
     if (error === undefined) {
       const isOne = pieces.length === 1 && !wantsMore;
-      yield isOne ? new PlainLine(source, line, begin, false) : {
+      yield isOne ? new PlainLine(source, line, begin) : {
         text: joined + source,
         line: pieces[0]!.line,
         at: started,
@@ -122,6 +125,7 @@ export function* eachLine(
 }
 
 const RETURN = 13;
+const BACKSLASH = 92;
 
 /** All lines of {@linkcode eachLine}. @throws {PlacedError} at the first that is none */
 export function splitLines(text: string, file = "-", firstLine = 1): LogicalLine[] {
@@ -162,8 +166,21 @@ export function startOfLine(): QuoteState {
   return { quote: "", atWordStart: true };
 }
 
+/** What makes a `#` behind a blank something else than a comment. */
+const QUOTING = /["'\\]/;
+
+/** {@linkcode findComment} where nothing is quoted. */
+function findUnquoted(text: string, state: QuoteState): number {
+  for (let at = text.indexOf("#"); at >= 0; at = text.indexOf("#", at + 1)) {
+    if (at === 0 ? state.atWordStart : isBlank(text.charAt(at - 1))) return at;
+  }
+  if (text !== "") state.atWordStart = isBlank(text.charAt(text.length - 1));
+  return -1;
+}
+
 /** The index of the `#` that begins a comment, or -1; `state` goes from the start of `text` to its end. */
 export function findComment(text: string, state: QuoteState): number {
+  if (state.quote === "" && !QUOTING.test(text)) return findUnquoted(text, state);
   for (let i = 0; i < text.length; i++) {
     const char = text.charAt(i);
     if (state.quote === "" && state.atWordStart && char === "#") return i;

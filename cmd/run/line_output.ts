@@ -57,13 +57,14 @@ export class LineOutput {
     if (command.table !== undefined && (isChosen || command.text === undefined)) {
       return this.#table(command.table, result, table, wide);
     }
+    if (command.text === undefined) return;
     const surroundings = {
       terminal: this.terminal,
       verbose,
       wide,
       propose: (sentence: string) => propose(sentence, globals),
     };
-    const text = command.text?.(result, surroundings) ?? "";
+    const text = command.text(result, surroundings);
     if (text !== "") this.terminal.out(text.endsWith("\n") ? text : `${text}\n`);
   }
 

@@ -2,7 +2,7 @@
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { Meeting } from "../../lib/host/rendezvous.ts";
 import { DriverError } from "../../lib/ism/driver/errors.ts";
-import type { DriverDmb } from "../../lib/ism/driver/driver.ts";
+import type { DriverDmb } from "../../lib/ism/driver/tables.ts";
 import { CURSOR_DMB_BYTES, StreamWriter } from "../../lib/ism/driver/stream.ts";
 import type { Context } from "../language/command.ts";
 import { Progress } from "../output/progress.ts";

@@ -34,6 +34,7 @@ export async function runScript(
     let ended = false;
     let wasDone = true;
     let done = 0;
+    const isTimed = verdicts?.names === true;
     for (const { invocation, place } of lines) {
       if (ended) {
         verdicts?.skip(place);
@@ -44,9 +45,11 @@ export async function runScript(
         const kept = whole ? NOTHING_KEPT : "lines before it are kept";
         await yielding.now(() => ` at ${place.file}:${place.line}; ${kept}`);
       }
-      const started = verdicts === undefined ? 0 : performance.now();
-      code = await session.runLine(invocation, place);
-      verdicts?.ran(place, performance.now() - started, code, session.lastFailure);
+      const started = isTimed ? performance.now() : 0;
+      const soon = session.runLine(invocation, place);
+      code = soon instanceof Promise ? await soon : soon;
+      const milliseconds = isTimed ? performance.now() - started : 0;
+      verdicts?.ran(place, milliseconds, code, session.lastFailure);
       if (code === EXIT.OK) continue;
       // What a program ended with is no exit code of ism: the line did what it was asked for.
       if (first === EXIT.OK) first = code;

@@ -82,18 +82,47 @@ export class Session {
   /** Finds the value of `$name`. */
   readonly lookup: Lookup = (name) => this.variables.get(name);
 
-  /** Runs one line, prints its outcome. @returns the exit code */
-  async runLine(invocation: Invocation, place?: LinePlace): Promise<number> {
+  /** Runs one line, prints its outcome. @returns the exit code, at once where nothing has to be waited for */
+  runLine(invocation: Invocation, place?: LinePlace): Soon<number> {
     const globals = this.lineGlobals(invocation, this.globals);
-    const trace = await this.#traces.of(invocation, globals, place);
+    return then(
+      this.#traces.of(invocation, globals, place),
+      (trace) => this.#runLine(invocation, globals, trace, place),
+    );
+  }
+
+  #runLine(
+    invocation: Invocation,
+    globals: Globals,
+    trace: TraceCollector | undefined,
+    place: LinePlace | undefined,
+  ): Soon<number> {
     this.lastResult = this.lastFailure = undefined;
     this.output.markDryRun(invocation.innermost.command!, globals);
-    try {
-      const { result, innermost, table } = await this.#inTransaction(invocation, globals, trace);
+    const done = ({ result, innermost, table }: Outcome) => {
       this.lastResult = result;
       this.output.result(invocation.command!, result, asTable(globals, table), trace, place);
+      if (trace !== undefined) this.#trace?.add(trace);
       return exitCodeOf(invocation, innermost);
+    };
+    const failed = (thrown: unknown) => this.#failed(thrown, invocation, globals, trace, place);
+    try {
+      const outcome = this.#inTransaction(invocation, globals, trace);
+      return outcome instanceof Promise ? outcome.then(done).catch(failed) : done(outcome);
     } catch (thrown) {
+      return failed(thrown);
+    }
+  }
+
+  /** Tells why a line failed. @returns the exit code */
+  async #failed(
+    thrown: unknown,
+    invocation: Invocation,
+    globals: Globals,
+    trace: TraceCollector | undefined,
+    place: LinePlace | undefined,
+  ): Promise<number> {
+    try {
       const failure = proposeIn(describeFailure(await this.blame(thrown)), globals);
       this.lastFailure = failure;
       // What lines before this one printed is undone with them.
@@ -132,45 +161,54 @@ export class Session {
   }
 
   /** Runs a line of another process, which prints what comes of it. */
-  carryOut(invocation: Invocation, trace: TraceCollector | undefined): Promise<Outcome> {
+  carryOut(invocation: Invocation, trace: TraceCollector | undefined): Soon<Outcome> {
     return this.#inTransaction(invocation, this.lineGlobals(invocation, this.globals), trace);
   }
 
-  async #inTransaction(
+  async #ask(
     invocation: Invocation,
     globals: Globals,
     trace: TraceCollector | undefined,
   ): Promise<Outcome> {
+    const { askOwner } = await import("./owner/client.ts");
+    return await askOwner(this, invocation, globals, this.#defaultDevice, trace);
+  }
+
+  #inTransaction(
+    invocation: Invocation,
+    globals: Globals,
+    trace: TraceCollector | undefined,
+  ): Soon<Outcome> {
     const { name, access: own } = invocation.innermost.command!;
-    const ask = async () => {
-      const { askOwner } = await import("./owner/client.ts");
-      return await askOwner(this, invocation, globals, this.#defaultDevice, trace);
-    };
-    if (name !== "exec" && own !== "none" && this.isOwned) return await ask();
+    if (name !== "exec" && own !== "none" && this.isOwned) return this.#ask(invocation, globals, trace);
     // To explain a command is to look at the host, whatever the command itself would do.
     const access = invocation.command!.name === "explain" && own !== "none" ? "read" : own;
-    if (access === "none" || access === "file" || access === "wait") {
-      return await this.perform(invocation, globals, trace);
-    }
-    if (this.transactions.host !== undefined) return await this.perform(invocation, globals, trace);
+    const isOutside = access === "none" || access === "file" || access === "wait";
+    if (isOutside || this.transactions.host !== undefined) return this.perform(invocation, globals, trace);
     try {
       this.transactions.begin(access === "read" ? "read" : "write");
     } catch (error) {
       // Somebody else has just taken the host for itself.
       if (!(error instanceof OwnedError)) throw error;
-      return await ask();
+      return this.#ask(invocation, globals, trace);
     }
-    let keep = false;
-    try {
-      const result = await this.perform(invocation, globals, trace);
-      keep = true;
-      return result;
-    } catch (error) {
-      keep = isKept(describeFailure(error).exit);
-      throw error;
-    } finally {
+    const end = (keep: boolean) =>
       this.transactions.end({ commit: keep && access === "write" && !globals.dryRun });
+    const done = (outcome: Outcome) => {
+      end(true);
+      return outcome;
+    };
+    const failed = (error: unknown): never => {
+      end(isKept(describeFailure(error).exit));
+      throw error;
+    };
+    let outcome: Soon<Outcome>;
+    try {
+      outcome = this.perform(invocation, globals, trace);
+    } catch (error) {
+      return failed(error);
     }
+    return outcome instanceof Promise ? outcome.then(done, failed) : done(outcome);
   }
 
   /** The error, or what is wrong with the host file if that explains it. */

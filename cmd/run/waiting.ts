@@ -4,6 +4,11 @@ import type { Context } from "../language/command.ts";
 import { InterruptWatch } from "./interrupt.ts";
 import { plural } from "../output/units.ts";
 
+/** Who has just acted mostly acts again at once, and is waited for with naps: they are shorter than any timer's sleep. */
+const EAGER_MS = 3;
+const NAP_MS = 0.05;
+const NOTHING = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+
 /**
  * A pause between two looks is this part of the time waited so far: a peer at work is noticed at once, and what took
  * long is noticed late by little.
@@ -74,14 +79,20 @@ export async function waitUntil<Of>(
       timer!.fire();
       continue;
     }
-    if (!total) began = performance.now();
+    const looked = performance.now();
+    if (!total) began = looked;
     while (context.store.version === seen) {
-      const waited = performance.now() - began;
+      const now = performance.now();
+      const waited = now - began;
       if (dueMs !== undefined && waited >= dueMs) {
         timer!.fire();
         break;
       }
       if (waited >= timeoutMs) return undefined;
+      if (now - looked < EAGER_MS) {
+        Atomics.wait(NOTHING, 0, 0, NAP_MS);
+        continue;
+      }
       const pauseMs = Math.min(Math.max(waited * PAUSE_SHARE, SHORTEST_PAUSE_MS), LONGEST_PAUSE_MS);
       const pause = Math.min(pauseMs, timeoutMs - waited, (dueMs ?? Infinity) - waited);
       await watch.sleep(pause, () => `: ${what} did not come`);

@@ -4,6 +4,7 @@ import type { TraceCollector } from "../output/trace/collector.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
 import type { LineTraces } from "./line_traces.ts";
+import type { Soon } from "./soon.ts";
 
 /** Makes what takes the events of a line, where they are wanted. */
 export class WantedTraces {
@@ -15,14 +16,17 @@ export class WantedTraces {
   }
 
   /** Takes the events of a line; undefined if nobody wants them. */
-  async of(
+  of(
     invocation: Invocation,
     globals: Globals,
     place: LinePlace | undefined,
-  ): Promise<TraceCollector | undefined> {
+  ): Soon<TraceCollector | undefined> {
     const { trace, dryRun, traceFile } = globals;
     if (trace === undefined && !dryRun && traceFile === undefined) return undefined;
-    this.#traces ??= new (await import("./line_traces.ts")).LineTraces(this.#terminal);
-    return this.#traces.of(invocation, globals, place);
+    return this.#load().then((traces) => traces.of(invocation, globals, place));
+  }
+
+  async #load(): Promise<LineTraces> {
+    return this.#traces ??= new (await import("./line_traces.ts")).LineTraces(this.#terminal);
   }
 }

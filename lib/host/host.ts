@@ -8,9 +8,12 @@ import { Tracer } from "../base/trace.ts";
 import { type AdapterState, IsmAdapter } from "../ism/device/adapter.ts";
 import { type FabricState, IsmFabric } from "../ism/device/fabric.ts";
 import { TOKEN_ORDERS } from "../ism/device/tokens.ts";
-import { type DriverState, IsmDriver } from "../ism/driver/driver.ts";
+import { IsmDriver } from "../ism/driver/driver.ts";
+import type { DriverState } from "../ism/driver/driver_state.ts";
 import { PFT_ISM } from "../ism/protocol.ts";
-import { Kernel, type KernelState } from "../vfio/kernel.ts";
+import { Kernel } from "../vfio/kernel.ts";
+import type { KernelState } from "../vfio/kernel_state.ts";
+import { refreshKernel } from "../vfio/process/refresh.ts";
 import { LockPlan, type LockPlanState } from "../vfio/lock_plan.ts";
 import type { Zdev } from "../vfio/s390/zdev.ts";
 import { Clock, microsecondsSince1900 } from "../zpci/clock.ts";
@@ -187,7 +190,7 @@ export class Host {
 
   /** Forgets what nothing refers to, before a transaction is stored. */
   tidy(): void {
-    for (const { kernel } of this.guests) kernel.dropUnusedEventFds();
+    for (const { kernel } of this.guests) kernel.eventfds.dropUnused(kernel);
   }
 
   /** The rows of what the transaction changed. Memory is told by {@linkcode changedPages}. */
@@ -206,6 +209,27 @@ export class Host {
     this.journal.revert();
     this.clock.microseconds = this.#clockAtBegin;
     this.applyFaults();
+  }
+
+  /**
+   * Takes over a row that another process has changed. Outside of a transaction.
+   *
+   * @returns false if that cannot be done in place
+   */
+  refresh(key: string, row: Json): boolean {
+    if (key === "clock") this.clock.microseconds = row as number;
+    else if (key === "rendezvous") this.rendezvous.restore(row as unknown as RendezvousState);
+    else {
+      const [, guest, part] = /^guest\/(\d+)\/kernel\/(.*)$/.exec(key) ?? [];
+      const kernel = guest === undefined ? undefined : this.guests[Number(guest)]?.kernel;
+      return kernel !== undefined && refreshKernel(kernel, part!, row);
+    }
+    return true;
+  }
+
+  /** Has pages read again when they are touched, because another process has changed them. Bytes. */
+  forgetPages(guest: number, address: number, length: number): void {
+    this.guests[guest]?.partition.storage.forget(address, length);
   }
 
   /** As the host would be if all real programs were killed now: a copy, or itself where there is none. */

@@ -3,7 +3,10 @@
  * Facts: vfio.bind.* and vfio.unplug.* (drivers/pci/pci-driver.c, drivers/base/bus.c, drivers/vfio/vfio_main.c).
  */
 import { Kept, type Rows } from "../base/journal.ts";
+import { isEnabledHandle } from "../zpci/handle.ts";
 import type { ErrorEvent } from "../zpci/partition.ts";
+import { SCLP, sclp } from "../zpci/service_processor.ts";
+import { checkBind, checkBound, type DriverName, PROBE_ORDER } from "./bind_rules.ts";
 import { VfioDevice } from "./device.ts";
 import { ErrnoError } from "./errno.ts";
 import { FunctionLocks, type RecoveryWindow } from "./function_locks.ts";
@@ -12,16 +15,9 @@ import type { LockName } from "./lock_plan.ts";
 import { ErrorQueue } from "./s390/error_queue.ts";
 import { listEntries } from "./s390/pci_clp.ts";
 import { quietly } from "./pci/pci_device.ts";
-import { coreError } from "./refusal.ts";
 import { GenericVariant } from "./variant/generic.ts";
 import { IsmVariant } from "./variant/ism.ts";
 import type { Zdev } from "./s390/zdev.ts";
-
-/** Drivers that know the function: the variant driver, the generic one, and the kernel's own network driver. */
-export const DRIVERS = ["ism_vfio_pci", "vfio-pci", "ism"] as const;
-export type DriverName = (typeof DRIVERS)[number];
-/** The order in which the bus tries drivers. */
-const PROBE_ORDER: readonly DriverName[] = ["ism", "ism_vfio_pci", "vfio-pci"];
 
 /** While a removal waits, the process is asked for the device again and again after this time. Microseconds. */
 const REQUEST_PERIOD = 10_000_000;
@@ -115,42 +111,8 @@ export class Binding extends Kept {
 
   /** A write to the driver's `bind`. @throws {ErrnoError} ENODEV if the driver does not match, EBUSY if one holds it */
   bind(driver: DriverName): void {
-    const source = "drivers/base/bus.c: bind_store";
-    if (!this.matches(driver)) {
-      throw coreError(
-        "ENODEV",
-        "vfio.bind.errno",
-        "driver match",
-        source,
-        `${driver} does not match the function without driver_override`,
-        `write ${driver} to driver_override first`,
-      );
-    }
-    this.requirePciDevice();
-    if (this.driver !== undefined) {
-      throw coreError(
-        "EBUSY",
-        "vfio.bind.errno",
-        "bound",
-        source,
-        `${this.driver} holds the function`,
-        "unbind it first",
-      );
-    }
+    checkBind(this, driver);
     this.#attach(driver);
-  }
-
-  /** A function in standby is no PCI device, and has no files in sysfs. @throws {ErrnoError} ENODEV */
-  requirePciDevice(): void {
-    if (this.zdev.state === "configured") return;
-    throw coreError(
-      "ENODEV",
-      "vfio.bind.errno",
-      "no PCI device",
-      "drivers/base/bus.c: bind_store",
-      `The function is in ${this.zdev.state}; there is no PCI device to bind`,
-      '"ism zpci configure" or "ism zpci event 0x0301" brings it back',
-    );
   }
 
   /**
@@ -160,15 +122,7 @@ export class Binding extends Kept {
    * @returns true if it is done, false if it waits @throws {ErrnoError} ENODEV if no driver holds the function
    */
   unbind(): boolean {
-    if (this.driver === undefined) {
-      throw coreError(
-        "ENODEV",
-        "vfio.bind.errno",
-        "not bound",
-        "drivers/base/bus.c: unbind_store",
-        "No driver holds the function",
-      );
-    }
+    checkBound(this);
     if (this.removing) return false;
     if (this.device !== undefined && this.device.descriptors > 0) {
       this.touch();
@@ -255,7 +209,7 @@ export class Binding extends Kept {
   /** The function was found: a new PCI device, which uses the kernel's own IOMMU domain until vfio takes it. */
   #scanned(): void {
     this.zdev.pci.scan();
-    this.#kernel.releaseDma(this.zdev);
+    this.#kernel.defaultDomains.release(this.zdev);
   }
 
   /**
@@ -274,7 +228,7 @@ export class Binding extends Kept {
   /** sysfs `reset`: whoever has the function open is not asked. @throws {ErrnoError} EIO */
   resetFunction(): void {
     if (this.device !== undefined) {
-      this.device.resetLocked("reset");
+      this.device.reset.locked("reset");
       return;
     }
     const { pci } = this.zdev;
@@ -316,7 +270,18 @@ export class Binding extends Kept {
       return;
     }
     this.#leaving = false;
-    this.#kernel.deconfigure(this.zdev);
+    this.#deconfigure();
+  }
+
+  /** Lets go of a function whose driver is gone: disable, then SCLP deconfigure unless the machine took it already. */
+  #deconfigure(): void {
+    const { zdev } = this;
+    const { partition } = this.#kernel;
+    zdev.attach(undefined);
+    quietly(() => isEnabledHandle(zdev.fh) && zdev.disable());
+    const entry = listEntries(partition).find(({ fid }) => fid === zdev.facts.fid);
+    if (entry?.configured === true) sclp(partition, SCLP.DECONFIGURE, zdev.facts.fid);
+    zdev.state = entry === undefined ? "reserved" : "standby";
   }
 
   /** ism_vfio_pci and vfio-pci match only by override or by a new id, the kernel's own driver only without another override. */

@@ -7,12 +7,11 @@ import { Kept, type Rows } from "../base/journal.ts";
 import { ConfigSpace, type ConfigSpaceState } from "./config/space.ts";
 import { ErrnoError } from "./errno.ts";
 import type { FunctionLocks } from "./function_locks.ts";
+import { FunctionReset } from "./function_reset.ts";
 import type { EventFd } from "./process/eventfd.ts";
 import type { Iommufd } from "./iommu/iommufd.ts";
 import type { Kernel } from "./kernel.ts";
-import type { LockOp } from "./lock_plan.ts";
 import { headerHex, headerOf, quietly, type SavedHeader } from "./pci/pci_device.ts";
-import { coreError } from "./refusal.ts";
 import type { RegionLayout } from "./region_layout.ts";
 import type { Variant } from "./variant/variant.ts";
 import type { Zdev } from "./s390/zdev.ts";
@@ -51,6 +50,7 @@ export class VfioDevice extends Kept {
   readonly zdev: Zdev;
   readonly variant: Variant;
   readonly kernel: Kernel;
+  readonly reset: FunctionReset;
   openCount = 0;
   /** Descriptors, with those of the character device that are not bound yet: a driver cannot go while there is one. */
   descriptors = 0;
@@ -77,6 +77,7 @@ export class VfioDevice extends Kept {
     this.kernel = kernel;
     this.zdev = zdev;
     this.variant = variant;
+    this.reset = new FunctionReset(zdev, () => this.#locks, kernel.rules);
   }
 
   get rows(): Rows | undefined {
@@ -151,12 +152,12 @@ export class VfioDevice extends Kept {
    * @param bind what is done once the device is open @throws {ErrnoError} EAGAIN, ENODEV, or what `bind` throws
    */
   openBound(bind: () => void): void {
-    this.kernel.claimDma(this.zdev);
+    this.kernel.defaultDomains.claim(this.zdev);
     try {
       this.open();
       bind();
     } catch (error) {
-      this.kernel.releaseDma(this.zdev);
+      this.kernel.defaultDomains.release(this.zdev);
       throw error;
     }
   }
@@ -172,7 +173,7 @@ export class VfioDevice extends Kept {
     this.#compat = undefined;
     compat.iommufd.detach(this.zdev);
     compat.iommufd.unbindDevice(compat.devid);
-    this.kernel.releaseDma(this.zdev);
+    this.kernel.defaultDomains.release(this.zdev);
   }
 
   /** The iommufd that the device was bound to through its group. */
@@ -183,67 +184,6 @@ export class VfioDevice extends Kept {
   /** The locks of the function. */
   get #locks(): FunctionLocks {
     return this.kernel.binding(this.zdev).locks;
-  }
-
-  /**
-   * vfio_pci_try_reset_function, and pci_try_reset_function of a hot reset: registers of the PCI header survive,
-   * everything in the device is lost.
-   *
-   * @returns 0, or the condition code with which the machine refused translation: the function is disabled then
-   * @throws {ErrnoError} EAGAIN if the device lock is taken, EIO if the state lock is, or the machine does not reset
-   */
-  reset(op: LockOp): number {
-    if (!this.#locks.try("device", op)) {
-      const source = "drivers/pci/pci.c: pci_try_reset_function";
-      throw coreError(
-        "EAGAIN",
-        "recovery.lock.calls",
-        "device lock",
-        source,
-        "Somebody else holds the device lock",
-        "try again",
-      );
-    }
-    return this.resetLocked(op);
-  }
-
-  /** As {@linkcode reset}, for who holds the device lock. */
-  resetLocked(op: LockOp): number {
-    const { pci } = this.zdev;
-    pci.saveAndDisable(this.kernel.rules);
-    try {
-      return this.#slotReset(op);
-    } finally {
-      pci.restore();
-    }
-  }
-
-  /** The function can be reset, as far as its state goes: what a hot reset asks first. @throws {ErrnoError} ENODEV */
-  probeReset(source: string): void {
-    if (this.zdev.state === "configured" && this.#locks.probe("hot-reset")) return;
-    throw coreError(
-      "ENODEV",
-      "recovery.lock.calls",
-      "no slot reset",
-      source,
-      "Neither the slot nor the bus can be reset: the function's state is about to change",
-      "try again",
-    );
-  }
-
-  /** reset_slot: the state lock is only tried. A hot reset has tried it before. @throws {ErrnoError} EIO */
-  #slotReset(op: LockOp): number {
-    if (this.zdev.state !== "configured" || (op !== "hot-reset" && !this.#locks.try("state", op))) {
-      throw coreError(
-        "EIO",
-        "recovery.lock.calls",
-        "state lock",
-        "drivers/pci/hotplug/s390_pci_hpc.c: reset_slot",
-        "The function's state is about to change",
-        "try again",
-      );
-    }
-    return this.zdev.hotReset();
   }
 
   /** The error handler of the driver: user space is told; the kernel's handling holds the locks for a while. */
@@ -284,7 +224,7 @@ export class VfioDevice extends Kept {
   /** Only a taken lock aborts the open; any other failure withdraws the RESET capability. */
   #resetAtOpen(): boolean {
     try {
-      return this.reset("open") === 0;
+      return this.reset.try("open") === 0;
     } catch (error) {
       if (error instanceof ErrnoError && error.code !== "EAGAIN") return false;
       throw error;
@@ -294,7 +234,7 @@ export class VfioDevice extends Kept {
   /** vfio_pci_core_disable. Cannot fail (vfio.driver.life), whatever the function says. */
   #disable(): void {
     const { zdev } = this;
-    this.kernel.eventFdLost();
+    this.kernel.eventfds.mayBeUnused();
     this.lowPower = false;
     zdev.pci.clearMaster();
     if (this.msi !== undefined) zdev.teardownInterrupts();
@@ -304,7 +244,7 @@ export class VfioDevice extends Kept {
     zdev.pci.saved = this.#openState ?? zdev.pci.saved;
     this.#openState = undefined;
     zdev.pci.quiesce();
-    if (this.resetWorks && this.#locks.try("device", "close")) quietly(() => this.#slotReset("close"));
+    if (this.resetWorks && this.#locks.try("device", "close")) quietly(() => this.reset.slot("close"));
     this.#locks.closeWindow();
     zdev.pci.restore();
     this.#disableDevice();
@@ -372,9 +312,9 @@ export class VfioDevice extends Kept {
     this.resetWorks = state.resetWorks;
     this.lowPower = state.lowPower;
     this.#opens = state.opens;
-    this.msi = state.msi?.map((id) => id === null ? undefined : this.kernel.eventFd(id)) ?? undefined;
-    this.req = state.req === null ? undefined : this.kernel.eventFd(state.req);
-    this.err = state.err === null ? undefined : this.kernel.eventFd(state.err);
+    this.msi = state.msi?.map((id) => id === null ? undefined : this.kernel.eventfds.get(id)) ?? undefined;
+    this.req = state.req === null ? undefined : this.kernel.eventfds.get(state.req);
+    this.err = state.err === null ? undefined : this.kernel.eventfds.get(state.err);
     this.#openState = state.openState === null ? undefined : headerOf(state.openState);
     if (state.compat !== null) this.#restoreCompat(state.compat);
     if (state.config === null) return;

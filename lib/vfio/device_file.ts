@@ -160,7 +160,7 @@ export class DeviceFile extends OpenFile {
     bound?.iommufd.detach(zdev);
     if (bound !== undefined) {
       bound.iommufd.unbindDevice(bound.devid);
-      this.#kernel.releaseDma(zdev);
+      this.#kernel.defaultDomains.release(zdev);
     } else if (this.device.openCount === 0) this.#kernel.group(zdev).deviceClosed();
   }
 

@@ -1,5 +1,5 @@
 /** Ids that new_id adds to a driver, and remove_id takes away (drivers/pci/pci-driver.c: new_id_store, remove_id_store). */
-import type { DriverName } from "./binding.ts";
+import type { DriverName } from "./bind_rules.ts";
 import type { ErrnoError, ErrnoName } from "./errno.ts";
 import { PCI_IDS } from "./pci_ids.ts";
 import { coreError } from "./refusal.ts";

@@ -4,7 +4,6 @@
  */
 import { Kept, KeptMap, type PutRow } from "../base/journal.ts";
 import type { Processor } from "../zpci/instruction.ts";
-import { isEnabledHandle } from "../zpci/handle.ts";
 import {
   type AvailabilityEvent,
   type ErrorEvent,
@@ -12,75 +11,42 @@ import {
   type PartitionKernel,
   SIC,
 } from "../zpci/partition.ts";
-import { SCLP, sclp } from "../zpci/service_processor.ts";
 import { PAGE_SIZE } from "../zpci/storage.ts";
-import { Container, ContainerFile, type ContainerState } from "./iommu/container.ts";
-import { Binding, type BindingState } from "./binding.ts";
-import type { DeviceState, VfioDevice } from "./device.ts";
-import { DeviceFile } from "./device_file.ts";
-import { type DynamicId, DynamicIds } from "./dynamic_ids.ts";
-import { EventFd, EventFdFile } from "./process/eventfd.ts";
-import type { FileState, OpenFile } from "./process/file.ts";
-import { Group, GroupFile } from "./group.ts";
-import { IommuDomain } from "./iommu/iommu_domain.ts";
-import { type ForeignFiles, openInPrograms, wiredEventFds } from "./process/foreign_files.ts";
-import { FaultQueueFile } from "./iommu/fault_queue.ts";
-import { Iommufd, type IommufdState } from "./iommu/iommufd.ts";
-import { IommufdFile } from "./iommu/iommufd_file.ts";
+import { Binding } from "./binding.ts";
+import type { VfioDevice } from "./device.ts";
+import { DynamicIds } from "./dynamic_ids.ts";
+import { Group } from "./group.ts";
+import type { Container } from "./iommu/container.ts";
+import { DefaultDomains } from "./iommu/default_domains.ts";
+import type { Iommufd } from "./iommu/iommufd.ts";
 import type { KernelOptions } from "./kernel_options.ts";
+import {
+  groupState,
+  type KernelHead,
+  type KernelState,
+  restoreParts,
+  type RunningState,
+  saveParts,
+} from "./kernel_state.ts";
 import { LockPlan } from "./lock_plan.ts";
-import { tableEnd } from "./s390/aperture.ts";
-import { ClpFile } from "./s390/clp_file.ts";
-import { EventWorker, type EventWorkerState } from "./s390/event_worker.ts";
-import { listEntries } from "./s390/pci_clp.ts";
-import { quietly } from "./pci/pci_device.ts";
+import type { Caller } from "./process/caller.ts";
 import { DescriptorTable, MAX_FDS } from "./process/descriptors.ts";
-import { Process, saveFile } from "./process/process.ts";
-import { coreError } from "./refusal.ts";
+import { EventFds } from "./process/eventfds.ts";
+import type { OpenFile } from "./process/file.ts";
+import type { ForeignFiles } from "./process/foreign_files.ts";
+import { Process } from "./process/process.ts";
+import { restoredFile, saveFile } from "./process/saved_files.ts";
 import { type ReleaseRules, rulesOf } from "./release.ts";
-import { type InterruptBits, PCI_ISC, Zdev, type ZdevState } from "./s390/zdev.ts";
+import { tableEnd } from "./s390/aperture.ts";
+import { EventWorker } from "./s390/event_worker.ts";
+import { type InterruptBits, InterruptPage, PCI_ISC } from "./s390/interrupt_page.ts";
+import { listEntries } from "./s390/pci_clp.ts";
+import { Zdev } from "./s390/zdev.ts";
 
 export { DEFAULT_KERNEL_OPTIONS, type KernelOptions } from "./kernel_options.ts";
 
-/** The kernel's own domain of a function: where its tables lie, and whether the function uses it now. */
-export interface DefaultDomainState {
-  /** Storage address; null where there is none yet. */
-  readonly origin: number | null;
-  readonly attached: boolean;
-}
-
-/** State of a kernel and its driver process, for the host file. */
-export interface KernelState {
-  readonly zdevs: readonly ZdevState[];
-  readonly interruptPage: number;
-  readonly nextId: number;
-  /** Counts above 2^53 are decimal text. */
-  readonly eventfds: readonly { readonly id: number; readonly count: number | string }[];
-  readonly containers: readonly ContainerState[];
-  readonly iommufds: readonly IommufdState[];
-  readonly bindings: readonly BindingState[];
-  readonly dynamicIds: readonly DynamicId[];
-  /** Container of each group by number, or the iommufd that it has for one; null where none is set. */
-  readonly groups: readonly (number | null)[];
-  readonly devices: readonly DeviceState[];
-  /** The kernel's own IOMMU domain of each function. */
-  readonly defaultDomains: readonly DefaultDomainState[];
-  /** Reports of the machine that wait for a lock. */
-  readonly events: EventWorkerState;
-  readonly files: readonly FileState[];
-}
-
-/** State of a kernel that is copied while real programs run. */
-interface RunningState extends KernelState {
-  /** What they have open. */
-  readonly programs?: readonly FileState[];
-}
-
-const DOUBLEWORD = 8;
 /** Summary bits fit one doubleword: aisbo has 6 bits. */
 const MAX_FUNCTIONS = 64;
-/** Summary doubleword at the start of the interrupt page, one vector doubleword per function behind it. */
-const VECTORS_AT = DOUBLEWORD;
 
 /** A guest's kernel. */
 export class Kernel extends Kept implements PartitionKernel {
@@ -97,7 +63,7 @@ export class Kernel extends Kept implements PartitionKernel {
   /** What real programs had open when this kernel was copied. */
   #left: OpenFile[] = [];
   /** The process whose system call is carried out. */
-  current: Process;
+  current: Caller;
   readonly containers: KeptMap<Container>;
   readonly iommufds: KeptMap<Iommufd>;
   /** When somebody else holds device locks; a host gives all its kernels the same. */
@@ -108,14 +74,13 @@ export class Kernel extends Kept implements PartitionKernel {
   readonly dynamicIds = new DynamicIds(() => this.touch());
   readonly groups: Group[] = [];
   readonly #zdevs: Zdev[] = [];
-  readonly #eventfds: KeptMap<EventFd>;
-  readonly #interruptPage: number;
+  readonly eventfds: EventFds;
+  readonly #interrupts: InterruptPage;
   /** Handles the machine's reports. */
   readonly events = new EventWorker(this);
-  readonly #defaultDomains = new Map<Zdev, IommuDomain>();
+  /** The kernel's own IOMMU domains, which a function uses while user space does not have its DMA. */
+  readonly defaultDomains: DefaultDomains;
   #nextId = 1;
-  /** Eventfds may be there that nothing refers to. */
-  #mayDrop = false;
 
   private constructor(partition: Partition, options: KernelOptions, interruptPage: number) {
     super(partition.journal);
@@ -124,7 +89,8 @@ export class Kernel extends Kept implements PartitionKernel {
         value === undefined ? put(`${this.key}/${list}/${id}`, undefined) : value.writeRows(put);
     this.containers = new KeptMap(this.journal, put<Container>("containers"));
     this.iommufds = new KeptMap(this.journal, put<Iommufd>("iommufds"));
-    this.#eventfds = new KeptMap(this.journal, put<EventFd>("eventfds"));
+    this.eventfds = new EventFds(this.journal, () => `${this.key}/eventfds`);
+    this.defaultDomains = new DefaultDomains(partition, () => this.touch());
     this.locks = new LockPlan(this.journal);
     this.partition = partition;
     this.options = options;
@@ -137,8 +103,7 @@ export class Kernel extends Kept implements PartitionKernel {
     this.process = new Process(this, partition.tracer, new DescriptorTable(MAX_FDS, saved));
     this.processes.add(this.process);
     this.current = this.process;
-    this.#interruptPage = interruptPage;
-    partition.storage.reserved.set(interruptPage, true);
+    this.#interrupts = new InterruptPage(partition.storage, interruptPage);
     partition.kernel = this;
     partition.setInterruptionControls(SIC.SINGLE, PCI_ISC);
   }
@@ -155,7 +120,7 @@ export class Kernel extends Kept implements PartitionKernel {
     for (const binding of kernel.bindings) {
       binding.zdev.enable();
       binding.zdev.pci.scan();
-      kernel.releaseDma(binding.zdev);
+      kernel.defaultDomains.release(binding.zdev);
       binding.override = "ism_vfio_pci";
       binding.probe();
     }
@@ -171,7 +136,14 @@ export class Kernel extends Kept implements PartitionKernel {
   ): Kernel {
     const kernel = new Kernel(partition, options, state.interruptPage);
     for (const zdev of state.zdevs) {
-      kernel.#add(Zdev.restore(processor, zdev, kernel.#nextBits(), options.busyRetryLimit));
+      kernel.#add(
+        Zdev.restore(
+          processor,
+          zdev,
+          kernel.#nextBits(),
+          options.busyRetryLimit,
+        ),
+      );
     }
     kernel.#restore(state);
     return kernel;
@@ -179,9 +151,7 @@ export class Kernel extends Kept implements PartitionKernel {
 
   /** Interrupt bits of the next function. */
   #nextBits(): InterruptBits {
-    const i = this.#zdevs.length;
-    const page = this.#interruptPage;
-    return { aibv: page + VECTORS_AT + i * DOUBLEWORD, aisb: page, aisbo: i };
+    return this.#interrupts.bitsOf(this.#zdevs.length);
   }
 
   #add(zdev: Zdev): void {
@@ -212,17 +182,16 @@ export class Kernel extends Kept implements PartitionKernel {
     put(`${this.key}/zdevs/${position}`, zdev.save());
     put(`${this.key}/bindings/${position}`, binding.save());
     put(`${this.key}/groups/${position}`, groupState(this.groups[position]!));
-    put(`${this.key}/defaultDomains/${position}`, this.#defaultDomain(zdev));
+    put(`${this.key}/defaultDomains/${position}`, this.defaultDomains.save(zdev));
     put(`${this.key}/devices/${zdev.facts.fid}`, device?.save());
   }
 
   protected override remember(): () => void {
-    const [nextId, defaultDomains] = [this.#nextId, [...this.#defaultDomains]];
+    const [nextId, defaultDomains] = [this.#nextId, this.defaultDomains.remember()];
     const [events, dynamicIds, current] = [this.events.remember(), [...this.dynamicIds.save()], this.current];
     return () => {
       this.#nextId = nextId;
-      this.#defaultDomains.clear();
-      for (const [zdev, domain] of defaultDomains) this.#defaultDomains.set(zdev, domain);
+      defaultDomains();
       events();
       this.dynamicIds.restore(dynamicIds);
       this.current = current;
@@ -295,68 +264,9 @@ export class Kernel extends Kept implements PartitionKernel {
     return this.#nextId++;
   }
 
-  /** A new eventfd. */
-  newEventFd(): EventFd {
-    const eventfd = this.#makeEventFd(this.newId());
-    this.#eventfds.set(eventfd.id, eventfd);
-    return eventfd;
-  }
-
-  #makeEventFd(id: number): EventFd {
-    return new EventFd(id, {
-      journal: this.journal,
-      write: (put, eventfd) => {
-        if (this.#eventfds.get(id) === eventfd) put(`${this.key}/eventfds/${id}`, eventfd.save());
-      },
-      closed: () => this.eventFdLost(),
-    });
-  }
-
-  /** The eventfd with an id of a saved state. */
-  eventFd(id: number): EventFd {
-    const eventfd = this.#eventfds.get(id);
-    if (eventfd === undefined) throw new Error(`Eventfd ${id} is not there`);
-    return eventfd;
-  }
-
-  /** A new IOMMU domain, with the key of its row in the saved state. @throws {ErrnoError} ENOMEM */
-  newDomain(key: string): IommuDomain {
-    const domain = IommuDomain.create(this.partition, key);
-    if (domain === undefined) {
-      throw coreError(
-        "ENOMEM",
-        "vfio.container.setiommu",
-        "memory",
-        "drivers/iommu/s390-iommu.c: s390_domain_alloc_paging",
-        "No memory",
-      );
-    }
-    return domain;
-  }
-
   /** Errors of an open function are left to user space. */
   get userRecovery(): boolean {
     return this.rules.userRecovery && this.options.capabilityChain;
-  }
-
-  /** iommu_group_claim_dma_owner: user space is to have the function's DMA, so that the kernel's own domain goes. */
-  claimDma(zdev: Zdev): void {
-    zdev.attach(undefined);
-  }
-
-  /** iommu_group_release_dma_owner: back to the kernel's own domain, in which nothing is mapped. Cannot fail. */
-  releaseDma(zdev: Zdev): void {
-    const domain = this.#defaultDomains.get(zdev) ?? IommuDomain.create(this.partition);
-    if (domain === undefined) return;
-    this.touch();
-    zdev.touch();
-    this.#defaultDomains.set(zdev, domain);
-    quietly(() => zdev.attach(domain));
-  }
-
-  /** The IOMMU domain that user space attached a function to; undefined while it has the kernel's own, or none. */
-  userDomain(zdev: Zdev): IommuDomain | undefined {
-    return zdev.domain === this.#defaultDomains.get(zdev) ? undefined : zdev.domain;
   }
 
   /**
@@ -364,28 +274,10 @@ export class Kernel extends Kept implements PartitionKernel {
    * (arch/s390/pci/pci_irq.c: zpci_floating_irq_handler).
    */
   adapterInterruption(isc: number): void {
-    this.#scanInterrupts();
+    const handOn = (zdev: Zdev, vector: number) => this.device(zdev)?.interrupt(vector);
+    this.#interrupts.take(this.#zdevs, handOn);
     this.partition.setInterruptionControls(SIC.SINGLE, isc);
-    this.#scanInterrupts();
-  }
-
-  /** Summary bits, then the vector bits of each function; vectors are handed on. */
-  #scanInterrupts(): void {
-    const storage = this.partition.storage.find(this.#interruptPage, PAGE_SIZE)!;
-    const bytes = storage.touch(0, PAGE_SIZE, true);
-    this.#zdevs.forEach((zdev, i) => {
-      const summary = 0x80 >> (i & 7);
-      if ((bytes[i >> 3]! & summary) === 0) return;
-      bytes[i >> 3] = bytes[i >> 3]! & ~summary;
-      const vectorsAt = VECTORS_AT + i * DOUBLEWORD;
-      for (let vector = 0; vector < zdev.vectors; vector++) {
-        const mask = 0x80 >> (vector & 7);
-        const at = vectorsAt + (vector >> 3);
-        if ((bytes[at]! & mask) === 0) continue;
-        bytes[at] = bytes[at]! & ~mask;
-        this.device(zdev)?.interrupt(vector);
-      }
-    });
+    this.#interrupts.take(this.#zdevs, handOn);
   }
 
   /** Error events. */
@@ -398,174 +290,55 @@ export class Kernel extends Kept implements PartitionKernel {
     this.events.availability(event);
   }
 
-  /** Lets go of a function whose driver is gone: disable, then SCLP deconfigure unless the machine took it already. */
-  deconfigure(zdev: Zdev): void {
-    zdev.attach(undefined);
-    quietly(() => isEnabledHandle(zdev.fh) && zdev.disable());
-    const entry = listEntries(this.partition).find(({ fid }) => fid === zdev.facts.fid);
-    if (entry?.configured === true) sclp(this.partition, SCLP.DECONFIGURE, zdev.facts.fid);
-    zdev.state = entry === undefined ? "reserved" : "standby";
-  }
-
   /**
    * State for the host file, in which other processes than ism's own must have ended: they live on nowhere. A copy takes
    * along what real programs have open.
    */
   save({ withPrograms = false } = {}): RunningState {
-    if (!withPrograms) this.dropUnusedEventFds();
-    const { interruptPage, nextId, dynamicIds, events } = this.#head(withPrograms);
-    const eventfds = new Set([
-      ...withPrograms ? wiredEventFds(this.#devices()) : [],
-      ...this.#eventfds.values(),
-    ]);
-    return {
-      zdevs: this.#zdevs.map((zdev) => zdev.save()),
-      interruptPage,
-      nextId,
-      eventfds: [...eventfds].sort((a, b) => a.id - b.id).map((eventfd) => eventfd.save()),
-      containers: [...this.containers.values()].map((container) => container.save()),
-      iommufds: [...this.iommufds.values()].map((iommufd) => iommufd.save()),
-      bindings: this.bindings.map((binding) => binding.save()),
-      dynamicIds,
-      groups: this.groups.map(groupState),
-      devices: this.#devices().map((device) => device.save()),
-      defaultDomains: this.#zdevs.map((zdev) => this.#defaultDomain(zdev)),
-      events,
-      files: [...this.process.files()].map(([fd, file]) => saveFile(fd, file)),
-      ...(withPrograms ? { programs: openInPrograms(this.foreign) } : {}),
-    };
+    if (!withPrograms) this.eventfds.dropUnused(this);
+    return saveParts(this, this.#head(withPrograms), withPrograms);
   }
 
   /** What belongs to none of its parts. */
-  #head(withPrograms = false): Pick<KernelState, "interruptPage" | "nextId" | "dynamicIds" | "events"> {
+  #head(withPrograms = false): KernelHead {
     if (this.processes.size > 1 && !withPrograms) {
       throw new Error("A kernel with other processes than ism's own cannot be saved");
     }
     return {
-      interruptPage: this.#interruptPage,
+      interruptPage: this.#interrupts.address,
       nextId: this.#nextId,
       dynamicIds: this.dynamicIds.save(),
       events: this.events.save(),
     };
   }
 
-  #defaultDomain(zdev: Zdev): DefaultDomainState {
-    const domain = this.#defaultDomains.get(zdev);
-    return { origin: domain?.origin ?? null, attached: domain !== undefined && zdev.domain === domain };
-  }
-
   /** In a copy: real programs are no more, and what they had open is closed as it is when they are killed. */
   endPrograms(): void {
     const left = this.#left;
     this.#left = [];
-    this.#mayDrop = true;
+    this.eventfds.mayBeUnused();
     for (const file of left) file.drop();
   }
 
   #restore(state: RunningState): void {
     this.#nextId = state.nextId;
-    this.#mayDrop = true;
-    for (const { id, count } of state.eventfds) {
-      const eventfd = this.#makeEventFd(id);
-      eventfd.count = BigInt(count);
-      this.#eventfds.set(id, eventfd);
-    }
-    for (const container of state.containers) {
-      this.containers.set(container.id, Container.restore(this, container));
-    }
-    for (const iommufd of state.iommufds) this.iommufds.set(iommufd.id, Iommufd.restore(this, iommufd));
-    this.dynamicIds.restore(state.dynamicIds);
-    const open = new Set(state.devices.filter(({ openCount }) => openCount > 0).map(({ fid }) => fid));
-    state.bindings.forEach((binding, i) =>
-      this.bindings[i]!.restore(binding, open.has(this.#zdevs[i]!.facts.fid))
-    );
-    this.events.restore(state.events);
-    state.defaultDomains.forEach(({ origin, attached }, i) => {
-      if (origin === null) return;
-      const domain = IommuDomain.restore(this.partition, { origin, mappings: [] });
-      this.#defaultDomains.set(this.#zdevs[i]!, domain);
-      if (attached) domain.adopt(this.#zdevs[i]!);
-    });
-    state.groups.forEach((id, i) => {
-      if (id === null) return;
-      const group = this.groups[i]!;
-      group.iommufd = this.iommufds.get(id);
-      const container = this.containers.get(id);
-      if (container === undefined) return;
-      group.container = container;
-      container.groups.add(group);
-      container.domain?.adopt(group.zdev);
-    });
-    for (const device of state.devices) this.#byFid(device.fid).restore(device);
-    for (const file of state.files) {
-      const restored = this.#restoredFile(file);
-      restored.flags = file.flags;
-      this.process.restoreFile(file.fd, restored, file.position);
-    }
+    restoreParts(this, state);
     this.#left = (state.programs ?? []).map((file) => {
-      const restored = this.#restoredFile(file);
+      const restored = restoredFile(this, file);
       restored.hold();
       return restored;
     });
   }
 
-  #restoredFile(file: FileState): OpenFile {
-    switch (file.kind) {
-      case "container":
-        return new ContainerFile(this, this.containers.get(file.id)!);
-      case "group":
-        return new GroupFile(this, this.groups[file.id]!, file.dissolved === true);
-      case "eventfd":
-        return new EventFdFile(this.eventFd(file.id));
-      case "iommufd":
-        return new IommufdFile(this, this.iommufds.get(file.id)!);
-      case "fault-queue":
-        return new FaultQueueFile(this.iommufds.get(file.id)!, file.faultQueue!);
-      case "clp":
-        return new ClpFile(this);
-      case "device":
-        return this.#restoredDeviceFile(file);
-    }
-  }
-
-  #restoredDeviceFile({ id, cdev }: FileState): DeviceFile {
-    const file = new DeviceFile(this, this.#byFid(id), cdev !== undefined);
-    const iommufd = cdev === undefined || cdev.iommufd === null ? undefined : this.iommufds.get(cdev.iommufd);
-    if (cdev === undefined || iommufd === undefined) return file;
-    file.restoreBinding(iommufd, cdev);
-    return file;
-  }
-
-  #devices(): VfioDevice[] {
+  /** The vfio devices of all functions that a vfio driver holds. */
+  get devices(): VfioDevice[] {
     return this.bindings.map(({ device }) => device).filter((device) => device !== undefined);
   }
 
-  #byFid(fid: number): VfioDevice {
-    const device = this.#devices().find(({ zdev }) => zdev.facts.fid === fid);
+  /** The vfio device of a function id. */
+  deviceOf(fid: number): VfioDevice {
+    const device = this.devices.find(({ zdev }) => zdev.facts.fid === fid);
     if (device === undefined) throw new Error(`No vfio device has function id ${fid}`);
     return device;
   }
-
-  /** An eventfd may have lost the last thing that refers to it. */
-  eventFdLost(): void {
-    this.#mayDrop = true;
-  }
-
-  /** An eventfd lives as long as a descriptor or interrupt wiring refers to it. */
-  dropUnusedEventFds(): void {
-    if (!this.#mayDrop) return;
-    this.#mayDrop = false;
-    const used = new Set<EventFd | undefined>();
-    for (const [, file] of this.process.files()) if (file instanceof EventFdFile) used.add(file.context);
-    for (const { msi, req, err } of this.#devices()) {
-      used.add(req).add(err);
-      msi?.forEach((eventfd) => used.add(eventfd));
-    }
-    for (const [id, eventfd] of this.#eventfds) if (!used.has(eventfd)) this.#eventfds.delete(id);
-  }
-}
-
-/** The id of a group's container or iommufd. */
-function groupState({ container, iommufd }: Group): number | null {
-  return container?.id ?? iommufd?.id ?? null;
 }

@@ -38,6 +38,8 @@ export class MainStorage extends Kept {
   readonly changed = new Set<StorageBuffer>();
   /** Addresses of buffers that the operating system keeps to itself: no program's memory. */
   readonly reserved: KeptMap<true>;
+  /** Where pages come from that are stored; undefined for storage that never was. */
+  source: PageSource | undefined = undefined;
 
   /** `key` is that of its row in the saved state. */
   constructor(limit: number, journal: Journal = new Journal(), key = "storage") {
@@ -122,6 +124,16 @@ export class MainStorage extends Kept {
     }
   }
 
+  /** Has pages read again when they are touched. Bytes. */
+  forget(address: number, length: number): void {
+    // Buffers that nobody has looked at have none.
+    if (this.#load !== undefined) return;
+    for (let at = address; at < address + length; at += PAGE_SIZE) {
+      const buffer = this.find(at, PAGE_SIZE);
+      buffer?.forget(at - buffer.address);
+    }
+  }
+
   /** Whether a buffer is one of these. */
   has(buffer: StorageBuffer): boolean {
     return this.#startingAt(buffer.address) === buffer;
@@ -149,6 +161,7 @@ export class MainStorage extends Kept {
   ): MainStorage {
     const storage = new MainStorage(limit, journal, key);
     storage.#next = state.next;
+    storage.source = source;
     storage.#load = () => {
       storage.#load = undefined;
       storage.#buffers = state.buffers.map(({ address, size }) =>

@@ -145,6 +145,11 @@ export class StorageBuffer implements DmaMemory, Changed {
     for (const page of this.#before?.keys() ?? []) yield page * PAGE_SIZE;
   }
 
+  /** Has the page at an offset read again when it is touched: another process has changed what is stored of it. */
+  forget(offset: number): void {
+    if (this.#pages !== undefined) this.#pages[offset / PAGE_SIZE] = ABSENT;
+  }
+
   /** Forgets all dirty marks: the pages are stored. */
   clean(): void {
     this.#pages?.forEach((mark, page, pages) => pages[page] = mark === DIRTY ? CLEAN : mark);
@@ -198,8 +203,9 @@ export class StorageBuffer implements DmaMemory, Changed {
   }
 
   #fetch(bytes: Uint8Array, pages: Uint8Array, page: number): void {
-    const stored = this.#source!.load(this.address + page * PAGE_SIZE);
+    const stored = (this.#source ?? this.#home?.source)?.load(this.address + page * PAGE_SIZE);
     if (stored !== undefined) bytes.set(stored, page * PAGE_SIZE);
+    else bytes.fill(0, page * PAGE_SIZE, (page + 1) * PAGE_SIZE);
     pages[page] = 0;
   }
 }

@@ -67,7 +67,7 @@ Deno.test.each((["group", "cdev"] as const).flatMap((way) => ANSWERS.map((row) =
     assertEquals([zdev.domain !== undefined, fn.ioat], [result === 0, undefined]);
     zdev.hotReset();
     assertEquals(fn.ioat !== undefined, result === 0);
-    assertEquals([bench.detach(), guest.kernel.userDomain(zdev)], [0, undefined]);
+    assertEquals([bench.detach(), guest.kernel.defaultDomains.userDomain(zdev)], [0, undefined]);
     // A group goes back to the kernel's own domain; a device that was detached is in none.
     assertEquals(fn.ioat !== undefined, way === "group");
   },

@@ -3,7 +3,8 @@
  * away while it is open.
  */
 import { assertEquals } from "@std/assert";
-import type { Binding, DriverName } from "../../lib/vfio/binding.ts";
+import type { DriverName } from "../../lib/vfio/bind_rules.ts";
+import type { Binding } from "../../lib/vfio/binding.ts";
 import { cString, IOCTL, outcome, region, Rig, type Way, WAYS, words } from "../support/kernel.ts";
 
 const bindingOf = ({ target }: Rig): Binding => target.guest.kernel.binding(target.zdev);

@@ -270,7 +270,7 @@ Deno.test("a saved host brings back what group and device are bound to", () => {
   assertEquals(outcome(() => process.ioctl(compat.rig.iommufd, IOCTL.UNMAP_DMA, unmap)), 0);
   assertEquals(zdev.domain?.mappings().length, 1, "cut, and the first page is gone");
   process.close(compat.rig.device);
-  assertEquals(guest.kernel.userDomain(zdev), undefined);
+  assertEquals(guest.kernel.defaultDomains.userDomain(zdev), undefined);
   process.close(compat.rig.group);
   process.close(compat.rig.iommufd);
   assertEquals(guest.kernel.iommufds.size, 0);

@@ -240,5 +240,5 @@ Deno.test("closing a device that is attached with PASID 0 detaches it", () => {
   assertEquals(bench.attach(2, 0), 3);
   bench.rig.process.close(bench.rig.device);
   const { zdev, guest } = bench.rig.target;
-  assertEquals([guest.kernel.userDomain(zdev), bench.destroy(2)], [undefined, 0]);
+  assertEquals([guest.kernel.defaultDomains.userDomain(zdev), bench.destroy(2)], [undefined, 0]);
 });

@@ -220,7 +220,7 @@ Deno.test("an eventfd is read 8 bytes at a time and counts (vfio.setirqs.fds)", 
   assertEquals([read(7), read(8)], ["EINVAL", "EAGAIN"]);
   const [, file] = [...rig.process.files()].find(([number]) => number === fd)!;
   assertEquals(file.kind, "eventfd");
-  rig.target.guest.kernel.eventFd(file.id).count = 2n;
+  rig.target.guest.kernel.eventfds.get(file.id).count = 2n;
   assertEquals([read(8), u64(buffer, 0), read(8)], [8, 2n, "EAGAIN"]);
 });
 

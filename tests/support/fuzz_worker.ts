@@ -52,15 +52,18 @@ function fault(
   if (/^ {4}at |file:\/\//m.test(errText)) return `a stack: ${errText}`;
   if (UNSAFE.test(errText)) return `control characters on stderr: ${JSON.stringify(errText)}`;
   if (code !== 0 && errText === "") return `exit code ${code} without a word`;
-  const raw = /--raw|--format[= ]raw/.test(`${args.join(" ")} ${script}`);
+  const words = `${args.join(" ")} ${script}`;
+  const raw = /--raw|--format[= ]raw/.test(words);
+  // Lines of CSV end as RFC 4180 has it.
+  const shown = /--format[= ]csv/.test(words) ? outText.replaceAll("\r\n", "\n") : outText;
   if (args.includes("--json")) {
     try {
       for (const line of outText.split("\n").slice(0, -1)) JSON.parse(line);
     } catch (error) {
       return `no JSON: ${error}: ${outText.slice(0, 200)}`;
     }
-  } else if (!raw && UNSAFE.test(outText)) {
-    return `control characters on stdout: ${JSON.stringify(outText.slice(0, 500))}`;
+  } else if (!raw && UNSAFE.test(shown)) {
+    return `control characters on stdout: ${JSON.stringify(shown.slice(0, 500))}`;
   }
   return undefined;
 }

@@ -175,7 +175,7 @@ export class Rig {
 
   /** The IOMMU domain that the process attached the function to. */
   get domain() {
-    return this.target.guest.kernel.userDomain(this.target.zdev);
+    return this.target.guest.kernel.defaultDomains.userDomain(this.target.zdev);
   }
 
   /** A rig whose function is open. */

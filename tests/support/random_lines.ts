@@ -262,6 +262,8 @@ class Maker {
       }
     }
     for (const [key, option] of Object.entries(options)) {
+      // It goes on until somebody ends it.
+      if (key === "watch") continue;
       const wanted = !isFlag(option) && !option.optional;
       if (!this.chance(wanted ? 95 : 25)) continue;
       words.push(`--${optionName(key)}`);

@@ -2,6 +2,9 @@
 import { countPoints, type Miss, type Point, type Suite } from "./points.ts";
 import { EXIT } from "../failure.ts";
 
+/** Points that are joined at once. */
+const PIECE = 100;
+
 /** The whole file. */
 export function junit(suites: readonly Suite[], milliseconds: number): string {
   const lines = ['<?xml version="1.0" encoding="UTF-8"?>'];
@@ -11,7 +14,11 @@ export function junit(suites: readonly Suite[], milliseconds: number): string {
     const name = `name="${attribute(file)}" file="${attribute(file)}"`;
     lines.push(`  <testsuite ${name}${totals([suite], suite.milliseconds)}>`);
     const group = attribute(file.replace(/\.ism$/, "").replace(/^[./\\]+/, "").replaceAll(/[/\\]/g, "."));
-    for (const point of points) lines.push(testCase(point, group));
+    const of: Of = { group, path: file, shown: attribute(file) };
+    // A text that was put together keeps all its parts until it is joined with others.
+    for (let at = 0; at < points.length; at += PIECE) {
+      lines.push(points.slice(at, at + PIECE).map((point) => testCase(point, of)).join("\n"));
+    }
     lines.push("  </testsuite>");
   }
   lines.push("</testsuites>", "");
@@ -33,10 +40,23 @@ function isError({ code, exit }: Miss): boolean {
   return code !== "EXIT" && exit !== EXIT.EXPECT && exit !== EXIT.REFUSED;
 }
 
-function testCase({ file, line, name, milliseconds, miss, skipped }: Point, group: string): string {
+/** The script of a point. */
+interface Of {
+  readonly group: string;
+  readonly path: string;
+  /** Its path as an attribute. */
+  readonly shown: string;
+  /** The last name, and how it is shown: a script often has many of the same. */
+  name?: string;
+  shownName?: string;
+}
+
+function testCase({ file, line, name, milliseconds, miss, skipped }: Point, of: Of): string {
+  if (name !== of.name) of.shownName = attribute(of.name = name);
+  // Nearly all lines stand in the file of their script.
+  const shown = file === of.path ? of.shown : attribute(file);
   const where = line === 0 ? "" : ` line="${line}"`;
-  const head =
-    `    <testcase name="${attribute(name)}" classname="${group}" file="${attribute(file)}"${where}` +
+  const head = `    <testcase name="${of.shownName}" classname="${of.group}" file="${shown}"${where}` +
     ` time="${seconds(milliseconds)}"`;
   if (skipped !== undefined) return `${head}><skipped message="${attribute(skipped)}"/></testcase>`;
   if (miss === undefined) return `${head}/>`;
@@ -55,8 +75,12 @@ function testCase({ file, line, name, milliseconds, miss, skipped }: Point, grou
 
 function seconds(milliseconds: number): string {
   // toFixed() takes longer than all the rest of a test case.
-  const text = String(Math.round(milliseconds * 1000)).padStart(7, "0");
-  return `${text.slice(0, -6)}.${text.slice(-6)}`;
+  const microseconds = Math.round(milliseconds * 1000);
+  // What most lines take.
+  if (microseconds < 10) return `0.00000${microseconds}`;
+  if (microseconds < 100) return `0.0000${microseconds}`;
+  const part = microseconds % 1_000_000;
+  return `${(microseconds - part) / 1_000_000}.${String(1_000_000 + part).slice(1)}`;
 }
 
 const SPECIAL: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };

@@ -32,7 +32,15 @@ export interface Suite {
   readonly file: string;
   readonly code: number;
   readonly milliseconds: number;
+  /** Where lines that held or were not run are only counted, the others. */
   readonly points: readonly Point[];
+  readonly counted?: Counted;
+}
+
+/** Lines that no {@linkcode Point} tells of. */
+export interface Counted {
+  readonly held: number;
+  readonly skipped: number;
 }
 
 /** A line as it stands in a script. */
@@ -44,12 +52,24 @@ interface Titled {
 
 /** Takes down what becomes of a script's lines. */
 export class Verdicts {
+  /** Each line has a point; without, lines that held or were not run are counted, which costs next to nothing. */
+  readonly names: boolean;
   readonly points: Point[] = [];
+  readonly counted = { held: 0, skipped: 0 };
   #stopped: string | undefined = undefined;
 
+  constructor({ names }: { readonly names: boolean }) {
+    this.names = names;
+  }
+
   /** A line has run. @param failure undefined where only the exit code tells, as for a program that ran */
-  ran({ file, line, title }: Titled, milliseconds: number, exit: number, failure: Failure | undefined): void {
-    const point = { file, line, name: title, milliseconds };
+  ran(place: Titled, milliseconds: number, exit: number, failure: Failure | undefined): void {
+    if (exit === EXIT.OK && !this.names) {
+      this.counted.held++;
+      return;
+    }
+    const { file, line } = place;
+    const point = { file, line, name: place.title, milliseconds };
     if (exit === EXIT.OK) {
       this.points.push(point);
       return;
@@ -62,7 +82,12 @@ export class Verdicts {
   }
 
   /** A line is not run, because another one did not hold. */
-  skip({ file, line, title }: Titled): void {
+  skip(place: Titled): void {
+    if (!this.names) {
+      this.counted.skipped++;
+      return;
+    }
+    const { file, line, title } = place;
     const skipped = `not run: the script ended at ${this.#stopped ?? "its beginning"}`;
     this.points.push({ file, line, name: title, milliseconds: 0, skipped });
   }
@@ -90,8 +115,9 @@ function missOf({ code, message, exit, expectable, fields, ref, hint }: Failure)
 /** How many points there are of each kind. */
 export function countPoints(suites: readonly Suite[]): { held: number; missed: number; skipped: number } {
   let [missed, skipped, all] = [0, 0, 0];
-  for (const { points } of suites) {
-    all += points.length;
+  for (const { points, counted } of suites) {
+    all += points.length + (counted?.held ?? 0) + (counted?.skipped ?? 0);
+    skipped += counted?.skipped ?? 0;
     for (const { miss, skipped: why } of points) {
       if (miss !== undefined) missed++;
       else if (why !== undefined) skipped++;

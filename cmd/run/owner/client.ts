@@ -18,6 +18,7 @@ import {
   type Answer,
   ENDINGS,
   type Line,
+  loadCodec,
   pack,
   type Question,
   takeMessage,
@@ -52,9 +53,10 @@ export async function ask(
   question: Question,
   listen: (bytes: Uint8Array) => void = () => {},
 ): Promise<Answer> {
+  const codec = await loadCodec();
   const base = `${ownerFolder(path)}/${crypto.randomUUID()}`;
   try {
-    writeMessage(base + ENDINGS.question, question);
+    writeMessage(base + ENDINGS.question, question, codec);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) throw new OwnerGoneError(path);
     throw error;
@@ -64,7 +66,7 @@ export async function ask(
   let heard = 0;
   let interrupted: { readonly error: unknown; readonly at: number } | undefined;
   for (;;) {
-    const answer = takeMessage(base + ENDINGS.answer) as Answer | undefined;
+    const answer = takeMessage(base + ENDINGS.answer, codec) as Answer | undefined;
     heard += hear(base, heard, listen);
     if (answer !== undefined) {
       removeIfThere(base + ENDINGS.told);
@@ -73,7 +75,7 @@ export async function ask(
     }
     // An answer may have come between the two looks.
     if (!isOwned(path)) {
-      const last = takeMessage(base + ENDINGS.answer) as Answer | undefined;
+      const last = takeMessage(base + ENDINGS.answer, codec) as Answer | undefined;
       if (last !== undefined) return last;
       throw new OwnerGoneError(path);
     }

@@ -3,7 +3,6 @@
  * gets its name when it is whole. Sockets would need the permission for the network, or foreign functions, which
  * commands do without.
  */
-import { deserialize, serialize } from "node:v8";
 import type { Stream } from "../../output/held.ts";
 import type { Failure } from "../../output/failure.ts";
 import type { Collected } from "../../output/trace/collector.ts";
@@ -123,15 +122,23 @@ export function unpack(line: PackedLine, table: KnownCommands): Invocation {
   });
 }
 
+/** How messages become bytes and come back; a part of Node that a start which asks nobody does without. */
+export type Codec = Pick<typeof import("node:v8"), "serialize" | "deserialize">;
+
+/** Loads it. */
+export function loadCodec(): Promise<Codec> {
+  return import("node:v8");
+}
+
 /** Writes a file that appears whole. */
-export function writeMessage(path: string, message: Question | Answer): void {
+export function writeMessage(path: string, message: Question | Answer, { serialize }: Codec): void {
   const aside = `${path}.part`;
   Deno.writeFileSync(aside, serialize(message), { mode: 0o600 });
   Deno.renameSync(aside, path);
 }
 
 /** Reads such a file and removes it; undefined if there is none. */
-export function takeMessage(path: string): unknown {
+export function takeMessage(path: string, { deserialize }: Codec): unknown {
   let bytes: Uint8Array;
   try {
     bytes = Deno.readFileSync(path);

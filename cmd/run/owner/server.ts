@@ -12,6 +12,7 @@ import type { HostStore } from "../../../lib/host/file/store.ts";
 import type { Commands, Result } from "../../language/command.ts";
 import {
   type Answer,
+  type Codec,
   ENDINGS,
   type LineQuestion,
   type ProgramQuestion,
@@ -39,6 +40,7 @@ export class OwnerServer implements Disposable {
   readonly #store: HostStore;
   readonly #adopt: Adopt;
   readonly #commands: Commands;
+  readonly #codec: Codec;
   /** Undefined where the system gives no more of them. */
   readonly #watcher: Deno.FsWatcher | undefined;
   readonly #looks: ReturnType<typeof setInterval>;
@@ -47,7 +49,8 @@ export class OwnerServer implements Disposable {
   #answering = 0;
   readonly #running = new Map<string, AbortController>();
 
-  constructor(store: HostStore, folder: string, adopt: Adopt, commands: Commands) {
+  constructor(store: HostStore, folder: string, adopt: Adopt, commands: Commands, codec: Codec) {
+    this.#codec = codec;
     this.#commands = commands;
     this.#store = store;
     this.#folder = folder;
@@ -96,7 +99,7 @@ export class OwnerServer implements Disposable {
   #see(path: string): void {
     if (path.endsWith(ENDINGS.question)) {
       const base = path.slice(0, -ENDINGS.question.length);
-      const question = takeMessage(path) as Question | undefined;
+      const question = takeMessage(path, this.#codec) as Question | undefined;
       if (question !== undefined) void this.#answer(base, question);
     } else if (path.endsWith(ENDINGS.end)) {
       const base = path.slice(0, -ENDINGS.end.length);
@@ -117,7 +120,7 @@ export class OwnerServer implements Disposable {
     const answer = isLine ? await this.#line(base, question) : await this.#program(base, question);
     if (counts) this.#answering--;
     try {
-      writeMessage(base + ENDINGS.answer, answer);
+      writeMessage(base + ENDINGS.answer, answer, this.#codec);
     } catch (error) {
       // Somebody has taken the folder away: nobody is there to be answered.
       if (!(error instanceof Deno.errors.NotFound)) throw error;

@@ -20,6 +20,8 @@ export interface Common {
   readonly topology: Topology;
   /** Styles of results and of messages are on. */
   readonly colors: readonly [boolean, boolean];
+  /** Every line is in the verdict. */
+  readonly names: boolean;
 }
 
 /** A script to run, and what came of it. */
@@ -35,7 +37,7 @@ interface Answer {
 export async function serve(commands: Commands): Promise<never> {
   const scope = globalThis as unknown as Worker;
   scope.onmessage = async ({ data }: MessageEvent<Request>) => {
-    const { file, globals, device, topology, colors } = data;
+    const { file, globals, device, topology, colors, names } = data;
     const terminal = new ProcessTerminal();
     terminal.setStyles(...colors);
     terminal.collect();
@@ -43,7 +45,7 @@ export async function serve(commands: Commands): Promise<never> {
     const environment = { hostPath: MEMORY_HOST, device, commands };
     const place = () => new HostPlace(MEMORY_HOST, undefined, globals.dryRun, topology);
     const here = { terminal, globals, environment, place, check: refusePrograms };
-    const { expects: _, ...suite } = await runFile(file, here);
+    const { expects: _, ...suite } = await runFile(file, here, { names });
     scope.postMessage({ suite, pieces: terminal.collected() } satisfies Answer);
   };
   return await new Promise<never>(() => {});

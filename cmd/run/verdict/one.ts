@@ -30,13 +30,18 @@ export interface Surroundings {
   readonly place?: () => HostPlace;
 }
 
-/** Runs a script; what went wrong is told, and is in the verdict. */
+/**
+ * Runs a script; what went wrong is told, and is in the verdict.
+ *
+ * @param names every line is in the verdict, and not only those that did not hold
+ */
 export async function runFile(
   file: string,
   surroundings: Surroundings,
+  { names }: { readonly names: boolean },
 ): Promise<Suite & { expects: boolean }> {
   const { terminal, globals, environment, place } = surroundings;
-  const verdicts = new Verdicts();
+  const verdicts = new Verdicts({ names });
   const started = performance.now();
   let expects = false;
   let code: number;
@@ -63,5 +68,6 @@ export async function runFile(
       else verdicts.failed({ ...each.place, title: each.source.trim() || file }, failure);
     }
   }
-  return { file, code, milliseconds: performance.now() - started, points: verdicts.points, expects };
+  const { points, counted } = verdicts;
+  return { file, code, milliseconds: performance.now() - started, points, counted, expects };
 }

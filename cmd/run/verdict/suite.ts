@@ -53,6 +53,7 @@ async function runAll(
   // Verdicts on standard output stand there alone.
   const quiet = surroundings.globals.quiet || tap || junit === "-";
   const globals = { ...surroundings.globals, quiet };
+  const names = tap || junit !== undefined;
   const suites: Suite[] = [];
   let count = 0;
   let expects = false;
@@ -65,7 +66,7 @@ async function runAll(
     const { onlyLines, ...several } = surroundings;
     const only = files.length === 1 && onlyLines !== undefined ? { onlyLines } : {};
     for (const file of files) {
-      const { expects: any, ...suite } = await runFile(file, { ...several, ...only, globals });
+      const { expects: any, ...suite } = await runFile(file, { ...several, ...only, globals }, { names });
       expects ||= any;
       take(suite);
       if (isInterrupted(suite.code)) break;
@@ -78,6 +79,7 @@ async function runAll(
       device: environment.device,
       topology,
       colors: [colors[0]!, colors[1]!] as const,
+      names,
     };
     await runJobs(files, jobs, common, terminal, take);
   }

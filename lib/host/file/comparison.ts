@@ -55,6 +55,12 @@ export class Comparison {
     assertSame("commit", this.#pages, writtenPages(host));
   }
 
+  /** After a loaded host was brought up to what others have committed. @throws {Error} if a fresh one is another */
+  refreshed(host: Host, fresh: Host): void {
+    assertSame("refresh", allRows(host), allRows(fresh));
+    assertSame("refresh", allPages(host), allPages(fresh));
+  }
+
   /** After a transaction was undone. @throws {Error} if something is not as it was */
   rollback(host: Host): void {
     assertSame("rollback", this.#rows, allRows(host));
@@ -82,6 +88,18 @@ function writtenPages(host: Host): Map<string, string> {
   for (const { index, partition } of host.guests) {
     for (const buffer of partition.storage.buffers) {
       for (const offset of buffer.writtenPages()) {
+        pages.set(`${index}:${buffer.address + offset}`, pageText(buffer, offset));
+      }
+    }
+  }
+  return pages;
+}
+
+function allPages(host: Host): Map<string, string> {
+  const pages = new Map<string, string>();
+  for (const { index, partition: { storage } } of host.guests) {
+    for (const buffer of storage.buffers) {
+      for (let offset = 0; offset < buffer.size; offset += 4096) {
         pages.set(`${index}:${buffer.address + offset}`, pageText(buffer, offset));
       }
     }

@@ -2,8 +2,7 @@
  * The database that a host file is: opening it without touching anything else's, and its tables.
  * docs/host-file.md describes the format.
  */
-import type { DatabaseSync } from "node:sqlite";
-import process from "node:process";
+import { DatabaseSync } from "node:sqlite";
 import { errorCode, explain, HostFileError, LOCK_TIMEOUT_MS } from "./host_path.ts";
 
 /** "ISMh" in the database header: this is a host file. */
@@ -27,9 +26,8 @@ CREATE TABLE page (
 ${FORMAT_4}
 `;
 
-/** Opens a database. The engine is loaded here, because a host in memory needs none. */
+/** Opens a database. */
 function open(target: string): DatabaseSync {
-  const { DatabaseSync } = process.getBuiltinModule("node:sqlite");
   return new DatabaseSync(target, { timeout: LOCK_TIMEOUT_MS });
 }
 

@@ -1,55 +1,29 @@
 /**
- * A host file in transactions: the host is loaded once and kept while no other process commits, a commit writes the
- * rows and pages that it changed. docs/host-file.md describes the format.
+ * A host file in transactions: the host is loaded once and kept, what other processes commit is taken over, a commit
+ * writes the rows and pages that it changed. docs/host-file.md describes the format.
  */
 import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Json } from "../../base/json.ts";
-import { Host, type StateSource } from "../host.ts";
-import { FORMAT, migrate, MigrationError, OLDEST_FORMAT } from "../state/migrations.ts";
-import { joinRows, splitRows } from "../state/rows.ts";
-import type { Topology } from "../topology.ts";
+import { Host } from "../host.ts";
+import { FORMAT } from "../state/migrations.ts";
 import { compareStates, type Comparison } from "./comparison.ts";
-import {
-  APPLICATION_ID,
-  applicationId,
-  FORMAT_4,
-  isEmpty,
-  notHost,
-  openDatabase,
-  SCHEMA,
-} from "./database.ts";
-import { DamagedFileError, errorCode, explain, HostFileError, UnreadableStateError } from "./host_path.ts";
+import { isEmpty, openDatabase } from "./database.ts";
+import { HostTables } from "./host_tables.ts";
 import type { HostStore, PagePlace, StoreFormat } from "./host_store.ts";
 import { isOwned, OwnedError, OwnerLock } from "./owner.ts";
-import { markChanged, NO_PAGES, PageStore, type PageSum } from "./page_store.ts";
-import { ChecksumError, MANIFEST, NO_ROWS, RowStore, type RowSum } from "./row_store.ts";
-
-/** What all rows of a host file add up to, so that a lost row shows. */
-interface Manifest extends RowSum, PageSum {
-  /** How often something was committed; each row has the number of the commit that wrote it. */
-  readonly revision: number;
-  /** Format that the file was created with; files of format 1 do not say. */
-  readonly created?: number;
-}
-
-const EMPTY: Manifest = { created: FORMAT, revision: 0, ...NO_ROWS, ...NO_PAGES };
-/** The first format whose rows are parts of documents. */
-const FIRST_CUT = 4;
+import { markChanged } from "./page_store.ts";
 
 /** An open host file. */
 export class FileStore implements HostStore {
   readonly path: string;
   readonly #db: DatabaseSync;
-  readonly #rows: RowStore;
-  readonly #pages: PageStore;
-  #manifest: Manifest = EMPTY;
-  /** Format of the rows as they stand in the file. */
-  #format = FORMAT;
-  /** The host as of the last transaction, good while no other connection commits. */
+  readonly #tables: HostTables;
+  /** The host as of the last transaction. */
   #host: Host | undefined = undefined;
   #hostVersion = 0;
   /** Asked often by those who wait, so it is prepared once. */
   #askVersion: StatementSync | undefined = undefined;
+  readonly #statements = new Map<string, StatementSync>();
   #comparison: Comparison | undefined = undefined;
   /** Held while this process has the host for itself. */
   #lock: OwnerLock | undefined = undefined;
@@ -58,8 +32,7 @@ export class FileStore implements HostStore {
   private constructor(path: string, db: DatabaseSync) {
     this.path = path;
     this.#db = db;
-    this.#rows = new RowStore(db);
-    this.#pages = new PageStore(db);
+    this.#tables = new HostTables(path, db);
   }
 
   /**
@@ -75,7 +48,7 @@ export class FileStore implements HostStore {
   ): FileStore {
     const store = new FileStore(path, openDatabase(path, target, { empty }));
     try {
-      store.#guard(() => prepare(store));
+      store.#tables.guard(() => prepare(store));
       return store;
     } catch (error) {
       store.close();
@@ -85,39 +58,46 @@ export class FileStore implements HostStore {
 
   begin(mode: "read" | "write"): Host {
     if (this.#lock !== undefined) return this.#host!;
-    this.#guard(() => this.#db.exec(mode === "read" ? "BEGIN" : "BEGIN IMMEDIATE"));
+    this.#tables.guard(() => this.#run(mode === "read" ? "BEGIN" : "BEGIN IMMEDIATE"));
     try {
       if (isOwned(this.path)) throw new OwnedError(this.path);
       const version = this.version;
-      if (this.#host === undefined || version !== this.#hostVersion) {
-        this.#host = undefined;
-        this.#guard(() => this.checkFormat());
-        this.#host = this.#guard(() => this.#load());
-        this.#comparison = compareStates();
-        this.#comparison?.start(this.#host, (guest, address) => this.#pages.load(guest, address));
-      }
+      const host = this.#host !== undefined && version === this.#hostVersion ? this.#host : this.#load();
+      this.#host = host;
       this.#hostVersion = version;
-      this.#host.begin();
-      return this.#host;
+      host.begin();
+      return host;
     } catch (error) {
       this.#abandon();
       throw error;
     }
   }
 
+  /** The host as others have left it. */
+  #load(): Host {
+    const before = this.#host;
+    this.#host = undefined;
+    const isGood = before !== undefined && this.#tables.refresh(before);
+    const host = isGood ? before : this.#tables.load();
+    if (isGood) this.#comparison?.refreshed(host, this.#tables.load());
+    this.#comparison = compareStates();
+    this.#comparison?.start(host, (guest, address) => this.#tables.page(guest, address));
+    return host;
+  }
+
   commit(host: Host): void {
     if (this.#lock !== undefined) return this.#commitOwned(host);
     try {
-      this.#guard(() => {
-        this.#save(host);
+      this.#tables.guard(() => {
+        this.#tables.save(host);
         this.#comparison?.commit(host);
-        this.#db.exec("COMMIT");
+        this.#run("COMMIT");
       });
     } catch (error) {
       this.#abandon();
       throw error;
     }
-    this.#rows.settle();
+    this.#tables.settle();
     host.settle();
   }
 
@@ -154,31 +134,19 @@ export class FileStore implements HostStore {
 
   /** What real programs have open lives on nowhere: in the file they were killed, so that all of it is compared. */
   #commitOwned(host: Host): void {
-    const [before, saved] = [this.#manifest, host.withoutPrograms()];
+    const [before, saved] = [this.#tables.manifest, host.withoutPrograms()];
     try {
-      this.#guard(() => {
-        this.#db.exec("BEGIN IMMEDIATE");
-        const own = this.#pages.write(before, host, "changed", before.revision + 1);
-        const pages = saved === host ? own : this.#pages.write(own, saved, "changed", before.revision + 1);
-        const rows = this.#rows.write(
-          before,
-          (put) => splitRows(documentsOf(saved), put),
-          before.revision + 1,
-          true,
-        );
-        if (rows !== before || pages !== before) {
-          this.#setManifest(rows, pages);
-          this.touched();
-        }
-        this.#db.exec("COMMIT");
+      this.#tables.guard(() => {
+        this.#run("BEGIN IMMEDIATE");
+        if (this.#tables.saveOwned(host, saved)) this.touched();
+        this.#run("COMMIT");
       });
     } catch (error) {
-      this.#manifest = before;
-      this.#rows.forget();
+      this.#tables.forget(before);
       this.#endTransaction();
       throw error;
     }
-    this.#rows.settle();
+    this.#tables.settle();
     host.settle();
     host.begin();
     if (saved !== host) markChanged(host, saved);
@@ -195,7 +163,7 @@ export class FileStore implements HostStore {
   /** Ends a transaction after an error: the host is loaded anew by the next one. */
   #abandon(): void {
     this.#host = undefined;
-    this.#rows.forget();
+    this.#tables.forget();
     this.#endTransaction();
   }
 
@@ -209,7 +177,7 @@ export class FileStore implements HostStore {
 
   get version(): number {
     if (this.#lock !== undefined) return this.#ownVersion;
-    return this.#guard(() => {
+    return this.#tables.guard(() => {
       this.#askVersion ??= this.#db.prepare("PRAGMA data_version");
       return Number(this.#askVersion.get()?.["data_version"]);
     });
@@ -217,15 +185,14 @@ export class FileStore implements HostStore {
 
   reset(): void {
     const { topology } = this.begin("write");
-    this.replace(Host.create(topology), this.format.created, this.#manifest.revision);
+    this.replace(Host.create(topology), this.#tables.created);
   }
 
   /** Replaces everything by a host that was never stored. Inside a write transaction, which it ends. */
-  replace(host: Host, created = FORMAT, revision = 0): void {
+  replace(host: Host, created = FORMAT): void {
     try {
-      this.#guard(() => {
-        this.#pages.clear();
-        this.#saveAll(host, { ...EMPTY, created, revision });
+      this.#tables.guard(() => {
+        this.#tables.replace(host, created);
         this.#db.exec("COMMIT");
       });
     } finally {
@@ -236,49 +203,24 @@ export class FileStore implements HostStore {
   /** As {@linkcode replace}, outside of a transaction. */
   overwrite(host: Host): void {
     this.#db.exec("BEGIN IMMEDIATE");
+    this.#tables.continueNumbers();
     this.replace(host);
   }
 
   get format(): StoreFormat {
-    return { now: this.#format, created: this.#manifest.created ?? OLDEST_FORMAT };
+    return { now: this.#tables.format, created: this.#tables.created };
   }
 
   pagePlaces(): readonly PagePlace[] {
-    return this.#guard(() => this.#pages.places());
+    return this.#tables.pagePlaces();
   }
 
-  damages(progress: (pages: number) => void = () => {}): string[] {
-    const damages = this.#db.prepare("PRAGMA integrity_check").all()
-      .map((row) => String(row["integrity_check"])).filter((line) => line !== "ok");
-    try {
-      this.#guard(() => {
-        const { states, members, rowSum, pages, pageSum } = this.#manifest;
-        const found = this.#pages.count(progress);
-        if (found.pages !== pages || found.pageSum !== pageSum) {
-          damages.push(`Memory pages are missing or surplus: ${found.pages} are there, ${pages} were stored`);
-        }
-        if (this.#format < FIRST_CUT) return;
-        const rows = this.#rows.count();
-        if (rows.states === states && rows.members === members && rows.rowSum === rowSum) return;
-        const there = rows.states + rows.members;
-        damages.push(
-          `Rows of state are missing or surplus: ${there} are there, ${states + members} were stored`,
-        );
-      });
-    } catch (error) {
-      if (!(error instanceof HostFileError)) throw error;
-      damages.push(error.message);
-    }
-    return damages;
+  damages(progress?: (pages: number) => void): string[] {
+    return this.#tables.damages(progress);
   }
 
   rows(): ReadonlyMap<string, Json> {
-    return this.#guard(() => {
-      const rows = this.#rows.states();
-      rows.delete(MANIFEST);
-      if (this.#format < FIRST_CUT) return this.#migrated(rows);
-      return this.#joined(rows);
-    });
+    return this.#tables.rows();
   }
 
   close(): void {
@@ -289,107 +231,11 @@ export class FileStore implements HostStore {
     this.close();
   }
 
-  /** Rebuilds the host. Lists and memory pages are read when they are touched. */
-  #load(): Host {
-    const rows = this.#rows.load();
-    const manifest = rows.get(MANIFEST) as unknown as Manifest | undefined;
-    if (manifest === undefined || !rows.has("topology")) throw this.#damaged("rows are missing");
-    rows.delete(MANIFEST);
-    if (manifest.states !== rows.size) throw this.#damaged("rows are missing or surplus");
-    this.#manifest = { ...EMPTY, ...manifest, created: manifest.created ?? OLDEST_FORMAT };
-    try {
-      const documents = this.#format < FIRST_CUT ? this.#migrated(rows) : this.#joined(rows);
-      const source: StateSource = {
-        get: (key) => documents.get(key),
-        page: (guest, address) => this.#guard(() => this.#pages.load(guest, address)),
-      };
-      return Host.restore(documents.get("topology") as unknown as Topology, source);
-    } catch (error) {
-      if (error instanceof HostFileError || error instanceof ChecksumError) throw error;
-      // State is only ever written by this program: whatever is wrong with it, the file was damaged.
-      throw new UnreadableStateError(this.path, error);
-    }
-  }
-
-  /** The documents of rows of this format; their lists are read when somebody looks at them. */
-  #joined(rows: ReadonlyMap<string, Json>): Map<string, Json> {
-    const members = (list: string) => this.#guard(() => this.#rows.members(list));
-    return joinRows(rows, members, (reason) => this.#damaged(reason));
-  }
-
-  /** Documents of an older format in this one. @throws {HostFileError} if something in them is wrong */
-  #migrated(documents: ReadonlyMap<string, Json>): Map<string, Json> {
-    try {
-      return migrate(documents, this.#format);
-    } catch (error) {
-      if (!(error instanceof MigrationError)) throw error;
-      throw this.#damaged(
-        `it has format ${this.#format}, and cannot be brought to ${FORMAT}: ${error.message}`,
-      );
-    }
-  }
-
-  /** Writes what changed since the transaction began. Inside of it. */
-  #save(host: Host): void {
-    host.tidy();
-    const before = this.#manifest;
-    const pages = this.#pages.write(before, host, "changed", before.revision + 1);
-    if (this.#format !== FORMAT) return this.#bringUp(host, pages);
-    const rows = this.#rows.write(before, (put) => host.writeRows(put), before.revision + 1);
-    if (rows !== before || pages !== before) this.#setManifest(rows, pages);
-  }
-
-  #setManifest(rows: RowSum, pages: PageSum): void {
-    this.#manifest = {
-      created: this.#manifest.created ?? OLDEST_FORMAT,
-      revision: this.#manifest.revision + 1,
-      states: rows.states,
-      members: rows.members,
-      rowSum: rows.rowSum,
-      removed: rows.removed,
-      pages: pages.pages,
-      pageSum: pages.pageSum,
-    };
-    this.#rows.writeManifest(this.#manifest);
-  }
-
-  /** Makes the file one of this format, if the transaction changed anything. */
-  #bringUp(host: Host, pages: PageSum): void {
-    let isChanged = pages !== this.#manifest;
-    host.writeRows(() => isChanged = true);
-    if (!isChanged) return;
-    this.#saveAll(host, { ...this.#manifest, ...NO_ROWS, pages: pages.pages, pageSum: pages.pageSum });
-  }
-
-  /** Writes all rows anew, and the pages of a host that was never stored. */
-  #saveAll(host: Host, before: Manifest): void {
-    if (this.#format < FIRST_CUT) this.#db.exec(FORMAT_4);
-    if (this.#format !== FORMAT) this.#db.exec(`PRAGMA user_version = ${FORMAT}`);
-    this.#rows.clear();
-    const rows = this.#rows.write(NO_ROWS, (put) => splitRows(documentsOf(host), put), before.revision + 1);
-    const { pages, pageSum } = host.isOpen
-      ? before
-      : this.#pages.write(before, host, "all", before.revision + 1);
-    const created = before.created ?? OLDEST_FORMAT;
-    this.#manifest = { created, revision: before.revision + 1, ...rows, pages, pageSum };
-    this.#rows.writeManifest(this.#manifest);
-    this.#format = FORMAT;
-  }
-
-  #damaged(reason: string): HostFileError {
-    return new DamagedFileError(`${this.path} is damaged: ${reason}`);
-  }
-
   /** Makes an empty database a host file. @returns false if somebody else has done so meanwhile */
   initialize(host: Host): boolean {
     this.#db.exec("BEGIN IMMEDIATE");
     try {
-      const empty = isEmpty(this.#db);
-      if (empty) {
-        this.#db.exec(SCHEMA);
-        this.#db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${FORMAT}`);
-        this.#saveAll(host, EMPTY);
-      }
+      const empty = this.#tables.initialize(host);
       this.#db.exec("COMMIT");
       return empty;
     } catch (error) {
@@ -405,30 +251,13 @@ export class FileStore implements HostStore {
 
   /** @throws {HostFileError} if it is no host file, or one of a format that this program does not read */
   checkFormat(): void {
-    if (applicationId(this.#db) !== APPLICATION_ID) throw notHost(this.path);
-    const format = Number(this.#db.prepare("PRAGMA user_version").get()?.["user_version"]);
-    if (format > FORMAT) {
-      throw new HostFileError(
-        `${this.path} has format ${format}, this ism knows formats up to ${FORMAT}; use a newer ism`,
-      );
-    }
-    if (format < OLDEST_FORMAT) throw this.#damaged(`it has format ${format}`);
-    this.#format = format;
+    this.#tables.checkFormat();
   }
 
-  /** Turns what SQLite and the checksums say into sentences. */
-  #guard<Result>(work: () => Result): Result {
-    try {
-      return work();
-    } catch (error) {
-      if (error instanceof ChecksumError) throw this.#damaged(error.message);
-      if (errorCode(error) !== "ERR_SQLITE_ERROR") throw error;
-      throw explain(this.path, (error as Error).message);
-    }
+  /** Runs a statement that is run again and again. */
+  #run(sql: string): void {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) this.#statements.set(sql, statement = this.#db.prepare(sql));
+    statement.run();
   }
-}
-
-/** All state of a host, the topology among it. */
-function documentsOf(host: Host): Map<string, Json> {
-  return new Map([["topology", host.topology as unknown as Json], ...host.save()]);
 }

@@ -3,6 +3,7 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import { crc32 } from "../../base/crc32.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import type { Host } from "../host.ts";
+import type { PagePlace } from "./host_store.ts";
 import { ChecksumError } from "./row_store.ts";
 
 /** How many pages there are, and all their checksums, combined by exclusive or. */
@@ -24,6 +25,8 @@ export interface StoredPage {
 export class PageStore {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  /** The pages that the last {@linkcode write} wrote. */
+  readonly written: PagePlace[] = [];
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -39,7 +42,7 @@ export class PageStore {
   }
 
   /** Where pages are. */
-  places(): { readonly guest: number; readonly address: number }[] {
+  places(): PagePlace[] {
     const rows = this.#prepared("SELECT guest, address FROM page").all();
     return rows.map((row) => ({ guest: Number(row["guest"]), address: Number(row["address"]) }));
   }
@@ -78,6 +81,7 @@ export class PageStore {
   write(before: PageSum, host: Host, which: "changed" | "all", revision: number): PageSum {
     let { pages, pageSum } = before;
     let isChanged = false;
+    this.written.length = 0;
     for (const { index, partition: { storage } } of host.guests) {
       for (const { address, size } of storage.freed()) {
         const removed = this.#prepared(
@@ -107,6 +111,7 @@ export class PageStore {
             sum,
             revision,
           );
+          this.written.push({ guest: index, address });
         }
       }
     }

@@ -66,6 +66,32 @@ export class RowStore {
     return rows;
   }
 
+  /**
+   * Reads a row of state again that was read with the host.
+   *
+   * @returns its value, and what it changes of the sum of all rows; undefined if it is gone, or new
+   * @throws {ChecksumError}
+   */
+  read(key: string): { readonly value: Json; readonly changed: number } | undefined {
+    const row = this.#prepared("SELECT json, sum FROM state WHERE key = ?").get(key);
+    const known = this.#known.get(key);
+    if (row === undefined || known === undefined) return undefined;
+    const [json, sum] = [String(row["json"]), Number(row["sum"])];
+    if (sum !== checksum(key, json)) throw new ChecksumError(`the checksum of ${key} is wrong`);
+    this.#known.set(key, { key, id: undefined, json });
+    return { value: JSON.parse(json) as Json, changed: sum ^ checksum(key, known.json) };
+  }
+
+  /** Keys of the rows that the open transaction wrote; undefined if it did more than change rows of state. */
+  statesWritten(): string[] | undefined {
+    const keys: string[] = [];
+    for (const [name, row] of this.#written) {
+      if (row === undefined || row.id !== undefined || !this.#known.has(name)) return undefined;
+      keys.push(name);
+    }
+    return keys;
+  }
+
   /** Reads the members of a list by rising number. @throws {ChecksumError} */
   members(list: string): Json[] {
     const rows = this.#prepared("SELECT id, json, sum FROM member WHERE list = ? ORDER BY id").all(list);

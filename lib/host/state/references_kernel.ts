@@ -2,7 +2,7 @@
 import { hex } from "../../base/hex.ts";
 import type { DomainState } from "../../vfio/iommu/iommu_domain.ts";
 import type { IommufdState } from "../../vfio/iommu/iommufd.ts";
-import type { KernelState } from "../../vfio/kernel.ts";
+import type { KernelState } from "../../vfio/kernel_state.ts";
 import { doubles, type SavedMemory, type Say } from "./memory.ts";
 import type { TopologyFunction } from "../topology.ts";
 

@@ -1,6 +1,9 @@
 /** Schema of the driver's side of a function. */
-import { type DescriptorState, type RegionInfo, WAYS_IN } from "../../ism/driver/descriptor.ts";
-import type { DriverDmb, DriverState } from "../../ism/driver/driver.ts";
+import type { DescriptorState } from "../../ism/driver/descriptor.ts";
+import type { RegionInfo } from "../../ism/driver/device_info.ts";
+import { WAYS_IN } from "../../ism/driver/ways_in.ts";
+import type { DriverState } from "../../ism/driver/driver_state.ts";
+import type { DriverDmb } from "../../ism/driver/tables.ts";
 import type { MappedMemory, Registrations } from "../../ism/driver/registration.ts";
 import { DMB, IEQ } from "../../ism/protocol.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";

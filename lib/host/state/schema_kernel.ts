@@ -1,6 +1,7 @@
 /** Schema of a guest's kernel: functions, bindings, devices, containers, iommufds, descriptors. */
 import * as v from "valibot";
-import { type BindingState, DRIVERS } from "../../vfio/binding.ts";
+import { DRIVERS } from "../../vfio/bind_rules.ts";
+import type { BindingState } from "../../vfio/binding.ts";
 import type { ConfigSpaceState } from "../../vfio/config/space.ts";
 import type { DynamicId } from "../../vfio/dynamic_ids.ts";
 import type { ContainerState } from "../../vfio/iommu/container.ts";
@@ -10,11 +11,12 @@ import type { DomainState, MappingState } from "../../vfio/iommu/iommu_domain.ts
 import type { IoasState } from "../../vfio/iommu/ioas.ts";
 import type { IommufdState } from "../../vfio/iommu/iommufd.ts";
 import type { RecoveryWindow } from "../../vfio/function_locks.ts";
-import type { DefaultDomainState, KernelState } from "../../vfio/kernel.ts";
+import type { DefaultDomainState } from "../../vfio/iommu/default_domains.ts";
+import type { KernelState } from "../../vfio/kernel_state.ts";
 import { CHANNELS, type PciDeviceState } from "../../vfio/pci/pci_device.ts";
 import { ERROR_QUEUE } from "../../vfio/s390/error_queue.ts";
 import type { EventWorkerState, PendingReport } from "../../vfio/s390/event_worker.ts";
-import type { ZdevAvailability, ZdevState } from "../../vfio/s390/zdev.ts";
+import type { ZdevAvailability, ZdevState } from "../../vfio/s390/zdev_state.ts";
 import { EXTENSION } from "../../vfio/uapi.ts";
 import type { AvailabilityEvent, ErrorEvent } from "../../zpci/partition.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";

@@ -3,65 +3,22 @@
  * capabilities, regions at the offsets that the kernel reports (never at hard-coded ones), DMA mappings.
  */
 import {
-  ATTACH_PT,
-  BIND_IOMMUFD,
-  CAP_HEADER,
-  CAP_ID,
   CONTAINER_IOCTL,
-  DEVICE_FLAGS,
-  DEVICE_INFO,
   DEVICE_IOCTL,
   DMA_MAP,
   DMA_MAP_FLAGS,
   DMA_UNMAP,
-  EXTENSION,
-  GROUP_FLAGS,
-  GROUP_IOCTL,
-  GROUP_SET_CONTAINER,
-  GROUP_STATUS,
   IRQ,
   IRQ_INFO,
   IRQ_SET,
   IRQ_SET_FLAGS,
-  REGION_INFO,
-  VFIO_API_VERSION,
-  ZPCI_BASE,
-  ZPCI_GROUP,
-  ZPCI_PFIP,
-  ZPCI_UTIL,
 } from "../../vfio/uapi.ts";
-import { IOAS_ALLOC, IOAS_MAP, IOAS_MAP_FLAGS, IOAS_UNMAP, IOMMUFD_IOCTL } from "../../vfio/uapi_iommufd.ts";
+import { IOAS_MAP, IOAS_MAP_FLAGS, IOAS_UNMAP, IOMMUFD_IOCTL } from "../../vfio/uapi_iommufd.ts";
 import { ErrnoError } from "../../vfio/errno.ts";
 import type { SystemCalls } from "../../vfio/process/process.ts";
 import type { Offset } from "../../vfio/process/vfs_checks.ts";
-import { DriverError } from "./errors.ts";
-
-/** GET_INFO with its capabilities decoded. */
-export interface DeviceInfo {
-  readonly flags: number;
-  readonly numRegions: number;
-  readonly numIrqs: number;
-  /** DMA address range, fh, and the other fields of ZPCI_BASE; undefined without a capability chain. */
-  readonly base: (ReturnType<typeof ZPCI_BASE.decode> & { readonly version: number }) | undefined;
-  readonly group: ReturnType<typeof ZPCI_GROUP.decode> | undefined;
-  readonly utilityString: Uint8Array | undefined;
-  readonly pfip: Uint8Array | undefined;
-}
-
-/** One region as GET_REGION_INFO tells it. Bytes. */
-export interface RegionInfo {
-  readonly index: number;
-  readonly flags: number;
-  readonly size: number;
-  readonly offset: number;
-}
-
-/**
- * Ways in: group and container with a type1 IOMMU, the same with an iommufd for a container, or character device and
- * iommufd.
- */
-export const WAYS_IN = ["group", "compat", "cdev"] as const;
-export type WayIn = (typeof WAYS_IN)[number];
+import { type DeviceInfo, deviceInfo, knownRegions, type RegionInfo, regionInfo } from "./device_info.ts";
+import { CONTAINERS, openByCdev, openByGroup, type WayIn } from "./ways_in.ts";
 
 /** What an open descriptor consists of, for the host file. */
 export interface DescriptorState {
@@ -300,109 +257,4 @@ export class VfioDescriptor {
   save(): DescriptorState {
     return this.#state;
   }
-}
-
-/** What a way in yields. */
-interface Opened {
-  readonly iommu: number;
-  readonly device: number;
-  readonly ioas: number;
-}
-
-/** What serves as a container. */
-const CONTAINERS = { group: "/dev/vfio/vfio", compat: "/dev/iommu" } as const;
-
-/**
- * Group and container (vfio.group.compat). An iommufd has no container ioctls before it has a group, but for the
- * version and the extensions.
- */
-function openByGroup(
-  sys: SystemCalls,
-  address: string,
-  opened: (fd: number) => number,
-  node: string,
-): Opened {
-  const container = opened(sys.open(node));
-  if (sys.ioctl(container, CONTAINER_IOCTL.VFIO_GET_API_VERSION) !== VFIO_API_VERSION) {
-    throw new DriverError("The kernel has another VFIO API version");
-  }
-  const link = sys.readlink(`/sys/bus/pci/devices/${address}/iommu_group`);
-  const group = opened(sys.open(`/dev/vfio/${link.slice(link.lastIndexOf("/") + 1)}`));
-  const status = GROUP_STATUS.encode({ argsz: GROUP_STATUS.size });
-  sys.ioctl(group, GROUP_IOCTL.VFIO_GROUP_GET_STATUS, status);
-  if ((GROUP_STATUS.decode(status).flags & GROUP_FLAGS.VIABLE) === 0) {
-    throw new DriverError("The group is not viable: not all of its devices are bound to vfio");
-  }
-  sys.ioctl(group, GROUP_IOCTL.VFIO_GROUP_SET_CONTAINER, GROUP_SET_CONTAINER.encode({ container }));
-  if (sys.ioctl(container, CONTAINER_IOCTL.VFIO_CHECK_EXTENSION, EXTENSION.TYPE1V2) === 0) {
-    throw new DriverError("The kernel has no type1 v2 IOMMU");
-  }
-  sys.ioctl(container, CONTAINER_IOCTL.VFIO_SET_IOMMU, EXTENSION.TYPE1V2);
-  const name = new TextEncoder().encode(`${address}\0`);
-  const device = opened(sys.ioctl(group, GROUP_IOCTL.VFIO_GROUP_GET_DEVICE_FD, name));
-  return { iommu: container, device, ioas: 0 };
-}
-
-/** Character device and iommufd (vfio.cdev.bind). */
-function openByCdev(sys: SystemCalls, address: string, opened: (fd: number) => number): Opened {
-  const iommu = opened(sys.open("/dev/iommu"));
-  const node = sys.readdir(`/sys/bus/pci/devices/${address}/vfio-dev`).find((name) =>
-    name.startsWith("vfio")
-  );
-  const device = opened(sys.open(`/dev/vfio/devices/${node}`));
-  const bind = BIND_IOMMUFD.encode({ argsz: BIND_IOMMUFD.size, iommufd: iommu });
-  sys.ioctl(device, DEVICE_IOCTL.VFIO_DEVICE_BIND_IOMMUFD, bind);
-  const alloc = IOAS_ALLOC.encode({ size: IOAS_ALLOC.size });
-  sys.ioctl(iommu, IOMMUFD_IOCTL.IOMMU_IOAS_ALLOC, alloc);
-  const { outIoasId: ioas } = IOAS_ALLOC.decode(alloc);
-  sys.ioctl(
-    device,
-    DEVICE_IOCTL.VFIO_DEVICE_ATTACH_IOMMUFD_PT,
-    ATTACH_PT.encode({ argsz: ATTACH_PT.size, ptId: ioas }),
-  );
-  return { iommu, device, ioas };
-}
-
-/** GET_INFO twice, as the ABI wants it: the first call says how long the chain is. */
-function deviceInfo(sys: SystemCalls, fd: number): DeviceInfo {
-  let arg = DEVICE_INFO.encode({ argsz: DEVICE_INFO.size });
-  sys.ioctl(fd, DEVICE_IOCTL.VFIO_DEVICE_GET_INFO, arg);
-  const { argsz } = DEVICE_INFO.decode(arg);
-  if (argsz > DEVICE_INFO.size) {
-    arg = DEVICE_INFO.encode({ argsz }, new Uint8Array(argsz));
-    sys.ioctl(fd, DEVICE_IOCTL.VFIO_DEVICE_GET_INFO, arg);
-  }
-  const { flags, numRegions, numIrqs, capOffset } = DEVICE_INFO.decode(arg);
-  let info: DeviceInfo = {
-    flags,
-    numRegions,
-    numIrqs,
-    base: undefined,
-    group: undefined,
-    utilityString: undefined,
-    pfip: undefined,
-  };
-  let at = (flags & DEVICE_FLAGS.CAPS) === 0 ? 0 : capOffset;
-  while (at !== 0) {
-    const { id, version, next } = CAP_HEADER.decode(arg, at);
-    if (id === CAP_ID.ZPCI_BASE) info = { ...info, base: { ...ZPCI_BASE.decode(arg, at), version } };
-    else if (id === CAP_ID.ZPCI_GROUP) info = { ...info, group: ZPCI_GROUP.decode(arg, at) };
-    else if (id === CAP_ID.ZPCI_UTIL) {
-      info = { ...info, utilityString: ZPCI_UTIL.decode(arg, at).utilityString };
-    } else if (id === CAP_ID.ZPCI_PFIP) info = { ...info, pfip: ZPCI_PFIP.decode(arg, at).pfip };
-    at = next;
-  }
-  return info;
-}
-
-function regionInfo(sys: SystemCalls, fd: number, index: number): RegionInfo {
-  const arg = REGION_INFO.encode({ argsz: REGION_INFO.size, index });
-  sys.ioctl(fd, DEVICE_IOCTL.VFIO_DEVICE_GET_REGION_INFO, arg);
-  const { flags, size, offset } = REGION_INFO.decode(arg);
-  return { index, flags, size, offset };
-}
-
-/** Regions that a PCI driver asks for: the BARs and config space. */
-function knownRegions(sys: SystemCalls, fd: number, count: number): RegionInfo[] {
-  return [0, 1, 2, 3, 4, 5, 7].filter((index) => index < count).map((index) => regionInfo(sys, fd, index));
 }

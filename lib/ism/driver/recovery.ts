@@ -61,6 +61,14 @@ export function lostBy(blocks: readonly ErrorBlock[]): ErrorBlock | undefined {
   return blocks.find(({ pec }) => LOST.has(pec));
 }
 
+/** The refusal to recover a function that is lost. */
+export function lostError({ pec }: ErrorBlock): DriverError {
+  return new DriverError(
+    `The function is lost: its error block says event 0x${pec.toString(16)}. It was closed; ` +
+      '"ism zpci deconfigure" and "ism zpci configure" may bring it back',
+  );
+}
+
 /**
  * Resets until it works: EAGAIN and EIO mean that the kernel still has its locks, and a condition code for a result that
  * the function could not be enabled again.

@@ -8,7 +8,8 @@
  * process that waits gets a new one whenever the host file has changed.
  */
 import { defineStruct } from "../../base/struct.ts";
-import type { DriverDmb, IsmDriver } from "./driver.ts";
+import type { IsmDriver } from "./driver.ts";
+import type { DriverDmb } from "./tables.ts";
 
 /**
  * The control message; cursors are a wrap counter and a position in the ring. Both cursors have room for flags; SMC-D

@@ -100,6 +100,11 @@ export class DmbList extends MemoryTable<DriverDmb> {
     return this.#byToken.get(token);
   }
 
+  /** All by rising index. */
+  get byIndex(): DriverDmb[] {
+    return this.all.sort((a, b) => a.index - b.index);
+  }
+
   at(index: number): DriverDmb | undefined {
     this.load();
     return this.#byIndex.get(index);

@@ -263,7 +263,7 @@ function triggerSingle(
 /** Eventfds may come to be unused by that. */
 function changeWiring(device: VfioDevice): void {
   device.touch();
-  device.kernel.eventFdLost();
+  device.kernel.eventfds.mayBeUnused();
 }
 
 /** The eventfd behind a descriptor. @throws {ErrnoError} EBADF, EINVAL */

@@ -33,7 +33,7 @@ export function resetDevice(device: VfioDevice): number {
       "the RESET flag of VFIO_DEVICE_GET_INFO says whether it does",
     );
   }
-  return device.reset("reset");
+  return device.reset.try("reset");
 }
 
 /**
@@ -48,7 +48,7 @@ export function hotResetInfo(
 ): number {
   const source = `${CORE}: vfio_pci_ioctl_get_pci_hot_reset_info`;
   const argsz = checkArgsz(arg, HOT_RESET_INFO.size, source);
-  device.probeReset(source);
+  device.reset.probe(source);
   if (argsz < HOT_RESET_INFO.size + HOT_RESET_ENTRY.size) {
     HOT_RESET_INFO.encode({ flags: 0, count: 1 }, arg);
     throw coreError(
@@ -89,7 +89,7 @@ export function hotReset(
   if (viaCdev !== (count === 0)) {
     throw invalid(viaCdev ? "A cdev passes no group descriptors" : "A group descriptor must be passed");
   }
-  device.probeReset(source);
+  device.reset.probe(source);
   if (count > 1) throw invalid("More descriptors than devices");
   if (count === 1) {
     if (arg.length < HOT_RESET.size + 4) {
@@ -109,7 +109,7 @@ export function hotReset(
       throw invalid("The device is not in a group that was passed");
     }
   }
-  return device.reset("hot-reset");
+  return device.reset.try("hot-reset");
 }
 
 const NO_IOEVENTFDS =

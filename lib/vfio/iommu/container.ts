@@ -85,11 +85,11 @@ export class Container extends Kept {
         "A mapping of the container waits for a new address",
       );
     }
-    this.#kernel.claimDma(group.zdev);
+    this.#kernel.defaultDomains.claim(group.zdev);
     try {
       if (this.domain !== undefined) group.zdev.attach(this.domain);
     } catch (error) {
-      this.#kernel.releaseDma(group.zdev);
+      this.#kernel.defaultDomains.release(group.zdev);
       throw error;
     }
     this.touch();
@@ -101,7 +101,7 @@ export class Container extends Kept {
     this.touch();
     this.groups.delete(group);
     if (this.domain !== undefined) group.zdev.attach(undefined);
-    this.#kernel.releaseDma(group.zdev);
+    this.#kernel.defaultDomains.release(group.zdev);
     if (this.groups.size === 0) this.#dropDomain();
     this.releaseIfUnused();
   }
@@ -147,7 +147,7 @@ export class Container extends Kept {
         "use VFIO_TYPE1v2_IOMMU (3)",
       );
     }
-    const domain = this.#kernel.newDomain(`${this.#key}/domain`);
+    const domain = IommuDomain.allocate(this.#kernel.partition, `${this.#key}/domain`);
     try {
       for (const group of this.groups) group.zdev.attach(domain);
     } catch (error) {

@@ -3,7 +3,7 @@
  * reserved beside them, how they are cut and copied. Facts: vfio.iommufd.map, vfio.iommufd.pages and
  * vfio.iommufd.window (drivers/iommu/iommufd/io_pagetable.c, pages.c).
  */
-import { Kept, refill } from "../../base/journal.ts";
+import { Kept } from "../../base/journal.ts";
 import { hex } from "../../base/hex.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import type { Translation, TranslationTables } from "../../zpci/translation.ts";
@@ -20,20 +20,11 @@ import {
   MAX_64,
   refuseIova,
 } from "./iova_space.ts";
+import type { Piece } from "./pieces.ts";
+import { MappedPages, type MappedPagesState } from "./mapped_pages.ts";
 import { iommufdLocked, lockLimit, lockRefusal, type TakenPages } from "./locked_memory.ts";
 
 const PAGES = "drivers/iommu/iommufd/pages.c";
-
-/** Memory of a process that one mapping shows: contiguous, with what its first mapping allowed. Bytes. */
-export interface Piece {
-  readonly space: MemorySource;
-  readonly vaddr: bigint;
-  readonly size: bigint;
-  /** The pages were taken for writing when they were mapped first. */
-  readonly writable: boolean;
-  /** The mapping that it is a copy of, and shares its pages with. */
-  readonly of?: { readonly from: IoPagetable; readonly iova: number };
-}
 
 /** What a mapping asks for. */
 export interface MapRequest {
@@ -46,13 +37,9 @@ export interface MapRequest {
 }
 
 /** The part of the host file that the mappings need; 64-bit addresses as `0x…`. */
-export interface IoPagetableState {
+export interface IoPagetableState extends MappedPagesState {
   readonly hugePages: boolean;
   readonly allowed: readonly (readonly [first: string, last: string])[];
-  /** IOVAs of mappings that are read-only although their pages may be written. */
-  readonly writablePages: readonly number[];
-  /** Mappings that share their pages with others: IOVA, and a number that they have in common. */
-  readonly shared: readonly (readonly [iova: number, pages: number])[];
 }
 
 /** Mappings of an address space. */
@@ -63,8 +50,7 @@ export abstract class IoPagetable extends Kept implements IovaSpace {
   #hugePages = true;
   /** Where the kernel places mappings (ALLOW_IOVAS); empty for anywhere. By rising address. */
   #allowed: readonly IovaRange[] = [];
-  readonly #writablePages = new Set<number>();
-  readonly #shared = new Map<number, number>();
+  readonly #pages = new MappedPages();
   /** While the first page table is filled: mappings whose pages were taken. */
   #filled = 0;
 
@@ -97,7 +83,7 @@ export abstract class IoPagetable extends Kept implements IovaSpace {
     for (
       const { iova, size, buffer, bufferOffset } of this.hasTable ? entries : entries.slice(0, this.#filled)
     ) {
-      yield { shared: this.#shared.get(iova), vaddr: buffer.address + bufferOffset, size };
+      yield { shared: this.#pages.shared(iova), vaddr: buffer.address + bufferOffset, size };
     }
   }
 
@@ -238,7 +224,7 @@ export abstract class IoPagetable extends Kept implements IovaSpace {
         if (!this.hasTable) this.domain.enter(mapping, space);
         else if (!this.domain.map(mapping, space)) throw notThere(mapping.vaddr);
         undo.push(() => this.#remove(this.tables.find(mapping.iova)!));
-        if (writable && !write) this.#writablePages.add(iova);
+        if (writable && !write) this.#pages.setWritable(iova);
         if (of !== undefined) undo.push(this.#share(iova, of));
         this.#checkLocked("iopt_area_fill_domains");
         iova += mapping.size;
@@ -252,14 +238,8 @@ export abstract class IoPagetable extends Kept implements IovaSpace {
 
   /** A copy and what it is a copy of have the same pages from now on. @returns what takes that back */
   #share(iova: number, { from, iova: source }: NonNullable<Piece["of"]>): () => void {
-    const known = from.#shared.get(source);
     from.touch();
-    const pages = known ?? 1 + this.sharedPages();
-    from.#shared.set(source, pages);
-    this.#shared.set(iova, pages);
-    return () => {
-      if (known === undefined) from.#shared.delete(source);
-    };
+    return this.#pages.share(iova, from.#pages, source, () => 1 + this.sharedPages());
   }
 
   /** The largest number in use for shared pages in the iommufd. */
@@ -267,7 +247,7 @@ export abstract class IoPagetable extends Kept implements IovaSpace {
 
   /** The largest number of shared pages here, 0 without. */
   get lastShared(): number {
-    return Math.max(0, ...this.#shared.values());
+    return this.#pages.lastShared;
   }
 
   /**
@@ -287,47 +267,9 @@ export abstract class IoPagetable extends Kept implements IovaSpace {
     return iova;
   }
 
-  /**
-   * The memory behind a range of addresses, for IOAS_COPY.
-   *
-   * @throws {ErrnoError} EINVAL, EOVERFLOW, ENOENT if not all of it is mapped (io_pagetable.c: iopt_get_pages)
-   */
-  pieces(iova: bigint, length: bigint): Piece[] {
-    const symbol = "iopt_get_pages";
-    if (length === 0n) {
-      throw refuseIova("EINVAL", "vfio.iommufd.copy", "length 0", symbol, "A copy needs a length");
-    }
-    if (iova + length - 1n > MAX_64) {
-      throw refuseIova(
-        "EOVERFLOW",
-        "vfio.iommufd.copy",
-        "address wrap",
-        symbol,
-        "Address plus length passes 2^64",
-      );
-    }
-    const pieces: Piece[] = [];
-    const end = Number(iova) + Number(length);
-    for (let at = Number(iova); at < end;) {
-      const entry = this.tables.find(at);
-      if (entry === undefined) {
-        throw refuseIova(
-          "ENOENT",
-          "vfio.iommufd.copy",
-          "not mapped",
-          symbol,
-          `Nothing is mapped at ${hex(at)}`,
-        );
-      }
-      const size = Math.min(end, entry.iova + entry.size) - at;
-      const vaddr = entry.buffer.address + entry.bufferOffset + at - entry.iova;
-      const writable = entry.write || this.#writablePages.has(entry.iova);
-      const of = { from: this, iova: entry.iova };
-      const space = this.domain.sourceOf(entry);
-      pieces.push({ space, vaddr: BigInt(vaddr), size: BigInt(size), writable, of });
-      at += size;
-    }
-    return pieces;
+  /** The pages of a mapping may be written, whatever the device may do. */
+  hasWritablePages({ iova, write }: Translation): boolean {
+    return write || this.#pages.areWritable(iova);
   }
 
   /**
@@ -350,8 +292,7 @@ export abstract class IoPagetable extends Kept implements IovaSpace {
   #remove(mapping: Translation): void {
     this.touch();
     this.domain.unmap(mapping);
-    this.#writablePages.delete(mapping.iova);
-    this.#shared.delete(mapping.iova);
+    this.#pages.remove(mapping.iova);
   }
 
   /** Cuts the mapping that holds an address into two, the first of which ends there (iopt_area_split). */
@@ -363,21 +304,17 @@ export abstract class IoPagetable extends Kept implements IovaSpace {
     checkAligned(this, last + 1n, "iopt_area_split");
     this.touch();
     this.domain.split(mapping, next);
-    if (this.#writablePages.has(mapping.iova)) this.#writablePages.add(next);
-    const shared = this.#shared.get(mapping.iova);
-    if (shared !== undefined) this.#shared.set(next, shared);
+    this.#pages.split(mapping.iova, next);
   }
 
   protected override remember(): () => void {
     const [hugePages, allowed, filled] = [this.#hugePages, this.#allowed, this.#filled];
-    const [writablePages, shared] = [[...this.#writablePages], [...this.#shared]];
+    const pages = this.#pages.remember();
     return () => {
       this.#hugePages = hugePages;
       this.#allowed = allowed;
       this.#filled = filled;
-      refill(this.#writablePages, writablePages);
-      this.#shared.clear();
-      for (const [iova, pages] of shared) this.#shared.set(iova, pages);
+      pages();
     };
   }
 
@@ -385,16 +322,14 @@ export abstract class IoPagetable extends Kept implements IovaSpace {
     return {
       hugePages: this.#hugePages,
       allowed: this.#allowed.map(([first, last]) => [hex(first), hex(last)]),
-      writablePages: [...this.#writablePages],
-      shared: [...this.#shared],
+      ...this.#pages.save(),
     };
   }
 
-  protected restorePagetable({ hugePages, allowed, writablePages, shared }: IoPagetableState): void {
+  protected restorePagetable({ hugePages, allowed, ...pages }: IoPagetableState): void {
     this.#hugePages = hugePages;
     this.#allowed = allowed.map(([first, last]) => [BigInt(first), BigInt(last)]);
-    for (const iova of writablePages) this.#writablePages.add(iova);
-    for (const [iova, pages] of shared) this.#shared.set(iova, pages);
+    this.#pages.restore(pages);
   }
 }
 

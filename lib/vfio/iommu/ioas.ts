@@ -54,7 +54,7 @@ export class Ioas extends IoPagetable {
     kernel: Kernel,
     ids: ObjectIds,
     id: number,
-    domain = kernel.newDomain(`${keyOf(ids, id)}/domain`),
+    domain = IommuDomain.allocate(kernel.partition, `${keyOf(ids, id)}/domain`),
   ) {
     super(kernel, domain);
     this.#ids = ids;

@@ -21,6 +21,7 @@ import {
 import { type Iommufd, IOMMUFD_SOURCE } from "./iommufd.ts";
 import { checkReserved, type Command, readCommand, refuseCommand } from "./iommufd_struct.ts";
 import { type IovaRange, MAX_64 } from "./iova_space.ts";
+import { piecesOf } from "./pieces.ts";
 
 /** By number. */
 export const IOAS_COMMANDS: readonly (readonly [number, Command])[] = [
@@ -166,7 +167,7 @@ function copy(iommufd: Iommufd, arg: Uint8Array): void {
   const fields = readCommand(arg, IOAS_COPY, symbol);
   const { flags, dstIoasId, srcIoasId, length, dstIova, srcIova } = fields;
   const { read, write, fixed } = checkMapping(flags, [length, srcIova, dstIova], symbol);
-  const pieces = iommufd.ioas(srcIoasId).pieces(srcIova, length);
+  const pieces = piecesOf(iommufd.ioas(srcIoasId), srcIova, length);
   const request = { iova: fixed ? dstIova : undefined, length, read, write };
   IOAS_COPY.encode({ dstIova: iommufd.ioas(dstIoasId).mapPieces(pieces, request) }, arg);
 }

@@ -8,6 +8,7 @@ import { PAGE_SIZE, StorageBuffer } from "../../zpci/storage.ts";
 import { type Translation, TranslationTables } from "../../zpci/translation.ts";
 import { ErrnoError } from "../errno.ts";
 import { type AddressSpace, GuestMemory } from "../process/address_space.ts";
+import { coreError } from "../refusal.ts";
 import type { Zdev } from "../s390/zdev.ts";
 
 /** A mapping in the host file: DMA address, size, storage address, what the device may do. */
@@ -65,6 +66,14 @@ export class IommuDomain extends Kept {
     const domain = new IommuDomain(partition, root.address, key);
     domain.touch();
     return domain;
+  }
+
+  /** As {@linkcode create}, for who cannot do without. @throws {ErrnoError} ENOMEM */
+  static allocate(partition: Partition, key: string): IommuDomain {
+    const domain = IommuDomain.create(partition, key);
+    if (domain !== undefined) return domain;
+    const source = "drivers/iommu/s390-iommu.c: s390_domain_alloc_paging";
+    throw coreError("ENOMEM", "vfio.container.setiommu", "memory", source, "No memory");
   }
 
   static restore(partition: Partition, state: DomainState, key?: string): IommuDomain {

@@ -9,7 +9,7 @@ import type { Container } from "./container.ts";
 import type { ErrnoError, ErrnoName } from "../errno.ts";
 import type { IommuDomain } from "./iommu_domain.ts";
 import type { Kernel } from "../kernel.ts";
-import type { Process } from "../process/process.ts";
+import type { Caller } from "../process/caller.ts";
 import { coreError } from "../refusal.ts";
 import {
   DIRTY_BITMAP,
@@ -87,7 +87,7 @@ export function dirtyPages(
 }
 
 function getBitmap(
-  process: Process,
+  process: Caller,
   container: Container,
   { tables }: IommuDomain,
   arg: Uint8Array,
@@ -169,7 +169,7 @@ export function checkDirtyLog({ dirtyLog }: Container, pageSize: bigint, source:
  *
  * @throws {ErrnoError} EFAULT
  */
-export function writeDirty(process: Process, data: bigint, mapping: Translation, base: number): void {
+export function writeDirty(process: Caller, data: bigint, mapping: Translation, base: number): void {
   const pages = BigInt(mapping.size / PAGE_SIZE);
   const firstBit = BigInt((mapping.iova - base) / PAGE_SIZE);
   const shift = firstBit % WORD_BITS;

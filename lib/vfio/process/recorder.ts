@@ -2,15 +2,8 @@
 import type { SyscallEvent, Tracer, TraceValue } from "../../base/trace.ts";
 import { ErrnoError } from "../errno.ts";
 import type { Kernel } from "../kernel.ts";
-import type { DescriptorTable } from "./descriptors.ts";
+import type { Caller } from "./caller.ts";
 import { functionOfFile, functionOfPath } from "./whose.ts";
-
-/** What a process is to those who read a trace. */
-interface Caller {
-  /** `ism` for the program's own commands, else the number of a real process. */
-  readonly name: string;
-  readonly descriptors: DescriptorTable;
-}
 
 /** Records the calls of a process while a trace is taken. */
 export class CallRecorder {

@@ -49,6 +49,17 @@ export function instructionError(failed: FailedInstruction): ErrnoError {
   });
 }
 
+/** The errno of a refused step, undefined if it was done. */
+export function refusalOf(step: () => void): ErrnoError | undefined {
+  try {
+    step();
+    return undefined;
+  } catch (error) {
+    if (error instanceof ErrnoError) return error;
+    throw error;
+  }
+}
+
 /** The rule that a condition code 1 comes from. */
 function ruleOf({ op, status, refusedByDevice, at }: FailedInstruction): RuleName {
   if (op === "RPCIT") return "zpci.rpcit.map";

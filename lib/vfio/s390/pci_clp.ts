@@ -1,11 +1,14 @@
 /**
- * What the kernel asks CLP: which functions there are, and what each of them is. Facts: docs/reference/zpci/clp.md
+ * What the kernel asks CLP: which functions there are, what each of them is, and to enable or
+ * disable one. Facts: docs/reference/zpci/clp.md
  * (arch/s390/pci/pci_clp.c).
  */
+import { hex } from "../../base/hex.ts";
 import {
   CLP,
   clp,
   CLP_HEADER,
+  CLP_RESPONSE,
   LIST_ENTRY,
   LIST_REQUEST,
   LIST_RESPONSE,
@@ -13,11 +16,15 @@ import {
   QUERY_FUNCTION_RESPONSE,
   QUERY_GROUP_REQUEST,
   QUERY_GROUP_RESPONSE,
+  SET_FUNCTION,
+  SET_FUNCTION_REQUEST,
+  SET_FUNCTION_RESPONSE,
 } from "../../zpci/clp.ts";
 import { HANDLE_ENABLED } from "../../zpci/handle.ts";
 import type { Processor } from "../../zpci/instruction.ts";
 import type { Partition } from "../../zpci/partition.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
+import { ErrnoError } from "../errno.ts";
 
 /** CLP blocks are one page (arch/s390/pci/pci_clp.c: clp_alloc_block). */
 const CLP_BLOCK_BYTES = PAGE_SIZE;
@@ -132,4 +139,45 @@ export function listEntries(partition: Partition): readonly ListEntry[] {
     resumeToken = LIST_RESPONSE.decode(block, LIST_REQUEST.size).resumeToken;
   } while (resumeToken !== 0);
   return entries;
+}
+
+/** The handle that List PCI tells of a function; undefined unless it is configured. */
+export function listedHandle(partition: Partition, fid: number): number | undefined {
+  const fn = listEntries(partition).find((entry) => entry.fid === fid);
+  return fn?.configured === true ? fn.fh : undefined;
+}
+
+/**
+ * Set PCI Function. To disable one that is disabled already, of which the kernel only did not know, counts as done
+ * (arch/s390/pci/pci_clp.c: clp_set_pci_fn).
+ *
+ * @returns the handle from now on @throws {ErrnoError} EIO
+ */
+export function setFunction(
+  partition: Partition,
+  { fid, fh, operation, dmaSpaces }: {
+    readonly fid: number;
+    readonly fh: number;
+    readonly operation: number;
+    readonly dmaSpaces: number;
+  },
+): number {
+  const block = clpBlock(CLP.SET_FUNCTION, SET_FUNCTION_RESPONSE.size);
+  SET_FUNCTION_REQUEST.encode({ fh, operation, dmaSpaces }, block);
+  clp(partition, block);
+  const response = CLP_HEADER.decode(block, SET_FUNCTION_REQUEST.size).code;
+  if (response === CLP_RESPONSE.ALREADY_IN_STATE && operation === SET_FUNCTION.DISABLE) {
+    return listedHandle(partition, fid) ?? fh;
+  }
+  if (response !== CLP_RESPONSE.OK) {
+    throw new ErrnoError("EIO", {
+      layer: "instruction",
+      ref: "zpci.clp.responses",
+      rule: "set PCI function",
+      source: "arch/s390/pci/pci_clp.c: clp_set_pci_fn",
+      message: `Set PCI Function answered response code ${hex(response, 4)}`,
+    });
+  }
+  const { fh: now } = SET_FUNCTION_RESPONSE.decode(block, SET_FUNCTION_REQUEST.size);
+  return now === 0 ? fh : now;
 }

@@ -1,6 +1,7 @@
 /** The directory of a driver of functions: bind, unbind, new_id, remove_id (drivers/base/bus.c, drivers/pci/pci-driver.c). */
 import { vfsError } from "../refusal.ts";
-import type { Binding, DriverName } from "../binding.ts";
+import type { DriverName } from "../bind_rules.ts";
+import type { Binding } from "../binding.ts";
 import type { Kernel } from "../kernel.ts";
 import { functionPath } from "./function_directory.ts";
 import { bare, type Directory, directory, link, type SysfsNode, writeOnly } from "./node.ts";

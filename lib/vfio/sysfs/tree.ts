@@ -1,5 +1,5 @@
 /** The part of /sys that a driver of functions looks at, and how a path leads to a node. */
-import { DRIVERS } from "../binding.ts";
+import { DRIVERS } from "../bind_rules.ts";
 import type { Kernel } from "../kernel.ts";
 import { hintFor } from "../process/nodes.ts";
 import { vfsError } from "../refusal.ts";
