@@ -165,7 +165,7 @@ Deno.test("DMA reaches the memory of the process that mapped it: data, mask, bit
   assertEquals(heir.ioctl(iommufd, IOCTL.IOAS_COPY, copy), 0);
   assertEquals(rig.target.fn.dma.write(START_DMA + PAGE + 20, Uint8Array.of(9)), 0);
   assertEquals(space.page[20], 9);
-  // As ism.data.store has it: data, then in the SBA element mask (0x1000 for idx 0), DMB bit, summary.
+  // The SBA as ism.data.store has it: element mask (0x1000 for idx 0), DMB bit, summary.
   space.log.length = 0;
   rig.target.adapter.sba = START_DMA;
   storeAndSignal(rig.target.adapter, 33, 0, space, 128, Uint8Array.of(1), 1);
