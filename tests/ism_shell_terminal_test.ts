@@ -226,7 +226,7 @@ onTerminal("Ctrl-C in ism shell ends a wait or a repeat, and the prompt comes ba
     // A long repeat shows how far it is.
     assertMatch(
       plain(await run.until(PROMPT)),
-      /^(\[[# ]*\] [^\n]* left)?\^C\nism: \w+( wait)?: Interrupted[^\n]+\n/,
+      /^(\^C|.* left(\^C)?)\nism: \w+( wait)?: Interrupted[^\n]+\n/,
       line,
     );
   }

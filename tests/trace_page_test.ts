@@ -139,7 +139,9 @@ browserTest(
       selected,
       ...keys("/", "w", "o", "r", "l", "d", "Enter"),
       evaluate("document.querySelector('#count').textContent"),
-      evaluate("document.querySelector('#list').innerText"),
+      // The list is drawn with the next picture.
+      evaluate(`new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() =>
+        resolve(document.querySelector("#list").innerText))))`),
       ...keys("Escape", "1", "2", "3"),
       evaluate("[...trace.model.shown].map((i) => trace.model.layers[trace.model.layer[i]]).join()"),
       ...keys("1", "2", "3", "r"),
