@@ -11,6 +11,12 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     ...["access", "list", "info", "status"].map((family) => `cmd/commands/${family}.ts`),
   ],
   help: ["cmd/help/help.ts", "cmd/commands/help.ts", "cmd/run/hostless.ts", "cmd/output/report.ts"],
+  // What calls the C library as soon as it is loaded, which needs a permission that other commands have given back.
+  launch: ["lib/exec/launch.ts"],
+  programs: [
+    ...["cmd/run/programs.ts", "cmd/run/exec/audit.ts", "cmd/run/exec/conform.ts"],
+    ...["lib/exec/run.ts", "lib/exec/signals.ts"],
+  ],
   rest: [],
 };
 /** Folders and files that a bundle is made of. */

@@ -271,8 +271,11 @@ Deno.test("a script of 10,000 expectations is hardly slower with --junit", async
     return performance.now() - started;
   };
   const pairs: (readonly [number, number])[] = [];
-  for (let i = 0; i < 8; i++) pairs.push([await took(), await took("--junit", "many.xml")]);
   const least = (at: 0 | 1) => Math.min(...pairs.map((pair) => pair[at]));
+  // Other work on the machine only ever adds: what each takes at least shows after some turns.
+  for (let i = 0; i < 24 && (i < 5 || least(1) > 1.3 * least(0)); i++) {
+    pairs.push([await took(), await took("--junit", "many.xml")]);
+  }
   assert(least(1) <= 1.3 * least(0), `${least(1)} ms against ${least(0)} ms`);
   assertEquals(readXml(new TextDecoder().decode(program.read("many.xml"))).attributes["tests"], "10001");
 });
