@@ -5,13 +5,13 @@
  */
 import { Kept, type Rows } from "../base/journal.ts";
 import { ConfigSpace, type ConfigSpaceState } from "./config/space.ts";
-import { ErrnoError } from "./errno.ts";
+import { ErrnoError, quietly } from "./errno.ts";
 import type { FunctionLocks } from "./function_locks.ts";
 import { FunctionReset } from "./function_reset.ts";
 import type { EventFd } from "./process/eventfd.ts";
 import type { Iommufd } from "./iommu/iommufd.ts";
 import type { Kernel } from "./kernel.ts";
-import { headerHex, headerOf, quietly, type SavedHeader } from "./pci/pci_device.ts";
+import { headerHex, headerOf, type SavedHeader } from "./pci/pci_device.ts";
 import type { RegionLayout } from "./region_layout.ts";
 import type { Variant } from "./variant/variant.ts";
 import type { Zdev } from "./s390/zdev.ts";

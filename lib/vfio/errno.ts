@@ -120,3 +120,13 @@ export class ErrnoError extends Error {
     return ERRNO[this.code];
   }
 }
+
+/** Runs a step whose refusal does not matter; undefined if it was refused. */
+export function quietly<Of>(step: () => Of): Of | undefined {
+  try {
+    return step();
+  } catch (error) {
+    if (error instanceof ErrnoError) return undefined;
+    throw error;
+  }
+}

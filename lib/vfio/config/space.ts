@@ -8,7 +8,7 @@ import {
   foldRefusals,
   type MsiGrant,
 } from "./hardware.ts";
-import { ErrnoError } from "../errno.ts";
+import { quietly } from "../errno.ts";
 import { type Capability, type ConfigKind, PermissionMap } from "./permission_map.ts";
 import { COMMAND_IO, COMMAND_MEMORY, MSI_FLAGS_ENABLE, MSI_FLAGS_QSIZE } from "./registers.ts";
 import { buildShadow } from "./shadow.ts";
@@ -264,15 +264,5 @@ export class ConfigSpace {
     flags = mergeBits(flags, vectorsLog2 << QSIZE_SHIFT, MSI_FLAGS_QSIZE);
     writeWord(this.#shadow, flagsAt, 2, flags);
     this.#hardware.store(flagsAt, 2, flags);
-  }
-}
-
-/** Runs an access whose refusal does not matter; undefined if it was refused. */
-function quietly<Of>(access: () => Of): Of | undefined {
-  try {
-    return access();
-  } catch (error) {
-    if (error instanceof ErrnoError) return undefined;
-    throw error;
   }
 }

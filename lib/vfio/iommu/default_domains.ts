@@ -3,7 +3,7 @@
  * (drivers/iommu/iommu.c: iommu_group_claim_dma_owner, iommu_group_release_dma_owner).
  */
 import type { Partition } from "../../zpci/partition.ts";
-import { quietly } from "../pci/pci_device.ts";
+import { quietly } from "../errno.ts";
 import type { Zdev } from "../s390/zdev.ts";
 import { IommuDomain } from "./iommu_domain.ts";
 

@@ -4,7 +4,7 @@
  * (drivers/pci/pci.c: pci_save_state, pci_restore_state; drivers/pci/msi/msi.c; include/linux/pci.h:
  * pci_channel_state_t).
  */
-import { ErrnoError } from "../errno.ts";
+import { quietly } from "../errno.ts";
 import { coreError } from "../refusal.ts";
 import type { ReleaseRules } from "../release.ts";
 import type { Zdev } from "../s390/zdev.ts";
@@ -235,14 +235,4 @@ export function headerHex(header: SavedHeader): string {
 export function headerOf(hex: string): SavedHeader {
   const view = new DataView(Uint8Array.fromHex(hex).buffer);
   return Array.from({ length: HEADER_DWORDS }, (_, i) => view.getUint32(4 * i, true));
-}
-
-/** Runs a step whose refusal does not matter; undefined if it was refused. */
-export function quietly<Of>(step: () => Of): Of | undefined {
-  try {
-    return step();
-  } catch (error) {
-    if (error instanceof ErrnoError) return undefined;
-    throw error;
-  }
 }

@@ -2,7 +2,7 @@
  * The file `config` of a function: config space of the machine, past the shadow that vfio shows. What the machine refuses
  * reads as ones, and is lost when written. Facts: drivers/pci/pci-sysfs.c: pci_read_config, pci_write_config.
  */
-import { ErrnoError } from "../errno.ts";
+import { quietly } from "../errno.ts";
 import type { Zdev } from "../s390/zdev.ts";
 import type { Attribute } from "./node.ts";
 
@@ -46,12 +46,4 @@ export function configFile(zdev: Zdev): Attribute {
       return { count: bytes.length, waits: false };
     },
   };
-}
-
-function quietly(access: () => void): void {
-  try {
-    access();
-  } catch (error) {
-    if (!(error instanceof ErrnoError)) throw error;
-  }
 }
