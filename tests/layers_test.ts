@@ -210,6 +210,7 @@ Deno.test("modules of others are loaded by those that use them", () => {
     [...read(path).matchAll(heads)].map(([, name]) => `${path} ${name}`)
   );
   assertEquals(users.toSorted(), [
+    "cmd/language/nearest.ts @std/text/levenshtein-distance",
     "cmd/language/options.ts @std/cli/parse-args",
     "cmd/output/units.ts @std/fmt/bytes",
     // Nothing of Node is here but SQLite: in a bundle every start loads what stands at the head of a module.

@@ -37,6 +37,10 @@ declare module "@std/fmt/colors" {
   export function stripAnsiCode(text: string): string;
 }
 
+declare module "@std/text/levenshtein-distance" {
+  export function levenshteinDistance(one: string, other: string): number;
+}
+
 declare module "@std/assert" {
   export class AssertionError extends Error {}
   export function assert(expr: unknown, msg?: string): asserts expr;
