@@ -22,6 +22,7 @@ const LISTINGS: readonly string[] = [
   "config",
   "config get COMMAND STATUS",
   "dmb list",
+  "vlan list",
   "dma list",
   "fd list",
   "fault list",

@@ -3,6 +3,7 @@ import { hex } from "../../lib/base/hex.ts";
 import { commandName, COMMANDS as LAYOUTS } from "../../lib/ism/protocol.ts";
 import { CommandError } from "../../lib/ism/driver/errors.ts";
 import { argument, defineCommand, optional } from "../language/command.ts";
+import { defineListing } from "../language/listing.ts";
 import { DATA, GID, number } from "../language/kinds.ts";
 import { hexdump } from "../output/hexdump.ts";
 import { quoteText } from "../language/quote.ts";
@@ -164,7 +165,7 @@ export const vlanRequire = defineCommand({
   },
 });
 
-export const vlanList = defineCommand({
+export const vlanList = defineListing({
   name: "vlan list",
   group: "ism",
   summary: "List the VLANs that the driver joined",
@@ -174,4 +175,5 @@ export const vlanList = defineCommand({
   examples: ["vlan list"],
   run: ({ target }) => ({ ids: [...target.driver.vlans] }),
   text: ({ ids }) => ids.join("\n"),
+  table: { columns: [{ name: "id" }], rows: ({ ids }) => ids.map((id) => [id]) },
 });
