@@ -89,11 +89,12 @@ onTerminal("repeat and run show how many runs and lines are done", async () => {
 
 onTerminal("host check of a host with much memory shows the pages", async () => {
   using program = new Program();
-  const lines = ["let i dma map --size 32M", "dma write $i rand:1*32M"];
+  const lines = ["let i dma map --size 64M", "dma write $i rand:1*64M"];
   assertEquals((await program.script(lines)).code, 0);
   for (const command of [["host", "check"], ["host", "export", "saved.json"]]) {
     await using run = new TerminalRun(program, command);
-    await run.until(/\d+ of \d+ pages {2}\d+\/s/);
+    // Whether a second line with a rate comes depends on how fast the machine is.
+    await run.until(/\d+ of 16384 pages/);
     assertEquals(await run.end(), 0);
     assertNotMatch(left(run.output), /pages/);
   }

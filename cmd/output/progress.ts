@@ -80,7 +80,7 @@ export class Progress implements Disposable {
   #next: number;
   #isShown = false;
   /** What was done at moments of the last seconds. */
-  readonly #samples: { readonly at: number; readonly done: number }[] = [{ at: this.#began, done: 0 }];
+  readonly #samples: { readonly at: number; readonly done: number }[] = [];
 
   /** @param total undefined if nobody knows */
   constructor(terminal: Terminal, unit: ProgressUnit, total: number | undefined) {
@@ -100,7 +100,8 @@ export class Progress implements Disposable {
     samples.push({ at: now, done });
     while (samples.length > 2 && now - samples[1]!.at > WINDOW_MS) samples.shift();
     const [first] = samples;
-    const perSecond = (done - first!.done) * 1000 / (now - first!.at);
+    // The first line says no rate: what was done until then is mostly what comes before the work.
+    const perSecond = this.#isShown ? (done - first!.done) * 1000 / (now - first!.at) : undefined;
     this.#isShown = true;
     this.#terminal.progress(progressLine({
       done,
