@@ -46,6 +46,8 @@ interface Tracked {
 }
 
 const scratch = new Scratch(STRUCT_BYTES);
+/** The SBA as far as it has bits. */
+const sba = new Uint8Array(SBA.BITS_END);
 
 /** Bytes of the calling process, as far as they can be read. */
 function bytesAt({ thread }: Call, address: number, length: number): Uint8Array {
@@ -125,12 +127,10 @@ export class AuditTap implements Observer {
     const entry = iova === undefined ? undefined : device.zdev.domain?.tables.find(iova);
     if (iova === undefined || entry === undefined) return;
     const at = iova - entry.iova + entry.bufferOffset;
-    const head = entry.buffer.byteAt(at);
-    const summary = (head & SBA.SUMMARY) !== 0;
-    let bits = (head & SBA.EVENT) !== 0;
-    for (let i = SBA.BITS_AT; summary && !bits && i < SBA.BITS_END; i++) {
-      bits = entry.buffer.byteAt(at + i) !== 0;
-    }
+    entry.buffer.load(at, sba, SBA.BITS_END);
+    const summary = (sba[0]! & SBA.SUMMARY) !== 0;
+    let bits = (sba[0]! & SBA.EVENT) !== 0;
+    for (let i = SBA.BITS_AT; summary && !bits && i < SBA.BITS_END; i++) bits = sba[i] !== 0;
     // Where nobody can know whether the interrupt was taken it may not have been.
     const interrupted = () => isPending(device.msi?.[0]) ?? true;
     this.#auditor.see({ kind: "sba", device: number, summary, bits, interrupted, origin });
