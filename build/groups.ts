@@ -6,10 +6,8 @@ import { dirname, join, relative } from "node:path";
 
 /** Modules that are loaded later, or their folders, by the group that they belong to; all others are the group `rest`. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  session: [
-    "cmd/perform.ts",
-    ...["access", "list", "info", "status"].map((family) => `cmd/commands/${family}.ts`),
-  ],
+  session: ["cmd/perform.ts", "cmd/commands/access.ts"],
+  look: ["list", "info", "status"].map((family) => `cmd/commands/${family}.ts`),
   help: ["cmd/help/help.ts", "cmd/commands/help.ts", "cmd/run/hostless.ts", "cmd/output/report.ts"],
   // What calls the C library as soon as it is loaded, which needs a permission that other commands have given back.
   launch: ["lib/exec/launch.ts"],
@@ -26,7 +24,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   rest: [],
 };
 /** Groups that are loaded where the session is there already: what both need is in a few files then, not in many. */
-const AFTER_SESSION: readonly string[] = ["programs", "exec", "commands", "traces", "rest"];
+const AFTER_SESSION: readonly string[] = ["look", "programs", "exec", "commands", "traces", "rest"];
 /** Folders and files that a bundle is made of. */
 const SOURCES = ["cmd", "lib", "docs/reference", "types", "deno.json", "deno.lock"] as const;
 const LATER = /\bimport\(\s*"(\.[^"]+)",?\s*\)/g;
