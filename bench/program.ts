@@ -47,19 +47,27 @@ function ismArguments(): string[] {
 
 const ISM = ismArguments();
 
+/** A program's path and words, on one processor of the machine if it is to stay there (util-linux: taskset). */
+export function placed(path: string, args: readonly string[], onOne: boolean): [string, string[]] {
+  return onOne ? ["taskset", ["-c", "0", path, ...args]] : [path, [...args]];
+}
+
 /** A process of the program, or of another module with the same permissions. */
 export function command(
   args: readonly string[],
-  { module, stdin = "null", stdout = "null", stderr = "inherit" }: {
+  { module, onOne = false, stdin = "null", stdout = "null", stderr = "inherit" }: {
     readonly module?: string;
+    /** It, and what it starts, has one processor. */
+    readonly onOne?: boolean;
     readonly stdin?: "null" | "piped";
     readonly stdout?: "null" | "piped";
     readonly stderr?: "inherit" | "piped";
   } = {},
 ): Deno.Command {
   const head = module === undefined ? ISM : [...ISM.slice(0, -1), module];
-  return new Deno.Command(Deno.execPath(), {
-    args: [...head, ...args],
+  const [path, words] = placed(Deno.execPath(), [...head, ...args], onOne);
+  return new Deno.Command(path, {
+    args: words,
     stdin,
     stdout,
     stderr,
