@@ -42,13 +42,35 @@ export function isTooOld(release: string): boolean {
   return Number(major) < 5 || (Number(major) === 5 && Number(minor) < 19);
 }
 
-/** Bit of CAP_IPC_LOCK (include/uapi/linux/capability.h). */
+/** Bits of capabilities (include/uapi/linux/capability.h). */
 const CAP_IPC_LOCK = 14n;
+const CAP_SYS_PTRACE = 19n;
 
-/** The process may lock as much memory as it likes (CapEff of /proc/PID/status). */
-export function mayLock(status: string): boolean {
+/** The process has a capability (CapEff of /proc/PID/status). */
+function isCapable(status: string, bit: bigint): boolean {
   const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0";
-  return (BigInt(`0x${capabilities}`) >> CAP_IPC_LOCK & 1n) === 1n;
+  return (BigInt(`0x${capabilities}`) >> bit & 1n) === 1n;
+}
+
+/** The process may lock as much memory as it likes. */
+export function mayLock(status: string): boolean {
+  return isCapable(status, CAP_IPC_LOCK);
+}
+
+/** Whose memory a process may reach, of those that a debugger of its user may. */
+export type Reach = "all" | "descendants" | "none";
+
+/**
+ * What Yama leaves (security/yama/yama_lsm.c: yama_ptrace_access_check).
+ *
+ * @param scope kernel.yama.ptrace_scope; undefined where there is no Yama
+ * @param status /proc/PID/status of the process that reaches
+ */
+export function reachOf(scope: string | undefined, status: string): Reach {
+  const level = Number(scope ?? 0);
+  if (level >= 3) return "none";
+  if (level < 1 || isCapable(status, CAP_SYS_PTRACE)) return "all";
+  return level === 1 ? "descendants" : "none";
 }
 
 /** RLIMIT_MEMLOCK of /proc/PID/limits. Bytes; Infinity for none. */

@@ -8,6 +8,8 @@ import {
   parseImage,
   parseLockLimit,
   parseProcessId,
+  type Reach,
+  reachOf,
 } from "./proc_text.ts";
 
 Deno.test("the process of a thread, the id of an eventfd", () => {
@@ -59,4 +61,18 @@ Deno.test("what a process may lock", () => {
     `Limit  Soft Limit  Hard Limit\nMax locked memory         ${soft}   8388608   bytes\n`;
   assertEquals(parseLockLimit(row("8388608")), 8_388_608);
   assertEquals(parseLockLimit(row("unlimited")), Infinity);
+});
+
+Deno.test("whose memory Yama lets a process reach: levels 0 to 3, with CAP_SYS_PTRACE and without", () => {
+  const rows: readonly (readonly [scope: string | undefined, withoutIt: Reach, withIt: Reach])[] = [
+    [undefined, "all", "all"],
+    ["0", "all", "all"],
+    ["1", "descendants", "all"],
+    ["2", "none", "all"],
+    ["3", "none", "none"],
+  ];
+  for (const [scope, withoutIt, withIt] of rows) {
+    assertEquals(reachOf(scope, "CapEff:\t000001fffff7ffff\n"), withoutIt, `${scope} without`);
+    assertEquals(reachOf(scope, "CapEff:\t0000000000080000\n"), withIt, `${scope} with`);
+  }
 });

@@ -8,7 +8,9 @@ import { launch, type LaunchReport } from "./launch.ts";
 import { libc, pinned, readFile } from "./libc.ts";
 import { Listener } from "./listener.ts";
 import type { Observer } from "./observer.ts";
+import { awaitChild, childHas, childIsOver } from "./orphans.ts";
 import { isTooOld } from "./proc_text.ts";
+import { reach } from "./reach.ts";
 import { SignalWatch } from "./signals.ts";
 import { Supervisor } from "./supervisor.ts";
 
@@ -66,6 +68,13 @@ function requireSystem(): Architecture {
         "interrupted after it was carried out",
     );
   }
+  const { kind, scope } = reach();
+  if (kind === "none") {
+    throw new ExecError(
+      `exec cannot reach the memory of a program: kernel.yama.ptrace_scope is ${scope}, which allows it to ` +
+        (Number(scope) === 2 ? "root alone (CAP_SYS_PTRACE)" : "nobody until the next boot"),
+    );
+  }
   return architecture;
 }
 
@@ -117,6 +126,7 @@ export async function launchProgram(options: LaunchOptions): Promise<Launched> {
   const spawned = Promise.withResolvers<Extract<LaunchReport, { kind: "spawned" }>>();
   // What is told before somebody waits for it is not lost, and a refusal is told once.
   spawned.promise.catch(() => {});
+  awaitChild();
   launch(
     {
       argv: options.argv,
@@ -126,8 +136,13 @@ export async function launchProgram(options: LaunchOptions): Promise<Launched> {
     },
     (report) => {
       if (report.kind === "listener") listening.resolve(report.fd);
-      else if (report.kind === "spawned") spawned.resolve(report);
-      else listening.reject(refusal(report.call, report.errno));
+      else if (report.kind === "spawned") {
+        childHas(report.errno === 0 ? report.pid : undefined);
+        spawned.resolve(report);
+      } else {
+        childHas(undefined);
+        listening.reject(refusal(report.call, report.errno));
+      }
     },
   );
   const fd = await listening.promise;
@@ -135,6 +150,7 @@ export async function launchProgram(options: LaunchOptions): Promise<Launched> {
     if (errno !== 0) return { notStarted: errno, status: 0 };
     const status = pinned(4);
     await libc.waitpidAside(pid, status, 0);
+    childIsOver(pid);
     return { notStarted: undefined, status: new DataView(status.buffer).getInt32(0, true) };
   });
   return { fd, range, pid: spawned.promise.then(({ pid, errno }) => errno === 0 ? pid : undefined), ended };
