@@ -5,7 +5,7 @@ import { type Architecture, ARCHITECTURES } from "./calls.ts";
 import { buildFilter, type DescriptorRange, descriptorRange, MAX_FD } from "./filter.ts";
 import { Loop } from "./loop.ts";
 import { launch, type LaunchReport } from "./launch.ts";
-import { libc, pinned, readFile } from "./libc.ts";
+import { errno, libc, pinned, readFile } from "./libc.ts";
 import { Listener } from "./listener.ts";
 import type { Observer } from "./observer.ts";
 import { awaitChild, childHas, childIsOver } from "./orphans.ts";
@@ -13,6 +13,7 @@ import { isTooOld } from "./proc_text.ts";
 import { reach } from "./reach.ts";
 import { SignalWatch } from "./signals.ts";
 import { Supervisor } from "./supervisor.ts";
+import { tryCopyFrom, tryCopyTo } from "./user_copy.ts";
 
 /** Why a program cannot be run here; one sentence for people. */
 export class ExecError extends Error {
@@ -78,6 +79,26 @@ function requireSystem(): Architecture {
   return architecture;
 }
 
+/** Tries on this process what will be done to the program's. @throws {ExecError} if the system does not allow it */
+function requireCalls({ pidfdOpen }: Architecture): void {
+  const tries = [
+    ["process_vm_readv", tryCopyFrom],
+    ["process_vm_writev", tryCopyTo],
+    ["pidfd_open", () => {
+      const pidfd = libc.syscall3(BigInt(pidfdOpen), BigInt(libc.getpid()), 0n, 0n);
+      return pidfd >= 0 && libc.close(pidfd) === 0;
+    }],
+  ] as const;
+  for (const [call, succeeds] of tries) {
+    if (succeeds()) continue;
+    const number = errno();
+    throw new ExecError(
+      `exec cannot answer a program: ${call} failed with error number ${number}` +
+        (number === EPERM ? " (a container or a security module does not allow it)" : ""),
+    );
+  }
+}
+
 const EBUSY = 16;
 const EACCES = 13;
 const EINVAL = 22;
@@ -86,7 +107,9 @@ const EPERM = 1;
 
 function refusal(call: string, errno: number): ExecError {
   if (errno === EBUSY) {
-    return new ExecError("exec cannot run inside another exec: a process has one supervisor");
+    return new ExecError(
+      "exec cannot run inside another exec, nor where a container's runtime answers calls in its way: a process has one supervisor",
+    );
   }
   const why: Readonly<Record<number, string>> = {
     [EACCES]: "the system does not allow seccomp filters",
@@ -121,6 +144,7 @@ export interface Launched {
 /** Starts a program. @throws {ExecError} */
 export async function launchProgram(options: LaunchOptions): Promise<Launched> {
   const architecture = requireSystem();
+  requireCalls(architecture);
   const range = descriptorRange(descriptorLimit(), options.anyDescriptor);
   const listening = Promise.withResolvers<number>();
   const spawned = Promise.withResolvers<Extract<LaunchReport, { kind: "spawned" }>>();
