@@ -1,7 +1,8 @@
 /** A program that another process has started: its listener is fetched from there. */
 import { ARCHITECTURES } from "./calls.ts";
 import { errno, libc } from "./libc.ts";
-import { reach } from "./reach.ts";
+import { reachOf } from "./system.ts";
+import { thisSystem } from "./this_system.ts";
 
 const EPERM = 1;
 /** PR_SET_PTRACER of Yama (include/uapi/linux/prctl.h). */
@@ -24,9 +25,9 @@ export function kill(pid: number): void {
 
 /** Our descriptor of a listener that another process has; a sentence if it cannot be had. */
 export function fetchListener(pid: number, listener: number): number | string {
-  const { scope, kind } = reach();
-  if (kind !== "all") {
-    return `kernel.yama.ptrace_scope is ${scope}, so that a process cannot reach programs that another has started`;
+  const system = thisSystem();
+  if (reachOf(system) !== "all") {
+    return `kernel.yama.ptrace_scope is ${system.scope}, so that a process cannot reach programs that another has started`;
   }
   const { pidfdOpen, pidfdGetfd } = ARCHITECTURES[Deno.build.arch];
   const pidfd = libc.syscall3(BigInt(pidfdOpen), BigInt(pid), 0n, 0n);

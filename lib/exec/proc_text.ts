@@ -33,15 +33,6 @@ export function parsePointers(
     : { stack, code };
 }
 
-/**
- * True before Linux 5.19, which has no WAIT_KILLABLE_RECV: there a signal takes a call back that was carried out already, and
- * the program makes it once more.
- */
-export function isTooOld(release: string): boolean {
-  const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(release) ?? [];
-  return Number(major) < 5 || (Number(major) === 5 && Number(minor) < 19);
-}
-
 /** Bits of capabilities (include/uapi/linux/capability.h). */
 const CAP_IPC_LOCK = 14n;
 const CAP_SYS_PTRACE = 19n;
@@ -52,25 +43,14 @@ function isCapable(status: string, bit: bigint): boolean {
   return (BigInt(`0x${capabilities}`) >> bit & 1n) === 1n;
 }
 
+/** The process may trace others of its user and more. */
+export function mayTrace(status: string): boolean {
+  return isCapable(status, CAP_SYS_PTRACE);
+}
+
 /** The process may lock as much memory as it likes. */
 export function mayLock(status: string): boolean {
   return isCapable(status, CAP_IPC_LOCK);
-}
-
-/** Whose memory a process may reach, of those that a debugger of its user may. */
-export type Reach = "all" | "descendants" | "none";
-
-/**
- * What Yama leaves (security/yama/yama_lsm.c: yama_ptrace_access_check).
- *
- * @param scope kernel.yama.ptrace_scope; undefined where there is no Yama
- * @param status /proc/PID/status of the process that reaches
- */
-export function reachOf(scope: string | undefined, status: string): Reach {
-  const level = Number(scope ?? 0);
-  if (level >= 3) return "none";
-  if (level < 1 || isCapable(status, CAP_SYS_PTRACE)) return "all";
-  return level === 1 ? "descendants" : "none";
 }
 
 /** RLIMIT_MEMLOCK of /proc/PID/limits. Bytes; Infinity for none. */

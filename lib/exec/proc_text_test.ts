@@ -1,16 +1,7 @@
 /** What is read of /proc, and numbers that follow from the system. */
 import { assertEquals } from "@std/assert";
 import { descriptorRange } from "./filter.ts";
-import {
-  isTooOld,
-  mayLock,
-  parseEventfdId,
-  parseImage,
-  parseLockLimit,
-  parseProcessId,
-  type Reach,
-  reachOf,
-} from "./proc_text.ts";
+import { mayLock, parseEventfdId, parseImage, parseLockLimit, parseProcessId } from "./proc_text.ts";
 
 Deno.test("the process of a thread, the id of an eventfd", () => {
   assertEquals(parseProcessId("Name:\tx\nTgid:\t4711\nNgid:\t0\nPid:\t4712\n"), 4711);
@@ -43,15 +34,6 @@ Deno.test("numbers of simulated files lie below 1024 and below the limit, a quar
   assertEquals(descriptorRange(256, true), { first: 0, end: 0x7fff_ffff });
 });
 
-Deno.test("releases of the kernel", () => {
-  for (const release of ["5.19", "5.19.0-50-generic", "5.100", "6.0.1", "6.18.44-fc-v669", "10.1"]) {
-    assertEquals([release, isTooOld(release)], [release, false]);
-  }
-  for (const release of ["5.18.19", "5.9", "4.20", "2.6.32-573.el6", "", "none"]) {
-    assertEquals([release, isTooOld(release)], [release, true]);
-  }
-});
-
 Deno.test("what a process may lock", () => {
   assertEquals(mayLock("CapPrm:\t0\nCapEff:\t000001ffffffffff\n"), true);
   assertEquals(mayLock("CapEff:\t0000000000004000\n"), true);
@@ -61,18 +43,4 @@ Deno.test("what a process may lock", () => {
     `Limit  Soft Limit  Hard Limit\nMax locked memory         ${soft}   8388608   bytes\n`;
   assertEquals(parseLockLimit(row("8388608")), 8_388_608);
   assertEquals(parseLockLimit(row("unlimited")), Infinity);
-});
-
-Deno.test("whose memory Yama lets a process reach: levels 0 to 3, with CAP_SYS_PTRACE and without", () => {
-  const rows: readonly (readonly [scope: string | undefined, withoutIt: Reach, withIt: Reach])[] = [
-    [undefined, "all", "all"],
-    ["0", "all", "all"],
-    ["1", "descendants", "all"],
-    ["2", "none", "all"],
-    ["3", "none", "none"],
-  ];
-  for (const [scope, withoutIt, withIt] of rows) {
-    assertEquals(reachOf(scope, "CapEff:\t000001fffff7ffff\n"), withoutIt, `${scope} without`);
-    assertEquals(reachOf(scope, "CapEff:\t0000000000080000\n"), withIt, `${scope} with`);
-  }
 });

@@ -5,14 +5,14 @@ import { type Architecture, ARCHITECTURES } from "./calls.ts";
 import { buildFilter, type DescriptorRange, descriptorRange, MAX_FD } from "./filter.ts";
 import { Loop } from "./loop.ts";
 import { launch, type LaunchReport } from "./launch.ts";
-import { errno, libc, pinned, readFile } from "./libc.ts";
+import { errno, libc, pinned } from "./libc.ts";
 import { Listener } from "./listener.ts";
 import type { Observer } from "./observer.ts";
 import { awaitChild, childHas, childIsOver } from "./orphans.ts";
-import { isTooOld } from "./proc_text.ts";
-import { reach } from "./reach.ts";
 import { SignalWatch } from "./signals.ts";
 import { Supervisor } from "./supervisor.ts";
+import { hindranceOf } from "./system.ts";
+import { thisSystem } from "./this_system.ts";
 import { tryCopyFrom, tryCopyTo } from "./user_copy.ts";
 
 /** Why a program cannot be run here; one sentence for people. */
@@ -62,20 +62,8 @@ const SIGKILL = 9;
 function requireSystem(): Architecture {
   const architecture = ARCHITECTURES[Deno.build.arch];
   if (architecture === undefined) throw new ExecError(`exec does not know the calls of ${Deno.build.arch}`);
-  const release = new TextDecoder().decode(readFile("/proc/sys/kernel/osrelease") ?? new Uint8Array()).trim();
-  if (isTooOld(release)) {
-    throw new ExecError(
-      `exec needs Linux 5.19 or newer, and this is ${release}: an older kernel may repeat a call that a signal ` +
-        "interrupted after it was carried out",
-    );
-  }
-  const { kind, scope } = reach();
-  if (kind === "none") {
-    throw new ExecError(
-      `exec cannot reach the memory of a program: kernel.yama.ptrace_scope is ${scope}, which allows it to ` +
-        (Number(scope) === 2 ? "root alone (CAP_SYS_PTRACE)" : "nobody until the next boot"),
-    );
-  }
+  const hindrance = hindranceOf(thisSystem());
+  if (hindrance !== undefined) throw new ExecError(hindrance);
   return architecture;
 }
 
