@@ -4,7 +4,7 @@
  */
 import { bundle } from "../../build/bundle.ts";
 import { atLeast, atMost, type Effort, type Figure, median, readable, scaled } from "../figure.ts";
-import { asForm, command, placed, run, Scratch, startToEnd } from "../program.ts";
+import { asForm, command, placed, Scratch, startToEnd } from "../program.ts";
 import { paired } from "./start.ts";
 
 const COUNT = 100_000;
