@@ -181,8 +181,12 @@ export class Program implements Disposable {
     const members = isCut ? db.prepare("SELECT list, id, json FROM member ORDER BY list, id").all() : [];
     const pages = db.prepare("SELECT guest, address, hex(data) AS data FROM page ORDER BY guest, address")
       .all();
+    // What the last commits changed may stand there only.
+    const redo = isCut
+      ? db.prepare("SELECT revision, json, hex(data) AS data FROM redo ORDER BY revision").all()
+      : [];
     return JSON.stringify(
-      [[...rows, ...members], pages],
+      [[...rows, ...members], pages, redo],
       (_, value) => typeof value === "bigint" ? `${value}` : value,
     );
   }
