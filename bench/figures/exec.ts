@@ -2,8 +2,9 @@
  * A program's calls under exec. One floor is a loop that takes the same calls and answers 0 without simulating, another
  * one that also copies the bytes; rounds of all alternate, so that a busy machine is as unfair to one as to the other.
  */
+import { bundle } from "../../build/bundle.ts";
 import { atLeast, atMost, type Effort, type Figure, median, readable, scaled } from "../figure.ts";
-import { command, placed, run, Scratch } from "../program.ts";
+import { asForm, command, placed, Scratch, startToEnd } from "../program.ts";
 import { paired } from "./start.ts";
 
 const COUNT = 100_000;
@@ -143,12 +144,13 @@ export async function execFigures(effort: Effort): Promise<Figure[]> {
     goal: atMost(0.1, " us"),
   });
 
-  const host = `${scratch.path}/host.db`;
-  await run(["--host", host, "host", "create"]);
+  const ism = asForm(await bundle("compiled"), `${scratch.path}/cache`);
+  const host = ["--host", `${scratch.path}/host.db`];
+  await startToEnd(ism, [...host, "host", "create"]);
   const [time, version] = await paired(
     effort.runs,
-    () => run(["--host", host, "exec", "--", "/bin/true"]),
-    () => run(["--version"]),
+    () => startToEnd(ism, [...host, "exec", "--", "/bin/true"]),
+    () => startToEnd(ism, ["--version"]),
   );
   figures.push({
     name: "exec: start of a program, more than --version",

@@ -89,3 +89,17 @@ export function copyTo(thread: number, address: number, from: Scratch, at: numbe
   const count = libc.processVmWritev(thread, local, 1n, remote, 1n, 0n);
   return count < 0 ? 0 : count;
 }
+
+/** What is tried out on this process: it does not move. */
+const own = new Scratch(8);
+const ownAddress = own.high * TWO_32 + own.low;
+
+/** This process can read its own memory in this way: whether the system has the call, and allows it. */
+export function tryCopyFrom(): boolean {
+  return copyFrom(libc.getpid(), ownAddress, own, 0, 8) === 8;
+}
+
+/** This process can write to its own memory in this way. */
+export function tryCopyTo(): boolean {
+  return copyTo(libc.getpid(), ownAddress, own, 0, 8) === 8;
+}

@@ -165,11 +165,25 @@ export class StorageBuffer implements DmaMemory, Changed {
     this.#pages![offset / PAGE_SIZE] = ABSENT;
   }
 
-  /** The page at an offset, which the open transaction wrote, holds the same bytes as before. */
-  isAsBefore(offset: number): boolean {
+  /**
+   * Which bytes of the page at an offset, which the open transaction wrote, are not as before: offsets in the buffer, in
+   * words of four bytes, and what lies between two that are close to each other.
+   */
+  differences(offset: number): (readonly [from: number, to: number])[] {
     const before = this.#before?.get(offset / PAGE_SIZE);
+    if (before === undefined) return [[offset, offset + PAGE_SIZE]];
     const bytes = this.#bytes!;
-    return before?.every((byte, i) => byte === bytes[offset + i]) === true;
+    const old = new Int32Array(before.buffer, before.byteOffset, WORDS);
+    const now = new Int32Array(bytes.buffer, bytes.byteOffset + offset, WORDS);
+    const found: [number, number][] = [];
+    let last: [number, number] | undefined = undefined;
+    for (let word = 0; word < WORDS; word++) {
+      if (old[word] === now[word]) continue;
+      const at = offset + word * WORD;
+      if (last !== undefined && at - last[1] <= CLOSE) last[1] = at + WORD;
+      else found.push(last = [at, at + WORD]);
+    }
+    return found;
   }
 
   /** Forgets all dirty marks: the pages are stored. */
@@ -235,6 +249,11 @@ export class StorageBuffer implements DmaMemory, Changed {
 /** Pages for bytes of before a transaction, used again by the next one. */
 const SPARE: Uint8Array[] = [];
 const MOST_SPARE = 64;
+
+const WORD = Int32Array.BYTES_PER_ELEMENT;
+const WORDS = PAGE_SIZE / WORD;
+/** Two changes that are no more bytes apart are one: to tell of each costs as much. */
+const CLOSE = 16;
 
 /** Below this many bytes a loop is faster than a call of the copy routine. */
 const SHORT = 32;
