@@ -1,10 +1,10 @@
 /* A parent that looks at files and a child that opens, stores and closes, until somebody kills one of them or ism is gone.
- * Prints both process numbers when both work. */
+ * Prints both process numbers when both work. ./busy hold closes nothing any more from then on. */
 #include "ism.h"
 #include <signal.h>
 #include <sys/prctl.h>
 
-static void work(int ready)
+static void work(int ready, int hold)
 {
 	for (int round = 0;; round++) {
 		uint64_t value = round;
@@ -13,7 +13,7 @@ static void work(int ready)
 		open_function();
 		if (round == 1)
 			close(ready);
-		for (int i = 0; i < 20; i++) {
+		for (int i = 0; i < 20 || (hold && round > 0); i++) {
 			NEED(pwrite(device, &value, 8, token | SIGNAL_FLAG) == 8);
 			NEED((copy = dup(device)) >= 0);
 			NEED(trigger() == 0);
@@ -27,7 +27,7 @@ static void work(int ready)
 	}
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	int ready[2], file;
 	char text[64];
@@ -38,7 +38,7 @@ int main(void)
 	if (!child) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(ready[0]);
-		work(ready[1]);
+		work(ready[1], argc > 1 && !strcmp(argv[1], "hold"));
 	}
 	close(ready[1]);
 	read(ready[0], text, 1);

@@ -197,7 +197,7 @@ Deno.test("the owner is killed: what was acknowledged is there, what a program h
   using program = new Program();
   using c = new CProgram("tests/exec/busy.c", ["-O1", "-Wno-unused-result"]);
   await program.run(["host", "create"]);
-  const owner = program.spawn(["exec", "--", c.path]);
+  const owner = program.spawn(["exec", "--", c.path, "hold"]);
   const reader = owner.stdout.getReader();
   await reader.read();
   assertEquals((await program.run(["open", "-d", "1"])).code, 0);
