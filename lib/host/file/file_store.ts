@@ -15,7 +15,9 @@ import { isOwned, OwnedError, OwnerLock } from "./owner.ts";
 import { markChanged } from "./page_store.ts";
 
 /** Tries of beginning a transaction that writes before SQLite waits for others by itself, and what lies between them. */
-const QUICK_TRIES = 100;
+const QUICK_TRIES = 130;
+/** The first tries follow each other at once: a look of another process takes less than the shortest sleep. */
+const EAGER_TRIES = 30;
 const QUICK_PAUSE_MS = 0.1;
 const NOTHING = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
@@ -75,8 +77,7 @@ export class FileStore implements HostStore {
     try {
       const version = this.version;
       const isSame = this.#host !== undefined && version === this.#hostVersion;
-      // Whoever takes the host for itself commits that.
-      if ((!isSame || this.#tables.isOlder) && isOwned(this.path)) throw new OwnedError(this.path);
+      if (isSame && this.#tables.isOlder && isOwned(this.path)) throw new OwnedError(this.path);
       const host = isSame ? this.#host! : this.#load();
       this.#host = host;
       this.#hostVersion = version;
@@ -98,7 +99,7 @@ export class FileStore implements HostStore {
         } catch (error) {
           if (!isBusy(error)) throw error;
         }
-        Atomics.wait(NOTHING, 0, 0, QUICK_PAUSE_MS);
+        if (tries > EAGER_TRIES) Atomics.wait(NOTHING, 0, 0, QUICK_PAUSE_MS);
       }
     } finally {
       this.#run(`PRAGMA busy_timeout = ${LOCK_TIMEOUT_MS}`);
@@ -111,6 +112,8 @@ export class FileStore implements HostStore {
     const before = this.#host;
     this.#host = undefined;
     const isGood = before !== undefined && this.#tables.refresh(before);
+    // Whoever takes the host for itself commits that, and tells nothing of what it commits.
+    if (!isGood && isOwned(this.path)) throw new OwnedError(this.path);
     const host = isGood ? before : this.#tables.load();
     if (isGood) this.#comparison?.refreshed(host, this.#tables.load());
     this.#comparison = compareStates();

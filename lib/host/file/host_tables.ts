@@ -170,12 +170,14 @@ export class HostTables {
     else this.#fold(rows, (revision) => this.#pages.write(this.#manifest, host, "changed", revision));
   }
 
-  /** Writes everything into the tables that does not stand there. */
-  #fold(changes: readonly RowChange[], writePages: (revision: number) => PageSum): void {
+  /** Writes everything into the tables that does not stand there; others learn of `told`, or read the host anew. */
+  #fold(told: readonly RowChange[] | undefined, writePages: (revision: number) => PageSum): void {
     const revision = this.#redo.head.revision + 1;
     const pages = writePages(revision);
     const rows = this.#rows.write(this.#manifest, revision);
-    const commits = this.#redo.fold(changes, rangesOf(this.#pages.written, PAGE_SIZE));
+    const commits = told === undefined
+      ? this.#redo.reset(revision, rows.rowSum ^ pages.pageSum)
+      : this.#redo.fold(told, rangesOf(this.#pages.written, PAGE_SIZE));
     this.#setManifest(revision, rows, pages, commits);
   }
 
@@ -192,13 +194,9 @@ export class HostTables {
   saveOwned(host: Host, saved: Host): boolean {
     const changes = this.#rows.changes((put) => splitRows(documentsOf(saved), put), true);
     if (changes.length === 0 && !isWritten(host) && !isWritten(saved)) return false;
-    this.#fold(changes, (revision) => {
+    this.#fold(undefined, (revision) => {
       const own = this.#pages.write(this.#manifest, host, "written", revision);
-      if (saved === host) return own;
-      const written = [...this.#pages.written];
-      const pages = this.#pages.write(own, saved, "written", revision);
-      this.#pages.written.push(...written);
-      return pages;
+      return saved === host ? own : this.#pages.write(own, saved, "written", revision);
     });
     return true;
   }
