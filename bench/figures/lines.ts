@@ -170,13 +170,15 @@ async function durableFigures(scratch: Scratch, effort: Effort, many: number): P
     await run(["--host", host, "host", "create"]);
     await using shell = new Dialogue(["--host", host, "--json", "shell"]);
     const line = await prepare(shell, dmbs);
+    // Other bytes each time: the same ones again would be no change of memory.
+    const asked = [line, line.replace("seq:0", "seq:1")] as const;
     using young = new OneRow(`${scratch.path}/${dmbs}-young.db`);
     using grown = new OneRow(`${scratch.path}/${dmbs}-grown.db`);
     grown.commits(scaled(FULL_LOG, effort));
     const [times, floors, leasts]: [number[], number[], number[]] = [[], [], []];
     // In turn, because disks have moods.
     for (let i = 0; i < lines; i++) {
-      times.push(await timed(() => shell.ask(line)));
+      times.push(await timed(() => shell.ask(asked[i % 2]!)));
       floors.push(young.commits(1));
       leasts.push(grown.commits(1));
     }

@@ -43,6 +43,8 @@ export class FileStore implements HostStore {
   #lock: OwnerLock | undefined = undefined;
   #ownVersion = 0;
   #commits = 0;
+  /** As the database was opened. */
+  #isPatient = true;
 
   private constructor(path: string, db: DatabaseSync) {
     this.path = path;
@@ -73,9 +75,9 @@ export class FileStore implements HostStore {
 
   begin(mode: "read" | "write"): Host {
     if (this.#lock !== undefined) return this.#host!;
-    this.#tables.guard(() => mode === "read" ? this.#run("BEGIN") : this.#beginWriting());
+    this.#tables.guard(() => mode === "read" ? this.#beginReading() : this.#beginWriting());
     try {
-      const version = this.version;
+      const version = this.#askedVersion();
       const isSame = this.#host !== undefined && version === this.#hostVersion;
       if (isSame && this.#tables.isOlder && isOwned(this.path)) throw new OwnedError(this.path);
       const host = isSame ? this.#host! : this.#load();
@@ -91,20 +93,29 @@ export class FileStore implements HostStore {
 
   /** Two processes at work on one host meet here all the time, and each is done soon: SQLite's own pauses are longer. */
   #beginWriting(): void {
-    this.#run("PRAGMA busy_timeout = 0");
-    try {
-      for (let tries = 1; tries < QUICK_TRIES; tries++) {
-        try {
-          return this.#run("BEGIN IMMEDIATE");
-        } catch (error) {
-          if (!isBusy(error)) throw error;
-        }
-        if (tries > EAGER_TRIES) Atomics.wait(NOTHING, 0, 0, QUICK_PAUSE_MS);
+    this.#bePatient(false);
+    for (let tries = 1; tries < QUICK_TRIES; tries++) {
+      try {
+        return this.#run("BEGIN IMMEDIATE");
+      } catch (error) {
+        if (!isBusy(error)) throw error;
       }
-    } finally {
-      this.#run(`PRAGMA busy_timeout = ${LOCK_TIMEOUT_MS}`);
+      if (tries > EAGER_TRIES) Atomics.wait(NOTHING, 0, 0, QUICK_PAUSE_MS);
     }
+    this.#bePatient(true);
     this.#run("BEGIN IMMEDIATE");
+  }
+
+  /** Whether SQLite waits by itself while others have what a statement needs. */
+  #bePatient(patient: boolean): void {
+    if (this.#isPatient === patient) return;
+    this.#run(`PRAGMA busy_timeout = ${patient ? LOCK_TIMEOUT_MS : 0}`);
+    this.#isPatient = patient;
+  }
+
+  #beginReading(): void {
+    this.#bePatient(true);
+    this.#run("BEGIN");
   }
 
   /** The host as others have left it. */
@@ -188,6 +199,7 @@ export class FileStore implements HostStore {
     const [before, saved] = [this.#tables.manifest, host.withoutPrograms()];
     try {
       this.#tables.guard(() => {
+        this.#bePatient(true);
         this.#run("BEGIN IMMEDIATE");
         if (this.#tables.saveOwned(host, saved)) this.touched();
         this.#run("COMMIT");
@@ -228,6 +240,11 @@ export class FileStore implements HostStore {
 
   get version(): number {
     if (this.#lock !== undefined) return this.#ownVersion;
+    this.#tables.guard(() => this.#bePatient(true));
+    return this.#askedVersion();
+  }
+
+  #askedVersion(): number {
     return this.#tables.guard(() => {
       this.#askVersion ??= this.#db.prepare("PRAGMA data_version");
       return Number(this.#askVersion.get()?.["data_version"]);
