@@ -2,6 +2,7 @@
  * Where in the program a call was made, as far as its stack tells: by the frame tables as far as these go, and behind them
  * by every word that may be a return address, so that programs without tables (Go) are no exception.
  */
+import { remainder } from "../../base/bits.ts";
 import { cString, libc, O, pinned, readFile } from "../libc.ts";
 import { type CodeArea, parseCode } from "../maps.ts";
 import { parsePointers } from "../proc_text.ts";
@@ -19,12 +20,9 @@ const ELF_BYTES = 4096;
 const PT_LOAD = 1;
 const PT_GNU_EH_FRAME = 0x6474_e550;
 const PAGE = 4096;
-/** As much as a description of frames may have. Bytes. */
-const TABLE_BYTES = 8192;
 
 const stack = new Scratch(STACK_BYTES);
-const code = new Scratch(CALL_BYTES);
-const table = new Scratch(TABLE_BYTES);
+const one = new Scratch(PAGE);
 
 /** A segment of an ELF file: bytes of the file, and where its symbols say that they are. */
 interface Segment {
@@ -55,6 +53,7 @@ export function siteOf(thread: number): Site {
   if (pointers === undefined || maps === undefined) return { frames: [] };
   const areas = parseCode(maps);
   const areaOf = (address: number) => areas.find(({ start, end }) => address >= start && address < end);
+  const pages = new Pages(thread);
   const frames: Frame[] = [];
   const add = (address: number, back: number) => {
     const area = areaOf(address);
@@ -70,9 +69,7 @@ export function siteOf(thread: number): Site {
     const header = area === undefined ? undefined : frameHeader(area);
     // A return address may lie behind the end of its function.
     const at = { ...registers, code: registers.code - back };
-    const caller = header === undefined
-      ? undefined
-      : callerOf((from, n) => peek(thread, from, n), header, at);
+    const caller = header === undefined ? undefined : callerOf((from, n) => pages.read(from, n), header, at);
     if (caller === undefined || caller.stack <= registers.stack) break;
     registers = caller;
     add(registers.code, 1);
@@ -82,14 +79,44 @@ export function siteOf(thread: number): Site {
   const words = new BigUint64Array(stack.bytes.buffer, 0, Math.floor(length / 8));
   for (let i = 0; i < words.length && frames.length < MOST_FRAMES; i++) {
     const word = Number(words[i]);
-    if (areaOf(word) !== undefined && isBehindCall(thread, word)) add(word, 1);
+    if (areaOf(word) !== undefined && isBehindCall(pages, word)) add(word, 1);
   }
   return { frames };
 }
 
-function peek(thread: number, address: number, length: number): DataView | undefined {
-  if (length > table.bytes.length || copyFrom(thread, address, table, 0, length) < length) return undefined;
-  return new DataView(table.bytes.slice(0, length).buffer);
+/** Memory of a thread that waits, fetched by pages: where a word was asked for others are, too. */
+class Pages {
+  readonly #thread: number;
+  readonly #pages = new Map<number, Uint8Array<ArrayBuffer> | undefined>();
+
+  constructor(thread: number) {
+    this.#thread = thread;
+  }
+
+  /** Bytes of the process; undefined if they cannot be read. */
+  read(address: number, length: number): DataView | undefined {
+    const at = remainder(address, PAGE);
+    if (at + length <= PAGE) {
+      const page = this.#page(address - at);
+      return page === undefined ? undefined : new DataView(page.buffer, at, length);
+    }
+    const bytes = new Uint8Array(length);
+    for (let start = address - at; start < address + length; start += PAGE) {
+      const page = this.#page(start);
+      if (page === undefined) return undefined;
+      const skipped = Math.max(address - start, 0);
+      bytes.set(page.subarray(skipped, address + length - start), start + skipped - address);
+    }
+    return new DataView(bytes.buffer);
+  }
+
+  #page(start: number): Uint8Array<ArrayBuffer> | undefined {
+    if (this.#pages.has(start)) return this.#pages.get(start);
+    const whole = copyFrom(this.#thread, start, one, 0, PAGE) === PAGE;
+    const page = whole ? one.bytes.slice() : undefined;
+    this.#pages.set(start, page);
+    return page;
+  }
 }
 
 /** Where the frame tables of a module are in the process. */
@@ -103,17 +130,19 @@ function frameHeader({ start, offset, path }: CodeArea): number | undefined {
 }
 
 /** True if the instruction before an address is a call. */
-function isBehindCall(thread: number, address: number): boolean {
-  const { bytes } = code;
-  if (copyFrom(thread, address - CALL_BYTES, code, 0, CALL_BYTES) < CALL_BYTES) return false;
+function isBehindCall(pages: Pages, address: number): boolean {
+  const code = pages.read(address - CALL_BYTES, CALL_BYTES);
+  if (code === undefined) return false;
   if (Deno.build.arch === "aarch64") {
-    const instruction = new DataView(bytes.buffer).getUint32(4, true);
+    const instruction = code.getUint32(4, true);
     // BL, BLR
     return instruction >>> 26 === 0x25 || (instruction & 0xffff_fc1f) >>> 0 === 0xd63f_0000;
   }
   // E8 rel32, or FF /2 with a register, memory, a displacement of 1 or 4 bytes.
-  if (bytes[3] === 0xe8) return true;
-  return [2, 3, 4, 6, 7].some((back) => bytes[8 - back] === 0xff && (bytes[9 - back]! >> 3 & 7) === 2);
+  if (code.getUint8(3) === 0xe8) return true;
+  return [2, 3, 4, 6, 7].some((back) =>
+    code.getUint8(8 - back) === 0xff && (code.getUint8(9 - back) >> 3 & 7) === 2
+  );
 }
 
 /** The address that symbols have for an address of a process. */
