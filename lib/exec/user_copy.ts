@@ -36,7 +36,7 @@ function prepare(address: number, { low, high }: Scratch, at: number, length: nu
 }
 
 // Places of one process that are copied at once, in their order.
-const SCATTERED = 3;
+const SCATTERED = 4;
 const scattered = pinned(16 * SCATTERED);
 const scatteredWords = new Uint32Array(scattered.buffer);
 
@@ -47,21 +47,21 @@ export function place(index: number, address: number, length: number): void {
   scatteredWords[4 * index + 2] = length;
 }
 
-/** Reads the first two places that {@linkcode place} named into the start of a buffer. @returns bytes read */
-export function gather(thread: number, into: Scratch, length: number): number {
+/** Reads the first `places` that {@linkcode place} named into the start of a buffer. @returns bytes read */
+export function gather(thread: number, into: Scratch, places: bigint, length: number): number {
   prepare(0, into, 0, length);
-  return libc.processVmReadv(thread, local, 1n, scattered, 2n, 0n);
+  return libc.processVmReadv(thread, local, 1n, scattered, places, 0n);
 }
 
 /**
- * Writes the start of a buffer to the first three places that {@linkcode place} named, one place after the other: who
- * sees a later one sees those before.
+ * Writes the start of a buffer to the first `places` that {@linkcode place} named, one place after the other: who sees
+ * a later one sees those before.
  *
  * @returns bytes written: fewer where a place cannot be written, and then nothing behind it is
  */
-export function scatter(thread: number, from: Scratch, length: number): number {
+export function scatter(thread: number, from: Scratch, places: bigint, length: number): number {
   prepare(0, from, 0, length);
-  return libc.processVmWritev(thread, local, 1n, scattered, 3n, 0n);
+  return libc.processVmWritev(thread, local, 1n, scattered, places, 0n);
 }
 
 /**
