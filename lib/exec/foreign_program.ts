@@ -1,6 +1,6 @@
 /** A program that another process has started: its listener is fetched from there. */
 import { ARCHITECTURES } from "./calls.ts";
-import { errno, libc, readFile } from "./libc.ts";
+import { errno, libc, readFile, seldom } from "./libc.ts";
 
 const EPERM = 1;
 /** PR_SET_PTRACER of Yama (include/uapi/linux/prctl.h). */
@@ -8,7 +8,7 @@ const PR_SET_PTRACER = 0x5961_6d61;
 
 /** Lets the process that has the host reach this one where the system asks for that (Yama); elsewhere it means nothing. */
 export function allow(owner: number): void {
-  libc.prctl(PR_SET_PTRACER, BigInt(owner), 0n, 0n, 0n);
+  seldom().prctl(PR_SET_PTRACER, BigInt(owner), 0n, 0n, 0n);
 }
 
 /** Number of this process. */
@@ -25,7 +25,7 @@ export function kill(pid: number): void {
 function hindrance(): string | undefined {
   const scope = readFile("/proc/sys/kernel/yama/ptrace_scope");
   const level = scope === undefined ? 0 : Number(new TextDecoder().decode(scope));
-  if (level === 0 || libc.geteuid() === 0) return undefined;
+  if (level === 0 || seldom().geteuid() === 0) return undefined;
   return `kernel.yama.ptrace_scope is ${level}, so that this user's processes cannot reach one another's memory`;
 }
 
