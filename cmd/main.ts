@@ -9,6 +9,7 @@ import { safeJson } from "./language/quote.ts";
 import { UsageError } from "./language/usage_error.ts";
 import { ProcessTerminal } from "./output/terminal.ts";
 import { defaultHostPath, environment, isWorker, surroundings } from "./run/environment.ts";
+import { pause } from "./run/pause.ts";
 import { giveBack } from "./run/permissions.ts";
 import { COMMANDS } from "./table.ts";
 
@@ -42,10 +43,7 @@ const PATIENCE_MS = 10;
 export function end(code: number): void {
   // Behind the last task Deno keeps what it has compiled for the next start; Deno.exit() at once would lose it.
   Deno.exitCode = code;
-  // Not setTimeout(): it loads a module of Node, and would be a task itself.
-  const never = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  const { value } = Atomics.waitAsync(never, 0, 0, PATIENCE_MS);
-  Promise.resolve(value).then(() => Deno.exit(code));
+  void pause(PATIENCE_MS).then(() => Deno.exit(code));
 }
 
 async function runInvocation(

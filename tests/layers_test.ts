@@ -195,7 +195,8 @@ Deno.test("a start loads the language, the table and the terminal; commands, ses
   const rooms = ["cmd/language/", "lib/base/"];
   const files = [
     ...["main.ts", "cmd/main.ts", "cmd/table.ts", "cmd/build_info.ts", "cmd/completion/call.ts"],
-    ...["cmd/run/environment.ts", "cmd/run/permissions.ts", "cmd/output/terminal.ts", "cmd/output/held.ts"],
+    ...["cmd/run/environment.ts", "cmd/run/pause.ts", "cmd/run/permissions.ts"],
+    ...["cmd/output/terminal.ts", "cmd/output/held.ts"],
   ];
   const loaded = [...loadedWith("main.ts")];
   assertEquals(

@@ -120,7 +120,6 @@ async function own(
     let isOver = false;
     const adopt = (question: ProgramQuestion, tell: (text: string) => void) =>
       adoptProgram(context, host, loop, question, tell);
-    using server = new OwnerServer(store, folder, adopt, commands);
     const endings = runPrograms(programs, parts, loop, () => {
       if (isOver) return;
       isOver = true;
@@ -132,6 +131,8 @@ async function own(
         })\n`,
       );
     });
+    // The program comes up meanwhile.
+    using server = new OwnerServer(store, folder, adopt, commands);
     try {
       return await endings;
     } finally {
