@@ -47,6 +47,11 @@ function ismArguments(): string[] {
 
 const ISM = ismArguments();
 
+/** A program's path and words, on one processor of the machine if it is to stay there (util-linux: taskset). */
+export function placed(path: string, args: readonly string[], onOne: boolean): [string, string[]] {
+  return onOne ? ["taskset", ["-c", "0", path, ...args]] : [path, [...args]];
+}
+
 /** What starts the program, or another module with the same permissions. */
 function words(args: readonly string[], module: string | undefined): string[] {
   return [Deno.execPath(), ...ISM.slice(0, -1), module ?? ISM.at(-1)!, ...args];
@@ -55,16 +60,19 @@ function words(args: readonly string[], module: string | undefined): string[] {
 /** A process of the program, or of another module with the same permissions. */
 export function command(
   args: readonly string[],
-  { module, stdin = "null", stdout = "null", stderr = "inherit" }: {
+  { module, onOne = false, stdin = "null", stdout = "null", stderr = "inherit" }: {
     readonly module?: string;
+    /** It, and what it starts, has one processor. */
+    readonly onOne?: boolean;
     readonly stdin?: "null" | "piped";
     readonly stdout?: "null" | "piped";
     readonly stderr?: "inherit" | "piped";
   } = {},
 ): Deno.Command {
   const [deno, ...rest] = words(args, module);
-  return new Deno.Command(deno!, {
-    args: rest,
+  const [path, placedArgs] = placed(deno!, rest, onOne);
+  return new Deno.Command(path, {
+    args: placedArgs,
     stdin,
     stdout,
     stderr,
