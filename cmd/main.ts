@@ -58,9 +58,10 @@ async function runInvocation(
   const hasLines = globals.c.length > 0 || (command !== undefined && takesLines(command));
   if (command?.name !== "man") giveBack("run");
   if (!hasLines && !runsPrograms(inner)) giveBack("ffi");
-  if (globals.version) {
-    return printText(terminal, globals, "version", { version: VERSION }, `ism ${VERSION}\n`);
+  if (globals.version && !globals.json) {
+    return printText(terminal, globals, "version", {}, `ism ${VERSION}\n`);
   }
+  if (globals.version) return await printVersion(terminal, globals);
   if (globals.help || (command === undefined && globals.c.length === 0)) {
     const { helpText } = await import("./help/help.ts");
     const text = await helpText(command?.name ?? invocation.family, terminal, COMMANDS);
@@ -77,6 +78,16 @@ async function runInvocation(
   }
   const { perform } = await import("./perform.ts");
   return await perform(terminal, invocation, globals);
+}
+
+/** `--version --json` is the document of the command `version`. */
+async function printVersion(terminal: ProcessTerminal, globals: Globals): Promise<number> {
+  await COMMANDS.need(["version"]);
+  const invocation = parseLine([literalWord("version")], COMMANDS, { inScript: false });
+  const { runHostless } = await import("./run/hostless.ts");
+  const context = { terminal, commands: COMMANDS };
+  const { result } = await runHostless(invocation.command!, invocation, globals, context);
+  return printText(terminal, globals, "version", result, "");
 }
 
 /** True for `help`, `version`, `man` and `completions`, which need no session. */

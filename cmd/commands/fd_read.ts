@@ -7,7 +7,7 @@ import { findDescriptor } from "../run/descriptors.ts";
 import { KernelTicks } from "../run/kernel_ticks.ts";
 import { COUNT, DURATION } from "../language/kinds.ts";
 import { checkShown } from "../language/limits.ts";
-import { hexdump } from "../output/hexdump.ts";
+import { dumpText } from "../output/hexdump.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { readShown } from "../run/transfer_buffer.ts";
 import { plural } from "../output/units.ts";
@@ -77,9 +77,12 @@ alone. Inside a script that is one transaction nobody else can send anything, so
     if (found !== undefined) return found;
     throw new DriverError(`${what} did not come within ${plural(timeout!, "second")}`);
   },
-  text: ({ data, position, ret }) =>
-    hexdump(Uint8Array.fromHex(data), BigInt(position) < BigInt(ret) ? 0 : BigInt(position) - BigInt(ret))
-      .join("\n"),
+  text: ({ data, position, ret }, { terminal }) =>
+    dumpText(
+      terminal,
+      Uint8Array.fromHex(data),
+      BigInt(position) < BigInt(ret) ? 0 : BigInt(position) - BigInt(ret),
+    ),
   raw: ({ data }) => Uint8Array.fromHex(data),
   value: ({ data }) => `hex:${data}`,
 });

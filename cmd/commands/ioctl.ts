@@ -9,7 +9,7 @@ import { fieldWords, type IoctlEntry, listIoctls, renderIoctls } from "../run/io
 import { number, text } from "../language/kinds.ts";
 import { checkShown } from "../language/limits.ts";
 import { structFields } from "../language/struct_fields.ts";
-import { hexdump } from "../output/hexdump.ts";
+import { dumpText } from "../output/hexdump.ts";
 import { isData, parseData } from "../language/data.ts";
 import { quoteText } from "../language/quote.ts";
 import { nearest } from "../language/nearest.ts";
@@ -217,7 +217,7 @@ kernel wrote back is shown; --field chooses one field of it, which is then also 
     const { ret, fields, data, field } = result;
     if (field !== undefined) return fields[field] ?? "";
     const shown = Object.entries(fields).map(([name, value]) => `  ${name.padEnd(14)} ${value}\n`).join("");
-    const bytes = shown === "" && data !== "" ? hexdump(Uint8Array.fromHex(data), 0).join("\n") : "";
+    const bytes = shown === "" && data !== "" ? dumpText(terminal, Uint8Array.fromHex(data), 0) : "";
     return `${ret}\n${shown}${bytes}`.trimEnd();
   },
   raw: (result) => "data" in result ? Uint8Array.fromHex(result.data) : new Uint8Array(0),

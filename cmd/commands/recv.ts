@@ -3,6 +3,7 @@ import { DriverError } from "../../lib/ism/driver/errors.ts";
 import { StreamReader } from "../../lib/ism/driver/stream.ts";
 import { type Context, defaulted, defineCommand, optional } from "../language/command.ts";
 import { DURATION, OUTPUT } from "../language/kinds.ts";
+import { fitted } from "../output/wrap.ts";
 import { newSha256 } from "../run/sha256.ts";
 import { Sink } from "../run/sink.ts";
 import { UsageError } from "../language/usage_error.ts";
@@ -90,10 +91,10 @@ processes find each other through the host file; the data goes through DMBs, sig
       );
     }
   },
-  text({ to, bytes, sha256, seconds, out }) {
+  text({ to, bytes, sha256, seconds, out }, { terminal }) {
     if (out === "-") return "";
     const rate = seconds > 0 ? `, ${roundSize(bytes / seconds)}/s` : "";
-    return `${to}: ${bytes} bytes in ${seconds} s${rate}\nsha256 ${sha256}`;
+    return fitted(`${to}: ${bytes} bytes in ${seconds} s${rate}\nsha256 ${sha256}`, terminal);
   },
 });
 

@@ -9,6 +9,7 @@ import { isSameFile } from "../output/file_names.ts";
 import { Yielding } from "../run/interrupt.ts";
 import { DEVICE, DURATION, FILE, OUTPUT } from "../language/kinds.ts";
 import { sendToPeer } from "../run/peer_transfer.ts";
+import { fitted } from "../output/wrap.ts";
 import { newSha256 } from "../run/sha256.ts";
 import { Sink } from "../run/sink.ts";
 import { quoteText } from "../language/quote.ts";
@@ -242,7 +243,7 @@ If "ism recv" waits on the receiving function in another process, it receives; -
       for (const sink of sinks) sink[Symbol.dispose]();
     }
   },
-  text({ from, to, bytes, sha256, stores, signals, seconds, out, back }) {
+  text({ from, to, bytes, sha256, stores, signals, seconds, out, back }, { terminal }) {
     if (out === "-") return "";
     const rate = seconds > 0 ? `, ${roundSize(bytes / seconds)}/s` : "";
     const line =
@@ -250,8 +251,9 @@ If "ism recv" waits on the receiving function in another process, it receives; -
         plural(signals, "signal")
       }\n` +
       `sha256 ${sha256}`;
-    return back === undefined
-      ? line
-      : `${line}\n${back.from} -> ${back.to}: ${back.bytes} bytes\nsha256 ${back.sha256}`;
+    const wayBack = back === undefined
+      ? ""
+      : `\n${back.from} -> ${back.to}: ${back.bytes} bytes\nsha256 ${back.sha256}`;
+    return fitted(line + wayBack, terminal);
   },
 });

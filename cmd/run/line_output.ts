@@ -1,7 +1,7 @@
 /** What a line prints: its result as text, bytes or a document, or its failure. */
 import { type AnyCommand, type Result } from "../language/command.ts";
 import { type Failure, failureJson } from "../output/failure.ts";
-import type { Globals } from "../language/invocation.ts";
+import type { Globals, Invocation } from "../language/invocation.ts";
 import { propose } from "../output/proposal.ts";
 import { failureText, type LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
@@ -81,17 +81,19 @@ export class LineOutput {
 
   /** The failure of a line. @throws {FileError} */
   failure(
-    name: string,
+    { command, inner, innermost }: Invocation,
     failure: Failure,
     globals: Globals,
     trace: TraceCollector | undefined,
     place: LinePlace | undefined,
   ): void {
+    const { name } = command!;
     if (globals.json) {
       const document = {
         schema: 1,
         command: name,
         ok: false,
+        ...(inner === undefined ? {} : { prefixed: innermost.command!.name }),
         error: failureJson(failure),
         ...traced(trace, globals),
       };
@@ -112,7 +114,7 @@ function traced(
   { trace: wanted, dryRun }: Globals,
 ): Record<string, unknown> {
   return {
-    ...(dryRun ? { dryRun: true } : {}),
+    ...(dryRun ? { dry_run: true } : {}),
     ...(trace === undefined || (wanted === undefined && !dryRun) ? {} : { trace: trace.json() }),
   };
 }

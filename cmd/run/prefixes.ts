@@ -148,7 +148,8 @@ export class Prefixes {
         else variables.set(name, value);
       }
     }
-    return { result: { count: done, last: last?.result ?? null }, innermost: last?.innermost };
+    const result = { count: done, command: inner.command!.name, last: last?.result ?? null };
+    return { result, innermost: last?.innermost };
   }
 
   /** Runs a command on a copy of the host and tells what came of it. */

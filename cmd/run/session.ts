@@ -128,7 +128,7 @@ export class Session {
       // What lines before this one printed is undone with them.
       const goesOn = globals.keepGoing && !isInterrupted(failure.exit);
       if (!isKept(failure.exit) && !goesOn) this.terminal.discard();
-      this.output.failure(invocation.command!.name, failure, globals, trace, place);
+      this.output.failure(invocation, failure, globals, trace, place);
       return failure.exit;
     } finally {
       if (trace !== undefined) this.#trace?.add(trace);
