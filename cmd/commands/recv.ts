@@ -11,6 +11,9 @@ import { Progress } from "../output/progress.ts";
 import { roundSize } from "../output/units.ts";
 import { waitFor } from "../run/waiting.ts";
 
+/** So many bytes are read faster than another transaction for them begins. */
+const SHORT = 64 * 1024;
+
 /** Offers the function to a writer; what an earlier recv left behind that was killed is cleared away. */
 function offer(context: Context, size: number): void {
   context.transact(({ driver, zdev }, { rendezvous }) => {
@@ -66,17 +69,24 @@ processes find each other through the host file; the data goes through DMBs, sig
       using progress = new Progress(context.terminal, "bytes", undefined);
       const own = new Set([stream.dmb.index]);
       await waitFor(context, "Data", patienceMs, () => {
-        context.transact(({ driver }) => {
-          if (driver.handleInterrupt(own).dmbs.length > 0) stream.read(driver, sink.take);
-        });
-        progress.tell(sink.bytes);
+        do {
+          context.transact(({ driver }) => {
+            if (driver.handleInterrupt(own).dmbs.length > 0) stream.notice(driver);
+            if (sink.isSeen || stream.waiting <= SHORT) stream.take(driver, sink.take);
+            stream.acknowledge(driver);
+          }, { forced: sink.isSeen });
+          if (stream.waiting === 0) break;
+          // The sender writes on meanwhile.
+          context.transact(({ driver }) => stream.take(driver, sink.take), { mode: "read" });
+          progress.tell(sink.bytes);
+        } while (!stream.complete);
         return stream.complete ? true : undefined;
       });
-      // Before the sender is told that it has arrived.
+      // Everything of the transfer is on the disk before what arrived gets its name, and that before the sender is told.
+      context.transact(({ driver }) => driver.unregisterDmb(stream.dmb.token));
       sink.finish();
       const result = { bytes: sink.bytes, sha256: sink.digest() };
-      const to = context.transact(({ driver, zdev }, { rendezvous }) => {
-        driver.unregisterDmb(stream.dmb.token);
+      const to = context.transact(({ zdev }, { rendezvous }) => {
         const meeting = rendezvous.of(zdev.facts.fid);
         if (meeting !== undefined) rendezvous.set({ ...meeting, result });
         return zdev.name;

@@ -4,7 +4,7 @@ import type { Meeting } from "../../lib/host/rendezvous.ts";
 import { DriverError } from "../../lib/ism/driver/errors.ts";
 import type { DriverDmb } from "../../lib/ism/driver/tables.ts";
 import { CURSOR_DMB_BYTES, StreamWriter } from "../../lib/ism/driver/stream.ts";
-import type { Context } from "../language/command.ts";
+import type { Context, TransactOptions } from "../language/command.ts";
 import { Progress } from "../output/progress.ts";
 import { releaseDmb, Source, takenBack } from "./transfer.ts";
 import { newSha256 } from "./sha256.ts";
@@ -56,12 +56,12 @@ class PeerTransfer {
   }
 
   /** One look, in a transaction of its own. */
-  #look<Of>(look: (ends: Ends) => Of): Of {
+  #look<Of>(look: (ends: Ends) => Of, options?: TransactOptions): Of {
     return this.#context.transact((_, host) => {
       const [from, to] = [host.functions[this.#places.sender]!, host.functions[this.#places.receiver]!];
       const { fid } = to.zdev.facts;
       return look({ host, from, to, fid, meeting: host.rendezvous.of(fid) });
-    });
+    }, options);
   }
 
   #wait<Of>(what: string, look: () => Of | undefined): Promise<Of> {
@@ -91,19 +91,18 @@ class PeerTransfer {
   async #carry(source: Source, writer: StreamWriter): Promise<void> {
     using progress = new Progress(this.#context.terminal, "bytes", source.size);
     const own = new Set([writer.dmb.index]);
-    this.#look(({ from }) => source.push(from.driver, writer));
     await this.#wait("A signal of ism recv", () => {
-      const drained = this.#look(({ from: { driver }, meeting }) => {
-        if (driver.handleInterrupt(own).dmbs.length === 0) {
-          stillThere(meeting);
-          return false;
-        }
-        writer.acknowledge(driver);
-        if (!writer.drained) source.push(driver, writer);
-        return writer.drained;
-      });
-      progress.tell(writer.produced);
-      return drained ? true : undefined;
+      // A part of the ring at a time, so that the receiver reads one while the next one is written.
+      do {
+        source.fetch();
+        this.#look(({ from: { driver }, meeting }) => {
+          if (driver.handleInterrupt(own).dmbs.length > 0) writer.acknowledge(driver);
+          else stillThere(meeting);
+          if (writer.room > 0 && !writer.finished) source.pushPart(driver, writer, writer.part);
+        }, { forced: false });
+        progress.tell(writer.produced);
+      } while (writer.room > 0 && !writer.finished);
+      return writer.drained ? true : undefined;
     });
   }
 

@@ -17,7 +17,15 @@ import { markChanged } from "./page_store.ts";
 /** Tries of beginning a transaction that writes before SQLite waits for others by itself, and what lies between them. */
 const QUICK_TRIES = 100;
 const QUICK_PAUSE_MS = 0.1;
+/** The first tries follow at once: no pause is as short as what others mostly do. */
+const TRIES_AT_ONCE = 8;
 const NOTHING = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+/**
+ * Commits that nothing was printed of yet: in the order in which they were made and each whole, but on the disk only when
+ * a later one is forced there. A log that is emptied seldom needs to be forced seldom. Pages.
+ */
+const UNFORCED = "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4096";
+const FORCED = "PRAGMA synchronous = FULL";
 
 /** An open host file. */
 export class FileStore implements HostStore {
@@ -34,6 +42,10 @@ export class FileStore implements HostStore {
   /** Held while this process has the host for itself. */
   #lock: OwnerLock | undefined = undefined;
   #ownVersion = 0;
+  /** What is committed now is forced to the disk. */
+  #isForced = true;
+  /** Something was committed that was not. */
+  #isBehind = false;
 
   private constructor(path: string, db: DatabaseSync) {
     this.path = path;
@@ -62,9 +74,9 @@ export class FileStore implements HostStore {
     }
   }
 
-  begin(mode: "read" | "write"): Host {
+  begin(mode: "read" | "write", { forced = true } = {}): Host {
     if (this.#lock !== undefined) return this.#host!;
-    this.#tables.guard(() => mode === "read" ? this.#run("BEGIN") : this.#beginWriting());
+    this.#tables.guard(() => mode === "read" ? this.#run("BEGIN") : this.#beginWriting(forced));
     try {
       const version = this.version;
       const isSame = this.#host !== undefined && version === this.#hostVersion;
@@ -82,8 +94,11 @@ export class FileStore implements HostStore {
   }
 
   /** Two processes at work on one host meet here all the time, and each is done soon: SQLite's own pauses are longer. */
-  #beginWriting(): void {
-    this.#run("PRAGMA busy_timeout = 0");
+  #beginWriting(isForced: boolean): void {
+    if (isForced !== this.#isForced) this.#db.exec(isForced ? FORCED : UNFORCED);
+    this.#isForced = isForced;
+    // Not as a prepared statement: this counts when it is compiled, and not when it is run.
+    this.#db.exec("PRAGMA busy_timeout = 0");
     try {
       for (let tries = 1; tries < QUICK_TRIES; tries++) {
         try {
@@ -91,10 +106,10 @@ export class FileStore implements HostStore {
         } catch (error) {
           if (!isBusy(error)) throw error;
         }
-        Atomics.wait(NOTHING, 0, 0, QUICK_PAUSE_MS);
+        if (tries > TRIES_AT_ONCE) Atomics.wait(NOTHING, 0, 0, QUICK_PAUSE_MS);
       }
     } finally {
-      this.#run(`PRAGMA busy_timeout = ${LOCK_TIMEOUT_MS}`);
+      this.#db.exec(`PRAGMA busy_timeout = ${LOCK_TIMEOUT_MS}`);
     }
     this.#run("BEGIN IMMEDIATE");
   }
@@ -117,12 +132,15 @@ export class FileStore implements HostStore {
       this.#tables.guard(() => {
         this.#tables.save(host);
         this.#comparison?.commit(host);
+        // A commit that changes nothing forces nothing.
+        if (this.#isForced && this.#isBehind) this.#tables.announce();
         this.#run("COMMIT");
       });
     } catch (error) {
       this.#abandon();
       throw error;
     }
+    this.#isBehind = !this.#isForced;
     this.#tables.settle();
     host.settle();
   }
