@@ -1,4 +1,5 @@
 /** The receiving half of a send, as a process of its own. */
+import { loadEngineCrc32 } from "../../lib/base/crc32.ts";
 import { DriverError } from "../../lib/ism/driver/errors.ts";
 import { StreamReader } from "../../lib/ism/driver/stream.ts";
 import { type Context, defaulted, defineCommand, optional } from "../language/command.ts";
@@ -13,6 +14,8 @@ import { waitFor } from "../run/waiting.ts";
 
 /** So many bytes are read faster than another transaction for them begins. */
 const SHORT = 64 * 1024;
+/** Then Ctrl-C is looked for. */
+const MOST_ROUNDS = 8;
 
 /** Offers the function to a writer; what an earlier recv left behind that was killed is cleared away. */
 function offer(context: Context, size: number): void {
@@ -58,6 +61,7 @@ processes find each other through the host file; the data goes through DMBs, sig
       throw new UsageError("recv cannot be tried with --dry-run: no sender finds an offer that is not made");
     }
     const patienceMs = timeout === undefined ? Infinity : timeout * 1000;
+    await loadEngineCrc32();
     using sink = new Sink(context, out, await newSha256());
     sink.open();
     offer(context, dmb);
@@ -69,17 +73,18 @@ processes find each other through the host file; the data goes through DMBs, sig
       using progress = new Progress(context.terminal, "bytes", undefined);
       const own = new Set([stream.dmb.index]);
       await waitFor(context, "Data", patienceMs, () => {
-        do {
+        for (let round = 1;; round++) {
+          const isNow = sink.isSeen || round === MOST_ROUNDS;
           context.transact(({ driver }) => {
             if (driver.handleInterrupt(own).dmbs.length > 0) stream.notice(driver);
-            if (sink.isSeen || stream.waiting <= SHORT) stream.take(driver, sink.take);
+            if (isNow || stream.waiting <= SHORT) stream.take(driver, sink.take);
             stream.acknowledge(driver);
           }, { forced: sink.isSeen });
           if (stream.waiting === 0) break;
           // The sender writes on meanwhile.
           context.transact(({ driver }) => stream.take(driver, sink.take), { mode: "read" });
-          progress.tell(sink.bytes);
-        } while (!stream.complete);
+        }
+        progress.tell(sink.bytes);
         return stream.complete ? true : undefined;
       });
       // Everything of the transfer is on the disk before what arrived gets its name, and that before the sender is told.

@@ -1,4 +1,5 @@
 /** The sending half of a send whose other half is `ism recv` in another process: each step is a transaction. */
+import { loadEngineCrc32 } from "../../lib/base/crc32.ts";
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { Meeting } from "../../lib/host/rendezvous.ts";
 import { DriverError } from "../../lib/ism/driver/errors.ts";
@@ -12,6 +13,9 @@ import { waitFor } from "./waiting.ts";
 
 /** How long a peer may be silent if nobody says how long. */
 const PATIENCE_MS = 10_000;
+
+/** Parts that are written before Ctrl-C is looked for. */
+const MOST_ROUNDS = 8;
 
 /** Places of the functions on the host. */
 interface Places {
@@ -93,7 +97,7 @@ class PeerTransfer {
     const own = new Set([writer.dmb.index]);
     await this.#wait("A signal of ism recv", () => {
       // A part of the ring at a time, so that the receiver reads one while the next one is written.
-      do {
+      for (let round = 0; round < MOST_ROUNDS; round++) {
         source.fetch();
         this.#look(({ from: { driver }, meeting }) => {
           if (driver.handleInterrupt(own).dmbs.length > 0) writer.acknowledge(driver);
@@ -101,7 +105,8 @@ class PeerTransfer {
           if (writer.room > 0 && !writer.finished) source.pushPart(driver, writer, writer.part);
         }, { forced: false });
         progress.tell(writer.produced);
-      } while (writer.room > 0 && !writer.finished);
+        if (writer.room === 0 || writer.finished) break;
+      }
       return writer.drained ? true : undefined;
     });
   }
@@ -147,6 +152,7 @@ function stillThere(meeting: Meeting | undefined): Meeting {
  * @throws {FileError} if the file cannot be read @throws {DriverError} if the receiver does not come or goes away
  */
 export async function sendToPeer(context: Context, places: Places, path: string, waitMs = PATIENCE_MS) {
+  await loadEngineCrc32();
   const source = new Source(path, await newSha256());
   try {
     return await new PeerTransfer(context, places, waitMs).run(source);

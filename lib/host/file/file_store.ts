@@ -14,11 +14,11 @@ import type { HostStore, PagePlace, StoreFormat } from "./host_store.ts";
 import { isOwned, OwnedError, OwnerLock } from "./owner.ts";
 import { markChanged } from "./page_store.ts";
 
-/** Tries of beginning a transaction that writes before SQLite waits for others by itself, and what lies between them. */
+/** Tries of beginning a transaction that writes that follow at once, those after a short pause, and the pauses. */
+const TRIES_AT_ONCE = 8;
 const QUICK_TRIES = 100;
 const QUICK_PAUSE_MS = 0.1;
-/** The first tries follow at once: no pause is as short as what others mostly do. */
-const TRIES_AT_ONCE = 8;
+const SLOW_PAUSE_MS = 5;
 const NOTHING = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 /**
  * Commits that nothing was printed of yet: in the order in which they were made and each whole, but on the disk only when
@@ -99,19 +99,21 @@ export class FileStore implements HostStore {
     this.#isForced = isForced;
     // Not as a prepared statement: this counts when it is compiled, and not when it is run.
     this.#db.exec("PRAGMA busy_timeout = 0");
+    const end = performance.now() + LOCK_TIMEOUT_MS;
     try {
-      for (let tries = 1; tries < QUICK_TRIES; tries++) {
+      for (let tries = 1;; tries++) {
         try {
           return this.#run("BEGIN IMMEDIATE");
         } catch (error) {
-          if (!isBusy(error)) throw error;
+          if (!isBusy(error) || performance.now() > end) throw error;
         }
-        if (tries > TRIES_AT_ONCE) Atomics.wait(NOTHING, 0, 0, QUICK_PAUSE_MS);
+        if (tries > TRIES_AT_ONCE) {
+          Atomics.wait(NOTHING, 0, 0, tries < QUICK_TRIES ? QUICK_PAUSE_MS : SLOW_PAUSE_MS);
+        }
       }
     } finally {
       this.#db.exec(`PRAGMA busy_timeout = ${LOCK_TIMEOUT_MS}`);
     }
-    this.#run("BEGIN IMMEDIATE");
   }
 
   /** The host as others have left it. */

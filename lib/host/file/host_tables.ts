@@ -65,6 +65,7 @@ export class HostTables {
   }
 
   #load(): Host {
+    this.#pages.forgetAll();
     const rows = this.#rows.load();
     const manifest = rows.get(MANIFEST) as unknown as Manifest | undefined;
     if (manifest === undefined || !rows.has("topology")) throw this.#damaged("rows are missing");
@@ -115,7 +116,10 @@ export class HostTables {
       return false;
     }
     for (const { pages } of commits) {
-      for (const [guest, address, length] of pages) host.forgetPages(guest, address, length);
+      for (const [guest, address, length] of pages) {
+        host.forgetPages(guest, address, length);
+        this.#pages.forget(guest, address, length);
+      }
     }
     this.#manifest = now;
     return true;
@@ -205,6 +209,7 @@ export class HostTables {
   /** The transaction has failed: what it wrote was not. `manifest` is that of the last one. */
   forget(manifest?: Manifest): void {
     this.#rows.forget();
+    this.#pages.forgetAll();
     if (manifest !== undefined) this.#manifest = manifest;
   }
 

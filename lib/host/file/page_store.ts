@@ -27,6 +27,8 @@ export class PageStore {
   readonly #statements = new Map<string, StatementSync>();
   /** The pages that the last {@linkcode write} wrote. */
   readonly written: PagePlace[] = [];
+  /** Checksums of pages that were read or written, by guest and address: asked for when they are written again. */
+  readonly #sums = new Map<number, Map<number, number>>();
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -38,7 +40,35 @@ export class PageStore {
       guest,
       address,
     );
-    return row === undefined ? undefined : checked(guest, address, row["data"] as Uint8Array, row["sum"]);
+    if (row === undefined) return undefined;
+    const data = checked(guest, address, row["data"] as Uint8Array, row["sum"]);
+    this.#sumsOf(guest).set(address, Number(row["sum"]));
+    return data;
+  }
+
+  /** Another process has written pages. Bytes. */
+  forget(guest: number, address: number, length: number): void {
+    const sums = this.#sumsOf(guest);
+    for (let at = address; at < address + length; at += PAGE_SIZE) sums.delete(at);
+  }
+
+  /** Nothing is known of what is stored. */
+  forgetAll(): void {
+    this.#sums.clear();
+  }
+
+  #sumsOf(guest: number): Map<number, number> {
+    let sums = this.#sums.get(guest);
+    if (sums === undefined) this.#sums.set(guest, sums = new Map());
+    return sums;
+  }
+
+  /** The checksum of a page as it is stored; undefined if it is not. */
+  #sumOf(guest: number, address: number): number | undefined {
+    const known = this.#sumsOf(guest).get(address);
+    if (known !== undefined) return known;
+    const row = this.#prepared("SELECT sum FROM page WHERE guest = ? AND address = ?").get(guest, address);
+    return row === undefined ? undefined : Number(row["sum"]);
   }
 
   /** Where pages are. */
@@ -68,6 +98,7 @@ export class PageStore {
 
   /** Removes every page. */
   clear(): void {
+    this.forgetAll();
     this.#db.exec("DELETE FROM page");
   }
 
@@ -88,6 +119,7 @@ export class PageStore {
         const removed = this.#prepared(
           "DELETE FROM page WHERE guest = ? AND address >= ? AND address < ? RETURNING sum",
         ).all(index, address, address + size);
+        this.forget(index, address, size);
         isChanged ||= removed.length > 0;
         pages -= removed.length;
         for (const row of removed) pageSum ^= Number(row["sum"]);
@@ -99,12 +131,10 @@ export class PageStore {
           const address = buffer.address + offset;
           const data = buffer.touch(offset, PAGE_SIZE, false).subarray(offset, offset + PAGE_SIZE);
           const sum = checksum(index, address, data);
-          const old = this.#prepared("SELECT sum FROM page WHERE guest = ? AND address = ?").get(
-            index,
-            address,
-          );
+          const old = this.#sumOf(index, address);
           if (old === undefined) pages++;
-          pageSum ^= Number(old?.["sum"] ?? 0) ^ sum;
+          pageSum ^= (old ?? 0) ^ sum;
+          this.#sumsOf(index).set(address, sum);
           isChanged = true;
           this.#prepared("INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?)").run(
             index,
