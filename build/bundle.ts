@@ -19,15 +19,19 @@ interface BundledPackage {
   readonly license: string;
 }
 
-/** Where the bundler puts a module of npm's cache, in a comment before it: `…/npm/REGISTRY/NAME/VERSION/…`. */
-const NPM_MODULE = /^\/\/ \S*?\/npm\/[^/\s]+\/((?:@[^/\s]+\/)?[^/\s]+)\/(\d[^/\s]*)\//;
+/** The path of a module in npm's cache: `…/npm/REGISTRY/NAME/VERSION/…`. */
+const NPM_MODULE = /^\S*?\/npm\/[^/\s]+\/((?:@[^/\s]+\/)?[^/\s]+)\/(\d[^/\s]*)\//;
 
 /** The file that starts; the others lie beside it. */
 const START = "ism.js";
+/** What the name of a map ends with, behind that of its file. */
+const MAP = ".map";
 
 /**
  * Puts the program together in `dist/work/FORM/`: `ism.js` is what every start needs, what is loaded later lies beside it.
- * The same source gives the same bytes on every machine, and `ism.js` begins with the licences of what is in all of them.
+ * What has to be read at a start is as short as can be; the map beside each file, which nobody is given, tells what of the
+ * source is where. The same source gives the same bytes on every machine, and `ism.js` begins with the licences of what is
+ * in all of them.
  * @returns the path of `ism.js`
  */
 export async function bundle(form: BuildInfo["form"]): Promise<string> {
@@ -41,14 +45,9 @@ export async function bundle(form: BuildInfo["form"]): Promise<string> {
       `import { end, main } from "./cmd/main.ts";\nimport { setBuildInfo } from "./cmd/build_info.ts";\n` +
         `setBuildInfo(${JSON.stringify(info)});\nend(await main(Deno.args));\n`,
     );
-    await run(
-      Deno.execPath(),
-      ["bundle", "--quiet", "--code-splitting", "--outdir", `${work}/out`, "ism.ts"],
-      {
-        cwd: work,
-      },
-    );
-    const licenses = await banner(`${work}/out`, form);
+    const flags = ["--quiet", "--code-splitting", "--minify", "--sourcemap", "external"];
+    await run(Deno.execPath(), ["bundle", ...flags, "--outdir", `${work}/out`, "ism.ts"], { cwd: work });
+    const licenses = banner(`${work}/out`, form);
     const files = withPlainNames(`${work}/out`);
     Deno.mkdirSync(folder, { recursive: true });
     for (const { name } of [...Deno.readDirSync(folder)]) {
@@ -66,8 +65,8 @@ export async function bundle(form: BuildInfo["form"]): Promise<string> {
 /** The files beside a bundled program that it loads, by name. */
 export function partsOf(program: string): Map<string, Uint8Array<ArrayBuffer>> {
   const folder = dirname(program);
-  const names = [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name !== START);
-  return new Map(names.toSorted().map((name) => [name, Deno.readFileSync(`${folder}/${name}`)]));
+  const names = filesIn(folder, ".js").filter((name) => name !== START);
+  return new Map(names.map((name) => [name, Deno.readFileSync(`${folder}/${name}`)]));
 }
 
 /** The text of all files of a bundled program. */
@@ -77,30 +76,31 @@ export function textOf(program: string): string {
     .join("");
 }
 
-/** What the bundler wrote, by names that say no more than they must: a module that nothing else changes keeps its file. */
-function withPlainNames(folder: string): Map<string, string> {
-  const texts = [...Deno.readDirSync(folder)].map(({ name }) =>
-    [
-      name,
-      Deno.readTextFileSync(`${folder}/${name}`).replaceAll(RegExp(NPM_MODULE, "gm"), "// npm:$1@$2/"),
-    ] as const
-  );
-  const key = (text: string) => /^\/\/ (\S+)$/m.exec(text)?.[1] ?? "";
-  const chunks = texts.filter(([name]) => name.startsWith("chunk-"))
-    .toSorted(([, a], [, b]) => key(a) < key(b) ? -1 : 1).map(([name]) => name);
-  const plain = (name: string) =>
-    chunks.includes(name) ? `shared${chunks.indexOf(name) + 1}.js` : name.replace(/-[A-Z0-9]{8}\.js$/, ".js");
-  return new Map(
-    texts.map(([name, text]): [string, string] => [
-      plain(name),
-      text.replaceAll(
-        /"\.\/([\w-]+\.js)"/g,
-        (whole, other) => texts.some(([each]) => each === other) ? `"./${plain(other)}"` : whole,
-      ),
-    ]).toSorted(([a], [b]) => a < b ? -1 : 1),
-  );
+/** The modules in a bundled program: paths below the project's folder, and `npm:NAME@VERSION/PATH`. */
+export function modulesIn(program: string): string[] {
+  const folder = dirname(program);
+  return filesIn(folder, MAP).flatMap((name) => sourcesOf(`${folder}/${name}`)).toSorted();
 }
 
+/** What the bundler wrote, by names that say no more than they must: a module that nothing else changes keeps its file. */
+function withPlainNames(folder: string): Map<string, string> {
+  const names = filesIn(folder, ".js");
+  const key = (name: string) => sourcesOf(`${folder}/${name}${MAP}`).map(plainPath)[0] ?? "";
+  const chunks = names.filter((name) => name.startsWith("chunk-")).map((name) => [key(name), name] as const)
+    .toSorted(([a], [b]) => a < b ? -1 : 1).map(([, name]) => name);
+  const plain = (name: string) =>
+    chunks.includes(name) ? `shared${chunks.indexOf(name) + 1}.js` : name.replace(/-[A-Z0-9]{8}\.js$/, ".js");
+  const files = names.flatMap((name): [string, string][] => {
+    const text = Deno.readTextFileSync(`${folder}/${name}`).replaceAll(
+      /"\.\/([\w-]+\.js)"/g,
+      (whole, other) => names.includes(other) ? `"./${plain(other)}"` : whole,
+    );
+    const map = mapOf(`${folder}/${name}${MAP}`);
+    map.sources = map.sources.map(plainPath);
+    return [[plain(name), text], [`${plain(name)}${MAP}`, JSON.stringify(map)]];
+  });
+  return new Map(files.toSorted(([a], [b]) => a < b ? -1 : 1));
+}
 /** Hash of the commit that is checked out, `-dirty` behind it if files differ; null outside a repository. */
 export async function commit(): Promise<string | null> {
   try {
@@ -112,30 +112,46 @@ export async function commit(): Promise<string | null> {
   }
 }
 
-/** Names of the packages of npm that a bundled program holds, from the comments before its modules. */
+/** Names of the packages of npm that a bundled program holds. */
 export function packagesIn(program: string): string[] {
-  const names = textOf(program).matchAll(/^\/\/ npm:((?:@[^@/]+\/)?[^@/]+)@/gm);
-  return [...new Set([...names].map(([, name]) => name!))].toSorted();
+  const names = modulesIn(program).flatMap((module) =>
+    /^npm:((?:@[^@/]+\/)?[^@/]+)@/.exec(module)?.[1] ?? []
+  );
+  return [...new Set(names)].toSorted();
+}
+
+/** A map from a bundled file to its source, as far as it is used here. */
+interface SourceMap {
+  sources: string[];
+}
+
+function mapOf(path: string): SourceMap {
+  return JSON.parse(Deno.readTextFileSync(path));
+}
+
+function filesIn(folder: string, ending: string): string[] {
+  return [...Deno.readDirSync(folder)].map(({ name }) => name).filter((name) => name.endsWith(ending))
+    .toSorted();
+}
+
+/** A source of the bundler's as {@linkcode modulesIn} names it: it counts its paths from the folder of what it writes. */
+function plainPath(source: string): string {
+  return source.replace(NPM_MODULE, "npm:$1@$2/").replace(/^\.\.\//, "");
+}
+
+/** The modules in a file that the bundler wrote, as its map names them. */
+function sourcesOf(map: string): string[] {
+  return mapOf(map).sources;
 }
 
 /** The packages of npm in what `deno bundle` wrote, with their licences. */
 function packagesOf(folder: string): BundledPackage[] {
   const found = new Map<string, BundledPackage>();
-  const lines = [...Deno.readDirSync(folder)].flatMap(({ name }) =>
-    Deno.readTextFileSync(`${folder}/${name}`).split("\n")
-  );
-  // The bundler counts its paths from the folder that it works in.
-  const from = `file://${dirname(folder)}/`;
-  for (const line of lines) {
-    const match = NPM_MODULE.exec(line);
-    if (match === null) continue;
-    const [comment, name = "", version = ""] = match;
-    if (found.has(name)) continue;
-    found.set(name, {
-      name,
-      version,
-      license: licenseText(new URL(line.slice(3), from), new URL(comment.slice(3), from)),
-    });
+  for (const source of filesIn(folder, MAP).flatMap((name) => sourcesOf(`${folder}/${name}`))) {
+    const [home, name = "", version = ""] = NPM_MODULE.exec(source) ?? [];
+    if (home === undefined || found.has(name)) continue;
+    const from = `file://${folder}/`;
+    found.set(name, { name, version, license: licenseText(new URL(source, from), new URL(home, from)) });
   }
   return [...found.values()].toSorted((a, b) => a.name < b.name ? -1 : 1);
 }
@@ -164,9 +180,9 @@ function mitLicense(holder: string): string {
   return `MIT License\n\n${holder}\n${terms!.trimEnd()}`;
 }
 
-async function banner(folder: string, form: BuildInfo["form"]): Promise<string> {
+function banner(folder: string, form: BuildInfo["form"]): string {
   const { version } = projectConfig();
-  const own = (await Deno.readTextFile(`${ROOT}LICENSE`)).trim();
+  const own = Deno.readTextFileSync(`${ROOT}LICENSE`).trim();
   const parts = [
     `ism ${version}\n\n${own}`,
     ...packagesOf(folder).map(({ name, version, license }) => `${name} ${version} (npm)\n\n${license}`),

@@ -4,12 +4,10 @@
  */
 import { dirname, join, relative } from "node:path";
 
-/** Modules that are loaded later, by the group that they belong to; all others are the group `rest`. */
+/** Modules that are loaded later, or their folders, by the group that they belong to; all others are the group `rest`. */
 const GROUPS: Readonly<Record<string, readonly string[]>> = {
-  session: [
-    "cmd/perform.ts",
-    ...["access", "list", "info", "status"].map((family) => `cmd/commands/${family}.ts`),
-  ],
+  session: ["cmd/perform.ts", "cmd/commands/access.ts"],
+  look: ["list", "info", "status"].map((family) => `cmd/commands/${family}.ts`),
   help: ["cmd/help/help.ts", "cmd/commands/help.ts", "cmd/run/hostless.ts", "cmd/output/report.ts"],
   // What calls the C library as soon as it is loaded, which needs a permission that other commands have given back.
   launch: ["lib/exec/launch.ts"],
@@ -17,8 +15,16 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
     ...["cmd/run/programs.ts", "cmd/run/exec/audit.ts", "cmd/run/exec/conform.ts"],
     ...["lib/exec/run.ts", "lib/exec/signals.ts"],
   ],
+  // A start of a program needs no other command.
+  exec: ["cmd/commands/exec.ts"],
+  commands: ["cmd/commands/"],
+  // Whole books and pages, which few lines ask for.
+  reference: ["cmd/reference/"],
+  traces: ["cmd/output/trace/"],
   rest: [],
 };
+/** Groups that are loaded where the session is there already: what both need is in a few files then, not in many. */
+const AFTER_SESSION: readonly string[] = ["look", "programs", "exec", "commands", "traces", "rest"];
 /** Folders and files that a bundle is made of. */
 const SOURCES = ["cmd", "lib", "docs/reference", "types", "deno.json", "deno.lock"] as const;
 const LATER = /\bimport\(\s*"(\.[^"]+)",?\s*\)/g;
@@ -29,7 +35,7 @@ export function copyInGroups(from: string, to: string): void {
   const change = (path: string, text: string) =>
     text.replaceAll(LATER, (_, specifier) => {
       const target = join(dirname(path), specifier);
-      const group = Object.keys(GROUPS).find((each) => GROUPS[each]!.includes(target)) ?? "rest";
+      const group = groupOf(target);
       const list = members.get(group)!;
       if (!list.includes(target)) list.push(target);
       const file = relative(dirname(path), `${group}.ts`);
@@ -38,8 +44,15 @@ export function copyInGroups(from: string, to: string): void {
   for (const source of SOURCES) copy(from, to, source, change);
   for (const [group, targets] of members) {
     const lines = targets.toSorted().map((target) => `export * as ${nameOf(target)} from "./${target}";\n`);
-    Deno.writeTextFileSync(`${to}/${group}.ts`, lines.join(""));
+    const before = AFTER_SESSION.includes(group) ? 'import "./session.ts";\n' : "";
+    Deno.writeTextFileSync(`${to}/${group}.ts`, before + lines.join(""));
   }
+}
+
+/** The first group that has the module or its folder. */
+function groupOf(path: string): string {
+  const isIn = (place: string) => place.endsWith("/") ? path.startsWith(place) : path === place;
+  return Object.keys(GROUPS).find((group) => GROUPS[group]!.some(isIn)) ?? "rest";
 }
 
 function nameOf(path: string): string {

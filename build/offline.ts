@@ -20,7 +20,7 @@ export interface OfflineParts {
   readonly permissions: readonly string[];
 }
 
-/** Flags besides the permissions: nothing outside the file has a say in what runs. */
+/** Flags besides the permissions: nothing outside the file has a say in what runs, and what is loaded later is read then. */
 export const ISOLATION = [
   "--quiet",
   "--no-config",
@@ -28,6 +28,7 @@ export const ISOLATION = [
   "--no-remote",
   "--no-npm",
   "--no-check",
+  "--unstable-lazy-dynamic-imports",
 ] as const;
 /** The script takes so many bytes, so that its length does not depend on the numbers in it. */
 const SCRIPT_BYTES = 10_240;

@@ -52,7 +52,7 @@ onLinux("the offline file", () => {
     const flags = stdout.split("\n").filter((line) => line.startsWith("--"));
     assertEquals(flags, [
       ...["--quiet", "--no-config", "--no-lock", "--no-remote", "--no-npm", "--no-check"],
-      ...["--no-prompt", "--allow-env=A,B", "--allow-read=it's"],
+      ...["--unstable-lazy-dynamic-imports", "--no-prompt", "--allow-env=A,B", "--allow-read=it's"],
     ]);
   });
 

@@ -5,6 +5,7 @@ import { ROOT } from "../build/bundle.ts";
 import { run } from "../build/run.ts";
 import { found, itWhere, onLinux, USER } from "./support/offline.ts";
 import { checkDocuments } from "./support/schemas.ts";
+import { ISOLATION } from "../build/offline.ts";
 import { permissionFlags } from "../build/permissions.ts";
 
 /** What a second start may take longer than `deno run` of the bundled program. Milliseconds. */
@@ -95,7 +96,7 @@ onLinux("the offline file with Deno in it", () => {
     const unpacked = `${dir}/cache/ism/${name}`;
     assertEquals(Deno.readFileSync(`${unpacked}/deno`).length, Deno.statSync(Deno.execPath()).size);
 
-    const flags = ["--quiet", "--no-config", ...permissionFlags()];
+    const flags = [...ISOLATION, ...permissionFlags()];
     const plain = [`${unpacked}/deno`, "run", ...flags, `${unpacked}/ism.js`, "--version"];
     const plainEnv = { ...env, DENO_DIR: `${unpacked}/cache`, DENO_NO_UPDATE_CHECK: "1" };
     // The fastest of each: what else the machine does at the same time counts for neither, if there are enough of them.

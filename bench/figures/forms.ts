@@ -2,6 +2,7 @@
 import { bundle, textOf } from "../../build/bundle.ts";
 import { compile, makeOffline } from "../../build/compile.ts";
 import { makePackage } from "../../build/npm.ts";
+import { ISOLATION } from "../../build/offline.ts";
 import { permissionFlags } from "../../build/permissions.ts";
 import { run } from "../../build/run.ts";
 import { targetOf } from "../../build/targets.ts";
@@ -40,7 +41,7 @@ async function forms(folder: string, program: string, effort: Effort): Promise<F
   // Node starts first, and then Deno.
   const words = [`${prefix}/node_modules/.bin/ism`];
   found.push({ name: "npm", path, words, env: { HOME: folder }, more: 150, size: 1 });
-  const flags = ["run", "--quiet", "--no-config", ...permissionFlags()];
+  const flags = ["run", ...ISOLATION, ...permissionFlags()];
   const env = { DENO_DIR: `${folder}/deno` };
   return [
     { name: "bundle", path: program, words: [Deno.execPath(), ...flags, program], env, more: 0, size: 1.5 },

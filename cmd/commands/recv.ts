@@ -1,10 +1,9 @@
 /** The receiving half of a send, as a process of its own. */
-import { loadEngineCrc32 } from "../../lib/base/crc32.ts";
 import { DriverError } from "../../lib/ism/driver/errors.ts";
 import { StreamReader } from "../../lib/ism/driver/stream.ts";
 import { type Context, defaulted, defineCommand, optional } from "../language/command.ts";
 import { DURATION, OUTPUT } from "../language/kinds.ts";
-import { newSha256 } from "../run/sha256.ts";
+import { loadCrc32, newSha256 } from "../run/sha256.ts";
 import { Sink } from "../run/sink.ts";
 import { UsageError } from "../language/usage_error.ts";
 import { DMB_SIZE, releaseDmb, secondsSince, takenBack } from "../run/transfer.ts";
@@ -61,7 +60,7 @@ processes find each other through the host file; the data goes through DMBs, sig
       throw new UsageError("recv cannot be tried with --dry-run: no sender finds an offer that is not made");
     }
     const patienceMs = timeout === undefined ? Infinity : timeout * 1000;
-    await loadEngineCrc32();
+    await loadCrc32();
     using sink = new Sink(context, out, await newSha256());
     sink.open();
     offer(context, dmb);

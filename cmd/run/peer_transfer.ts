@@ -1,5 +1,4 @@
 /** The sending half of a send whose other half is `ism recv` in another process: each step is a transaction. */
-import { loadEngineCrc32 } from "../../lib/base/crc32.ts";
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { Meeting } from "../../lib/host/rendezvous.ts";
 import { DriverError } from "../../lib/ism/driver/errors.ts";
@@ -8,7 +7,7 @@ import { CURSOR_DMB_BYTES, StreamWriter } from "../../lib/ism/driver/stream.ts";
 import type { Context, TransactOptions } from "../language/command.ts";
 import { Progress } from "../output/progress.ts";
 import { releaseDmb, Source, takenBack } from "./transfer.ts";
-import { newSha256 } from "./sha256.ts";
+import { loadCrc32, newSha256 } from "./sha256.ts";
 import { waitFor } from "./waiting.ts";
 
 /** How long a peer may be silent if nobody says how long. */
@@ -152,7 +151,7 @@ function stillThere(meeting: Meeting | undefined): Meeting {
  * @throws {FileError} if the file cannot be read @throws {DriverError} if the receiver does not come or goes away
  */
 export async function sendToPeer(context: Context, places: Places, path: string, waitMs = PATIENCE_MS) {
-  await loadEngineCrc32();
+  await loadCrc32();
   const source = new Source(path, await newSha256());
   try {
     return await new PeerTransfer(context, places, waitMs).run(source);

@@ -27,7 +27,7 @@ import { TraceCollector } from "../output/trace/collector.ts";
 import { TraceText } from "../output/trace/text.ts";
 import { findDevice, functionNamed } from "./device.ts";
 import { ask, OwnerGoneError } from "./owner/client.ts";
-import { loadCodec, type ProgramQuestion } from "./owner/messages.ts";
+import type { ProgramQuestion } from "./owner/messages.ts";
 import { OwnerServer } from "./owner/server.ts";
 import { plural } from "../output/units.ts";
 
@@ -120,7 +120,7 @@ async function own(
     let isOver = false;
     const adopt = (question: ProgramQuestion, tell: (text: string) => void) =>
       adoptProgram(context, host, loop, question, tell);
-    using server = new OwnerServer(store, folder, adopt, commands, await loadCodec());
+    using server = new OwnerServer(store, folder, adopt, commands);
     const endings = runPrograms(programs, parts, loop, () => {
       if (isOver) return;
       isOver = true;

@@ -15,6 +15,7 @@ import {
   type Codec,
   ENDINGS,
   type LineQuestion,
+  loadCodec,
   type ProgramQuestion,
   type Question,
   takeMessage,
@@ -40,7 +41,6 @@ export class OwnerServer implements Disposable {
   readonly #store: HostStore;
   readonly #adopt: Adopt;
   readonly #commands: Commands;
-  readonly #codec: Codec;
   /** Undefined where the system gives no more of them. */
   readonly #watcher: Deno.FsWatcher | undefined;
   readonly #looks: ReturnType<typeof setInterval>;
@@ -49,8 +49,7 @@ export class OwnerServer implements Disposable {
   #answering = 0;
   readonly #running = new Map<string, AbortController>();
 
-  constructor(store: HostStore, folder: string, adopt: Adopt, commands: Commands, codec: Codec) {
-    this.#codec = codec;
+  constructor(store: HostStore, folder: string, adopt: Adopt, commands: Commands) {
     this.#commands = commands;
     this.#store = store;
     this.#folder = folder;
@@ -98,9 +97,7 @@ export class OwnerServer implements Disposable {
 
   #see(path: string): void {
     if (path.endsWith(ENDINGS.question)) {
-      const base = path.slice(0, -ENDINGS.question.length);
-      const question = takeMessage(path, this.#codec) as Question | undefined;
-      if (question !== undefined) void this.#answer(base, question);
+      void this.#take(path);
     } else if (path.endsWith(ENDINGS.end)) {
       const base = path.slice(0, -ENDINGS.end.length);
       try {
@@ -112,7 +109,14 @@ export class OwnerServer implements Disposable {
     }
   }
 
-  async #answer(base: string, question: Question): Promise<void> {
+  /** Takes a question, which is there to be seen until the codec is loaded: most owners are never asked. */
+  async #take(path: string): Promise<void> {
+    const codec = await loadCodec();
+    const question = takeMessage(path, codec) as Question | undefined;
+    if (question !== undefined) await this.#answer(path.slice(0, -ENDINGS.question.length), question, codec);
+  }
+
+  async #answer(base: string, question: Question, codec: Codec): Promise<void> {
     const isLine = question.kind === "line";
     // What waits for something that may never come keeps nobody.
     const counts = !isLine || !question.waits;
@@ -120,7 +124,7 @@ export class OwnerServer implements Disposable {
     const answer = isLine ? await this.#line(base, question) : await this.#program(base, question);
     if (counts) this.#answering--;
     try {
-      writeMessage(base + ENDINGS.answer, answer, this.#codec);
+      writeMessage(base + ENDINGS.answer, answer, codec);
     } catch (error) {
       // Somebody has taken the folder away: nobody is there to be answered.
       if (!(error instanceof Deno.errors.NotFound)) throw error;

@@ -8,7 +8,7 @@ import { Host } from "../host.ts";
 import { FORMAT } from "../state/migrations.ts";
 import { compareStates, type Comparison } from "./comparison.ts";
 import { isBusy, isEmpty, openDatabase } from "./database.ts";
-import { LOCK_TIMEOUT_MS } from "./host_path.ts";
+import { errorCode, LOCK_TIMEOUT_MS } from "./host_path.ts";
 import { HostTables } from "./host_tables.ts";
 import type { HostStore, PagePlace, StoreFormat } from "./host_store.ts";
 import { isOwned, OwnedError, OwnerLock } from "./owner.ts";
@@ -19,6 +19,7 @@ const TRIES_AT_ONCE = 8;
 const QUICK_TRIES = 100;
 const QUICK_PAUSE_MS = 0.1;
 const SLOW_PAUSE_MS = 5;
+const MOST_TRIES = QUICK_TRIES + LOCK_TIMEOUT_MS / SLOW_PAUSE_MS;
 const NOTHING = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 /**
  * Commits that nothing was printed of yet: in the order in which they were made and each whole, but on the disk only when
@@ -26,6 +27,12 @@ const NOTHING = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMEN
  */
 const UNFORCED = "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4096";
 const FORCED = "PRAGMA synchronous = FULL";
+
+/**
+ * After so many commits SQLite's log is copied into the database, and written anew from its beginning: a log that grows
+ * costs half as much again for each commit. SQLite by itself does so after 1000 pages, which are as many small commits.
+ */
+const COMMITS_OF_A_LOG = 100;
 
 /** An open host file. */
 export class FileStore implements HostStore {
@@ -46,6 +53,7 @@ export class FileStore implements HostStore {
   #isForced = true;
   /** Something was committed that was not. */
   #isBehind = false;
+  #commits = 0;
 
   private constructor(path: string, db: DatabaseSync) {
     this.path = path;
@@ -99,13 +107,12 @@ export class FileStore implements HostStore {
     this.#isForced = isForced;
     // Not as a prepared statement: this counts when it is compiled, and not when it is run.
     this.#db.exec("PRAGMA busy_timeout = 0");
-    const end = performance.now() + LOCK_TIMEOUT_MS;
     try {
       for (let tries = 1;; tries++) {
         try {
           return this.#run("BEGIN IMMEDIATE");
         } catch (error) {
-          if (!isBusy(error) || performance.now() > end) throw error;
+          if (!isBusy(error) || tries === MOST_TRIES) throw error;
         }
         if (tries > TRIES_AT_ONCE) {
           Atomics.wait(NOTHING, 0, 0, tries < QUICK_TRIES ? QUICK_PAUSE_MS : SLOW_PAUSE_MS);
@@ -145,6 +152,16 @@ export class FileStore implements HostStore {
     this.#isBehind = !this.#isForced;
     this.#tables.settle();
     host.settle();
+    if (this.#isForced && ++this.#commits % COMMITS_OF_A_LOG === 0) this.#shortenLog();
+  }
+
+  /** What was committed stays where it is if that fails; the next one may have more luck. */
+  #shortenLog(): void {
+    try {
+      this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    } catch (error) {
+      if (errorCode(error) !== "ERR_SQLITE_ERROR") throw error;
+    }
   }
 
   /**
