@@ -4,14 +4,17 @@ import type { Meeting } from "../../lib/host/rendezvous.ts";
 import { DriverError } from "../../lib/ism/driver/errors.ts";
 import type { DriverDmb } from "../../lib/ism/driver/tables.ts";
 import { CURSOR_DMB_BYTES, StreamWriter } from "../../lib/ism/driver/stream.ts";
-import type { Context } from "../language/command.ts";
+import type { Context, TransactOptions } from "../language/command.ts";
 import { Progress } from "../output/progress.ts";
 import { releaseDmb, Source, takenBack } from "./transfer.ts";
-import { newSha256 } from "./sha256.ts";
+import { loadCrc32, newSha256 } from "./sha256.ts";
 import { waitFor } from "./waiting.ts";
 
 /** How long a peer may be silent if nobody says how long. */
 const PATIENCE_MS = 10_000;
+
+/** Parts that are written before Ctrl-C is looked for. */
+const MOST_ROUNDS = 8;
 
 /** Places of the functions on the host. */
 interface Places {
@@ -56,12 +59,12 @@ class PeerTransfer {
   }
 
   /** One look, in a transaction of its own. */
-  #look<Of>(look: (ends: Ends) => Of): Of {
+  #look<Of>(look: (ends: Ends) => Of, options?: TransactOptions): Of {
     return this.#context.transact((_, host) => {
       const [from, to] = [host.functions[this.#places.sender]!, host.functions[this.#places.receiver]!];
       const { fid } = to.zdev.facts;
       return look({ host, from, to, fid, meeting: host.rendezvous.of(fid) });
-    });
+    }, options);
   }
 
   #wait<Of>(what: string, look: () => Of | undefined): Promise<Of> {
@@ -91,19 +94,19 @@ class PeerTransfer {
   async #carry(source: Source, writer: StreamWriter): Promise<void> {
     using progress = new Progress(this.#context.terminal, "bytes", source.size);
     const own = new Set([writer.dmb.index]);
-    this.#look(({ from }) => source.push(from.driver, writer));
     await this.#wait("A signal of ism recv", () => {
-      const drained = this.#look(({ from: { driver }, meeting }) => {
-        if (driver.handleInterrupt(own).dmbs.length === 0) {
-          stillThere(meeting);
-          return false;
-        }
-        writer.acknowledge(driver);
-        if (!writer.drained) source.push(driver, writer);
-        return writer.drained;
-      });
-      progress.tell(writer.produced);
-      return drained ? true : undefined;
+      // A part of the ring at a time, so that the receiver reads one while the next one is written.
+      for (let round = 0; round < MOST_ROUNDS; round++) {
+        source.fetch();
+        this.#look(({ from: { driver }, meeting }) => {
+          if (driver.handleInterrupt(own).dmbs.length > 0) writer.acknowledge(driver);
+          else stillThere(meeting);
+          if (writer.room > 0 && !writer.finished) source.pushPart(driver, writer, writer.part);
+        }, { forced: false });
+        progress.tell(writer.produced);
+        if (writer.room === 0 || writer.finished) break;
+      }
+      return writer.drained ? true : undefined;
     });
   }
 
@@ -148,6 +151,7 @@ function stillThere(meeting: Meeting | undefined): Meeting {
  * @throws {FileError} if the file cannot be read @throws {DriverError} if the receiver does not come or goes away
  */
 export async function sendToPeer(context: Context, places: Places, path: string, waitMs = PATIENCE_MS) {
+  await loadCrc32();
   const source = new Source(path, await newSha256());
   try {
     return await new PeerTransfer(context, places, waitMs).run(source);

@@ -51,6 +51,11 @@ export class Sink implements Disposable {
     if (old !== undefined && old.mode !== null) Deno.chmodSync(aside, old.mode & 0o777);
   }
 
+  /** Somebody sees what arrives before it is complete. */
+  get isSeen(): boolean {
+    return this.#path !== undefined && this.#aside === undefined;
+  }
+
   /** Takes a piece of what arrived. @throws {FileError} */
   readonly take = (piece: Uint8Array): void => {
     this.bytes += piece.length;

@@ -1,7 +1,7 @@
 /** What a running command sees of the session: its host and function, files, transactions. */
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import type { HostStore } from "../../lib/host/file/store.ts";
-import type { Commands, Context } from "../language/command.ts";
+import type { Commands, Context, TransactOptions } from "../language/command.ts";
 import type { DataIo, DataSource } from "../language/data.ts";
 import type { Globals } from "../language/invocation.ts";
 import type { Terminal } from "../language/terminal.ts";
@@ -100,17 +100,20 @@ export class Surroundings implements Context {
 
   readonly transact = <Of>(
     work: (target: HostFunction, host: Host) => Of,
-    { keepRefused = false }: { readonly keepRefused?: boolean } = {},
+    options: TransactOptions = {},
   ): Of =>
-    this.#session.transactions.run((host) => {
-      const { sink } = host.tracer;
-      host.tracer.sink = this.trace?.on(host);
-      try {
-        return work(findDevice(host, this.deviceWord), host);
-      } finally {
-        host.tracer.sink = sink;
-      }
-    }, keepRefused);
+    this.#session.transactions.run(
+      (host) => {
+        const { sink } = host.tracer;
+        host.tracer.sink = this.trace?.on(host);
+        try {
+          return work(findDevice(host, this.deviceWord), host);
+        } finally {
+          host.tracer.sink = sink;
+        }
+      },
+      options,
+    );
 
   readonly transactLong = <Of>(
     work: (target: HostFunction, host: Host) => Promise<Of>,

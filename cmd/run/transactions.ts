@@ -3,6 +3,7 @@
  * it has succeeded, and forgotten if it is undone. Results, documents, bytes, traces and messages take the same way.
  */
 import type { Host } from "../../lib/host/host.ts";
+import type { TransactOptions } from "../language/command.ts";
 import { describeFailure, isKept } from "../output/failure.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
 import type { HostPlace } from "./host_place.ts";
@@ -41,11 +42,13 @@ export class Transactions {
   /**
    * Work in a transaction of its own, or as part of the one that is open; undone if it fails.
    *
-   * @param keepRefused what the simulated world refuses does not undo what came before it
    * @throws {HostFileError} if it cannot be committed
    */
-  run<Of>(work: (host: Host) => Of, keepRefused: boolean): Of {
-    const host = this.host ?? this.#begin("write");
+  run<Of>(
+    work: (host: Host) => Of,
+    { keepRefused = false, mode = "write", forced = true }: TransactOptions,
+  ): Of {
+    const host = this.host ?? this.#begin(mode, forced);
     let done = false;
     try {
       const result = work(host);
@@ -55,7 +58,7 @@ export class Transactions {
       done = keepRefused && isKept(describeFailure(error).exit);
       throw error;
     } finally {
-      this.#leave(host, done);
+      this.#leave(host, done && mode === "write");
     }
   }
 
@@ -77,8 +80,8 @@ export class Transactions {
   }
 
   /** What only looks, or is undone anyway, may be printed at once. */
-  #begin(mode: "read" | "write"): Host {
-    const host = this.#place.store.begin(mode);
+  #begin(mode: "read" | "write", forced = true): Host {
+    const host = this.#place.store.begin(mode, { forced });
     if (mode === "write" && !this.#dryRun) this.#terminal.hold();
     // What is undone afterwards must not be done to a host that others use.
     if (this.#dryRun && this.#place.isOwner) return host.fork();

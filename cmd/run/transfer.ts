@@ -14,7 +14,7 @@ import { number } from "../language/kinds.ts";
 import { quoteText } from "../language/quote.ts";
 import { UsageError } from "../language/usage_error.ts";
 
-const READ_BYTES = 64 * 1024;
+const READ_BYTES = 256 * 1024;
 
 /** A size that a DMB can have. */
 export const DMB_SIZE: Kind<number> = {
@@ -52,12 +52,22 @@ export class Source {
 
   /** Moves as much as fits into the stream, then tells its reader. @throws {FileError} @throws {ErrnoError} */
   push(driver: IsmDriver, writer: StreamWriter): void {
-    this.#fill();
+    this.fetch();
     while (!this.#dry && writer.room > 0) {
-      this.#at += writer.write(driver, this.#buffer, this.#at, this.#end - this.#at);
-      this.#fill();
+      this.#move(driver, writer, Infinity);
+      this.fetch();
     }
     writer.publish(driver, this.#dry);
+  }
+
+  /** As {@linkcode push}, at most `most` bytes and what was fetched. @throws {ErrnoError} */
+  pushPart(driver: IsmDriver, writer: StreamWriter, most: number): void {
+    this.#move(driver, writer, most);
+    writer.publish(driver, this.#dry);
+  }
+
+  #move(driver: IsmDriver, writer: StreamWriter, most: number): void {
+    this.#at += writer.write(driver, this.#buffer, this.#at, Math.min(this.#end - this.#at, most));
   }
 
   /** SHA-256 of everything that was read, in hexadecimal. Once. */
@@ -69,7 +79,8 @@ export class Source {
     this.#file?.close();
   }
 
-  #fill(): void {
+  /** Reads on if everything is moved that was read. @throws {FileError} */
+  fetch(): void {
     if (this.#at < this.#end || this.#dry) return;
     try {
       const read = (this.#file ?? Deno.stdin).readSync(this.#buffer);

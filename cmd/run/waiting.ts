@@ -7,6 +7,10 @@ import { plural } from "../output/units.ts";
 /** Who has just acted mostly acts again at once, and is waited for with naps: they are shorter than any timer's sleep. */
 const EAGER_MS = 3;
 const NAP_MS = 0.05;
+/** It is looked for at once at first: a nap is longer than many an answer takes. */
+const SPIN_MS = 0.1;
+/** How long a dialogue goes on without a look at signals. */
+const TURN_MS = 50;
 const NOTHING = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
 /**
@@ -64,6 +68,7 @@ export async function waitUntil<Of>(
   using watch = new InterruptWatch(context.interrupted);
   let simulatedMs = 0;
   let began = performance.now();
+  let turn = began;
   for (;;) {
     const seen = context.store.version;
     const found = look();
@@ -81,6 +86,10 @@ export async function waitUntil<Of>(
     }
     const looked = performance.now();
     if (!total) began = looked;
+    if (looked - turn > TURN_MS) {
+      await watch.sleep(0, () => `: ${what} did not come`);
+      turn = looked;
+    }
     while (context.store.version === seen) {
       const now = performance.now();
       const waited = now - began;
@@ -89,6 +98,7 @@ export async function waitUntil<Of>(
         break;
       }
       if (waited >= timeoutMs) return undefined;
+      if (now - looked < SPIN_MS) continue;
       if (now - looked < EAGER_MS) {
         Atomics.wait(NOTHING, 0, 0, NAP_MS);
         continue;

@@ -25,11 +25,22 @@ function createTables(): Uint32Array {
 
 const encoder = new TextEncoder();
 
+/** The engine's own, which is forty times as fast; for those who have loaded its module. */
+let engine: ((data: Uint8Array, before: number) => number) | undefined = undefined;
+/** Below this many bytes a call of the engine costs more than it saves. */
+const LONG = 512;
+
+/** Has long checksums made by the engine from now on: worth its time for those who move much memory. */
+export function useEngineCrc32(crc32: typeof engine): void {
+  engine = crc32;
+}
+
 /** The checksum of bytes, or of a text in UTF-8; `before` is that of what stands in front of them. */
 export function crc32(data: Uint8Array | string, before = 0): number {
   const short = typeof data === "string" && data.length <= SHORT ? asciiSum(data, before) : undefined;
   if (short !== undefined) return short;
   const bytes = typeof data === "string" ? encoder.encode(data) : data;
+  if (engine !== undefined && bytes.length >= LONG) return engine(bytes, before);
   let sum = ~before;
   let at = 0;
   for (const end = bytes.length & ~7; at < end; at += 8) {

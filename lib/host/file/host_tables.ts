@@ -147,10 +147,10 @@ export class HostTables {
     }
   }
 
-  /** Everything stands in the tables. */
-  #forgetRedo(): void {
+  /** Everything stands in the tables; `isOwn` if this process has written it there. */
+  #forgetRedo(isOwn = false): void {
     this.#rows.forgetRedo();
-    this.#pages.forgetRedo();
+    this.#pages.forgetRedo(isOwn);
   }
 
   /** The documents that rows hold; lists in them are read when somebody looks at them. @throws {HostFileError} */
@@ -229,14 +229,13 @@ export class HostTables {
     this.#rows.settle();
     this.#pages.settle(this.#patches);
     this.#patches = [];
-    if (this.#redo.settle()) this.#forgetRedo();
+    if (this.#redo.settle()) this.#forgetRedo(true);
   }
 
   /** The transaction has failed: what it wrote was not. `manifest` is that of the last one. */
   forget(manifest?: Manifest): void {
-    this.#rows.forget();
+    for (const each of [this.#rows, this.#pages, this.#redo]) each.forget();
     this.#patches = [];
-    this.#redo.forget();
     if (manifest !== undefined) this.#manifest = manifest;
   }
 
