@@ -47,19 +47,32 @@ function ismArguments(): string[] {
 
 const ISM = ismArguments();
 
+/** A program's path and words, on one processor of the machine if it is to stay there (util-linux: taskset). */
+export function placed(path: string, args: readonly string[], onOne: boolean): [string, string[]] {
+  return onOne ? ["taskset", ["-c", "0", path, ...args]] : [path, [...args]];
+}
+
+/** What starts the program, or another module with the same permissions. */
+function words(args: readonly string[], module: string | undefined): string[] {
+  return [Deno.execPath(), ...ISM.slice(0, -1), module ?? ISM.at(-1)!, ...args];
+}
+
 /** A process of the program, or of another module with the same permissions. */
 export function command(
   args: readonly string[],
-  { module, stdin = "null", stdout = "null", stderr = "inherit" }: {
+  { module, onOne = false, stdin = "null", stdout = "null", stderr = "inherit" }: {
     readonly module?: string;
+    /** It, and what it starts, has one processor. */
+    readonly onOne?: boolean;
     readonly stdin?: "null" | "piped";
     readonly stdout?: "null" | "piped";
     readonly stderr?: "inherit" | "piped";
   } = {},
 ): Deno.Command {
-  const head = module === undefined ? ISM : [...ISM.slice(0, -1), module];
-  return new Deno.Command(Deno.execPath(), {
-    args: [...head, ...args],
+  const [deno, ...rest] = words(args, module);
+  const [path, placedArgs] = placed(deno!, rest, onOne);
+  return new Deno.Command(path, {
+    args: placedArgs,
     stdin,
     stdout,
     stderr,
@@ -99,19 +112,31 @@ export async function peakMemory(args: readonly string[]): Promise<number> {
   return peak;
 }
 
-/** A process that answers each line with one line. */
-export class Dialogue implements AsyncDisposable {
-  readonly #child: Deno.ChildProcess;
-  readonly #writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
-  readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
-  #rest = new Uint8Array(0);
+const ANSWER_BYTES = 64 * 1024;
 
-  /** `module` answers instead of the program. */
+/**
+ * A process that answers each line with one line, through named pipes that are written and read at once: what the asker
+ * itself needs, such as an event loop's turn for each piece, would be most of what is measured.
+ */
+export class Dialogue implements AsyncDisposable {
+  readonly #scratch = new Scratch();
+  readonly #child: Deno.ChildProcess;
+  readonly #input: Deno.FsFile;
+  readonly #output: Deno.FsFile;
+  readonly #bytes = new Uint8Array(ANSWER_BYTES);
+  #used = 0;
+
+  /** `module` answers instead of the program. @throws {Error} if there are no named pipes */
   constructor(args: readonly string[], module?: string) {
-    const options = { stdin: "piped", stdout: "piped" } as const;
-    this.#child = command(args, module === undefined ? options : { ...options, module }).spawn();
-    this.#writer = this.#child.stdin.getWriter();
-    this.#reader = this.#child.stdout.getReader();
+    const [input, output] = [`${this.#scratch.path}/input`, `${this.#scratch.path}/output`];
+    const { success } = new Deno.Command("mkfifo", { args: [input, output] }).outputSync();
+    if (!success) throw new Error("mkfifo failed");
+    this.#child = new Deno.Command("sh", {
+      args: ["-c", 'exec "$@" <"$0/input" >"$0/output"', this.#scratch.path, ...words(args, module)],
+      env: { NO_COLOR: "1" },
+    }).spawn();
+    this.#input = Deno.openSync(input, { write: true });
+    this.#output = Deno.openSync(output, { read: true });
   }
 
   get pid(): number {
@@ -119,27 +144,36 @@ export class Dialogue implements AsyncDisposable {
   }
 
   /** Sends a line and waits for the answer. @throws {Error} if there is none */
-  async ask(line: string): Promise<string> {
-    await this.#writer.write(new TextEncoder().encode(`${line}\n`));
+  ask(line: string): string {
+    this.send(line);
+    return this.answer();
+  }
+
+  /** Sends a line. */
+  send(line: string): void {
+    const bytes = new TextEncoder().encode(`${line}\n`);
+    for (let done = 0; done < bytes.length;) done += this.#input.writeSync(bytes.subarray(done));
+  }
+
+  /** Waits for the answer to what was sent. @throws {Error} if there is none, or a very long one */
+  answer(): string {
     for (;;) {
-      const end = this.#rest.indexOf(10);
+      const end = this.#bytes.subarray(0, this.#used).indexOf(10);
       if (end >= 0) {
-        const answer = new TextDecoder().decode(this.#rest.subarray(0, end));
-        this.#rest = this.#rest.slice(end + 1);
+        const answer = new TextDecoder().decode(this.#bytes.subarray(0, end));
+        this.#bytes.copyWithin(0, end + 1, this.#used);
+        this.#used -= end + 1;
         return answer;
       }
-      const { value } = await this.#reader.read();
-      if (value === undefined) throw new Error(`No answer to ${line}`);
-      const joined = new Uint8Array(this.#rest.length + value.length);
-      joined.set(this.#rest);
-      joined.set(value, this.#rest.length);
-      this.#rest = joined;
+      const count = this.#output.readSync(this.#bytes.subarray(this.#used)) ?? 0;
+      if (count === 0) throw new Error("No answer");
+      this.#used += count;
     }
   }
 
   /** Asks for a result. @throws {Error} if it is a refusal */
-  async result(line: string): Promise<Record<string, unknown>> {
-    const { ok, result } = JSON.parse(await this.ask(line)) as {
+  result(line: string): Record<string, unknown> {
+    const { ok, result } = JSON.parse(this.ask(line)) as {
       ok: boolean;
       result: Record<string, unknown>;
     };
@@ -148,9 +182,10 @@ export class Dialogue implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#writer.close();
-    await this.#reader.cancel();
+    this.#input.close();
+    this.#output.close();
     await this.#child.status;
+    this.#scratch[Symbol.dispose]();
   }
 }
 

@@ -7,7 +7,8 @@ import { runsPrograms, runsScripts } from "./language/command.ts";
 import { type Globals, type Invocation, NO_VALUES } from "./language/invocation.ts";
 import { giveBack } from "./run/permissions.ts";
 import { Session } from "./run/session.ts";
-import { type ScriptLine, understood } from "./run/compile.ts";
+import { understood } from "./run/compile.ts";
+import type { ScriptLine } from "./run/script_line.ts";
 import { runScript } from "./run/script.ts";
 import type { ProcessTerminal } from "./output/terminal.ts";
 import { isTraceFile } from "./run/trace_file.ts";
@@ -65,7 +66,7 @@ async function runOrWatch(session: Session, invocation: Invocation): Promise<num
 
 /** Gives back what lines do not need. */
 function giveBackFor(lines: readonly ScriptLine[]): void {
-  if (!lines.some(({ invocation }) => runsPrograms(invocation.innermost.command))) giveBack("ffi");
+  if (!lines.some(({ innermost }) => runsPrograms(innermost))) giveBack("ffi");
 }
 
 /** Refuses a trace over a script that another one takes in. @throws {FileError} */

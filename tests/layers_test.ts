@@ -176,6 +176,7 @@ Deno.test("only the host file's own places know SQLite", () => {
     "lib/host/file/file_store.ts",
     "lib/host/file/host_tables.ts",
     "lib/host/file/page_store.ts",
+    "lib/host/file/redo.ts",
     "lib/host/file/row_store.ts",
   ]);
 });

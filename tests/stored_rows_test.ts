@@ -149,6 +149,85 @@ Deno.test("a row that is lost, or that is there too many, is told: where it is r
   }
 });
 
+Deno.test("a small commit writes one page of the database, and what it wrote is there", () => {
+  using program = new Program();
+  using store = storeWith(program.host, 3);
+  const frames = () => Math.floor(Deno.statSync(`${program.host}-wal`).size / (4096 + 24));
+  const written: number[] = [];
+  for (let i = 0; i < 60; i++) {
+    const before = frames();
+    const host = store.begin("write");
+    const [owner, writer] = host.functions;
+    writer!.driver.move(owner!.driver.dmbs[i % 3]!.token, i * 8, new Uint8Array(8).fill(i + 1));
+    store.commit(host);
+    written.push(frames() - before);
+    if (i % 7 > 0) continue;
+    using fresh = HostStore.open(program.host);
+    const { driver } = fresh.begin("read").functions[0]!;
+    for (let j = Math.max(0, i - 9); j <= i; j++) {
+      const at = driver.view(driver.dmbs[j % 3]!, j * 8, 8);
+      assertEquals(at, new Uint8Array(8).fill(j + 1), `${i} ${j}`);
+    }
+    assertEquals(fresh.damages(), []);
+    fresh.rollback();
+  }
+  const small = written.filter((count) => count === 1).length;
+  assert(small >= 50 && small < 60 && Math.max(...written) <= 12, written.join(" "));
+});
+
+Deno.test("each of the last commits is held against its checksum, and is missed", async () => {
+  using program = new Program();
+  {
+    using store = storeWith(program.host, 3);
+    for (let i = 0; i < 5; i++) {
+      const host = store.begin("write");
+      const [owner, writer] = host.functions;
+      writer!.driver.move(owner!.driver.dmbs[0]!.token, 0, new Uint8Array(8).fill(i + 1));
+      store.commit(host);
+    }
+  }
+  const good = program.read("host.db");
+  const last = "(SELECT max(revision) FROM redo)";
+  for (
+    const [sql, message] of [
+      [`DELETE FROM redo WHERE revision = ${last}`, /rows of the last commits are missing or surplus/],
+      [`DELETE FROM redo WHERE revision = ${last} - 1`, /rows of the last commits are missing or surplus/],
+      ["DELETE FROM redo WHERE revision > 0", /rows of the last commits are missing or surplus/],
+      ["DELETE FROM redo", /rows of the last commits are missing or surplus/],
+      [
+        `INSERT INTO redo SELECT revision + 1, json, data, sum FROM redo WHERE revision = ${last}`,
+        /is damaged/,
+      ],
+      [`UPDATE redo SET data = x'00' WHERE revision = ${last}`, /checksum of commit \d+ is wrong/],
+      [`UPDATE redo SET json = json || ' ' WHERE revision = ${last} - 1`, /checksum of commit \d+ is wrong/],
+      [`UPDATE redo SET json = 'x' WHERE revision = ${last}`, /checksum of commit \d+ is wrong/],
+      [`UPDATE redo SET json = '{}' WHERE revision = ${last}`, /checksum of commit \d+ is wrong/],
+      [
+        'UPDATE redo SET json = \'{"revision":1,"folded":1}\' WHERE revision = 0',
+        /checksum of the last commits/,
+      ],
+    ] as const
+  ) {
+    program.write("host.db", good);
+    {
+      using db = new DatabaseSync(program.host);
+      db.exec(sql);
+    }
+    assertThrows(
+      () => {
+        using store = HostStore.open(program.host);
+        store.begin("read");
+      },
+      HostFileError,
+      "is damaged",
+      sql,
+    );
+    const { code, stderr } = await program.run(["host", "check"]);
+    assertEquals(code, 4, sql);
+    assertMatch(stderr, message, sql);
+  }
+});
+
 Deno.test("a host in memory loads no database", async () => {
   using program = new Program();
   const loaded = "import process from 'node:process';\nconst get = process.getBuiltinModule;\n" +

@@ -2,11 +2,13 @@
  * Two processes on one host file, each with the host in memory: what one commits the other takes over, little of it in
  * place and much of it by loading anew, and has the host then that a fresh load gives (lib/host/file/comparison.ts).
  */
+import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals } from "@std/assert";
 import { splitMix64 } from "../lib/base/random.ts";
 import { defaultTopology } from "../lib/host/default_topology.ts";
 import { compareTransactions } from "../lib/host/file/comparison.ts";
-import { type Commit, commitsSince, EMPTY, rangesOf, withCommit } from "../lib/host/file/manifest.ts";
+import { rangesOf } from "../lib/host/file/manifest.ts";
+import { patchesOf, type Redo, RedoLog, type RowChange } from "../lib/host/file/redo.ts";
 import { HostStore } from "../lib/host/file/store.ts";
 import type { Host, HostFunction } from "../lib/host/host.ts";
 import { pattern } from "./support/bytes.ts";
@@ -181,30 +183,94 @@ Deno.test("memory that one process allocated and never touched is what another w
   for (const each of [store, other]) each.close();
 });
 
-const commit = (revision: number, key = "clock"): Commit => ({ revision, state: [key], pages: [] });
+/** A database with a log of commits, as two connections have it. */
+function twoLogs(path: string): { db: DatabaseSync; log: RedoLog; other: RedoLog } {
+  const db = new DatabaseSync(path);
+  db.exec(
+    "CREATE TABLE redo (revision INTEGER PRIMARY KEY, json TEXT NOT NULL, data BLOB, sum INTEGER NOT NULL)",
+  );
+  const log = new RedoLog(db);
+  const sum = log.reset(1, 7);
+  log.settle();
+  const other = new RedoLog(db);
+  assertEquals(other.load(sum), []);
+  return { db, log, other };
+}
+
+const clock = (json: string): RowChange => ({ key: "clock", id: undefined, json });
+const revisions = (commits: readonly Redo[] | undefined) => commits?.map(({ revision }) => revision);
 
 Deno.test("the last commits are told without a gap, few of them, and none that is too long", () => {
-  let recent: readonly Commit[] = [];
-  for (let revision = 1; revision <= 20; revision++) recent = withCommit(recent, commit(revision));
-  assertEquals(recent.map(({ revision }) => revision), [13, 14, 15, 16, 17, 18, 19, 20]);
-  assertEquals(withCommit(recent, undefined), []);
-  assertEquals(withCommit(recent, commit(21, "x".repeat(700))), []);
-  assertEquals(withCommit(recent, commit(21, "x".repeat(500))).length, 3);
-  const at = (revision: number, told: readonly Commit[] = recent) => ({ ...EMPTY, revision, recent: told });
-  for (
-    const [before, now, missed] of [
-      [at(19), at(20), 1],
-      [at(12), at(20), 8],
-      [at(11), at(20), undefined],
-      [at(20), at(20), undefined],
-      [at(21), at(20), undefined],
-      [at(19), at(20, []), undefined],
-      [{ ...at(19), created: 1 }, at(20), undefined],
-      [at(19), { ...EMPTY, revision: 20 }, undefined],
-    ] as const
-  ) {
-    assertEquals(commitsSince(before, now)?.length, missed, `${before.revision} to ${now.revision}`);
+  using program = new Program();
+  const { db, log, other } = twoLogs(program.path("log.db"));
+  const gone: RowChange = { key: "adapter/16/dmbs", id: 5, json: undefined };
+  const member: RowChange = { key: "adapter/16/dmbs", id: 6, json: '{"a":"ä"}' };
+  const data = pattern(100, 3);
+  const rows = [clock("5"), gone, member];
+  assert(
+    log.append(rows, [{ guest: 1, address: 8200, data }, { guest: 0, address: 4096, data: data.slice(4) }]),
+  );
+  log.settle();
+  const news = other.news()!;
+  assertEquals([revisions(news.missed), news.isFolded, revisions(news.waiting)], [[2], false, [2]]);
+  assertEquals(news.missed[0]!.rows, rows);
+  assertEquals(patchesOf(news.missed[0]!), [
+    { guest: 1, address: 8200, data },
+    { guest: 0, address: 4096, data: data.slice(4) },
+  ]);
+  assertEquals(other.news(), undefined, "there is nothing new");
+
+  // Small ones find room for a time; what is written into the tables then is told, without the bytes.
+  let appended = 0;
+  while (log.append([clock(`${appended}`)], [{ guest: 0, address: 4096, data }])) {
+    log.settle();
+    appended++;
   }
+  assert(appended >= 10 && appended <= 40, `${appended}`);
+  const before = log.head.revision;
+  log.fold([clock("6")], [[0, 4096, 8192]]);
+  assertEquals(log.head.revision, before, "nothing counts before it is settled");
+  log.forget();
+  db.exec(`DELETE FROM redo WHERE revision = ${before + 1}`);
+  const sum = log.fold([clock("6")], [[0, 4096, 8192]]);
+  assertEquals(log.settle(), true);
+  // Whoever has not looked for long does not learn it all.
+  assertEquals(other.news(), undefined);
+  assertEquals([other.load(sum), other.head], [[], { revision: before + 1, folded: before + 1 }]);
+  for (let i = 0; i < 3; i++) {
+    log.fold([clock(`${i}`)], [[0, 4096, 8192]]);
+    log.settle();
+  }
+  log.append([clock("9")], []);
+  log.settle();
+  const more = other.news()!;
+  assertEquals([more.missed.length, more.isFolded, revisions(more.waiting)], [4, true, [before + 5]]);
+  assertEquals(more.missed.flatMap(patchesOf), []);
+
+  // One that is too long is not told, and nothing that was before it.
+  log.fold([clock(`"${"x".repeat(700)}"`)], []);
+  log.settle();
+  assertEquals(other.news(), undefined);
+  db.close();
+});
+
+Deno.test("commits of another history are not taken for news", () => {
+  using program = new Program();
+  const { db, log, other } = twoLogs(program.path("log.db"));
+  log.append([clock("1")], []);
+  log.settle();
+  // The same numbers, from another beginning.
+  const another = new RedoLog(db);
+  const sum = another.reset(1, 8);
+  another.settle();
+  another.append([clock("1")], []);
+  another.settle();
+  assertEquals(other.news(), undefined);
+  assertEquals(revisions(other.load(sum)), [2]);
+  db.close();
+});
+
+Deno.test("pages by rising address are ranges", () => {
   const pages = [[1, 8192], [0, 4096], [0, 8192], [0, 20480], [1, 4096]] as const;
   assertEquals(rangesOf(pages.map(([guest, address]) => ({ guest, address })), 4096), [
     [0, 4096, 8192],

@@ -1,16 +1,19 @@
 /* Calls of a kind in a row, timed: ./calls KIND COUNT [TOKEN]. Prints microseconds per call. Stores go to the DMB that
- * TOKEN names, or to one of the program's own. */
+ * TOKEN names, or to one of the program's own. KIND eventfds needs no device: two processes wake each other up. */
 #define _GNU_SOURCE
 #include <endian.h>
 #include <fcntl.h>
 #include <linux/vfio.h>
+#include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -62,6 +65,47 @@ static void setup(void)
 	token = answer[1];
 }
 
+/* Waits for an eventfd as drivers do: sleeps, then takes its count. */
+static void take(int fd)
+{
+	struct pollfd sleep = { fd, POLLIN, 0 };
+	uint64_t value;
+
+	if (poll(&sleep, 1, -1) != 1 || read(fd, &value, 8) != 8)
+		exit(7);
+}
+
+static void give(int fd)
+{
+	uint64_t one = 1;
+
+	if (write(fd, &one, 8) != 8)
+		exit(7);
+}
+
+/* Two processes that wake each other up, there and back, with nothing between them. */
+static double eventfds(long count)
+{
+	int there = eventfd(0, 0), back = eventfd(0, 0);
+	struct timespec start, end;
+	pid_t child = fork();
+
+	for (long i = 0; child == 0 && i < count; i++) {
+		take(there);
+		give(back);
+	}
+	if (child == 0)
+		exit(0);
+	clock_gettime(CLOCK_MONOTONIC, &start);
+	for (long i = 0; i < count; i++) {
+		give(there);
+		take(back);
+	}
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	waitpid(child, NULL, 0);
+	return ((end.tv_sec - start.tv_sec) * 1e9 + (end.tv_nsec - start.tv_nsec)) / 1e3 / count;
+}
+
 int main(int argc, char **argv)
 {
 	const char *kind = argv[1];
@@ -71,6 +115,8 @@ int main(int argc, char **argv)
 	int null = open("/dev/null", O_RDWR);
 	uint64_t to;
 
+	if (!strcmp(kind, "eventfds"))
+		return printf("%.3f\n", eventfds(count)) < 0;
 	if (!native)
 		setup();
 	to = position[0] + (argc > 3 ? strtoull(argv[3], NULL, 0) : token);

@@ -41,19 +41,19 @@ export async function messageFigures(effort: Effort): Promise<Figure[]> {
   await run(["--host", host, "host", "create"]);
   await using one = new Dialogue(["--host", host, "-d", "0", "--json", "shell"]);
   await using other = new Dialogue(["--host", host, "-d", "1", "--json", "shell"]);
-  const gids = [(await one.result("gid"))["gid"], (await other.result("gid"))["gid"]];
-  const { token: here } = await one.result(`dmb register --size 4k --rgid ${gids[1]}`);
-  const { token: there } = await other.result(`dmb register --size 4k --rgid ${gids[0]}`);
-  const message = async (from: Dialogue, to: Dialogue, token: unknown) => {
-    const arrives = to.result("irq wait --timeout 10");
-    await from.result(`move ${token} 0 seq:0*8 --signal`);
-    await arrives;
+  const gids = [one.result("gid")["gid"], other.result("gid")["gid"]];
+  const { token: here } = one.result(`dmb register --size 4k --rgid ${gids[1]}`);
+  const { token: there } = other.result(`dmb register --size 4k --rgid ${gids[0]}`);
+  const message = (from: Dialogue, to: Dialogue, token: unknown) => {
+    to.send("irq wait --timeout 10");
+    from.result(`move ${token} 0 seq:0*8 --signal`);
+    if (!to.answer().includes('"ok":true')) throw new Error("The message did not arrive");
   };
   const count = scaled(500, effort, 2);
-  const time = await timed(async () => {
+  const time = await timed(() => {
     for (let i = 0; i < count; i++) {
-      await message(one, other, there);
-      await message(other, one, here);
+      message(one, other, there);
+      message(other, one, here);
     }
   });
   const value = count / time * 1000;
@@ -86,12 +86,12 @@ async function commits({ path }: Scratch, count: number): Promise<number[]> {
 /** The part of a core that a wait takes for which nothing happens. Linux only. */
 async function idleFigure(shell: Dialogue, effort: Effort): Promise<Figure> {
   const seconds = effort.divisor > 1 ? 0.2 : WAITING_S;
-  const waiting = shell.ask(`irq wait --timeout ${seconds * 2}`);
+  shell.send(`irq wait --timeout ${seconds * 2}`);
   await new Promise((resolve) => setTimeout(resolve, seconds * 500));
   const before = await cpuMilliseconds(shell.pid);
   await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   const value = (await cpuMilliseconds(shell.pid) - before) / (seconds * 10);
-  await waiting;
+  shell.answer();
   return {
     name: "a wait in which nothing happens",
     shown: `${readable(value)} %`,

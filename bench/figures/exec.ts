@@ -4,7 +4,7 @@
  */
 import { bundle } from "../../build/bundle.ts";
 import { atLeast, atMost, type Effort, type Figure, median, readable, scaled } from "../figure.ts";
-import { asForm, command, Scratch, startToEnd } from "../program.ts";
+import { asForm, command, placed, Scratch, startToEnd } from "../program.ts";
 import { paired } from "./start.ts";
 
 const COUNT = 100_000;
@@ -19,15 +19,21 @@ async function perCall(process: Deno.Command): Promise<number> {
   return Number(new TextDecoder().decode(stdout));
 }
 
-/** Two programs: each waits for the signal of the other, and answers with one of its own. */
-async function messages(effort: Effort, scratch: Scratch): Promise<Figure> {
+/**
+ * Two programs: each waits for the signal of the other, and answers with one of its own. Floor: two processes that wake
+ * each other up by eventfds and do nothing else. A processor that sleeps takes long to wake up, so that both are
+ * measured on one processor, too.
+ *
+ * @param calls calls.c
+ */
+async function messages(effort: Effort, scratch: Scratch, calls: string): Promise<Figure[]> {
   const program = `${scratch.path}/pair`;
   const source = new URL("../../tests/exec/pair.c", import.meta.url).pathname;
   const gcc = await new Deno.Command("gcc", { args: ["-O2", "-o", program, source], stderr: "inherit" })
     .output();
   if (!gcc.success) throw new Error("gcc failed");
-  const rates: number[] = [];
-  for (let i = 0; i < effort.runs; i++) {
+  const count = String(scaled(MESSAGES, effort, 100));
+  const rate = async (onOne: boolean) => {
     const folder = Deno.makeTempDirSync({ dir: scratch.path });
     const words = (side: number) => [
       program,
@@ -35,22 +41,39 @@ async function messages(effort: Effort, scratch: Scratch): Promise<Figure> {
       String(side),
       folder,
       "messages",
-      String(scaled(MESSAGES, effort, 100)),
+      count,
     ];
     const { success, stderr } = await command(
       ["--host", ":memory:", "exec", "--", ...words(0), ":", "-d", "1", ...words(1)],
-      { stdout: "null", stderr: "piped" },
+      { onOne, stdout: "null", stderr: "piped" },
     ).output();
     if (!success) throw new Error("pair.c failed");
-    rates.push(Number(/^(\d+) messages a second$/m.exec(new TextDecoder().decode(stderr))![1]));
-  }
-  return {
-    name: "exec: messages of two programs, there and back, with signals",
-    shown: `${readable(median(rates))} /s`,
-    floor: "",
-    value: median(rates),
-    goal: atLeast(20_000, " /s"),
+    return Number(/^(\d+) messages a second$/m.exec(new TextDecoder().decode(stderr))![1]);
   };
+  const native = async (onOne: boolean) => {
+    const [path, args] = placed(calls, ["eventfds", count], onOne);
+    return 1e6 / await perCall(new Deno.Command(path, { args }));
+  };
+  const rounds: { readonly rates: number[]; readonly floors: number[] }[] = [];
+  for (let i = 0; i < effort.runs; i++) {
+    rounds.push({
+      floors: [await native(false), await native(true)],
+      rates: [await rate(false), await rate(true)],
+    });
+  }
+  return [false, true].map((onOne) => {
+    const value = median(rounds.map(({ rates }) => rates[Number(onOne)]!));
+    const floor = median(rounds.map(({ floors }) => floors[Number(onOne)]!));
+    return {
+      name: onOne
+        ? "exec: the same, everything on one processor"
+        : "exec: messages of two programs, there and back, with signals",
+      shown: `${readable(value)} /s`,
+      floor: `${readable(floor)} /s of eventfds alone`,
+      value,
+      goal: atLeast(20_000, " /s"),
+    };
+  });
 }
 
 /** Calls under exec, a call that is not simulated, and the start. */
@@ -105,7 +128,7 @@ export async function execFigures(effort: Effort): Promise<Figure[]> {
   // The bytes go from the program's memory to ism and back to the program's memory.
   await compare("pwrite of 4 KiB to the program itself", "pwrite4k", "own", 1.6);
 
-  figures.push(await messages(effort, scratch));
+  figures.push(...await messages(effort, scratch, program));
 
   const count = scaled(NATIVE_COUNT, effort, 100);
   const others: { readonly native: number; readonly filtered: number }[] = [];

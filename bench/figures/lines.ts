@@ -6,11 +6,20 @@ import { Dialogue, peakMemory, run, Scratch } from "../program.ts";
 const ECHO = new URL("echo.ts", import.meta.url).pathname;
 const SPLIT = new URL("split.ts", import.meta.url).pathname;
 const MIB = 2 ** 20;
+/** Turns in which a figure and its floor are measured. */
+const TURNS = 10;
 
 /** A script that registers a DMB and stores into it `count` times. */
 function storing(count: number): string {
   const set = "let gid gid\nlet tok dmb register --size 64k --rgid $gid -d 1\n";
   return set + `stb bar0 $tok seq:0*64\n`.repeat(count);
+}
+
+/** The same with another block of data in each line, so that no line can be compiled for another one. */
+function storingDifferent(count: number): string {
+  let text = storing(0);
+  for (let i = 0; i < count; i++) text += `stb bar0 $tok hex:${i.toString(16).padStart(16, "0")}\n`;
+  return text;
 }
 
 /** Scripts of many lines and a command that is repeated. */
@@ -27,16 +36,19 @@ export async function scriptFigures(effort: Effort): Promise<Figure[]> {
   );
   const split = median(await several(runs, () => timed(() => run([script], SPLIT))));
   const figures: Figure[] = [];
-  const add = async (name: string, lines: number, least: number, args: readonly string[]) => {
+  const add = async (name: string, lines: number, least: number | undefined, args: readonly string[]) => {
     const base = median(await several(runs, () => timed(() => run([...args.slice(0, -1), nothing]))));
     const time = median(await several(runs, () => timed(() => run(args)))) - base;
     const value = lines / time * 1000;
     const floor = `${readable(count / split * 1000)}/s read and split`;
-    figures.push({ name, shown: `${readable(value)}/s`, floor, value, goal: atLeast(least, "/s") });
+    const goal = least === undefined ? undefined : atLeast(least, "/s");
+    figures.push({ name, shown: `${readable(value)}/s`, floor, value, goal });
   };
   const memory = ["--host", ":memory:"];
   await add(`run: ${count} stb lines`, count, 200_000, [...memory, "run", script]);
   await add(`run --json: ${count} stb lines`, count, 120_000, [...memory, "--json", "run", script]);
+  const different = scratch.file("different.ism", storingDifferent(count));
+  await add(`run: ${count} different stb lines`, count, undefined, [...memory, "run", different]);
   await add(`repeat ${repeats} stb`, repeats, 1_500_000, [...memory, "run", repeat]);
   const expecting = scratch.file(
     "expecting.ism",
@@ -59,14 +71,16 @@ export async function scriptFigures(effort: Effort): Promise<Figure[]> {
     goal: atMost(1.3),
   });
   const base = await peakMemory([...memory, "run", nothing]);
-  const most = await peakMemory([...memory, "run", script]);
-  figures.push({
-    name: `run: memory for ${count} lines above an empty script`,
-    shown: `${readable((most - base) / MIB)} MiB`,
-    floor: `${readable(base / MIB)} MiB`,
-    value: (most - base) / MIB,
-    goal: atMost(120, " MiB"),
-  });
+  for (const [what, path] of [["lines", script], ["different lines", different]] as const) {
+    const most = await peakMemory([...memory, "run", path]);
+    figures.push({
+      name: `run: memory for ${count} ${what} above an empty script`,
+      shown: `${readable((most - base) / MIB)} MiB`,
+      floor: `${readable(base / MIB)} MiB`,
+      value: (most - base) / MIB,
+      goal: atMost(120, " MiB"),
+    });
+  }
   return figures;
 }
 
@@ -77,63 +91,65 @@ async function several(runs: number, work: () => Promise<number>): Promise<numbe
 }
 
 /** Lines per second of a dialogue, one after the other. */
-async function rate(dialogue: Dialogue, line: string, count: number): Promise<number> {
-  for (let i = 0; i < count / 10; i++) await dialogue.ask(line);
-  const time = await timed(async () => {
-    for (let i = 0; i < count; i++) await dialogue.ask(line);
-  });
-  return count / time * 1000;
+function rate(dialogue: Dialogue, line: string, count: number): number {
+  const started = performance.now();
+  for (let i = 0; i < count; i++) dialogue.ask(line);
+  return count / (performance.now() - started) * 1000;
 }
 
 /** Opens the functions, and registers `dmbs` DMBs with the second one. @returns a store into the last one */
-async function prepare(shell: Dialogue, dmbs: number): Promise<string> {
-  const { gid } = await shell.result("gid");
+function prepare(shell: Dialogue, dmbs: number): string {
+  const { gid } = shell.result("gid");
   let token: unknown;
   for (let i = 0; i < dmbs; i++) {
-    ({ token } = await shell.result(`dmb register --size 4k --rgid ${gid} -d 1`));
+    ({ token } = shell.result(`dmb register --size 4k --rgid ${gid} -d 1`));
   }
   return `stb bar0 ${token} seq:0*64`;
+}
+
+/** Rates of a dialogue with one DMB, with many, and of the floor: by turns, because machines have moods. */
+async function ratesInMemory(many: number, lines: number): Promise<Record<"few" | "full" | "echo", number>> {
+  const inMemory = ["--host", ":memory:", "--json", "shell"];
+  await using few = new Dialogue(inMemory);
+  await using full = new Dialogue(inMemory);
+  await using echo = new Dialogue([], ECHO);
+  const fewLine = prepare(few, 1);
+  const asked = { few: [few, fewLine], full: [full, prepare(full, many)], echo: [echo, fewLine] } as const;
+  const rates: Record<keyof typeof asked, number[]> = { few: [], full: [], echo: [] };
+  // The first turn warms up.
+  for (let turn = 0; turn <= TURNS; turn++) {
+    for (const name of ["few", "full", "echo"] as const) {
+      const each = rate(...asked[name], Math.ceil(lines / TURNS));
+      if (turn > 0) rates[name].push(each);
+    }
+  }
+  return { few: median(rates.few), full: median(rates.full), echo: median(rates.echo) };
 }
 
 /** A dialogue with the shell, in memory and on a host file, and DMBs registered one by one. */
 export async function dialogueFigures(effort: Effort): Promise<Figure[]> {
   using scratch = new Scratch();
-  const figures: Figure[] = [];
-  const lines = scaled(20_000, effort, 10);
   const many = scaled(1800, effort, 4);
-  const echo = await (async () => {
-    await using floor = new Dialogue([], ECHO);
-    return await rate(floor, "stb bar0 0x1000000000 seq:0*64", lines);
-  })();
-  const floor = `${readable(echo)}/s echoed`;
-
-  const inMemory = async (dmbs: number) => {
-    await using shell = new Dialogue(["--host", ":memory:", "--json", "shell"]);
-    const line = await prepare(shell, dmbs);
-    return await rate(shell, line, lines);
-  };
-  const few = await inMemory(1);
-  figures.push({
+  const { few, full, echo } = await ratesInMemory(many, scaled(20_000, effort, 10));
+  const figures: Figure[] = [{
     name: "shell: a line in memory",
     shown: `${readable(few)}/s`,
-    floor,
+    floor: `${readable(echo)}/s echoed`,
     value: few,
     goal: atLeast(12_000, "/s"),
-  });
-  const full = await inMemory(many);
-  figures.push({
+  }, {
     name: `shell: the same with ${many} DMBs, against one`,
     shown: `${readable(full)}/s`,
     floor: `${readable(few)}/s`,
     value: full / few,
     goal: atLeast(0.9),
-  });
+  }];
 
   const registering = async (dmbs: number) => {
     await using shell = new Dialogue(["--host", ":memory:", "--json", "shell"]);
-    const { gid } = await shell.result("gid");
-    return await timed(async () => {
-      for (let i = 0; i < dmbs; i++) await shell.result(`dmb register --size 4k --rgid ${gid} -d 1`);
+    const { gid } = shell.result("gid");
+    return await timed(() => {
+      for (let i = 0; i < dmbs; i++) shell.result(`dmb register --size 4k --rgid ${gid} -d 1`);
     });
   };
   const half = await registering(many >> 1);
@@ -157,14 +173,14 @@ export async function dialogueFigures(effort: Effort): Promise<Figure[]> {
     const host = `${scratch.path}/${name}.db`;
     await run(["--host", host, "host", "create"]);
     await using shell = new Dialogue(["--host", host, "--json", "shell"]);
-    const line = await prepare(shell, dmbs);
+    const line = prepare(shell, dmbs);
     const times: number[] = [];
     const floors: number[] = [];
     using db = new OneRow(`${scratch.path}/${name}-floor.db`);
     // In turn, because disks have moods.
-    for (let i = 0; i < 10; i++) {
-      times.push(1000 / await rate(shell, line, Math.ceil(durable / 10)));
-      floors.push(db.commits(Math.ceil(durable / 10)));
+    for (let i = 0; i < TURNS; i++) {
+      times.push(1000 / rate(shell, line, Math.ceil(durable / TURNS)));
+      floors.push(db.commits(Math.ceil(durable / TURNS)));
     }
     return [median(times), median(floors), median(times.map((time, i) => time / floors[i]!))] as const;
   };

@@ -37,19 +37,34 @@ export function isOption({ quoted, text, parts }: Word): boolean {
   return text.startsWith("-") && text.length > 1 && !quoted && parts.every((part) => part.kind === "literal");
 }
 
-const KEYS = new WeakMap<OptionSpecs, ReadonlyMap<string, string>>();
+/** Options as std's parser takes them. */
+interface Spelled {
+  /** Keys by what stands behind the dashes. */
+  readonly byName: ReadonlyMap<string, string>;
+  /** Names of those without and with a value. */
+  readonly flags: string[];
+  readonly valued: string[];
+  readonly alias: Record<string, string>;
+}
 
-/** Keys by what stands behind the dashes, worked out once. */
-function keysOf(specs: OptionSpecs): ReadonlyMap<string, string> {
-  const known = KEYS.get(specs);
+const SPELLED = new WeakMap<OptionSpecs, Spelled>();
+
+/** Options as std's parser takes them, worked out once. */
+function spelled(specs: OptionSpecs): Spelled {
+  const known = SPELLED.get(specs);
   if (known !== undefined) return known;
-  const keys = new Map<string, string>();
+  const byName = new Map<string, string>();
+  const alias: Record<string, string> = {};
   for (const [key, { short }] of Object.entries(specs)) {
-    keys.set(optionName(key), key);
-    if (short !== undefined) keys.set(short, key);
+    byName.set(optionName(key), key);
+    if (short !== undefined) byName.set(short, key);
+    if (short !== undefined && short !== key) alias[optionName(key)] = short;
   }
-  KEYS.set(specs, keys);
-  return keys;
+  const names = (flags: boolean) =>
+    Object.keys(specs).filter((key) => isFlag(specs[key]!) === flags).map(optionName);
+  const result = { byName, flags: names(true), valued: names(false), alias };
+  SPELLED.set(specs, result);
+  return result;
 }
 
 const NO_OPTIONS: ReadonlyMap<string, readonly Word[]> = new Map();
@@ -88,18 +103,12 @@ export function readOptions(
 ): ReadOptions {
   const plain = withoutOptions(words, stopAfter, optionsFirst);
   if (plain !== undefined) return plain;
-  const byName = keysOf(specs);
+  const { byName, flags, valued, alias } = spelled(specs);
   const { args, next } = shield(words, specs, byName, { stopAfter, optionsFirst, implied });
-  const names = (flags: boolean) =>
-    Object.keys(specs).filter((key) => isFlag(specs[key]!) === flags).map(optionName);
-  const alias: Record<string, string> = {};
-  for (const [key, { short }] of Object.entries(specs)) {
-    if (short !== undefined && short !== key) alias[optionName(key)] = short;
-  }
   const parsed = parseArgs(args, {
-    boolean: names(true),
-    string: [...names(false), "_"],
-    collect: names(false),
+    boolean: flags,
+    string: [...valued, "_"],
+    collect: valued,
     alias,
     unknown(arg, name) {
       if (name !== undefined) throw unknownOption(arg, [...byName.keys()]);

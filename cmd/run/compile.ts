@@ -15,45 +15,16 @@ import { parseLine } from "../language/parse.ts";
 import { quoteText } from "../language/quote.ts";
 import { FileError, PlacedError, UsageError } from "../language/usage_error.ts";
 import { expand, splitWords, variablesOf, type Word } from "../language/words.ts";
-import type { LinePlace } from "../output/report.ts";
 import { readText } from "./files.ts";
+import { type Compiled, LineCache } from "./line_cache.ts";
+import { type Again, PlacedLine, type ScriptLine } from "./script_line.ts";
 import { columnOf, ScriptPlace, type ScriptText } from "./script_place.ts";
 
-/** A line that is ready to run. */
-export interface ScriptLine {
-  readonly invocation: Invocation;
-  readonly place: LinePlace;
-}
-
-/** A line's text, understood. */
-interface Compiled {
-  readonly invocation: Invocation;
-  /** How many words it has. */
-  readonly words: number;
-  /** Variables that have to have a value before it runs. */
-  readonly needs: readonly string[];
-  /** Names that have a value after it. */
-  readonly sets: readonly string[];
-}
-
-/** Lines that were understood, by their text. */
-export class LineCache {
-  readonly #lines = new Map<string, Compiled>();
-
-  get(text: string): Compiled | undefined {
-    return this.#lines.get(text);
-  }
-
-  add(text: string, compiled: Compiled): void {
-    if (text.length > CACHED_LENGTH) return;
-    if (this.#lines.size >= CACHED_LINES) this.#lines.clear();
-    this.#lines.set(text, compiled);
-  }
-}
-
-/** A cache that never is large. */
-const CACHED_LINES = 1000;
-const CACHED_LENGTH = 1000;
+/**
+ * Lines of a script that stay understood until they run. Further ones are understood again then: to keep a hundred
+ * thousand costs hundreds of megabytes, and collecting garbage around them more time than to understand them twice.
+ */
+const KEPT_LINES = 500;
 
 /** Names of variables. */
 interface Names {
@@ -112,6 +83,7 @@ class Compiler {
   /** Size of the files that were taken in. */
   #bytes = 0;
   #words = 0;
+  #kept = 0;
 
   constructor(table: KnownCommands, names: Names, cache: LineCache) {
     this.#table = table;
@@ -150,10 +122,31 @@ class Compiler {
       this.#words += compiled.words;
       this.#checkLength(logical, file);
       const place = new ScriptPlace(script, logical.line, logical.at);
-      this.#lines.push({ invocation: compiled.invocation, place });
+      this.#lines.push(
+        new PlacedLine(place, compiled.invocation, this.#keeps(compiled) ? undefined : this.#again),
+      );
       for (const name of compiled.sets) this.#set.add(name);
     }
   }
+
+  #keeps(compiled: Compiled): boolean {
+    if (!compiled.isKept && this.#kept < KEPT_LINES) {
+      compiled.isKept = true;
+      this.#kept++;
+    }
+    return compiled.isKept;
+  }
+
+  /** Its variables have values by now, or had them when it was understood first. */
+  readonly #again: Again = (place) => {
+    const { logical } = place;
+    const known = this.#cache.get(logical.text);
+    if (known !== undefined) return known.invocation;
+    const words = splitWords(logical, place);
+    const compiled = compiledOf(words, understand(words, this.#table));
+    this.#cache.add(logical.text, compiled);
+    return compiled.invocation;
+  };
 
   /** A line that was compiled before, if all its variables have values here, too. */
   #known(text: string): Compiled | undefined {
@@ -232,25 +225,32 @@ class Compiler {
       ({ token }) => columnOf(words, token),
       () => understand(words, this.#table),
     );
-    const variables = words.map(variablesOf);
-    const inRepeat = words.findIndex(({ text }) => text === "repeat") + 1 || words.length;
-    const isSet = (name: string, at: number) => at > inRepeat && (name === "i" || name === "n");
-    for (const [at, word] of words.entries()) {
-      // A variable that no line above sets is a mistake that shows before anything runs.
-      const missing = variables[at]!.find((name) => !this.#has(name) && !isSet(name, at));
-      if (missing === undefined) continue;
-      placed(
-        () => word.column,
-        () => expand({ ...word, parts: [{ kind: "variable", name: missing }] }, none),
-      );
-    }
-    return {
-      invocation,
-      words: words.length,
-      needs: variables.flatMap((names, at) => names.filter((name) => !isSet(name, at))),
-      sets: [...namesSetBy(invocation)],
-    };
+    const compiled = compiledOf(words, invocation);
+    // A variable that no line above sets is a mistake that shows before anything runs.
+    const missing = compiled.needs.find((name) => !this.#has(name));
+    if (missing === undefined) return compiled;
+    const word = words.find((each) => variablesOf(each).includes(missing))!;
+    return placed(
+      () => word.column,
+      () => {
+        expand({ ...word, parts: [{ kind: "variable", name: missing }] }, none);
+        return compiled;
+      },
+    );
   }
+}
+
+/** What is known of a line that was understood. */
+function compiledOf(words: readonly Word[], invocation: Invocation): Compiled {
+  const inRepeat = words.findIndex(({ text }) => text === "repeat") + 1 || words.length;
+  const isSet = (name: string, at: number) => at > inRepeat && (name === "i" || name === "n");
+  return {
+    invocation,
+    words: words.length,
+    needs: words.flatMap((word, at) => variablesOf(word).filter((name) => !isSet(name, at))),
+    sets: [...namesSetBy(invocation)],
+    isKept: false,
+  };
 }
 
 const none = () => undefined;

@@ -1,6 +1,6 @@
 /** Running scripts: their lines one after the other, in one transaction or in one each. */
 import { EXIT, isInterrupted, isKept } from "../output/failure.ts";
-import type { ScriptLine } from "./compile.ts";
+import type { ScriptLine } from "./script_line.ts";
 import { Progress } from "../output/progress.ts";
 import type { Verdicts } from "../output/verdict/points.ts";
 import { Yielding } from "./interrupt.ts";
@@ -23,7 +23,7 @@ export async function runScript(
 ): Promise<number> {
   const { keepGoing, commitEach, dryRun } = session.globals;
   const whole = !commitEach && !session.isOwned &&
-    lines.some(({ invocation }) => invocation.innermost.command!.access !== "none");
+    lines.some(({ innermost }) => innermost.access !== "none");
   let first: number = EXIT.OK;
   if (whole) session.transactions.begin("write");
   let keep = false;
@@ -35,7 +35,8 @@ export async function runScript(
     let wasDone = true;
     let done = 0;
     const isTimed = verdicts?.names === true;
-    for (const { invocation, place } of lines) {
+    for (const scriptLine of lines) {
+      const { place } = scriptLine;
       if (ended) {
         verdicts?.skip(place);
         continue;
@@ -46,7 +47,7 @@ export async function runScript(
         await yielding.now(() => ` at ${place.file}:${place.line}; ${kept}`);
       }
       const started = isTimed ? performance.now() : 0;
-      const soon = session.runLine(invocation, place);
+      const soon = session.runLine(scriptLine.invocation, place);
       code = soon instanceof Promise ? await soon : soon;
       const milliseconds = isTimed ? performance.now() - started : 0;
       verdicts?.ran(place, milliseconds, code, session.lastFailure);

@@ -49,7 +49,8 @@ export class ScriptPlace implements LinePlace {
     return this.#script.file;
   }
 
-  get #logical(): LogicalLine {
+  /** The line, cut out of the script again. */
+  get logical(): LogicalLine {
     const { text } = this.#script;
     const end = text.indexOf("\n", this.#at);
     // A generator for one line costs as much as to run it.
@@ -61,7 +62,7 @@ export class ScriptPlace implements LinePlace {
 
   /** The comment at the end of the line, or the one on the line above it. */
   get title(): string {
-    const line = this.#logical.text;
+    const line = this.logical.text;
     const script = this.#script;
     if (script.titled?.line === line) return script.titled.title;
     const at = findComment(line, startOfLine());
@@ -74,7 +75,7 @@ export class ScriptPlace implements LinePlace {
 
   locate(token: string | undefined) {
     const { file } = this;
-    const logical = this.#logical;
+    const logical = this.logical;
     const { source, ...place } = locate(logical, columnOf(splitWords(logical, this), token));
     return { place: { file, ...place }, source };
   }

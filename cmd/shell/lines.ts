@@ -45,7 +45,8 @@ export class PipedLines implements LineSource {
     let length = 0;
     for (;;) {
       const end = this.#pending.indexOf(LINE_END);
-      const piece = end < 0 ? this.#pending : this.#pending.subarray(0, end);
+      // What is to be continued has to outlive the next read.
+      const piece = end < 0 ? this.#pending.slice() : this.#pending.subarray(0, end);
       // The rest of a line that is too long is read and forgotten.
       if (piece.length > 0 && length <= MAX_LINE_LENGTH * 4) pieces.push(piece);
       length += piece.length;
@@ -69,7 +70,7 @@ export class PipedLines implements LineSource {
   async #read(): Promise<Uint8Array> {
     try {
       // Nothing else goes on while a shell waits for its next line, and to hand the wait over takes longer than a line.
-      return this.#chunk.slice(0, this.#input.readSync(this.#chunk) ?? 0);
+      return this.#chunk.subarray(0, this.#input.readSync(this.#chunk) ?? 0);
     } catch (error) {
       if (!(error instanceof Deno.errors.WouldBlock)) throw fileError("-", error);
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));

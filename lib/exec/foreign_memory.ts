@@ -84,8 +84,8 @@ function lockLimitOf(thread: number): number {
   return parseLockLimit(decoder.decode(limits));
 }
 
-/** A store, and the two bytes that tell of it behind it. */
-const staging = new Scratch(STORE_BYTES + 2);
+/** What a device reads; or a store, and the three bytes that tell of it behind it. */
+const staging = new Scratch(STORE_BYTES + 3);
 
 function stage(source: Uint8Array, length: number): void {
   const { bytes } = staging;
@@ -121,6 +121,14 @@ class ForeignBuffer implements DmaMemory {
     return copyFrom(this.#memory.thread, this.address + offset, staging, 0, 1) === 1 ? staging.bytes[0]! : 0;
   }
 
+  load(offset: number, into: Uint8Array, length: number): void {
+    const count = this.#memory.gone
+      ? 0
+      : copyFrom(this.#memory.thread, this.address + offset, staging, 0, length);
+    into.set(staging.bytes.subarray(0, count));
+    into.fill(0, count, length);
+  }
+
   setBits(offset: number, mask: number): number {
     const before = this.byteAt(offset);
     // What is set is left alone: the program may clear it just now, and would find it set again.
@@ -135,32 +143,43 @@ class ForeignBuffer implements DmaMemory {
     firstBit: number,
     second: number,
     secondBit: number,
+    last: number,
+    lastBit: number,
     data: DmaMemory | undefined,
     at: number,
     source: Uint8Array,
     length: number,
-  ): void {
+  ): number {
     if (data instanceof ForeignBuffer && data.#memory === this.#memory && !this.#memory.gone) {
       const { thread } = this.#memory;
       place(0, this.address + first, 1);
       place(1, this.address + second, 1);
-      if (gather(thread, staging, 2) === 2) {
+      place(2, this.address + last, 1);
+      if (gather(thread, staging, 3n, 3) === 3) {
         const firstByte = staging.bytes[0]!;
         const secondByte = staging.bytes[1]!;
+        const lastByte = staging.bytes[2]!;
         stage(source, length);
         staging.bytes[length] = firstByte | firstBit;
         staging.bytes[length + 1] = secondByte | secondBit;
+        staging.bytes[length + 2] = lastByte | lastBit;
         place(0, data.address + at, length);
         place(1, this.address + first, 1);
         place(2, this.address + second, 1);
+        place(3, this.address + last, 1);
         // What the program has cleared since may be set again. Bits that are set are written, too: they may have been
-        // cleared before the store was there.
-        if (scatter(thread, staging, length + 2) === length + 2) return;
+        // cleared before the store was there. But the last one, if it is set, is looked at again behind the others.
+        const isSet = (lastByte & lastBit) !== 0;
+        const written = isSet ? length + 2 : length + 3;
+        if (scatter(thread, staging, isSet ? 3n : 4n, written) === written) {
+          return isSet ? this.setBits(last, lastBit) : lastByte;
+        }
       }
     }
     // One after the other: a place that is gone keeps nothing from the others.
     data?.store(at, source, length);
     this.setBits(first, firstBit);
     this.setBits(second, secondBit);
+    return this.setBits(last, lastBit);
   }
 }

@@ -7,6 +7,11 @@ import type { Listener } from "./listener.ts";
  * of the poll would set a timer of the processor for each call, twice.
  */
 const PATIENCE = 1_000_000n;
+/**
+ * Polls that do not sleep before one that does. Two programs that answer each other call again before a processor that
+ * went idle would have come back.
+ */
+const AWAKE = 10;
 const CLOCK_MONOTONIC = 1;
 /** Calls after which other things have a turn. */
 const TURN = 256;
@@ -123,7 +128,7 @@ export class Loop {
       if (this.#stale) this.#build();
       const { length } = this.#entries;
       // The bell, which is the last, is not for the loop that does not sleep.
-      if (libc.poll(this.#poll, BigInt(length + 1), -1) < 0) break;
+      if (this.#wait(BigInt(length + 1)) < 0) break;
       calls += this.#take();
       if (this.#shorts[length * 4 + 3] !== 0) {
         if (calls === before) break;
@@ -134,6 +139,15 @@ export class Loop {
     }
     this.#beat.stop();
     return calls;
+  }
+
+  /** Waits until something is there to be read. @returns below 0 if a signal came */
+  #wait(descriptors: bigint): number {
+    for (let i = 0; i < AWAKE; i++) {
+      const ready = libc.poll(this.#poll, descriptors, 0);
+      if (ready !== 0) return ready;
+    }
+    return libc.poll(this.#poll, descriptors, -1);
   }
 
   /** Answers what waits, one call of each program. @returns how many there were */

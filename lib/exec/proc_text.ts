@@ -33,22 +33,24 @@ export function parsePointers(
     : { stack, code };
 }
 
-/**
- * True before Linux 5.19, which has no WAIT_KILLABLE_RECV: there a signal takes a call back that was carried out already, and
- * the program makes it once more.
- */
-export function isTooOld(release: string): boolean {
-  const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(release) ?? [];
-  return Number(major) < 5 || (Number(major) === 5 && Number(minor) < 19);
+/** Bits of capabilities (include/uapi/linux/capability.h). */
+const CAP_IPC_LOCK = 14n;
+const CAP_SYS_PTRACE = 19n;
+
+/** The process has a capability (CapEff of /proc/PID/status). */
+function isCapable(status: string, bit: bigint): boolean {
+  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0";
+  return (BigInt(`0x${capabilities}`) >> bit & 1n) === 1n;
 }
 
-/** Bit of CAP_IPC_LOCK (include/uapi/linux/capability.h). */
-const CAP_IPC_LOCK = 14n;
+/** The process may trace others of its user and more. */
+export function mayTrace(status: string): boolean {
+  return isCapable(status, CAP_SYS_PTRACE);
+}
 
-/** The process may lock as much memory as it likes (CapEff of /proc/PID/status). */
+/** The process may lock as much memory as it likes. */
 export function mayLock(status: string): boolean {
-  const capabilities = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? "0";
-  return (BigInt(`0x${capabilities}`) >> CAP_IPC_LOCK & 1n) === 1n;
+  return isCapable(status, CAP_IPC_LOCK);
 }
 
 /** RLIMIT_MEMLOCK of /proc/PID/limits. Bytes; Infinity for none. */

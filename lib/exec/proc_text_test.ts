@@ -1,14 +1,7 @@
 /** What is read of /proc, and numbers that follow from the system. */
 import { assertEquals } from "@std/assert";
 import { descriptorRange } from "./filter.ts";
-import {
-  isTooOld,
-  mayLock,
-  parseEventfdId,
-  parseImage,
-  parseLockLimit,
-  parseProcessId,
-} from "./proc_text.ts";
+import { mayLock, parseEventfdId, parseImage, parseLockLimit, parseProcessId } from "./proc_text.ts";
 
 Deno.test("the process of a thread, the id of an eventfd", () => {
   assertEquals(parseProcessId("Name:\tx\nTgid:\t4711\nNgid:\t0\nPid:\t4712\n"), 4711);
@@ -39,15 +32,6 @@ Deno.test("numbers of simulated files lie below 1024 and below the limit, a quar
   ];
   for (const [limit, first, end] of rows) assertEquals(descriptorRange(limit, false), { first, end });
   assertEquals(descriptorRange(256, true), { first: 0, end: 0x7fff_ffff });
-});
-
-Deno.test("releases of the kernel", () => {
-  for (const release of ["5.19", "5.19.0-50-generic", "5.100", "6.0.1", "6.18.44-fc-v669", "10.1"]) {
-    assertEquals([release, isTooOld(release)], [release, false]);
-  }
-  for (const release of ["5.18.19", "5.9", "4.20", "2.6.32-573.el6", "", "none"]) {
-    assertEquals([release, isTooOld(release)], [release, true]);
-  }
 });
 
 Deno.test("what a process may lock", () => {

@@ -5,12 +5,15 @@ import { type Architecture, ARCHITECTURES } from "./calls.ts";
 import { buildFilter, type DescriptorRange, descriptorRange, MAX_FD } from "./filter.ts";
 import { Loop } from "./loop.ts";
 import { launch, type LaunchReport } from "./launch.ts";
-import { libc, pinned, readFile } from "./libc.ts";
+import { errno, libc, pinned } from "./libc.ts";
 import { Listener } from "./listener.ts";
 import type { Observer } from "./observer.ts";
-import { isTooOld } from "./proc_text.ts";
+import { awaitChild, childHas, childIsOver } from "./orphans.ts";
 import { SignalWatch } from "./signals.ts";
 import { Supervisor } from "./supervisor.ts";
+import { hindranceOf } from "./system.ts";
+import { thisSystem } from "./this_system.ts";
+import { tryCopyFrom, tryCopyTo } from "./user_copy.ts";
 
 /** Why a program cannot be run here; one sentence for people. */
 export class ExecError extends Error {
@@ -59,14 +62,29 @@ const SIGKILL = 9;
 function requireSystem(): Architecture {
   const architecture = ARCHITECTURES[Deno.build.arch];
   if (architecture === undefined) throw new ExecError(`exec does not know the calls of ${Deno.build.arch}`);
-  const release = new TextDecoder().decode(readFile("/proc/sys/kernel/osrelease") ?? new Uint8Array()).trim();
-  if (isTooOld(release)) {
+  const hindrance = hindranceOf(thisSystem());
+  if (hindrance !== undefined) throw new ExecError(hindrance);
+  return architecture;
+}
+
+/** Tries on this process what will be done to the program's. @throws {ExecError} if the system does not allow it */
+function requireCalls({ pidfdOpen }: Architecture): void {
+  const tries = [
+    ["process_vm_readv", tryCopyFrom],
+    ["process_vm_writev", tryCopyTo],
+    ["pidfd_open", () => {
+      const pidfd = libc.syscall3(BigInt(pidfdOpen), BigInt(libc.getpid()), 0n, 0n);
+      return pidfd >= 0 && libc.close(pidfd) === 0;
+    }],
+  ] as const;
+  for (const [call, succeeds] of tries) {
+    if (succeeds()) continue;
+    const number = errno();
     throw new ExecError(
-      `exec needs Linux 5.19 or newer, and this is ${release}: an older kernel may repeat a call that a signal ` +
-        "interrupted after it was carried out",
+      `exec cannot answer a program: ${call} failed with error number ${number}` +
+        (number === EPERM ? " (a container or a security module does not allow it)" : ""),
     );
   }
-  return architecture;
 }
 
 const EBUSY = 16;
@@ -77,7 +95,9 @@ const EPERM = 1;
 
 function refusal(call: string, errno: number): ExecError {
   if (errno === EBUSY) {
-    return new ExecError("exec cannot run inside another exec: a process has one supervisor");
+    return new ExecError(
+      "exec cannot run inside another exec, nor where a container's runtime answers calls in its way: a process has one supervisor",
+    );
   }
   const why: Readonly<Record<number, string>> = {
     [EACCES]: "the system does not allow seccomp filters",
@@ -112,11 +132,13 @@ export interface Launched {
 /** Starts a program. @throws {ExecError} */
 export async function launchProgram(options: LaunchOptions): Promise<Launched> {
   const architecture = requireSystem();
+  requireCalls(architecture);
   const range = descriptorRange(descriptorLimit(), options.anyDescriptor);
   const listening = Promise.withResolvers<number>();
   const spawned = Promise.withResolvers<Extract<LaunchReport, { kind: "spawned" }>>();
   // What is told before somebody waits for it is not lost, and a refusal is told once.
   spawned.promise.catch(() => {});
+  awaitChild();
   launch(
     {
       argv: options.argv,
@@ -126,8 +148,13 @@ export async function launchProgram(options: LaunchOptions): Promise<Launched> {
     },
     (report) => {
       if (report.kind === "listener") listening.resolve(report.fd);
-      else if (report.kind === "spawned") spawned.resolve(report);
-      else listening.reject(refusal(report.call, report.errno));
+      else if (report.kind === "spawned") {
+        childHas(report.errno === 0 ? report.pid : undefined);
+        spawned.resolve(report);
+      } else {
+        childHas(undefined);
+        listening.reject(refusal(report.call, report.errno));
+      }
     },
   );
   const fd = await listening.promise;
@@ -135,6 +162,7 @@ export async function launchProgram(options: LaunchOptions): Promise<Launched> {
     if (errno !== 0) return { notStarted: errno, status: 0 };
     const status = pinned(4);
     await libc.waitpidAside(pid, status, 0);
+    childIsOver(pid);
     return { notStarted: undefined, status: new DataView(status.buffer).getInt32(0, true) };
   });
   return { fd, range, pid: spawned.promise.then(({ pid, errno }) => errno === 0 ? pid : undefined), ended };

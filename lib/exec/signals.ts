@@ -1,5 +1,6 @@
 /** Signals: those that ism gets and that are meant for its programs, and the one by which it ends as a program did. */
-import { libc, pinned, seldom } from "./libc.ts";
+import { libc, pinned } from "./libc.ts";
+import { takeAway } from "./orphans.ts";
 
 /** Signals of the terminal reach the program without us; ism waits for what it makes of them. */
 const LEFT_TO_PROGRAM = ["SIGINT", "SIGQUIT"] as const;
@@ -17,6 +18,7 @@ export class SignalWatch implements Disposable {
   readonly #early: number[] = [];
 
   constructor() {
+    this.#listeners.push(["SIGCHLD", takeAway]);
     for (const [name, number] of PASSED_ON) this.#listeners.push([name, () => this.#passOn(number)]);
     for (const [name, listener] of this.#listeners) Deno.addSignalListener(name, listener);
   }
@@ -47,7 +49,7 @@ const RLIMIT_CORE = 4;
 
 /** Ends this process by a signal, as the program was ended, without a core of its own; comes back if it cannot be. */
 export function dieBy(signal: number): void {
-  seldom().setrlimit(RLIMIT_CORE, pinned(16));
-  seldom().signal(signal, null);
+  libc.setrlimit(RLIMIT_CORE, pinned(16));
+  libc.signal(signal, null);
   libc.kill(libc.getpid(), signal);
 }

@@ -36,7 +36,7 @@ function prepare(address: number, { low, high }: Scratch, at: number, length: nu
 }
 
 // Places of one process that are copied at once, in their order.
-const SCATTERED = 3;
+const SCATTERED = 4;
 const scattered = pinned(16 * SCATTERED);
 const scatteredWords = new Uint32Array(scattered.buffer);
 
@@ -47,21 +47,21 @@ export function place(index: number, address: number, length: number): void {
   scatteredWords[4 * index + 2] = length;
 }
 
-/** Reads the first two places that {@linkcode place} named into the start of a buffer. @returns bytes read */
-export function gather(thread: number, into: Scratch, length: number): number {
+/** Reads the first `places` that {@linkcode place} named into the start of a buffer. @returns bytes read */
+export function gather(thread: number, into: Scratch, places: bigint, length: number): number {
   prepare(0, into, 0, length);
-  return libc.processVmReadv(thread, local, 1n, scattered, 2n, 0n);
+  return libc.processVmReadv(thread, local, 1n, scattered, places, 0n);
 }
 
 /**
- * Writes the start of a buffer to the first three places that {@linkcode place} named, one place after the other: who
- * sees a later one sees those before.
+ * Writes the start of a buffer to the first `places` that {@linkcode place} named, one place after the other: who sees
+ * a later one sees those before.
  *
  * @returns bytes written: fewer where a place cannot be written, and then nothing behind it is
  */
-export function scatter(thread: number, from: Scratch, length: number): number {
+export function scatter(thread: number, from: Scratch, places: bigint, length: number): number {
   prepare(0, from, 0, length);
-  return libc.processVmWritev(thread, local, 1n, scattered, 3n, 0n);
+  return libc.processVmWritev(thread, local, 1n, scattered, places, 0n);
 }
 
 /**
@@ -88,4 +88,18 @@ export function copyTo(thread: number, address: number, from: Scratch, at: numbe
   prepare(address, from, at, length);
   const count = libc.processVmWritev(thread, local, 1n, remote, 1n, 0n);
   return count < 0 ? 0 : count;
+}
+
+/** What is tried out on this process: it does not move. */
+const own = new Scratch(8);
+const ownAddress = own.high * TWO_32 + own.low;
+
+/** This process can read its own memory in this way: whether the system has the call, and allows it. */
+export function tryCopyFrom(): boolean {
+  return copyFrom(libc.getpid(), ownAddress, own, 0, 8) === 8;
+}
+
+/** This process can write to its own memory in this way. */
+export function tryCopyTo(): boolean {
+  return copyTo(libc.getpid(), ownAddress, own, 0, 8) === 8;
 }

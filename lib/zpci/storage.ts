@@ -124,11 +124,11 @@ export class MainStorage extends Kept {
     }
   }
 
-  /** Has pages read again when they are touched. Bytes. */
+  /** Has the pages that a range lies in read again when they are touched. Bytes. */
   forget(address: number, length: number): void {
     // Buffers that nobody has looked at have none.
     if (this.#load !== undefined) return;
-    for (let at = address; at < address + length; at += PAGE_SIZE) {
+    for (let at = address - address % PAGE_SIZE; at < address + length; at += PAGE_SIZE) {
       const buffer = this.find(at, PAGE_SIZE);
       buffer?.forget(at - buffer.address);
     }

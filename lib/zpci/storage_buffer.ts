@@ -32,24 +32,29 @@ export interface DmaMemory {
   store(offset: number, source: Uint8Array, length: number): void;
   /** One byte, as a device's load. */
   byteAt(offset: number): number;
+  /** `length` bytes at `offset`, to the start of `into`, at once; 0 where there are none. The caller has checked the range. */
+  load(offset: number, into: Uint8Array, length: number): void;
   /** A device's read-modify-write of one byte; bits that are set already are left alone. @returns the byte before */
   setBits(offset: number, mask: number): number;
   /**
-   * Sets two single bits of bytes here that tell of a store, in this order: the store, the bit at `first`, the bit at
-   * `second`. One operation, because memory of a real process takes it in fewer steps than its parts.
+   * Sets single bits of three bytes here that tell of a store, in this order: the store, the bit at `first`, the bit at
+   * `second`, the bit at `last`. One operation, because memory of a real process takes it in fewer steps than its parts.
    *
    * @param data where the store goes, at `at`; undefined if it goes nowhere
+   * @returns the byte at `last` before; if its bit was set it was so after the other two: who clears it finds them
    */
   tell(
     first: number,
     firstBit: number,
     second: number,
     secondBit: number,
+    last: number,
+    lastBit: number,
     data: DmaMemory | undefined,
     at: number,
     source: Uint8Array,
     length: number,
-  ): void;
+  ): number;
 }
 
 /** State of a page of a buffer. */
@@ -111,6 +116,10 @@ export class StorageBuffer implements DmaMemory, Changed {
     return this.touch(offset, 1, false)[offset]!;
   }
 
+  load(offset: number, into: Uint8Array, length: number): void {
+    into.set(this.touch(offset, length, false).subarray(offset, offset + length));
+  }
+
   setBits(offset: number, mask: number): number {
     const bytes = this.touch(offset, 1, true);
     const before = bytes[offset]!;
@@ -123,14 +132,17 @@ export class StorageBuffer implements DmaMemory, Changed {
     firstBit: number,
     second: number,
     secondBit: number,
+    last: number,
+    lastBit: number,
     data: DmaMemory | undefined,
     at: number,
     source: Uint8Array,
     length: number,
-  ): void {
+  ): number {
     data?.store(at, source, length);
     this.setBits(first, firstBit);
     this.setBits(second, secondBit);
+    return this.setBits(last, lastBit);
   }
 
   /** Offsets of the pages written since the last call of {@linkcode clean}. */
@@ -153,11 +165,25 @@ export class StorageBuffer implements DmaMemory, Changed {
     this.#pages![offset / PAGE_SIZE] = ABSENT;
   }
 
-  /** The page at an offset, which the open transaction wrote, holds the same bytes as before. */
-  isAsBefore(offset: number): boolean {
+  /**
+   * Which bytes of the page at an offset, which the open transaction wrote, are not as before: offsets in the buffer, in
+   * words of four bytes, and what lies between two that are close to each other.
+   */
+  differences(offset: number): (readonly [from: number, to: number])[] {
     const before = this.#before?.get(offset / PAGE_SIZE);
+    if (before === undefined) return [[offset, offset + PAGE_SIZE]];
     const bytes = this.#bytes!;
-    return before?.every((byte, i) => byte === bytes[offset + i]) === true;
+    const old = new Int32Array(before.buffer, before.byteOffset, WORDS);
+    const now = new Int32Array(bytes.buffer, bytes.byteOffset + offset, WORDS);
+    const found: [number, number][] = [];
+    let last: [number, number] | undefined = undefined;
+    for (let word = 0; word < WORDS; word++) {
+      if (old[word] === now[word]) continue;
+      const at = offset + word * WORD;
+      if (last !== undefined && at - last[1] <= CLOSE) last[1] = at + WORD;
+      else found.push(last = [at, at + WORD]);
+    }
+    return found;
   }
 
   /** Forgets all dirty marks: the pages are stored. */
@@ -223,6 +249,11 @@ export class StorageBuffer implements DmaMemory, Changed {
 /** Pages for bytes of before a transaction, used again by the next one. */
 const SPARE: Uint8Array[] = [];
 const MOST_SPARE = 64;
+
+const WORD = Int32Array.BYTES_PER_ELEMENT;
+const WORDS = PAGE_SIZE / WORD;
+/** Two changes that are no more bytes apart are one: to tell of each costs as much. */
+const CLOSE = 16;
 
 /** Below this many bytes a loop is faster than a call of the copy routine. */
 const SHORT = 32;

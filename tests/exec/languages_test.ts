@@ -92,6 +92,18 @@ Deno.test("seccomp refused: exec says so", async () => {
   );
 });
 
+Deno.test("what every call needs refused: exec says so and starts nothing", async () => {
+  using program = new Program();
+  for (const call of ["process_vm_readv", "process_vm_writev", "pidfd_open"]) {
+    const { code, stdout, stderr } = await refused(program, call, "ism exec -- /bin/echo started");
+    assertEquals([code, stdout, stderr], [
+      126,
+      "",
+      `ism: exec: exec cannot answer a program: ${call} failed with error number 1 (a container or a security module does not allow it)\n`,
+    ]);
+  }
+});
+
 Deno.test("without any capability, two programs", async () => {
   using program = new Program();
   using c = new CProgram("tests/exec/pair.c");

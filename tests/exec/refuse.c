@@ -1,5 +1,5 @@
-/* Starts a program for which the kernel refuses one thing: ./refuse pidfd_getfd|sync|listener PROGRAM ARGS... "sync" is
- * SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, as on a kernel that does not have it; "listener" is any filter with one. */
+/* Starts a program for which the kernel refuses one thing: ./refuse WHAT PROGRAM ARGS... WHAT is the name of a call, "sync", which is
+ * SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP, as on a kernel that does not have it, or "listener", which is any filter with one. */
 #include <errno.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -18,7 +18,11 @@
 
 int main(int argc, char **argv)
 {
-	struct sock_filter pidfd[] = { LOAD(nr), UNLESS(SYS_pidfd_getfd, 1), END(SECCOMP_RET_ERRNO | EPERM), END(SECCOMP_RET_ALLOW) };
+	struct { const char *name; unsigned number; } calls[] = {
+		{ "pidfd_getfd", SYS_pidfd_getfd }, { "pidfd_open", SYS_pidfd_open },
+		{ "process_vm_readv", SYS_process_vm_readv }, { "process_vm_writev", SYS_process_vm_writev },
+	};
+	struct sock_filter call[] = { LOAD(nr), UNLESS(0, 1), END(SECCOMP_RET_ERRNO | EPERM), END(SECCOMP_RET_ALLOW) };
 	struct sock_filter sync[] = { LOAD(nr), UNLESS(SYS_ioctl, 3), ARGUMENT(1), UNLESS(SET_FLAGS, 1),
 		END(SECCOMP_RET_ERRNO | EINVAL), END(SECCOMP_RET_ALLOW) };
 	struct sock_filter listener[] = { LOAD(nr), UNLESS(SYS_seccomp, 1), END(SECCOMP_RET_ERRNO | EPERM), END(SECCOMP_RET_ALLOW) };
@@ -26,12 +30,17 @@ int main(int argc, char **argv)
 
 	if (argc < 3)
 		return 2;
-	if (!strcmp(argv[1], "pidfd_getfd"))
-		program = (struct sock_fprog){ sizeof(pidfd) / sizeof(*pidfd), pidfd };
-	else if (!strcmp(argv[1], "sync"))
+	if (!strcmp(argv[1], "sync"))
 		program = (struct sock_fprog){ sizeof(sync) / sizeof(*sync), sync };
-	else
+	else if (!strcmp(argv[1], "listener"))
 		program = (struct sock_fprog){ sizeof(listener) / sizeof(*listener), listener };
+	for (unsigned i = 0; i < sizeof(calls) / sizeof(*calls); i++)
+		if (!strcmp(argv[1], calls[i].name)) {
+			call[1].k = calls[i].number;
+			program = (struct sock_fprog){ sizeof(call) / sizeof(*call), call };
+		}
+	if (program.len == 0)
+		return 2;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program)) {
 		perror("filter");
 		return 98;

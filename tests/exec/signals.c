@@ -1,4 +1,4 @@
-/* A timer that interrupts every 100 microseconds: ./signals COUNT [restart]. Each store and each ioctl happens once. A
+/* A timer that interrupts every 100 microseconds: ./signals COUNT [restart|-] [MICROSECONDS]. Each store and each ioctl happens once. A
  * handler without SA_RESTART may see EINTR of a call that was not carried out, and calls again. */
 #include "ism.h"
 #include <signal.h>
@@ -14,10 +14,12 @@ int main(int argc, char **argv)
 {
 	long count = argc > 1 ? atol(argv[1]) : 1000, wrong = 0;
 
-	restarts = argc > 2;
+	long period = argc > 3 ? atol(argv[3]) : 100;
+
+	restarts = argc > 2 && strcmp(argv[2], "-") != 0;
 	uint64_t signalled = 0, triggered = 0;
 	struct sigaction action = { .sa_handler = tick, .sa_flags = restarts ? SA_RESTART : 0 };
-	struct itimerval every = { { 0, 100 }, { 0, 100 } };
+	struct itimerval every = { { 0, period }, { 0, period } };
 
 	open_function();
 	sigaction(SIGALRM, &action, NULL);

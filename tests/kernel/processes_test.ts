@@ -35,6 +35,9 @@ class OnePage implements AddressSpace, DmaMemory {
   byteAt(offset: number): number {
     return this.page[offset]!;
   }
+  load(offset: number, into: Uint8Array, length: number): void {
+    into.set(this.page.subarray(offset, offset + length));
+  }
   setBits(offset: number, mask: number): number {
     const before = this.page[offset]!;
     this.log.push(`set ${offset} 0x${mask.toString(16)}`);
@@ -46,14 +49,17 @@ class OnePage implements AddressSpace, DmaMemory {
     firstBit: number,
     second: number,
     secondBit: number,
+    last: number,
+    lastBit: number,
     data: DmaMemory | undefined,
     at: number,
     source: Uint8Array,
     length: number,
-  ): void {
+  ): number {
     data?.store(at, source, length);
     this.setBits(first, firstBit);
     this.setBits(second, secondBit);
+    return this.setBits(last, lastBit);
   }
 }
 

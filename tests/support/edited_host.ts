@@ -3,20 +3,38 @@ import { DatabaseSync } from "node:sqlite";
 import { crc32 } from "node:zlib";
 import type { Json } from "../../lib/base/json.ts";
 import { joinRows, splitRows } from "../../lib/host/state/rows.ts";
+import { storedHost, type StoredRow } from "./stored_host.ts";
 
 /** State by key, as documents, and the manifest. */
 export type EditedRows = Map<string, Json>;
 
+/** Takes the rows that the last commits changed out of them; what they changed of memory stays. */
+function forgetRows(db: DatabaseSync): void {
+  const stored = db.prepare("SELECT json FROM state WHERE key = 'manifest'").get();
+  const manifest = JSON.parse(String(stored?.["json"] ?? "{}")) as { revision?: number; commits?: number };
+  let sum = manifest.commits ?? 0;
+  const commits = db.prepare("SELECT revision, json, data FROM redo WHERE revision > ? ORDER BY revision")
+    .all(manifest.revision ?? 0);
+  for (const { revision, json, data } of commits) {
+    const { ranges } = JSON.parse(String(json)) as { ranges: Json };
+    const text = JSON.stringify({ rows: [], ranges });
+    sum = crc32((data ?? new Uint8Array(0)) as Uint8Array, crc32(`${revision}:${text}`, sum));
+    db.prepare("UPDATE redo SET json = ?, sum = ? WHERE revision = ?").run(text, sum, Number(revision));
+  }
+}
+
 /** Lets `edit` change the state in a host file, and makes rows, checksums and manifest anew. */
 export function editRows(path: string, edit: (rows: EditedRows) => void): void {
   using db = new DatabaseSync(path);
-  const parse = (row: Record<string, unknown>) => JSON.parse(String(row["json"])) as Json;
-  const stored = db.prepare("SELECT key, json FROM state").all();
-  const list = db.prepare("SELECT json FROM member WHERE list = ? ORDER BY id");
-  const states = new Map(stored.map((row) => [String(row["key"]), parse(row)]));
+  const stored = storedHost(db).rows;
+  forgetRows(db);
+  const parse = ({ json }: StoredRow) => JSON.parse(json) as Json;
+  const states = new Map(stored.filter(({ id }) => id === null).map((row) => [row.key, parse(row)]));
+  const list = (name: string) =>
+    stored.filter(({ key, id }) => key === name && id !== null).sort((a, b) => a.id! - b.id!).map(parse);
   const documents: EditedRows = joinRows(
     states,
-    (name) => list.all(name).map(parse),
+    list,
     (reason) => Error(reason),
   );
   // What is read later is read now, so that it can be edited.

@@ -3,6 +3,7 @@
  * program is the source, or the executable that the variable ISM_BIN names.
  */
 import { DatabaseSync } from "node:sqlite";
+import { storedHost } from "./stored_host.ts";
 import { resolve } from "node:path";
 import { assert, assertEquals, assertNotMatch } from "@std/assert";
 import type * as documents from "../../types/ism.d.ts";
@@ -176,15 +177,7 @@ export class Program implements Disposable {
   state(path = this.host): string {
     if (!exists(path)) return "";
     using db = new DatabaseSync(path);
-    const rows = db.prepare("SELECT key, json FROM state ORDER BY key").all();
-    const isCut = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'member'").get() !== undefined;
-    const members = isCut ? db.prepare("SELECT list, id, json FROM member ORDER BY list, id").all() : [];
-    const pages = db.prepare("SELECT guest, address, hex(data) AS data FROM page ORDER BY guest, address")
-      .all();
-    return JSON.stringify(
-      [[...rows, ...members], pages],
-      (_, value) => typeof value === "bigint" ? `${value}` : value,
-    );
+    return JSON.stringify(storedHost(db));
   }
 
   [Symbol.dispose](): void {

@@ -8,7 +8,7 @@ import { isInterrupted } from "../../output/failure.ts";
 import { HeldOutput, type Stream } from "../../output/held.ts";
 import { ProcessTerminal } from "../../output/terminal.ts";
 import type { Suite } from "../../output/verdict/points.ts";
-import type { ScriptLine } from "../compile.ts";
+import type { ScriptLine } from "../script_line.ts";
 import { surroundings, WORKER } from "../environment.ts";
 import { HostPlace } from "../host_place.ts";
 import { runFile } from "./one.ts";
@@ -53,7 +53,7 @@ export async function serve(commands: Commands): Promise<never> {
 
 /** A program is run by a whole process, of which its worker is a part. @throws {UsageError} */
 function refusePrograms(lines: readonly ScriptLine[]): void {
-  const found = lines.find(({ invocation }) => invocation.innermost.command?.name === "exec");
+  const found = lines.find(({ innermost }) => innermost.name === "exec");
   if (found === undefined) return;
   const { place, source } = found.place.locate("exec");
   const error = new UsageError("exec cannot stand in a script of --jobs; run it without", { token: "exec" });

@@ -7,7 +7,8 @@ import { describeFailure } from "../../output/failure.ts";
 import { report } from "../../output/report.ts";
 import type { ProcessTerminal } from "../../output/terminal.ts";
 import { type Suite, Verdicts } from "../../output/verdict/points.ts";
-import { type ScriptLine, understood } from "../compile.ts";
+import { understood } from "../compile.ts";
+import type { ScriptLine } from "../script_line.ts";
 import { readText } from "../files.ts";
 import type { HostPlace } from "../host_place.ts";
 import { runScript } from "../script.ts";
@@ -50,7 +51,7 @@ export async function runFile(
     const lines = await understood(readText(file, MAX_SCRIPT_BYTES), name, environment.commands);
     surroundings.check?.(lines);
     surroundings.onlyLines?.(lines);
-    expects = lines.some(({ invocation }) => invocation.command?.name === "expect");
+    expects = lines.some(({ command }) => command.name === "expect");
     const session = new Session(terminal, globals, environment, ...(place === undefined ? [] : [place()]));
     try {
       code = await runScript(session, lines, verdicts);

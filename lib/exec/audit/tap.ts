@@ -1,6 +1,7 @@
 /** Makes the events of an audit out of the calls of a running program. */
 import { DeviceFile } from "../../vfio/device_file.ts";
 import type { VfioDevice } from "../../vfio/device.ts";
+import type { EventFd } from "../../vfio/process/eventfd.ts";
 import { CONTAINER_IOCTL, IOAS_IOVA_RANGES, IOMMUFD_IOCTL, IOVA_RANGE } from "../../vfio/uapi.ts";
 import { type Call, PROCEED } from "../call.ts";
 import type { CallName } from "../calls.ts";
@@ -43,14 +44,25 @@ interface Tracked {
   readonly number: number;
   /** The process that used it last. */
   process: number;
+  /** The summary bit was seen clear when so many MSIs had come to this eventfd: until the next one there is nothing to see. */
+  clear: { readonly eventfd: EventFd | undefined; readonly count: bigint | undefined } | undefined;
 }
 
 const scratch = new Scratch(STRUCT_BYTES);
+/** The SBA as far as it has bits. */
+const sba = new Uint8Array(SBA.BITS_END);
 
 /** Bytes of the calling process, as far as they can be read. */
 function bytesAt({ thread }: Call, address: number, length: number): Uint8Array {
   const count = copyFrom(thread, address, scratch, 0, Math.min(length, STRUCT_BYTES));
   return scratch.bytes.slice(0, count);
+}
+
+/** Bytes that a call has just moved; where it had one buffer they are still there, if that was not too long. */
+function movedBytes(call: Call, isVector: boolean, address: number, length: number): Uint8Array {
+  const { listener, scratch: { bytes } } = call;
+  if (isVector || listener.long(2) > bytes.length) return bytesAt(call, address, length);
+  return bytes.slice(0, length);
 }
 
 /** Makes events of calls, for one audit. */
@@ -68,7 +80,7 @@ export class AuditTap implements Observer {
     this.#calls++;
     this.#sweep();
     for (const tracked of this.#devices.values()) {
-      if (tracked.process === call.process.id) this.#sample(tracked, this.#origin(name, call));
+      if (tracked.process === call.process.id) this.#sample(tracked, name, call);
     }
   }
 
@@ -103,7 +115,7 @@ export class AuditTap implements Observer {
   #track(device: VfioDevice, origin: Origin): Tracked | undefined {
     const known = this.#devices.get(device);
     if (known !== undefined || device.openCount === 0) return known;
-    const tracked = { device, number: ++this.#opens, process: origin.process };
+    const tracked = { device, number: ++this.#opens, process: origin.process, clear: undefined };
     this.#devices.set(device, tracked);
     const { userRecovery } = device.kernel;
     this.#auditor.see({ kind: "opened", device: tracked.number, userRecovers: userRecovery, origin });
@@ -120,19 +132,22 @@ export class AuditTap implements Observer {
   }
 
   /** The SBA as it is while the program waits. */
-  #sample({ device, number }: Tracked, origin: Origin): void {
+  #sample(tracked: Tracked, name: CallName, call: Call): void {
+    const { device, number, clear } = tracked;
+    const eventfd = device.msi?.[0];
+    if (clear !== undefined && clear.eventfd === eventfd && clear.count === eventfd?.count) return;
     const iova = this.#auditor.sbaOf(number);
     const entry = iova === undefined ? undefined : device.zdev.domain?.tables.find(iova);
     if (iova === undefined || entry === undefined) return;
     const at = iova - entry.iova + entry.bufferOffset;
-    const head = entry.buffer.byteAt(at);
-    const summary = (head & SBA.SUMMARY) !== 0;
-    let bits = (head & SBA.EVENT) !== 0;
-    for (let i = SBA.BITS_AT; summary && !bits && i < SBA.BITS_END; i++) {
-      bits = entry.buffer.byteAt(at + i) !== 0;
-    }
+    entry.buffer.load(at, sba, SBA.BITS_END);
+    const summary = (sba[0]! & SBA.SUMMARY) !== 0;
+    let bits = (sba[0]! & SBA.EVENT) !== 0;
+    for (let i = SBA.BITS_AT; summary && !bits && i < SBA.BITS_END; i++) bits = sba[i] !== 0;
+    tracked.clear = summary ? undefined : { eventfd, count: eventfd?.count };
     // Where nobody can know whether the interrupt was taken it may not have been.
-    const interrupted = () => isPending(device.msi?.[0]) ?? true;
+    const interrupted = () => isPending(eventfd) ?? true;
+    const origin = this.#origin(name, call);
     this.#auditor.see({ kind: "sba", device: number, summary, bits, interrupted, origin });
   }
 
@@ -162,7 +177,7 @@ export class AuditTap implements Observer {
       const region = isExact ? device.layout.indexAt(position) : -1;
       const offset = isExact ? device.layout.offsetAt(position) : 0;
       const data = region === COMMAND_BAR && part > 0 && offset < COMMAND_BYTES
-        ? bytesAt(call, address, Math.min(part, COMMAND_BYTES))
+        ? movedBytes(call, isVector, address, Math.min(part, COMMAND_BYTES))
         : undefined;
       const result = part;
       this.#auditor.see({

@@ -7,8 +7,9 @@ import { errorCode, explain, HostFileError, LOCK_TIMEOUT_MS } from "./host_path.
 
 /** "ISMh" in the database header: this is a host file. */
 export const APPLICATION_ID = 0x49534d68;
-/** What came with format 4: lists, and which commit wrote a row. */
+/** What came with format 4: lists, what the last commits changed, and which commit wrote a row. */
 export const FORMAT_4 = `
+CREATE TABLE redo (revision INTEGER PRIMARY KEY, json TEXT NOT NULL, data BLOB, sum INTEGER NOT NULL) STRICT;
 CREATE TABLE member (
   list TEXT NOT NULL, id INTEGER NOT NULL, json TEXT NOT NULL, sum INTEGER NOT NULL,
   revision INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (list, id)
@@ -135,4 +136,10 @@ export function notAFile(path: string): HostFileError {
 /** The error for a file that is there already. */
 export function existsAlready(path: string): HostFileError {
   return new HostFileError(`${path} exists already; use --force to replace it`);
+}
+
+/** What SQLite finds wrong with a database; no line if all is well. */
+export function integrityFaults(db: DatabaseSync): string[] {
+  return db.prepare("PRAGMA integrity_check").all()
+    .map((row) => String(row["integrity_check"])).filter((line) => line !== "ok");
 }

@@ -8,7 +8,7 @@ import { Host } from "../host.ts";
 import { FORMAT } from "../state/migrations.ts";
 import { compareStates, type Comparison } from "./comparison.ts";
 import { isBusy, isEmpty, openDatabase } from "./database.ts";
-import { LOCK_TIMEOUT_MS } from "./host_path.ts";
+import { errorCode, LOCK_TIMEOUT_MS } from "./host_path.ts";
 import { HostTables } from "./host_tables.ts";
 import type { HostStore, PagePlace, StoreFormat } from "./host_store.ts";
 import { isOwned, OwnedError, OwnerLock } from "./owner.ts";
@@ -18,6 +18,12 @@ import { markChanged } from "./page_store.ts";
 const QUICK_TRIES = 100;
 const QUICK_PAUSE_MS = 0.1;
 const NOTHING = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+
+/**
+ * After so many commits SQLite's log is copied into the database, and written anew from its beginning: a log that grows
+ * costs half as much again for each commit. SQLite by itself does so after 1000 pages, which are as many small commits.
+ */
+const COMMITS_OF_A_LOG = 100;
 
 /** An open host file. */
 export class FileStore implements HostStore {
@@ -34,6 +40,7 @@ export class FileStore implements HostStore {
   /** Held while this process has the host for itself. */
   #lock: OwnerLock | undefined = undefined;
   #ownVersion = 0;
+  #commits = 0;
 
   private constructor(path: string, db: DatabaseSync) {
     this.path = path;
@@ -125,6 +132,16 @@ export class FileStore implements HostStore {
     }
     this.#tables.settle();
     host.settle();
+    if (++this.#commits % COMMITS_OF_A_LOG === 0) this.#shortenLog();
+  }
+
+  /** What was committed stays where it is if that fails; the next one may have more luck. */
+  #shortenLog(): void {
+    try {
+      this.#db.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    } catch (error) {
+      if (errorCode(error) !== "ERR_SQLITE_ERROR") throw error;
+    }
   }
 
   /**

@@ -6,18 +6,28 @@ import type { DatabaseSync, StatementSync } from "node:sqlite";
 import type { Json } from "../../base/json.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import { Host, type StateSource } from "../host.ts";
-import { FORMAT, migrate, MigrationError, OLDEST_FORMAT } from "../state/migrations.ts";
-import { joinRows, splitRows } from "../state/rows.ts";
+import { FORMAT, OLDEST_FORMAT } from "../state/migrations.ts";
+import { splitRows } from "../state/rows.ts";
 import type { Topology } from "../topology.ts";
-import { APPLICATION_ID, applicationId, FORMAT_4, isEmpty, notHost, SCHEMA } from "./database.ts";
+import {
+  APPLICATION_ID,
+  applicationId,
+  FORMAT_4,
+  integrityFaults,
+  isEmpty,
+  notHost,
+  SCHEMA,
+} from "./database.ts";
+import { documentsIn, documentsOf, FIRST_CUT } from "./documents.ts";
 import { DamagedFileError, errorCode, explain, HostFileError, UnreadableStateError } from "./host_path.ts";
 import type { PagePlace } from "./host_store.ts";
-import { type Commit, commitsSince, EMPTY, type Manifest, rangesOf, withCommit } from "./manifest.ts";
-import { PageStore, type PageSum } from "./page_store.ts";
-import { ChecksumError, MANIFEST, NO_ROWS, RowStore, type RowSum } from "./row_store.ts";
+import { EMPTY, type Manifest, missingPages, missingRows, rangesOf } from "./manifest.ts";
+import { isWritten, PageStore, type PageSum } from "./page_store.ts";
+import { type Patch, type Redo, RedoLog, type RowChange } from "./redo.ts";
+import { changeStates, ChecksumError, MANIFEST, NO_ROWS, RowStore, type RowSum } from "./row_store.ts";
 
-/** The first format whose rows are parts of documents. */
-const FIRST_CUT = 4;
+/** More changes of memory are written into the table of pages at once. Bytes. */
+const MOST_PATCHED = 2048;
 
 /** The tables of an open host file. */
 export class HostTables {
@@ -25,7 +35,10 @@ export class HostTables {
   readonly #db: DatabaseSync;
   readonly #rows: RowStore;
   readonly #pages: PageStore;
-  /** What the rows add up to as of the last transaction. */
+  readonly #redo: RedoLog;
+  /** Memory that the open transaction changes, as the last commits tell it. */
+  #patches: readonly Patch[] = [];
+  /** What the tables add up to as of the last transaction. */
   #manifest: Manifest = EMPTY;
   /** Format of the rows as they stand in the file. */
   #format = FORMAT;
@@ -36,6 +49,7 @@ export class HostTables {
     this.#db = db;
     this.#rows = new RowStore(db);
     this.#pages = new PageStore(db);
+    this.#redo = new RedoLog(db);
   }
 
   /** Format of the file as of the last transaction. */
@@ -71,8 +85,14 @@ export class HostTables {
     rows.delete(MANIFEST);
     if (manifest.states !== rows.size) throw this.#damaged("rows are missing or surplus");
     this.#manifest = { ...EMPTY, ...manifest, created: manifest.created ?? OLDEST_FORMAT };
+    this.#forgetRedo();
+    if (this.#format >= FIRST_CUT) {
+      const waiting = this.#redo.load(manifest.commits);
+      this.#redone(waiting);
+      for (const commit of waiting) changeStates(rows, commit.rows);
+    }
     try {
-      const documents = this.#format < FIRST_CUT ? this.#migrated(rows) : this.#joined(rows);
+      const documents = this.#documents(rows);
       const source: StateSource = {
         get: (key) => documents.get(key),
         page: (guest, address) => this.page(guest, address),
@@ -99,58 +119,64 @@ export class HostTables {
     this.#askFormat ??= this.#db.prepare("PRAGMA user_version");
     const format = Number(this.#askFormat.get()?.["user_version"]);
     if (format !== FORMAT || this.#format !== FORMAT) return false;
-    const before = this.#manifest;
-    const now = this.#rows.read(MANIFEST)?.value as unknown as Manifest | undefined;
-    if (now === undefined) return false;
-    const commits = commitsSince(before, now);
-    if (commits === undefined) return false;
-    let { rowSum } = before;
-    for (const key of new Set(commits.flatMap(({ state }) => state))) {
-      const row = this.#rows.read(key);
-      if (row === undefined || !host.refresh(key, row.value)) return false;
-      rowSum ^= row.changed;
+    const news = this.#redo.news();
+    if (news === undefined) return false;
+    for (const { rows } of news.missed) {
+      if (!this.#rows.isInPlace(rows)) return false;
+      for (const { key, json } of rows) if (!host.refresh(key, JSON.parse(json!) as Json)) return false;
+      this.#rows.follow(rows);
     }
-    // Another host may have come in the place of this one.
-    if (rowSum >>> 0 !== now.rowSum || before.states !== now.states || before.members !== now.members) {
-      return false;
+    if (news.isFolded) {
+      const now = this.#rows.manifest() as unknown as Manifest | undefined;
+      if (now === undefined || now.created !== this.#manifest.created) return false;
+      this.#manifest = now;
+      this.#forgetRedo();
     }
-    for (const { pages } of commits) {
-      for (const [guest, address, length] of pages) host.forgetPages(guest, address, length);
+    this.#redone(news.waiting);
+    for (const { ranges } of news.missed) {
+      for (const [guest, address, length] of ranges) host.forgetPages(guest, address, length);
     }
-    this.#manifest = now;
     return true;
   }
 
-  /** The documents of rows of this format; their lists are read when somebody looks at them. */
-  #joined(rows: ReadonlyMap<string, Json>): Map<string, Json> {
-    const members = (list: string) => this.guard(() => this.#rows.members(list));
-    return joinRows(rows, members, (reason) => this.#damaged(reason));
-  }
-
-  /** Documents of an older format in this one. @throws {HostFileError} if something in them is wrong */
-  #migrated(documents: ReadonlyMap<string, Json>): Map<string, Json> {
-    try {
-      return migrate(documents, this.#format);
-    } catch (error) {
-      if (!(error instanceof MigrationError)) throw error;
-      throw this.#damaged(
-        `it has format ${this.#format}, and cannot be brought to ${FORMAT}: ${error.message}`,
-      );
+  /** Commits that do not stand in the tables. */
+  #redone(commits: readonly Redo[]): void {
+    for (const commit of commits) {
+      this.#rows.redo(commit.rows);
+      this.#pages.redo(commit);
     }
   }
 
-  /** Writes what changed since the transaction began. */
+  /** Everything stands in the tables. */
+  #forgetRedo(): void {
+    this.#rows.forgetRedo();
+    this.#pages.forgetRedo();
+  }
+
+  /** The documents that rows hold; lists in them are read when somebody looks at them. @throws {HostFileError} */
+  #documents(rows: ReadonlyMap<string, Json>): Map<string, Json> {
+    const members = (list: string) => this.guard(() => this.#rows.members(list));
+    return documentsIn(rows, this.#format, members, (reason) => this.#damaged(reason));
+  }
+
+  /** Writes what changed since the transaction began: as a small commit, or into the tables. */
   save(host: Host): void {
     host.tidy();
-    const before = this.#manifest;
-    const revision = before.revision + 1;
-    const pages = this.#pages.write(before, host, "changed", revision);
-    if (this.#format !== FORMAT) return this.#bringUp(host, pages);
-    const rows = this.#rows.write(before, (put) => host.writeRows(put), revision);
-    if (rows === before && pages === before) return;
-    const state = this.#rows.statesWritten();
-    const ranges = rangesOf(this.#pages.written, PAGE_SIZE);
-    this.#setManifest(rows, pages, state && { revision, state, pages: ranges });
+    if (this.#format !== FORMAT) return this.#bringUp(host);
+    const rows = this.#rows.changes((put) => host.writeRows(put));
+    const patches = this.#pages.changes(host, MOST_PATCHED);
+    if (rows.length === 0 && patches?.length === 0) return;
+    if (patches !== undefined && this.#redo.append(rows, patches)) this.#patches = patches;
+    else this.#fold(rows, (revision) => this.#pages.write(this.#manifest, host, "changed", revision));
+  }
+
+  /** Writes everything into the tables that does not stand there. */
+  #fold(changes: readonly RowChange[], writePages: (revision: number) => PageSum): void {
+    const revision = this.#redo.head.revision + 1;
+    const pages = writePages(revision);
+    const rows = this.#rows.write(this.#manifest, revision);
+    const commits = this.#redo.fold(changes, rangesOf(this.#pages.written, PAGE_SIZE));
+    this.#setManifest(revision, rows, pages, commits);
   }
 
   /** Tells all others that something has changed: a commit that leaves everything as it is. */
@@ -164,47 +190,55 @@ export class HostTables {
    * @returns false if nothing was to be written
    */
   saveOwned(host: Host, saved: Host): boolean {
-    const before = this.#manifest;
-    const revision = before.revision + 1;
-    const own = this.#pages.write(before, host, "written", revision);
-    const pages = saved === host ? own : this.#pages.write(own, saved, "written", revision);
-    const rows = this.#rows.write(before, (put) => splitRows(documentsOf(saved), put), revision, true);
-    if (rows === before && pages === before) return false;
-    this.#setManifest(rows, pages, undefined);
+    const changes = this.#rows.changes((put) => splitRows(documentsOf(saved), put), true);
+    if (changes.length === 0 && !isWritten(host) && !isWritten(saved)) return false;
+    this.#fold(changes, (revision) => {
+      const own = this.#pages.write(this.#manifest, host, "written", revision);
+      if (saved === host) return own;
+      const written = [...this.#pages.written];
+      const pages = this.#pages.write(own, saved, "written", revision);
+      this.#pages.written.push(...written);
+      return pages;
+    });
     return true;
   }
 
-  #setManifest(rows: RowSum, pages: PageSum, commit: Commit | undefined): void {
+  #setManifest(revision: number, rows: RowSum, { pages, pageSum }: PageSum, commits: number): void {
     this.#manifest = {
       created: this.#manifest.created ?? OLDEST_FORMAT,
-      revision: this.#manifest.revision + 1,
-      states: rows.states,
-      members: rows.members,
-      rowSum: rows.rowSum,
-      removed: rows.removed,
-      pages: pages.pages,
-      pageSum: pages.pageSum,
-      recent: withCommit(this.#manifest.recent ?? [], commit),
+      revision,
+      commits,
+      ...rows,
+      pages,
+      pageSum,
     };
     this.#rows.writeManifest(this.#manifest);
   }
 
   /** Makes the file one of this format, if the transaction changed anything. */
-  #bringUp(host: Host, pages: PageSum): void {
-    let isChanged = pages !== this.#manifest;
+  #bringUp(host: Host): void {
+    let isChanged = this.#pages.changes(host, 0)?.length !== 0;
     host.writeRows(() => isChanged = true);
     if (!isChanged) return;
-    this.#saveAll(host, { ...this.#manifest, ...NO_ROWS, pages: pages.pages, pageSum: pages.pageSum });
+    this.#addTables();
+    const revision = this.#manifest.revision + 1;
+    const { pages, pageSum } = this.#pages.write(this.#manifest, host, "changed", revision);
+    this.#saveAll(host, { ...this.#manifest, ...NO_ROWS, pages, pageSum });
   }
 
   /** The transaction is committed. */
   settle(): void {
     this.#rows.settle();
+    this.#pages.settle(this.#patches);
+    this.#patches = [];
+    if (this.#redo.settle()) this.#forgetRedo();
   }
 
   /** The transaction has failed: what it wrote was not. `manifest` is that of the last one. */
   forget(manifest?: Manifest): void {
     this.#rows.forget();
+    this.#patches = [];
+    this.#redo.forget();
     if (manifest !== undefined) this.#manifest = manifest;
   }
 
@@ -215,8 +249,9 @@ export class HostTables {
 
   /** Replaces everything by a host that was never stored. */
   replace(host: Host, created: number): void {
-    const { revision } = this.#manifest;
+    const { revision } = this.#redo.head;
     this.guard(() => {
+      this.#addTables();
       this.#pages.clear();
       this.#saveAll(host, { ...EMPTY, created, revision });
     });
@@ -224,11 +259,7 @@ export class HostTables {
 
   /** Goes on with the numbers of the commits in the file, whatever is wrong with it otherwise. */
   continueNumbers(): void {
-    this.guard(() => {
-      const row = this.#db.prepare("SELECT json FROM state WHERE key = ?").get(MANIFEST);
-      const [, revision] = /"revision":(\d+)/.exec(String(row?.["json"])) ?? [];
-      if (revision !== undefined) this.#manifest = { ...this.#manifest, revision: Number(revision) };
-    });
+    if (this.#format >= FIRST_CUT) this.guard(() => this.#redo.continueNumbers());
   }
 
   /** Makes an empty database a host file. @returns false if somebody else has done so meanwhile */
@@ -240,18 +271,21 @@ export class HostTables {
     return true;
   }
 
+  /** Tables that came after the format of the file. */
+  #addTables(): void {
+    if (this.#format < FIRST_CUT) this.#db.exec(FORMAT_4);
+  }
+
   /** Writes all rows anew, and the pages of a host that was never stored. */
   #saveAll(host: Host, before: Manifest): void {
-    if (this.#format < FIRST_CUT) this.#db.exec(FORMAT_4);
     if (this.#format !== FORMAT) this.#db.exec(`PRAGMA user_version = ${FORMAT}`);
+    const revision = before.revision + 1;
     this.#rows.clear();
-    const rows = this.#rows.write(NO_ROWS, (put) => splitRows(documentsOf(host), put), before.revision + 1);
-    const { pages, pageSum } = host.isOpen
-      ? before
-      : this.#pages.write(before, host, "all", before.revision + 1);
-    const created = before.created ?? OLDEST_FORMAT;
-    this.#manifest = { created, revision: before.revision + 1, ...rows, pages, pageSum };
-    this.#rows.writeManifest(this.#manifest);
+    this.#rows.changes((put) => splitRows(documentsOf(host), put));
+    const rows = this.#rows.write(NO_ROWS, revision);
+    const pages = host.isOpen ? before : this.#pages.write(before, host, "all", revision);
+    this.#manifest = before;
+    this.#setManifest(revision, rows, pages, this.#redo.reset(revision, rows.rowSum ^ pages.pageSum));
     this.#format = FORMAT;
   }
 
@@ -266,22 +300,13 @@ export class HostTables {
 
   /** What the checksums say of everything that is stored; no line if all is well. */
   damages(progress: (pages: number) => void = () => {}): string[] {
-    const damages = this.#db.prepare("PRAGMA integrity_check").all()
-      .map((row) => String(row["integrity_check"])).filter((line) => line !== "ok");
+    const damages = integrityFaults(this.#db);
     try {
       this.guard(() => {
-        const { states, members, rowSum, pages, pageSum } = this.#manifest;
-        const found = this.#pages.count(progress);
-        if (found.pages !== pages || found.pageSum !== pageSum) {
-          damages.push(`Memory pages are missing or surplus: ${found.pages} are there, ${pages} were stored`);
-        }
+        damages.push(...missingPages(this.#manifest, this.#pages.count(progress)));
         if (this.#format < FIRST_CUT) return;
-        const rows = this.#rows.count();
-        if (rows.states === states && rows.members === members && rows.rowSum === rowSum) return;
-        const there = rows.states + rows.members;
-        damages.push(
-          `Rows of state are missing or surplus: ${there} are there, ${states + members} were stored`,
-        );
+        this.#redo.check();
+        damages.push(...missingRows(this.#manifest, this.#rows.count()));
       });
     } catch (error) {
       if (!(error instanceof HostFileError)) throw error;
@@ -295,8 +320,7 @@ export class HostTables {
     return this.guard(() => {
       const rows = this.#rows.states();
       rows.delete(MANIFEST);
-      if (this.#format < FIRST_CUT) return this.#migrated(rows);
-      return this.#joined(rows);
+      return this.#documents(rows);
     });
   }
 
@@ -323,9 +347,4 @@ export class HostTables {
       throw explain(this.#path, (error as Error).message);
     }
   }
-}
-
-/** All state of a host, the topology among it. */
-function documentsOf(host: Host): Map<string, Json> {
-  return new Map([["topology", host.topology as unknown as Json], ...host.save()]);
 }

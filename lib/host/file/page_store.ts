@@ -4,6 +4,7 @@ import { crc32 } from "../../base/crc32.ts";
 import { PAGE_SIZE } from "../../zpci/storage.ts";
 import type { Host } from "../host.ts";
 import type { PagePlace } from "./host_store.ts";
+import { type Patch, patchesOf, type Redo } from "./redo.ts";
 import { ChecksumError } from "./row_store.ts";
 
 /** How many pages there are, and all their checksums, combined by exclusive or. */
@@ -25,8 +26,13 @@ export interface StoredPage {
 export class PageStore {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
-  /** The pages that the last {@linkcode write} wrote. */
+  /** What the last {@linkcode write} wrote of memory that the open transaction changed. */
   readonly written: PagePlace[] = [];
+  /** Changes by page that do not stand in the table. */
+  readonly #waiting = new Map<
+    string,
+    { readonly guest: number; readonly address: number; readonly patches: Patch[] }
+  >();
 
   constructor(db: DatabaseSync) {
     this.#db = db;
@@ -34,6 +40,15 @@ export class PageStore {
 
   /** A page, undefined if it was never written. @throws {ChecksumError} */
   load(guest: number, address: number): Uint8Array | undefined {
+    const waiting = this.#waiting.get(`${guest}:${address}`);
+    const stored = this.#stored(guest, address);
+    if (waiting === undefined) return stored;
+    const page = stored ?? new Uint8Array(PAGE_SIZE);
+    for (const patch of waiting.patches) page.set(patch.data, patch.address - address);
+    return page;
+  }
+
+  #stored(guest: number, address: number): Uint8Array | undefined {
     const row = this.#prepared("SELECT data, sum FROM page WHERE guest = ? AND address = ?").get(
       guest,
       address,
@@ -44,10 +59,34 @@ export class PageStore {
   /** Where pages are. */
   places(): PagePlace[] {
     const rows = this.#prepared("SELECT guest, address FROM page").all();
-    return rows.map((row) => ({ guest: Number(row["guest"]), address: Number(row["address"]) }));
+    const places = rows.map((row) => ({ guest: Number(row["guest"]), address: Number(row["address"]) }));
+    const known = new Set(places.map(({ guest, address }) => `${guest}:${address}`));
+    for (const [name, { guest, address }] of this.#waiting) {
+      if (!known.has(name)) places.push({ guest, address });
+    }
+    return places;
   }
 
-  /** All pages by guest and address. @throws {ChecksumError} if one is damaged */
+  /** A commit changed memory; that does not stand in the table. */
+  redo(commit: Redo): void {
+    for (const patch of patchesOf(commit)) this.#wait(patch);
+  }
+
+  #wait(patch: Patch): void {
+    const { guest } = patch;
+    const address = patch.address - patch.address % PAGE_SIZE;
+    const name = `${guest}:${address}`;
+    let page = this.#waiting.get(name);
+    if (page === undefined) this.#waiting.set(name, page = { guest, address, patches: [] });
+    page.patches.push(patch);
+  }
+
+  /** Everything stands in the table. */
+  forgetRedo(): void {
+    this.#waiting.clear();
+  }
+
+  /** All pages in the table, by guest and address. @throws {ChecksumError} if one is damaged */
   *all(): Generator<StoredPage> {
     const rows = this.#prepared("SELECT guest, address, data, sum FROM page ORDER BY guest, address").all();
     for (const row of rows) {
@@ -56,7 +95,7 @@ export class PageStore {
     }
   }
 
-  /** What all pages add up to, read from the file. @throws {ChecksumError} */
+  /** What all pages in the table add up to, read from the file. @throws {ChecksumError} */
   count(progress: (pages: number) => void = () => {}): PageSum {
     let { pages, pageSum } = NO_PAGES;
     for (const { guest, address, data } of this.all()) {
@@ -68,56 +107,74 @@ export class PageStore {
 
   /** Removes every page. */
   clear(): void {
+    this.#waiting.clear();
     this.#db.exec("DELETE FROM page");
   }
 
+  /** The memory that the open transaction changed; undefined if it freed some, or changed more than `most` bytes. */
+  changes(host: Host, most: number): Patch[] | undefined {
+    const patches: Patch[] = [];
+    let length = 0;
+    for (const { index: guest, partition: { storage } } of host.guests) {
+      if (storage.freed().next().done === false) return undefined;
+      for (const buffer of storage.changed) {
+        for (const offset of buffer.changedPages()) {
+          for (const [from, to] of buffer.differences(offset)) {
+            length += to - from;
+            if (length > most) return undefined;
+            const data = buffer.touch(from, to - from, false).slice(from, to);
+            patches.push({ guest, address: buffer.address + from, data });
+          }
+        }
+      }
+    }
+    return patches;
+  }
+
   /**
-   * Writes pages and removes those of freed memory.
+   * Writes pages and removes those of freed memory, and writes what waits.
    *
    * @param revision number of the commit
    * @param which those that the open transaction changed, those that it wrote whether it changed them or not, or all that
    * were ever written
-   * @returns what all pages add up to now; the same object if nothing was written
+   * @returns what all pages add up to now
    */
   write(before: PageSum, host: Host, which: "changed" | "written" | "all", revision: number): PageSum {
     let { pages, pageSum } = before;
-    let isChanged = false;
+    const put = (guest: number, address: number, data: Uint8Array) => {
+      const sum = checksum(guest, address, data);
+      const old = this.#prepared("SELECT sum FROM page WHERE guest = ? AND address = ?").get(guest, address);
+      if (old === undefined) pages++;
+      pageSum ^= Number(old?.["sum"] ?? 0) ^ sum;
+      this.#prepared("INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?)")
+        .run(guest, address, data, sum, revision);
+    };
     this.written.length = 0;
+    for (const { guest, address } of this.#waiting.values()) put(guest, address, this.load(guest, address)!);
     for (const { index, partition: { storage } } of host.guests) {
       for (const { address, size } of storage.freed()) {
         const removed = this.#prepared(
           "DELETE FROM page WHERE guest = ? AND address >= ? AND address < ? RETURNING sum",
         ).all(index, address, address + size);
-        isChanged ||= removed.length > 0;
         pages -= removed.length;
         for (const row of removed) pageSum ^= Number(row["sum"]);
       }
       for (const buffer of which === "all" ? storage.buffers : storage.changed) {
         if (!storage.has(buffer)) continue;
         for (const offset of which === "all" ? buffer.dirtyPages() : buffer.changedPages()) {
-          if (which === "changed" && buffer.isAsBefore(offset)) continue;
+          if (which === "changed" && buffer.differences(offset).length === 0) continue;
           const address = buffer.address + offset;
-          const data = buffer.touch(offset, PAGE_SIZE, false).subarray(offset, offset + PAGE_SIZE);
-          const sum = checksum(index, address, data);
-          const old = this.#prepared("SELECT sum FROM page WHERE guest = ? AND address = ?").get(
-            index,
-            address,
-          );
-          if (old === undefined) pages++;
-          pageSum ^= Number(old?.["sum"] ?? 0) ^ sum;
-          isChanged = true;
-          this.#prepared("INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?)").run(
-            index,
-            address,
-            data,
-            sum,
-            revision,
-          );
+          put(index, address, buffer.touch(offset, PAGE_SIZE, false).subarray(offset, offset + PAGE_SIZE));
           this.written.push({ guest: index, address });
         }
       }
     }
-    return isChanged ? { pages, pageSum: pageSum >>> 0 } : before;
+    return { pages, pageSum: pageSum >>> 0 };
+  }
+
+  /** The transaction is committed: these changes do not stand in the table. */
+  settle(patches: readonly Patch[]): void {
+    for (const patch of patches) this.#wait(patch);
   }
 
   #prepared(sql: string): StatementSync {
@@ -125,6 +182,11 @@ export class PageStore {
     if (statement === undefined) this.#statements.set(sql, statement = this.#db.prepare(sql));
     return statement;
   }
+}
+
+/** The open transaction has written to memory of a host. */
+export function isWritten({ guests }: Host): boolean {
+  return guests.some(({ partition: { storage } }) => storage.changed.size > 0);
 }
 
 /** Pages that a copy has changed were stored from it, and are once more from the host itself by its next commit. */

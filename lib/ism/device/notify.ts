@@ -63,9 +63,10 @@ export function storeAndSignal(
   const maskAt = offset + SBA.MASKS + sbaIndex * 2 + (mask > 0xff ? 0 : 1);
   const bitAt = offset + SBA.DMB_BITS + (sbaIndex >> 3);
   const bit = 0x80 >> (sbaIndex & 7);
-  sba.tell(maskAt, mask > 0xff ? mask >> 8 : mask, bitAt, bit, data, at, source, length);
+  const maskBit = mask > 0xff ? mask >> 8 : mask;
+  const before = sba.tell(maskAt, maskBit, bitAt, bit, offset, SBA.SUMMARY, data, at, source, length);
   if (owner.tracing) owner.trace("sba", () => ({ index: sbaIndex, idx, mask }));
-  raiseSummary(owner, sba, offset);
+  interrupt(owner, before);
 }
 
 /**
@@ -103,12 +104,12 @@ export function postEvent(to: IsmAdapter, event: IsmEvent, trigger: boolean): vo
   to.ieqSlot = (slot + 1) % IEQ.SLOTS;
   to.trace("ieq", () => ({ slot, type: event.type, code: event.code, token: event.tok, info: event.info }));
   const before = sba.setBits(sbaAt, SBA.EVENT);
-  if (trigger) raiseSummary(to, sba, sbaAt);
+  if (trigger) interrupt(to, sba.setBits(sbaAt, SBA.SUMMARY));
   // The summary may have been cleared and set again in the same byte: one interrupt too many is none too few.
   if (!sba.atomic && (before & (SBA.SUMMARY | SBA.EVENT)) === SBA.SUMMARY) to.fn.raiseMsi(MSI_VECTOR);
 }
 
-function raiseSummary(owner: IsmAdapter, sba: DmaMemory, offset: number): void {
-  const wasSet = (sba.setBits(offset, SBA.SUMMARY) & SBA.SUMMARY) !== 0;
-  if (!wasSet || owner.options.msiOn === "every-signal") owner.fn.raiseMsi(MSI_VECTOR);
+/** The MSI of a signal that has set the summary bit in a byte that was `before`. */
+function interrupt(owner: IsmAdapter, before: number): void {
+  if ((before & SBA.SUMMARY) === 0 || owner.options.msiOn === "every-signal") owner.fn.raiseMsi(MSI_VECTOR);
 }
