@@ -57,7 +57,7 @@ for (const columns of [40, 60, 80, 200]) {
       const { stdout } = await program.run(["peek", "bar2", "0", "40"], {
         env: { COLUMNS: String(columns) },
       });
-      assertMatch(stdout, /^00000000( +[0-9a-f]{2}){16}  \|/);
+      assertMatch(stdout, /^00000000( +[0-9a-f]{2}){16} {2}\|/);
     },
   );
 
