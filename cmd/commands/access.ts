@@ -6,7 +6,7 @@ import type { Offset } from "../../lib/vfio/process/vfs_checks.ts";
 import { REGION as REGION_INDEX } from "../../lib/vfio/uapi.ts";
 import { argument, defaulted, defineCommand, optional, required } from "../language/command.ts";
 import { bigNumber, choice, COUNT, DATA, OFFSET, REGION } from "../language/kinds.ts";
-import { readShown } from "../run/transfer_buffer.ts";
+import { readShown } from "../run/driver/transfer_buffer.ts";
 import { type ByteOrder, dumpColumns, dumpText, wordDump, type WordWidth } from "../output/hexdump.ts";
 import { valueBytes } from "../output/value_bytes.ts";
 

@@ -4,13 +4,13 @@ import { StreamReader } from "../../lib/ism/driver/stream.ts";
 import { type Context, defaulted, defineCommand, optional } from "../language/command.ts";
 import { DURATION, OUTPUT } from "../language/kinds.ts";
 import { fitted } from "../output/wrap.ts";
-import { loadCrc32, newSha256 } from "../run/sha256.ts";
-import { Sink } from "../run/sink.ts";
+import { loadCrc32, newSha256 } from "../run/transfer/sha256.ts";
+import { Sink } from "../run/transfer/sink.ts";
 import { UsageError } from "../language/usage_error.ts";
-import { DMB_SIZE, releaseDmb, secondsSince, takenBack } from "../run/transfer.ts";
+import { DMB_SIZE, releaseDmb, secondsSince, takenBack } from "../run/transfer/transfer.ts";
 import { Progress } from "../output/progress.ts";
 import { roundSize } from "../output/units.ts";
-import { waitFor } from "../run/waiting.ts";
+import { waitFor } from "../run/waiting/waiting.ts";
 
 /** So many bytes are read faster than another transaction for them begins. */
 const SHORT = 64 * 1024;

@@ -1,5 +1,5 @@
 /** The process that has the host file for itself: runs the lines of others on it, one transaction each. */
-import { HostPlace } from "../host_place.ts";
+import { HostPlace } from "../host/host_place.ts";
 import { Session } from "../session.ts";
 import { PROCESS_FILES } from "../files.ts";
 import { pause } from "../pause.ts";
@@ -8,7 +8,7 @@ import { describeFailure } from "../../output/failure.ts";
 import { RecordingTerminal } from "../../output/recording.ts";
 import { type Collected, TraceCollector } from "../../output/trace/collector.ts";
 import { TRACE_ALL } from "../../language/trace_filter.ts";
-import { functionNamed } from "../device.ts";
+import { functionNamed } from "../driver/device.ts";
 import type { HostStore } from "../../../lib/host/file/store.ts";
 import type { Commands, Result } from "../../language/command.ts";
 import {
