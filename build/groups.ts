@@ -12,7 +12,7 @@ const GROUPS: Readonly<Record<string, readonly string[]>> = {
   // What calls the C library as soon as it is loaded, which needs a permission that other commands have given back.
   launch: ["lib/exec/launch.ts"],
   programs: [
-    ...["cmd/run/programs.ts", "cmd/run/exec/audit.ts", "cmd/run/exec/conform.ts"],
+    ...["cmd/run/exec/programs.ts", "cmd/run/exec/audit.ts", "cmd/run/exec/conform.ts"],
     ...["lib/exec/run.ts", "lib/exec/signals.ts"],
   ],
   // A start of a program needs no other command.

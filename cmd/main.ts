@@ -9,6 +9,7 @@ import { safeJson } from "./language/quote.ts";
 import { UsageError } from "./language/usage_error.ts";
 import { ProcessTerminal } from "./output/terminal.ts";
 import { defaultHostPath, environment, isWorker, surroundings } from "./run/environment.ts";
+import { pause } from "./run/pause.ts";
 import { giveBack } from "./run/permissions.ts";
 import { COMMANDS } from "./table.ts";
 
@@ -42,10 +43,7 @@ const PATIENCE_MS = 10;
 export function end(code: number): void {
   // Behind the last task Deno keeps what it has compiled for the next start; Deno.exit() at once would lose it.
   Deno.exitCode = code;
-  // Not setTimeout(): it loads a module of Node, and would be a task itself.
-  const never = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
-  const { value } = Atomics.waitAsync(never, 0, 0, PATIENCE_MS);
-  Promise.resolve(value).then(() => Deno.exit(code));
+  void pause(PATIENCE_MS).then(() => Deno.exit(code));
 }
 
 async function runInvocation(
@@ -60,9 +58,10 @@ async function runInvocation(
   const hasLines = globals.c.length > 0 || (command !== undefined && takesLines(command));
   if (command?.name !== "man") giveBack("run");
   if (!hasLines && !runsPrograms(inner)) giveBack("ffi");
-  if (globals.version) {
-    return printText(terminal, globals, "version", { version: VERSION }, `ism ${VERSION}\n`);
+  if (globals.version && !globals.json) {
+    return printText(terminal, globals, "version", {}, `ism ${VERSION}\n`);
   }
+  if (globals.version) return await printVersion(terminal, globals);
   if (globals.help || (command === undefined && globals.c.length === 0)) {
     const { helpText } = await import("./help/help.ts");
     const text = await helpText(command?.name ?? invocation.family, terminal, COMMANDS);
@@ -79,6 +78,16 @@ async function runInvocation(
   }
   const { perform } = await import("./perform.ts");
   return await perform(terminal, invocation, globals);
+}
+
+/** `--version --json` is the document of the command `version`. */
+async function printVersion(terminal: ProcessTerminal, globals: Globals): Promise<number> {
+  await COMMANDS.need(["version"]);
+  const invocation = parseLine([literalWord("version")], COMMANDS, { inScript: false });
+  const { runHostless } = await import("./run/hostless.ts");
+  const context = { terminal, commands: COMMANDS };
+  const { result } = await runHostless(invocation.command!, invocation, globals, context);
+  return printText(terminal, globals, "version", result, "");
 }
 
 /** True for `help`, `version`, `man` and `completions`, which need no session. */

@@ -7,11 +7,11 @@ import { runsPrograms, runsScripts } from "./language/command.ts";
 import { type Globals, type Invocation, NO_VALUES } from "./language/invocation.ts";
 import { giveBack } from "./run/permissions.ts";
 import { Session } from "./run/session.ts";
-import { understood } from "./run/compile.ts";
-import type { ScriptLine } from "./run/script_line.ts";
+import { understood } from "./run/lines/compile.ts";
+import type { ScriptLine } from "./run/lines/script_line.ts";
 import { runScript } from "./run/script.ts";
 import type { ProcessTerminal } from "./output/terminal.ts";
-import { isTraceFile } from "./run/trace_file.ts";
+import { isTraceFile } from "./run/traces/trace_file.ts";
 
 /** Does what a command line asks for. @returns the exit code */
 export async function perform(

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { AnyCommand } from "../cmd/language/command.ts";
 import { literalWord } from "../cmd/language/options.ts";
 import { parseLine } from "../cmd/language/parse.ts";
-import { parseScript } from "../cmd/run/compile.ts";
+import { parseScript } from "../cmd/run/lines/compile.ts";
 import { COMMANDS as TABLE } from "../cmd/table.ts";
 import { TOPIC_NAMES } from "../cmd/language/topics.ts";
 import { splitWords } from "../cmd/language/words.ts";

@@ -1,7 +1,7 @@
 /** The JSON contract: one document for each command, done or refused, with the promised fields and types. */
 import { assert, assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { COMMANDS as TABLE } from "../cmd/table.ts";
-import { parseScript } from "../cmd/run/compile.ts";
+import { parseScript } from "../cmd/run/lines/compile.ts";
 import { UsageError } from "../cmd/language/usage_error.ts";
 import { type Document, documentsOf, inParallel, Program } from "./support/program.ts";
 

@@ -53,3 +53,14 @@ Deno.test("options that do not go with a lock, or only with one, are a mistake i
   assertEquals(refused, refused.map(() => "USAGE"));
   assertEquals((await program.result("fault", "list")).faults, []);
 });
+
+Deno.test("a reset through sysfs needs the state lock, whether a driver holds the function or not", async () => {
+  using program = new Program();
+  const reset = () => outcomeOf(program, "sysfs", "write", "/sys/bus/pci/devices/0001:00:00.0/reset", "1");
+  for (const prepared of [["open"], ["close"], ["unbind"]]) {
+    await program.result(...prepared);
+    await program.result("fault", "add", "state-lock:1", "--op", "reset");
+    assertEquals([prepared, await reset(), await reset()], [prepared, "EIO", "ok"]);
+    await program.result("fault", "clear");
+  }
+});

@@ -6,7 +6,7 @@ import { GLOBAL_OPTIONS } from "../cmd/language/globals.ts";
 import { literalWord } from "../cmd/language/options.ts";
 import { bindGlobals, type Invocation } from "../cmd/language/invocation.ts";
 import { parseLine } from "../cmd/language/parse.ts";
-import { parseScript } from "../cmd/run/compile.ts";
+import { parseScript } from "../cmd/run/lines/compile.ts";
 import { COMMANDS as TABLE } from "../cmd/table.ts";
 import { FileError, UsageError } from "../cmd/language/usage_error.ts";
 

@@ -145,7 +145,7 @@ Deno.test("dry runs say what would be done, and touch nothing", async () => {
   const shell = await program.run(["-n", "shell"], { stdin: "vlan add 7\nvlan list\n" });
   assertEquals([shell.code, shell.stdout], [0, "dry run: nothing is changed\n"]);
   const [document] = documentsOf(await program.run(["-n", "--json", "gid"]));
-  assertEquals(document!.dryRun, true);
+  assertEquals(document!.dry_run, true);
   assertEquals([program.state(), exists(program.path("copy")), exists(program.path("new.json"))], [
     before,
     false,

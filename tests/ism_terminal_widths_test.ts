@@ -35,6 +35,32 @@ for (const columns of [40, 60, 80, 200]) {
     assertEquals(await run.end(), 0);
   });
 
+  onTerminal(
+    "dumps have fewer bytes a line where 16 do not fit, and what is said is broken between words",
+    async () => {
+      using program = new Program();
+      Deno.writeTextFileSync(program.path("sent"), "some words");
+      await using run = new TerminalRun(program, ["shell"], { columns });
+      await run.until(PROMPT);
+      const dump = await run.line("peek bar2 0 40");
+      assertFits(dump, columns);
+      const bytes = columns >= 78 ? 16 : columns >= 45 ? 8 : 4;
+      assertMatch(plain(dump), new RegExp(`^00000000( +00){${bytes}}  \\|\\.{${bytes}}\\|\\r?\\n\\*`));
+      assertFits(await run.line("peek bar2 0 40 --width 1"), columns);
+      assertFits(
+        await run.line("stb bar0 0xff8 seq:0*9").then((text) => text.slice(text.indexOf("\n"))),
+        columns,
+      );
+      assertFits(await run.line(`send '${program.path("sent")}' -o '${program.path("got")}'`), columns);
+      await run.type(KEY.CTRL_D);
+      assertEquals(await run.end(), 0);
+      const { stdout } = await program.run(["peek", "bar2", "0", "40"], {
+        env: { COLUMNS: String(columns) },
+      });
+      assertMatch(stdout, /^00000000( +[0-9a-f]{2}){16} {2}\|/);
+    },
+  );
+
   onTerminal("titles are bold where colours are wanted, and take no room of the table", async () => {
     using program = new Program();
     await using coloured = new TerminalRun(program, ["list"], { columns, env: { NO_COLOR: "" } });

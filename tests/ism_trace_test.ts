@@ -156,7 +156,7 @@ Deno.test("ism --dry-run shows the instructions and changes nothing", async () =
   await program.result("open");
   const before = program.state();
   const [stb] = documentsOf(await program.run(["-n", "--json", "stb", "bar2", "8", "seq:0*9"]));
-  assertEquals([stb!.ok, stb!.dryRun], [true, true]);
+  assertEquals([stb!.ok, stb!.dry_run], [true, true]);
   assertEquals(
     stb!.trace!.filter(({ op }) => op === "PCISTB").map(({ offset, length }) => [offset, length]),
     [["0x8", 9]],
@@ -169,7 +169,7 @@ Deno.test("ism --dry-run shows the instructions and changes nothing", async () =
     "--json",
     "--keep-going",
   );
-  assert(documentsOf(whole).every(({ dryRun }: Document) => dryRun === true));
+  assert(documentsOf(whole).every((document: Document) => document.dry_run === true));
   const lines = [
     "send file -o copy",
     "host reset",

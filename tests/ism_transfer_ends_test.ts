@@ -159,3 +159,39 @@ Deno.test("Ctrl-C in a long send, repeat or script says what is left: nothing", 
   assertEquals([program.state(), exists(program.path("copy"))], [before, false]);
   await assertNothingLeft(program, ["script"]);
 });
+
+Deno.test("Ctrl-C in the middle of a transfer between two processes is heard at once, on either side", async () => {
+  using program = new Program();
+  await program.result("host", "create");
+  const rows = [
+    [
+      "send",
+      /^ism: send: Interrupted: A signal of ism recv did not come; nothing of the transfer is left\n$/,
+    ],
+    [
+      "recv",
+      /^ism: recv: Interrupted: Data did not come; the offer is taken back, and nothing is written\n$/,
+    ],
+  ] as const;
+  for (const dmb of ["4k", "64k", "1M"]) {
+    for (const [which, message] of rows) {
+      const recv = program.spawn(["recv", "-d", "1", "-o", "copy", "--dmb", dmb, "--timeout", "3"]);
+      await recv.stdin.close();
+      const send = program.spawn(["send", "-", "--wait", "30"]);
+      const feeding = feedWithoutEnd(send);
+      while (!isUnderWay(program)) await new Promise((resolve) => setTimeout(resolve, 50));
+      const child = which === "send" ? send : recv;
+      const began = performance.now();
+      child.kill("SIGINT");
+      const outputs = { send: send.output(), recv: recv.output() };
+      const { code, stdout, stderr } = await outputs[which];
+      assert(performance.now() - began < 5000, "it is heard while the transfer goes on");
+      assertEquals([code, stdout.length], [130, 0]);
+      assertMatch(new TextDecoder().decode(stderr), message);
+      const other = await outputs[which === "send" ? "recv" : "send"];
+      assertEquals([other.code, other.stdout.length], [1, 0], new TextDecoder().decode(other.stderr));
+      await feeding;
+      await assertNothingLeft(program, []);
+    }
+  }
+});

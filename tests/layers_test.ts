@@ -160,7 +160,7 @@ Deno.test("only two files call foreign code, and only commands that run programs
   const callers = SOURCES.filter((path) => /Deno\.dlopen\(/.test(read(path)));
   assertEquals(callers.toSorted(), ["lib/exec/launch.ts", "lib/exec/libc.ts"]);
   // Only when a run comes to it, or for types.
-  const rooms = [OUTSIDE, "cmd/run/exec/", "cmd/run/programs.ts"];
+  const rooms = [OUTSIDE, "cmd/run/exec/"];
   const isInside = (path: string) => rooms.some((room) => path.startsWith(room));
   const loads = (path: string) =>
     importsOf(path).some(({ target, isValue, isLater }) => isValue && !isLater && isInside(target));
@@ -195,7 +195,8 @@ Deno.test("a start loads the language, the table and the terminal; commands, ses
   const rooms = ["cmd/language/", "lib/base/"];
   const files = [
     ...["main.ts", "cmd/main.ts", "cmd/table.ts", "cmd/build_info.ts", "cmd/completion/call.ts"],
-    ...["cmd/run/environment.ts", "cmd/run/permissions.ts", "cmd/output/terminal.ts", "cmd/output/held.ts"],
+    ...["cmd/run/environment.ts", "cmd/run/pause.ts", "cmd/run/permissions.ts"],
+    ...["cmd/output/terminal.ts", "cmd/output/held.ts"],
   ];
   const loaded = [...loadedWith("main.ts")];
   assertEquals(

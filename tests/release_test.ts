@@ -66,9 +66,9 @@ describe("a release", () => {
 describe("the README's ways to install", () => {
   it("are the ones that are tested, and name this version", () => {
     // npm's lines: tests/npm_package_test.ts, from the packed file; source: `.ci/run`, and tests/offline_program_test.ts.
-    assertEquals(lines.filter((line) => !["ism", "PATH", "dist/ism"].includes(line)), [
-      "npm install --global ism",
-      "npx ism list",
+    assertEquals(lines.filter((line) => !["ism", "PATH", "dist/ism", "dist/npm/"].includes(line)), [
+      `npm install --global ./ism-${version}.tgz`,
+      `npx -y deno@${Deno.version.deno} task npm`,
       `tar -xzf ${archiveName(TARGETS[0])}.tar.gz`,
       `npx -y deno@${Deno.version.deno} task compile`,
     ]);

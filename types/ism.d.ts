@@ -6,12 +6,14 @@ export interface Document<Result = unknown> {
   /** Null if the line was not understood. */
   readonly command: string | null;
   readonly ok: boolean;
+  /** Of a failure of a line with a prefix: the command behind all prefixes. */
+  readonly prefixed?: string;
   readonly result?: Result;
   readonly error?: Failure;
   /** With `--trace`. */
   readonly trace?: readonly Readonly<Record<string, unknown>>[];
   /** True with `--dry-run`: nothing was changed. */
-  readonly dryRun?: boolean;
+  readonly dry_run?: boolean;
   /** Where in a script the command is. */
   readonly file?: string;
   readonly line?: number;

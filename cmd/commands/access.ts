@@ -6,8 +6,8 @@ import type { Offset } from "../../lib/vfio/process/vfs_checks.ts";
 import { REGION as REGION_INDEX } from "../../lib/vfio/uapi.ts";
 import { argument, defaulted, defineCommand, optional, required } from "../language/command.ts";
 import { bigNumber, choice, COUNT, DATA, OFFSET, REGION } from "../language/kinds.ts";
-import { readShown } from "../run/transfer_buffer.ts";
-import { type ByteOrder, hexdump, wordDump, type WordWidth } from "../output/hexdump.ts";
+import { readShown } from "../run/driver/transfer_buffer.ts";
+import { type ByteOrder, dumpColumns, dumpText, wordDump, type WordWidth } from "../output/hexdump.ts";
 import { valueBytes } from "../output/value_bytes.ts";
 
 const WIDTH = choice("WIDTH", ["1", "2", "4", "8"]);
@@ -88,13 +88,12 @@ export const peek = defineCommand({
       : { width: Number(width), endian: endian ?? endianOf(region.index) };
     return { region: region.name, offset: hex(offset), ret, position, data, ...view };
   },
-  text(result) {
+  text(result, { terminal }) {
     const bytes = Uint8Array.fromHex(result.data);
     const base = BigInt(result.offset);
-    const lines = "width" in result
-      ? wordDump(bytes, base, result.width as WordWidth, result.endian as ByteOrder)
-      : hexdump(bytes, base);
-    return lines.join("\n");
+    if (!("width" in result)) return dumpText(terminal, bytes, base);
+    const [width, order] = [result.width as WordWidth, result.endian as ByteOrder];
+    return wordDump(bytes, base, width, order, dumpColumns(terminal)).join("\n");
   },
   raw: ({ data }) => Uint8Array.fromHex(data),
   value: ({ data }) => `hex:${data}`,
@@ -190,8 +189,8 @@ GET_REGION_INFO; this command shows what hard-coded ones do.`,
   access: "write",
   examples: ["pread 0x7000000000000 4", "expect EINVAL pread 0x6000000000000 1"],
   run: ({ target }, { position, count, accessible }) => readAt(target, position, count, accessible),
-  text: ({ data, position, ret }) =>
-    hexdump(Uint8Array.fromHex(data), BigInt(position) - BigInt(ret)).join("\n"),
+  text: ({ data, position, ret }, { terminal }) =>
+    dumpText(terminal, Uint8Array.fromHex(data), BigInt(position) - BigInt(ret)),
   raw: ({ data }) => Uint8Array.fromHex(data),
   value: ({ data }) => `hex:${data}`,
 });

@@ -12,7 +12,7 @@ import { defaulted, defineCommand, rest } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
 import type { Table } from "../language/table.ts";
 import { choice, text } from "../language/kinds.ts";
-import { hexdump } from "../output/hexdump.ts";
+import { dumpText } from "../output/hexdump.ts";
 import { quoteText } from "../language/quote.ts";
 import { nearest } from "../language/nearest.ts";
 import { parseBigNumber } from "../language/number.ts";
@@ -164,7 +164,7 @@ export const configDump = defineCommand({
   text({ address, format, data }, { terminal }) {
     const bytes = Uint8Array.fromHex(data);
     if (format === "lspci") return lspciText(address, bytes);
-    if (format === "hex") return hexdump(bytes, 0).join("\n");
+    if (format === "hex") return dumpText(terminal, bytes, 0);
     terminal.outBytes(bytes);
     return "";
   },

@@ -3,11 +3,11 @@ import { hex } from "../../lib/base/hex.ts";
 import { PAGE_SIZE } from "../../lib/zpci/storage.ts";
 import { argument, defineCommand, optional, required } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
-import { mappedMemory } from "../run/mapped_memory.ts";
-import { dmaSpace } from "../run/dma_space.ts";
+import { mappedMemory } from "../run/driver/mapped_memory.ts";
+import { dmaSpace } from "../run/driver/dma_space.ts";
 import { DATA, number, SIZE } from "../language/kinds.ts";
 import { checkShown } from "../language/limits.ts";
-import { hexdump } from "../output/hexdump.ts";
+import { dumpText } from "../output/hexdump.ts";
 import { sizeText } from "../output/units.ts";
 
 export const IOVA = number("IOVA");
@@ -98,7 +98,7 @@ export const dmaRead = defineCommand({
     checkShown(count, "count");
     return { iova: hex(iova), length: count, data: mappedMemory(target, iova, count, false).toHex() };
   },
-  text: ({ data, iova }) => hexdump(Uint8Array.fromHex(data), BigInt(iova)).join("\n"),
+  text: ({ data, iova }, { terminal }) => dumpText(terminal, Uint8Array.fromHex(data), BigInt(iova)),
   raw: ({ data }) => Uint8Array.fromHex(data),
   value: ({ data }) => `hex:${data}`,
 });

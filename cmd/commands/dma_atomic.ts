@@ -4,7 +4,7 @@ import { argument, defaulted, defineCommand, optional } from "../language/comman
 import { bigNumber, choice, number } from "../language/kinds.ts";
 import { valueBytes } from "../output/value_bytes.ts";
 import { IOVA } from "./dma.ts";
-import { mappedMemory } from "../run/mapped_memory.ts";
+import { mappedMemory } from "../run/driver/mapped_memory.ts";
 
 const WIDTH = defaulted(number("WIDTH", { min: 1, max: 8 }), 8, "bytes of the value");
 const ENDIAN = optional(

@@ -6,7 +6,7 @@ import type { DriverDmb } from "../../lib/ism/driver/tables.ts";
 import { argument, defaulted, defineCommand, flag, optional, required } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
 import { DATA, GID, number, SIZE, TOKEN } from "../language/kinds.ts";
-import { hexdump } from "../output/hexdump.ts";
+import { dumpText } from "../output/hexdump.ts";
 import { DriverError } from "../../lib/ism/driver/errors.ts";
 import { sizeText } from "../output/units.ts";
 import { WATCH } from "../language/watching.ts";
@@ -105,7 +105,7 @@ export const dmbRead = defineCommand({
     const bytes = part(target, token, offset, count);
     return { token: hex(token), offset: hex(offset), length: bytes.length, data: bytes.toHex() };
   },
-  text: ({ data, offset }) => hexdump(Uint8Array.fromHex(data), BigInt(offset)).join("\n"),
+  text: ({ data, offset }, { terminal }) => dumpText(terminal, Uint8Array.fromHex(data), BigInt(offset)),
   raw: ({ data }) => Uint8Array.fromHex(data),
   value: ({ data }) => `hex:${data}`,
 });

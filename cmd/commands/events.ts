@@ -17,10 +17,10 @@ import { defineListing } from "../language/listing.ts";
 import type { Table } from "../language/table.ts";
 import { renderTable } from "../output/table/text.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
-import { KernelTicks } from "../run/kernel_ticks.ts";
+import { KernelTicks } from "../run/waiting/kernel_ticks.ts";
 import { bigNumber, choice, DURATION, GID, number } from "../language/kinds.ts";
-import { HIDDEN_EVENTS, hiddenEvents } from "../run/unread_events.ts";
-import { waitFor } from "../run/waiting.ts";
+import { HIDDEN_EVENTS, hiddenEvents } from "../run/driver/unread_events.ts";
+import { waitFor } from "../run/waiting/waiting.ts";
 import { plural } from "../output/units.ts";
 import { WATCH } from "../language/watching.ts";
 

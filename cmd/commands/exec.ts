@@ -3,7 +3,7 @@ import { VERSION } from "../build_info.ts";
 import { argument, defineCommand, flag, optional, rest } from "../language/command.ts";
 import { CANNOT_RUN, NotStartedError } from "../output/failure.ts";
 import { OUTPUT, text } from "../language/kinds.ts";
-import type { AuditedEnding, ProgramLine } from "../run/programs.ts";
+import type { AuditedEnding, ProgramLine } from "../run/exec/programs.ts";
 import { UsageError } from "../language/usage_error.ts";
 
 /** Exit code of a shell for a program that is not there, and what it adds to a signal. */
@@ -159,7 +159,7 @@ processes left open is closed when they end. Exit code, signals, terminal and in
       ? undefined
       : new (await import("../run/exec/audit.ts")).AuditReport(audit, hostPath, VERSION);
     const { ExecError } = await import("../../lib/exec/run.ts");
-    const { runOnHost } = await import("../run/programs.ts");
+    const { runOnHost } = await import("../run/exec/programs.ts");
     try {
       const endings = await runOnHost(context, programs);
       const outcomes = programs.map((line, i) => outcomeOf(line, endings[i]!));
@@ -178,7 +178,7 @@ processes left open is closed when they end. Exit code, signals, terminal and in
   async beforehand() {
     if (!isSupported() || !isPermitted()) return;
     (await import("../../lib/exec/launch.ts")).prepareLaunch();
-    await import("../run/programs.ts");
+    await import("../run/exec/programs.ts");
   },
   exitCode: ({ exit }) => exit,
   value: ({ exit }) => String(exit),

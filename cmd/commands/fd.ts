@@ -6,7 +6,12 @@ import { OPEN_FLAGS } from "../../lib/vfio/process/file.ts";
 import type { HostFunction } from "../../lib/host/host.ts";
 import { argument, defaulted, defineCommand, flag, type Kind, optional, rest } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
-import { DESCRIPTOR, DESCRIPTOR_KINDS, type DescriptorName, findDescriptor } from "../run/descriptors.ts";
+import {
+  DESCRIPTOR,
+  DESCRIPTOR_KINDS,
+  type DescriptorName,
+  findDescriptor,
+} from "../run/driver/descriptors.ts";
 import { bigNumber, choice, COUNT, DATA, text } from "../language/kinds.ts";
 import { UsageError } from "../language/usage_error.ts";
 

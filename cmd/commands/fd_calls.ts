@@ -1,7 +1,7 @@
 /** System calls on descriptors that say something of the file itself: fcntl, fsync, ftruncate. */
 import { hex } from "../../lib/base/hex.ts";
 import { argument, defineCommand } from "../language/command.ts";
-import { DESCRIPTOR, findDescriptor } from "../run/descriptors.ts";
+import { DESCRIPTOR, findDescriptor } from "../run/driver/descriptors.ts";
 import { bigNumber } from "../language/kinds.ts";
 import { parseBigNumber } from "../language/number.ts";
 

@@ -3,15 +3,15 @@ import type { HostFunction } from "../../lib/host/host.ts";
 import { DriverError } from "../../lib/ism/driver/errors.ts";
 import { POLL } from "../../lib/vfio/process/file.ts";
 import { defineCommand, flag, optional, rest } from "../language/command.ts";
-import { findDescriptor } from "../run/descriptors.ts";
-import { KernelTicks } from "../run/kernel_ticks.ts";
+import { findDescriptor } from "../run/driver/descriptors.ts";
+import { KernelTicks } from "../run/waiting/kernel_ticks.ts";
 import { COUNT, DURATION } from "../language/kinds.ts";
 import { checkShown } from "../language/limits.ts";
-import { hexdump } from "../output/hexdump.ts";
+import { dumpText } from "../output/hexdump.ts";
 import { UsageError } from "../language/usage_error.ts";
-import { readShown } from "../run/transfer_buffer.ts";
+import { readShown } from "../run/driver/transfer_buffer.ts";
 import { plural } from "../output/units.ts";
-import { waitUntil } from "../run/waiting.ts";
+import { waitUntil } from "../run/waiting/waiting.ts";
 import { AT, FD, positionAfter, processOf } from "./fd.ts";
 
 /** Buffers of a read, and where it reads. */
@@ -77,9 +77,12 @@ alone. Inside a script that is one transaction nobody else can send anything, so
     if (found !== undefined) return found;
     throw new DriverError(`${what} did not come within ${plural(timeout!, "second")}`);
   },
-  text: ({ data, position, ret }) =>
-    hexdump(Uint8Array.fromHex(data), BigInt(position) < BigInt(ret) ? 0 : BigInt(position) - BigInt(ret))
-      .join("\n"),
+  text: ({ data, position, ret }, { terminal }) =>
+    dumpText(
+      terminal,
+      Uint8Array.fromHex(data),
+      BigInt(position) < BigInt(ret) ? 0 : BigInt(position) - BigInt(ret),
+    ),
   raw: ({ data }) => Uint8Array.fromHex(data),
   value: ({ data }) => `hex:${data}`,
 });

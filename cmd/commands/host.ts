@@ -5,7 +5,7 @@ import { FORMAT } from "../../lib/host/state/migrations.ts";
 import { HostStore } from "../../lib/host/file/store.ts";
 import { RELEASES } from "../../lib/vfio/release.ts";
 import { defaultTopology, parseTopology, type Topology } from "../../lib/host/topology.ts";
-import { damagedHost, hostFaults } from "../run/damage.ts";
+import { damagedHost, hostFaults } from "../run/host/damage.ts";
 import { argument, type Context, defineCommand, flag, optional } from "../language/command.ts";
 import { createParent, writeText } from "../run/files.ts";
 import { checkOutput } from "../output/file_names.ts";

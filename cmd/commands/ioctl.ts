@@ -4,12 +4,12 @@ import type { FileKind, IoctlArg } from "../../lib/vfio/process/file.ts";
 import { ErrnoError } from "../../lib/vfio/errno.ts";
 import { type AnyStruct, findIoctl, ioctlNames, type KnownIoctl } from "../../lib/vfio/process/strace.ts";
 import { argument, type Context, defineCommand, flag, optional, rest } from "../language/command.ts";
-import { DESCRIPTOR, DESCRIPTOR_KINDS, findDescriptor } from "../run/descriptors.ts";
-import { fieldWords, type IoctlEntry, listIoctls, renderIoctls } from "../run/ioctl_list.ts";
+import { DESCRIPTOR, DESCRIPTOR_KINDS, findDescriptor } from "../run/driver/descriptors.ts";
+import { fieldWords, type IoctlEntry, listIoctls, renderIoctls } from "../run/driver/ioctl_list.ts";
 import { number, text } from "../language/kinds.ts";
 import { checkShown } from "../language/limits.ts";
 import { structFields } from "../language/struct_fields.ts";
-import { hexdump } from "../output/hexdump.ts";
+import { dumpText } from "../output/hexdump.ts";
 import { isData, parseData } from "../language/data.ts";
 import { quoteText } from "../language/quote.ts";
 import { nearest } from "../language/nearest.ts";
@@ -217,7 +217,7 @@ kernel wrote back is shown; --field chooses one field of it, which is then also 
     const { ret, fields, data, field } = result;
     if (field !== undefined) return fields[field] ?? "";
     const shown = Object.entries(fields).map(([name, value]) => `  ${name.padEnd(14)} ${value}\n`).join("");
-    const bytes = shown === "" && data !== "" ? hexdump(Uint8Array.fromHex(data), 0).join("\n") : "";
+    const bytes = shown === "" && data !== "" ? dumpText(terminal, Uint8Array.fromHex(data), 0) : "";
     return `${ret}\n${shown}${bytes}`.trimEnd();
   },
   raw: (result) => "data" in result ? Uint8Array.fromHex(result.data) : new Uint8Array(0),

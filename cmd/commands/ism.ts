@@ -5,7 +5,7 @@ import { CommandError } from "../../lib/ism/driver/errors.ts";
 import { argument, defineCommand, optional } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
 import { DATA, GID, number } from "../language/kinds.ts";
-import { hexdump } from "../output/hexdump.ts";
+import { dumpText } from "../output/hexdump.ts";
 import { quoteText } from "../language/quote.ts";
 import { parseNumber } from "../language/number.ts";
 import { UsageError } from "../language/usage_error.ts";
@@ -45,7 +45,7 @@ export const cmd = defineCommand({
     if (response.ret !== 0) throw new CommandError(commandName(code) ?? `command ${hex(code)}`, response.ret);
     return { code, ret: response.ret, length: response.bytes.length, data: response.bytes.toHex() };
   },
-  text: ({ data }) => hexdump(Uint8Array.fromHex(data), 0).join("\n"),
+  text: ({ data }, { terminal }) => dumpText(terminal, Uint8Array.fromHex(data), 0),
   raw: ({ data }) => Uint8Array.fromHex(data),
   value: ({ data }) => `hex:${data}`,
 });

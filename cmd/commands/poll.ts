@@ -4,12 +4,12 @@ import { defaulted, type Kind, optional, rest } from "../language/command.ts";
 import { defineListing } from "../language/listing.ts";
 import type { Table } from "../language/table.ts";
 import { renderTable } from "../output/table/text.ts";
-import { DESCRIPTOR, findDescriptor } from "../run/descriptors.ts";
-import { KernelTicks } from "../run/kernel_ticks.ts";
+import { DESCRIPTOR, findDescriptor } from "../run/driver/descriptors.ts";
+import { KernelTicks } from "../run/waiting/kernel_ticks.ts";
 import { DURATION } from "../language/kinds.ts";
 import { quoteText } from "../language/quote.ts";
 import { UsageError } from "../language/usage_error.ts";
-import { waitUntil } from "../run/waiting.ts";
+import { waitUntil } from "../run/waiting/waiting.ts";
 
 /** Bits that can be asked for, by the names that the line has for them. */
 const ASKED = { in: POLL.IN, out: POLL.OUT } as const;

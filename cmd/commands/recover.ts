@@ -8,7 +8,7 @@ import { blockFields, fieldLines } from "../output/error_blocks.ts";
 import { DATA, DURATION, number } from "../language/kinds.ts";
 import { checkShown } from "../language/limits.ts";
 import { plural } from "../output/units.ts";
-import { waitFor } from "../run/waiting.ts";
+import { waitFor } from "../run/waiting/waiting.ts";
 
 const FEATURE_ZPCI_ERROR = 13;
 /** Simulated time between two resets of a recovery. Microseconds. */

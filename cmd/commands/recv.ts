@@ -3,13 +3,19 @@ import { DriverError } from "../../lib/ism/driver/errors.ts";
 import { StreamReader } from "../../lib/ism/driver/stream.ts";
 import { type Context, defaulted, defineCommand, optional } from "../language/command.ts";
 import { DURATION, OUTPUT } from "../language/kinds.ts";
-import { newSha256 } from "../run/sha256.ts";
-import { Sink } from "../run/sink.ts";
+import { fitted } from "../output/wrap.ts";
+import { loadCrc32, newSha256 } from "../run/transfer/sha256.ts";
+import { Sink } from "../run/transfer/sink.ts";
 import { UsageError } from "../language/usage_error.ts";
-import { DMB_SIZE, releaseDmb, secondsSince, takenBack } from "../run/transfer.ts";
+import { DMB_SIZE, releaseDmb, secondsSince, takenBack } from "../run/transfer/transfer.ts";
 import { Progress } from "../output/progress.ts";
 import { roundSize } from "../output/units.ts";
-import { waitFor } from "../run/waiting.ts";
+import { waitFor } from "../run/waiting/waiting.ts";
+
+/** So many bytes are read faster than another transaction for them begins. */
+const SHORT = 64 * 1024;
+/** Then Ctrl-C is looked for. */
+const MOST_ROUNDS = 8;
 
 /** Offers the function to a writer; what an earlier recv left behind that was killed is cleared away. */
 function offer(context: Context, size: number): void {
@@ -55,6 +61,7 @@ processes find each other through the host file; the data goes through DMBs, sig
       throw new UsageError("recv cannot be tried with --dry-run: no sender finds an offer that is not made");
     }
     const patienceMs = timeout === undefined ? Infinity : timeout * 1000;
+    await loadCrc32();
     using sink = new Sink(context, out, await newSha256());
     sink.open();
     offer(context, dmb);
@@ -66,17 +73,25 @@ processes find each other through the host file; the data goes through DMBs, sig
       using progress = new Progress(context.terminal, "bytes", undefined);
       const own = new Set([stream.dmb.index]);
       await waitFor(context, "Data", patienceMs, () => {
-        context.transact(({ driver }) => {
-          if (driver.handleInterrupt(own).dmbs.length > 0) stream.read(driver, sink.take);
-        });
+        for (let round = 1;; round++) {
+          const isNow = sink.isSeen || round === MOST_ROUNDS;
+          context.transact(({ driver }) => {
+            if (driver.handleInterrupt(own).dmbs.length > 0) stream.notice(driver);
+            if (isNow || stream.waiting <= SHORT) stream.take(driver, sink.take);
+            stream.acknowledge(driver);
+          }, { forced: sink.isSeen });
+          if (stream.waiting === 0) break;
+          // The sender writes on meanwhile.
+          context.transact(({ driver }) => stream.take(driver, sink.take), { mode: "read" });
+        }
         progress.tell(sink.bytes);
         return stream.complete ? true : undefined;
       });
-      // Before the sender is told that it has arrived.
+      // Everything of the transfer is on the disk before what arrived gets its name, and that before the sender is told.
+      context.transact(({ driver }) => driver.unregisterDmb(stream.dmb.token));
       sink.finish();
       const result = { bytes: sink.bytes, sha256: sink.digest() };
-      const to = context.transact(({ driver, zdev }, { rendezvous }) => {
-        driver.unregisterDmb(stream.dmb.token);
+      const to = context.transact(({ zdev }, { rendezvous }) => {
         const meeting = rendezvous.of(zdev.facts.fid);
         if (meeting !== undefined) rendezvous.set({ ...meeting, result });
         return zdev.name;
@@ -90,10 +105,10 @@ processes find each other through the host file; the data goes through DMBs, sig
       );
     }
   },
-  text({ to, bytes, sha256, seconds, out }) {
+  text({ to, bytes, sha256, seconds, out }, { terminal }) {
     if (out === "-") return "";
     const rate = seconds > 0 ? `, ${roundSize(bytes / seconds)}/s` : "";
-    return `${to}: ${bytes} bytes in ${seconds} s${rate}\nsha256 ${sha256}`;
+    return fitted(`${to}: ${bytes} bytes in ${seconds} s${rate}\nsha256 ${sha256}`, terminal);
   },
 });
 

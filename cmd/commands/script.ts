@@ -1,10 +1,10 @@
-/** What makes lines a script. `run` is performed by run/verdict, the prefixes by run/prefixes.ts; here is what they look like. */
+/** What makes lines a script. `run` is performed by run/verdict, the prefixes by run/lines/prefixes.ts; here is what they look like. */
 import { NAMES } from "../language/assign.ts";
 import { argument, defineCommand, flag, optional, rest } from "../language/command.ts";
-import { EXPECTATION } from "../run/expectation.ts";
+import { EXPECTATION } from "../run/lines/expectation.ts";
 import { bigNumber, FILE, number, OUTPUT, text } from "../language/kinds.ts";
 import { MAX_JOBS, MAX_REPEATS } from "../language/limits.ts";
-import type { Explanation } from "../run/explanation.ts";
+import type { Explanation } from "../run/lines/explanation.ts";
 import { renderText } from "../reference/render.ts";
 
 function notDirectly(): never {

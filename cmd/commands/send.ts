@@ -2,18 +2,19 @@
 import { STDERR } from "../language/streams.ts";
 import type { Host, HostFunction } from "../../lib/host/host.ts";
 import { connect, type Stream } from "../../lib/ism/driver/stream.ts";
-import { findDevice } from "../run/device.ts";
+import { findDevice } from "../run/driver/device.ts";
 import { argument, type Context, defaulted, defineCommand, optional } from "../language/command.ts";
 import { refuseStdin } from "../run/files.ts";
 import { isSameFile } from "../output/file_names.ts";
-import { Yielding } from "../run/interrupt.ts";
+import { Yielding } from "../run/waiting/interrupt.ts";
 import { DEVICE, DURATION, FILE, OUTPUT } from "../language/kinds.ts";
-import { sendToPeer } from "../run/peer_transfer.ts";
-import { newSha256 } from "../run/sha256.ts";
-import { Sink } from "../run/sink.ts";
+import { sendToPeer } from "../run/transfer/peer_transfer.ts";
+import { fitted } from "../output/wrap.ts";
+import { newSha256 } from "../run/transfer/sha256.ts";
+import { Sink } from "../run/transfer/sink.ts";
 import { quoteText } from "../language/quote.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
-import { DMB_SIZE, releaseDmb, secondsSince, Source } from "../run/transfer.ts";
+import { DMB_SIZE, releaseDmb, secondsSince, Source } from "../run/transfer/transfer.ts";
 import { Progress } from "../output/progress.ts";
 import { plural, roundSize } from "../output/units.ts";
 
@@ -242,7 +243,7 @@ If "ism recv" waits on the receiving function in another process, it receives; -
       for (const sink of sinks) sink[Symbol.dispose]();
     }
   },
-  text({ from, to, bytes, sha256, stores, signals, seconds, out, back }) {
+  text({ from, to, bytes, sha256, stores, signals, seconds, out, back }, { terminal }) {
     if (out === "-") return "";
     const rate = seconds > 0 ? `, ${roundSize(bytes / seconds)}/s` : "";
     const line =
@@ -250,8 +251,9 @@ If "ism recv" waits on the receiving function in another process, it receives; -
         plural(signals, "signal")
       }\n` +
       `sha256 ${sha256}`;
-    return back === undefined
-      ? line
-      : `${line}\n${back.from} -> ${back.to}: ${back.bytes} bytes\nsha256 ${back.sha256}`;
+    const wayBack = back === undefined
+      ? ""
+      : `\n${back.from} -> ${back.to}: ${back.bytes} bytes\nsha256 ${back.sha256}`;
+    return fitted(line + wayBack, terminal);
   },
 });

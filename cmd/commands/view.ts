@@ -8,7 +8,7 @@ import { quoteText } from "../language/quote.ts";
 import { knownFormatOf, rendererOf, TRACE_FORMATS } from "../output/trace/formats.ts";
 import { isSameFile } from "../output/file_names.ts";
 import { readText } from "../run/files.ts";
-import { Sink } from "../run/sink.ts";
+import { Sink } from "../run/transfer/sink.ts";
 
 const ENCODER = new TextEncoder();
 

@@ -105,6 +105,16 @@ export type Group = (typeof GROUPS)[number];
  */
 export type Access = "none" | "read" | "write" | "wait" | "file";
 
+/** How a transaction of a command with `access: "wait"` goes. */
+export interface TransactOptions {
+  /** What the simulated world refuses does not undo what came before it, as in commands that do not wait. */
+  readonly keepRefused?: boolean;
+  /** `"read"` for a look that changes nothing and lets others write meanwhile; `"write"` by default. */
+  readonly mode?: "read" | "write";
+  /** False if nothing is printed or written elsewhere of it before a later one is on the disk; true by default. */
+  readonly forced?: boolean;
+}
+
 /** Surroundings of a running command. */
 export interface Context {
   readonly terminal: Terminal;
@@ -137,14 +147,8 @@ export interface Context {
   readonly interrupted: AbortSignal | undefined;
   /** Others can act on the host between two transactions of this command. */
   readonly shared: boolean;
-  /**
-   * One transaction of a command with `access: "wait"`. With `keepRefused` a refusal by the simulated world does not
-   * undo what came before it, as in commands that do not wait.
-   */
-  transact<Of>(
-    work: (target: HostFunction, host: Host) => Of,
-    options?: { readonly keepRefused?: boolean },
-  ): Of;
+  /** One transaction of a command with `access: "wait"`. */
+  transact<Of>(work: (target: HostFunction, host: Host) => Of, options?: TransactOptions): Of;
   /** One transaction of work that takes its time and lets Ctrl-C in. */
   transactLong<Of>(work: (target: HostFunction, host: Host) => Promise<Of>): Promise<Of>;
   /** The function that a word names. @throws {UsageError} */

@@ -8,6 +8,7 @@ import { WouldHangError } from "../../lib/vfio/s390/would_hang.ts";
 import { CC, type MachineAnswer, MachineError } from "../../lib/zpci/answer.ts";
 import { hex } from "../../lib/base/hex.ts";
 import type { Style } from "../language/terminal.ts";
+import { fit } from "./wrap.ts";
 import { escapeText } from "../language/quote.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
 import { WrittenBackError } from "./written_back.ts";
@@ -253,27 +254,27 @@ const SILENT_CODES: ReadonlySet<string> = new Set(
 );
 
 /** The failure for people, without the place. */
-export function renderFailure(
-  failure: Failure,
-  { style, verbose }: { style: Style; verbose: boolean },
-): string {
-  const shown = SILENT_CODES.has(failure.code) ? "" : style.bold(` (${failure.code})`);
-  return escapeText(failure.message) + shown + "\n" + renderReasons(failure, { style, verbose });
+export function renderFailure(failure: Failure, how: Rendering): string {
+  const shown = SILENT_CODES.has(failure.code) ? "" : how.style.bold(` (${failure.code})`);
+  return escapeText(failure.message) + shown + "\n" + renderReasons(failure, how);
+}
+
+/** How a failure is told. */
+interface Rendering {
+  readonly style: Style;
+  readonly verbose: boolean;
+  /** Columns that reasons may take. */
+  readonly columns?: number;
 }
 
 /** The rule, and what to do; with --verbose or on a terminal also who refused; a bug always shows its stack. */
-function renderReasons(
-  failure: Failure,
-  { style, verbose }: { style: Style; verbose: boolean },
-): string {
+function renderReasons(failure: Failure, { style, verbose, columns = Infinity }: Rendering): string {
+  const reason = (text: string) =>
+    fit(text, columns - 4).map((line, i) => `${style.dim(`${i === 0 ? "  " : "    "}${line}`)}\n`).join("");
   let text = "";
-  if (verbose && failure.refusedBy !== undefined) {
-    text += style.dim(`  refused by: ${failure.refusedBy}`) + "\n";
-  }
-  if (failure.ref !== undefined) {
-    text += style.dim(`  rule: ${failure.ref}  (ism help ${failure.ref})`) + "\n";
-  }
-  if (failure.hint !== undefined) text += style.dim(`  hint: ${escapeText(failure.hint)}`) + "\n";
+  if (verbose && failure.refusedBy !== undefined) text += reason(`refused by: ${failure.refusedBy}`);
+  if (failure.ref !== undefined) text += reason(`rule: ${failure.ref}  (ism help ${failure.ref})`);
+  if (failure.hint !== undefined) text += reason(`hint: ${escapeText(failure.hint)}`);
   if (failure.stack !== undefined) {
     text += escapeText(failure.stack, { keepNewline: true }) +
       "\nPlease report it with the command line and the host file (CONTRIBUTING.md says what to add).\n";

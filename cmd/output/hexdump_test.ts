@@ -79,6 +79,35 @@ Deno.test("hexdump() can be read back", () => {
   );
 });
 
+Deno.test("a dump has 8 bytes a line where 16 do not fit, or 4", () => {
+  const widest = (lines: readonly string[]) => Math.max(...lines.map((line) => line.length));
+  const bytes = sequence(40);
+  assertEquals(widest(hexdump(bytes, 0, { columns: 78 })), 78);
+  assertEquals(hexdump(bytes, 0, { columns: 78 }), hexdump(bytes, 0));
+  assertEquals(hexdump(bytes.subarray(0, 10), 0x100, { columns: 77 }), [
+    "00000100  00 01 02 03 04 05 06 07  |........|",
+    "00000108  08 09                    |..|",
+    "0000010a",
+  ]);
+  assertEquals(hexdump(new Uint8Array(25), 0, { columns: 60 }).slice(1), [
+    "*",
+    "00000018  00                       |.|",
+    "00000019",
+  ]);
+  assertEquals(hexdump(bytes.subarray(0, 5), 0, { columns: 44 }), [
+    "00000000  00 01 02 03  |....|",
+    "00000004  04           |.|",
+    "00000005",
+  ]);
+  assertEquals(widest(hexdump(bytes, 0, { columns: 45 })), 45);
+  for (const width of [1, 2, 4, 8] as const) {
+    const whole = wordDump(bytes, 0, width, "big");
+    assertEquals(wordDump(bytes, 0, width, "big", widest(whole)), whole);
+    const narrow = wordDump(bytes, 0, width, "big", widest(whole) - 1);
+    assertEquals([whole.length, narrow.length], [4, 6]);
+  }
+});
+
 Deno.test("hexdump() prints only printable ASCII", () => {
   for (const line of hexdump(sequence(256), 0)) assertMatch(line, /^[ -~]+$/);
 });

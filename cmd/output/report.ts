@@ -28,7 +28,8 @@ export function failureText(
 ): string {
   // What to do about a mistake in the line is worth its line even without -v.
   const verbose = verboseWanted || terminal.errIsTerminal || failure.exit === EXIT.USAGE;
-  const body = renderFailure(failure, { style: terminal.errStyle, verbose });
+  const columns = terminal.errIsTerminal ? terminal.columns : Infinity;
+  const body = renderFailure(failure, { style: terminal.errStyle, verbose, columns });
   if (place === undefined) return `ism: ${name === undefined ? "" : `${name}: `}${body}`;
   const { place: at, source } = place.locate(failure.token);
   const [first = "", ...more] = body.split("\n");

@@ -1,10 +1,16 @@
 /** Text that fits a terminal. */
+import type { Terminal } from "../language/terminal.ts";
 import { displayWidth } from "./diagnostic.ts";
 
 /** No line of help is longer than this, however wide the terminal is. */
 export const WIDEST = 100;
 /** A column of explanations is not narrower than this; on a narrow terminal it goes below the terms. */
 const NARROWEST = 24;
+
+/** Breaks text at spaces into lines of at most `width` columns; a longer word stands alone, and what fits stays as it is. */
+export function fit(text: string, width: number): string[] {
+  return displayWidth(text) <= width ? [text] : wrap(text, width);
+}
 
 /** Breaks text at spaces into lines of at most `width` columns; a longer word stands alone. */
 export function wrap(text: string, width: number): string[] {
@@ -24,6 +30,15 @@ export function wrap(text: string, width: number): string[] {
   }
   if (line !== "") lines.push(line);
   return lines;
+}
+
+/** Lines of words, each broken between words where a terminal is too narrow for it; elsewhere as they are. */
+export function fitted(
+  text: string,
+  { outIsTerminal, columns }: Pick<Terminal, "outIsTerminal" | "columns">,
+): string {
+  if (!outIsTerminal) return text;
+  return text.split("\n").map((line) => fit(line, columns).join("\n")).join("\n");
 }
 
 /** Terms and what they mean, in two columns, indented by two; one below the other where two do not fit. */

@@ -1,9 +1,9 @@
 /** Running scripts: their lines one after the other, in one transaction or in one each. */
 import { EXIT, isInterrupted, isKept } from "../output/failure.ts";
-import type { ScriptLine } from "./script_line.ts";
+import type { ScriptLine } from "./lines/script_line.ts";
 import { Progress } from "../output/progress.ts";
 import type { Verdicts } from "../output/verdict/points.ts";
-import { Yielding } from "./interrupt.ts";
+import { Yielding } from "./waiting/interrupt.ts";
 import type { Session } from "./session.ts";
 
 const NOTHING_KEPT = "nothing of the script is kept";

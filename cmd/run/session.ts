@@ -9,18 +9,18 @@ import { proposeIn } from "../output/proposal.ts";
 import type { LinePlace } from "../output/report.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
 import type { TraceCollector } from "../output/trace/collector.ts";
-import { blame } from "./damage.ts";
+import { blame } from "./host/damage.ts";
 import { FILES_WITHOUT_STDIN, PROCESS_FILES } from "./files.ts";
-import { HostPlace } from "./host_place.ts";
-import { LineOutput } from "./line_output.ts";
-import { openFirst, opensFunction } from "./opening.ts";
-import { asTable, exitCodeOf, type Outcome, outcomeOf } from "./outcome.ts";
-import { Prefixes } from "./prefixes.ts";
+import { HostPlace } from "./host/host_place.ts";
+import { LineOutput } from "./lines/line_output.ts";
+import { openFirst, opensFunction } from "./host/opening.ts";
+import { asTable, exitCodeOf, type Outcome, outcomeOf } from "./lines/outcome.ts";
+import { Prefixes } from "./lines/prefixes.ts";
 import { lastly, type Soon, then } from "./soon.ts";
-import { Surroundings } from "./surroundings.ts";
-import { TraceFile } from "./trace_file.ts";
-import { Transactions } from "./transactions.ts";
-import { WantedTraces } from "./wanted_traces.ts";
+import { Surroundings } from "./host/surroundings.ts";
+import { TraceFile } from "./traces/trace_file.ts";
+import { Transactions } from "./host/transactions.ts";
+import { WantedTraces } from "./traces/wanted_traces.ts";
 
 /** Another process whose lines this one runs. */
 export interface Client {
@@ -128,7 +128,7 @@ export class Session {
       // What lines before this one printed is undone with them.
       const goesOn = globals.keepGoing && !isInterrupted(failure.exit);
       if (!isKept(failure.exit) && !goesOn) this.terminal.discard();
-      this.output.failure(invocation.command!.name, failure, globals, trace, place);
+      this.output.failure(invocation, failure, globals, trace, place);
       return failure.exit;
     } finally {
       if (trace !== undefined) this.#trace?.add(trace);

@@ -3,7 +3,7 @@ import type { Invocation } from "../language/invocation.ts";
 import { displayWidth } from "../output/diagnostic.ts";
 import { EXIT, InterruptedError } from "../output/failure.ts";
 import type { ProcessTerminal } from "../output/terminal.ts";
-import { InterruptWatch } from "./interrupt.ts";
+import { InterruptWatch } from "./waiting/interrupt.ts";
 import type { Session } from "./session.ts";
 
 /** What a pause ended with: its time, a key that ends it all, or Ctrl-C. */

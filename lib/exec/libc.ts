@@ -5,7 +5,6 @@
 const SYMBOLS = {
   ioctl: { parameters: ["i32", "u64", "buffer"], result: "i32" },
   ioctlValue: { name: "ioctl", parameters: ["i32", "u64", "u64"], result: "i32" },
-  syscall1: { name: "syscall", parameters: ["i64", "i64"], result: "i32" },
   syscall3: { name: "syscall", parameters: ["i64", "i64", "i64", "i64"], result: "i32" },
   poll: { parameters: ["buffer", "u64", "i32"], result: "i32" },
   pollAside: { name: "poll", parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
@@ -23,8 +22,6 @@ const SYMBOLS = {
   read: { parameters: ["i32", "buffer", "u64"], result: "i32" },
   write: { parameters: ["i32", "buffer", "u64"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
-  readlink: { parameters: ["buffer", "buffer", "u64"], result: "i32" },
-  socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   eventfd: { parameters: ["u32", "i32"], result: "i32" },
   timerfdCreate: { name: "timerfd_create", parameters: ["i32", "i32"], result: "i32" },
   timerfdSettime: {
@@ -33,25 +30,37 @@ const SYMBOLS = {
     result: "i32",
   },
   getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
-  setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
-  prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
   getpid: { parameters: [], result: "i32" },
-  signal: { parameters: ["i32", "pointer"], result: "pointer" },
   kill: { parameters: ["i32", "i32"], result: "i32" },
+  prctl: { parameters: ["i32", "u64", "u64", "u64", "u64"], result: "i32" },
   waitid: { parameters: ["i32", "u32", "buffer", "i32"], result: "i32" },
   waitpid: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   waitpidAside: { name: "waitpid", parameters: ["i32", "buffer", "i32"], result: "i32", nonblocking: true },
+  __errno_location: { parameters: [], result: "pointer" },
+} as const satisfies Deno.ForeignLibraryInterface;
+/** What most programs never need: each function costs the start some tenths of a millisecond. */
+const SELDOM = {
+  readlink: { parameters: ["buffer", "buffer", "u64"], result: "i32" },
+  socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
+  setrlimit: { parameters: ["i32", "buffer"], result: "i32" },
+  signal: { parameters: ["i32", "pointer"], result: "pointer" },
   popen: { parameters: ["buffer", "buffer"], result: "pointer" },
   pclose: { parameters: ["pointer"], result: "i32" },
   fread: { parameters: ["buffer", "u64", "u64", "pointer"], result: "i32" },
   opendir: { parameters: ["buffer"], result: "pointer" },
   readdir: { parameters: ["pointer"], result: "pointer" },
   closedir: { parameters: ["pointer"], result: "i32" },
-  __errno_location: { parameters: [], result: "pointer" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 /** The functions of the C library; the empty name is the one that this process has, glibc's or musl's. */
 export const libc = Deno.dlopen("", SYMBOLS).symbols;
+
+let seldomLibrary: Deno.DynamicLibrary<typeof SELDOM> | undefined;
+
+/** Functions of the C library that are looked up when the first of them is needed. */
+export function seldom(): Deno.DynamicLibrary<typeof SELDOM>["symbols"] {
+  return (seldomLibrary ??= Deno.dlopen("", SELDOM)).symbols;
+}
 
 const errnoView = new Deno.UnsafePointerView(libc.__errno_location()!);
 
@@ -106,17 +115,17 @@ export function readFile(path: string): Uint8Array | undefined {
 
 /** What a line of the shell writes to its standard output; undefined if there is no shell. */
 export function outputOf(line: string): string | undefined {
-  const stream = libc.popen(cString(line), cString("re"));
+  const stream = seldom().popen(cString(line), cString("re"));
   if (stream === null) return undefined;
   const decoder = new TextDecoder();
   const part = pinned(READ_BYTES);
   let text = "";
   for (;;) {
-    const count = libc.fread(part, 1n, BigInt(READ_BYTES), stream);
+    const count = seldom().fread(part, 1n, BigInt(READ_BYTES), stream);
     if (count <= 0) break;
     text += decoder.decode(part.subarray(0, count), { stream: true });
   }
-  libc.pclose(stream);
+  seldom().pclose(stream);
   return text;
 }
 
@@ -124,7 +133,7 @@ const linkTarget = pinned(4096);
 
 /** Target of a symbolic link; undefined if there is no such link. */
 export function readLink(path: string): string | undefined {
-  const count = libc.readlink(cString(path), linkTarget, BigInt(linkTarget.length));
+  const count = seldom().readlink(cString(path), linkTarget, BigInt(linkTarget.length));
   return count < 0 ? undefined : new TextDecoder().decode(linkTarget.subarray(0, count));
 }
 
@@ -133,12 +142,12 @@ const NAME_AT = 19;
 
 /** Names in a directory of the real machine; undefined if it cannot be read. */
 export function readDirectoryNames(path: string): string[] | undefined {
-  const directory = libc.opendir(cString(path));
+  const directory = seldom().opendir(cString(path));
   if (directory === null) return undefined;
   const names: string[] = [];
-  for (let entry = libc.readdir(directory); entry !== null; entry = libc.readdir(directory)) {
+  for (let entry = seldom().readdir(directory); entry !== null; entry = seldom().readdir(directory)) {
     names.push(new Deno.UnsafePointerView(entry).getCString(NAME_AT));
   }
-  libc.closedir(directory);
+  seldom().closedir(directory);
   return names;
 }

@@ -4,7 +4,7 @@
  */
 import type { ForeignFiles } from "../vfio/process/foreign_files.ts";
 import { type OpenFile, POLL } from "../vfio/process/file.ts";
-import { libc, O, pinned, readLink } from "./libc.ts";
+import { libc, O, pinned, readLink, seldom } from "./libc.ts";
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -112,7 +112,7 @@ export class Links {
     send: (fd: number) => number,
   ): { readonly link: Link; readonly number: number } | number {
     const pair = pinned(8);
-    if (libc.socketpair(AF_UNIX, SOCK_STREAM | O.CLOEXEC, 0, pair) !== 0) return -24;
+    if (seldom().socketpair(AF_UNIX, SOCK_STREAM | O.CLOEXEC, 0, pair) !== 0) return -24;
     const [ours, theirs] = new Int32Array(pair.buffer);
     // A device is always readable to poll(2); so is a socket with a byte in it that nobody takes.
     if ((file.poll() & POLL.IN) !== 0) libc.write(ours!, pinned(1), 1n);

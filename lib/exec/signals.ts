@@ -1,5 +1,5 @@
 /** Signals: those that ism gets and that are meant for its programs, and the one by which it ends as a program did. */
-import { libc, pinned } from "./libc.ts";
+import { libc, pinned, seldom } from "./libc.ts";
 import { takeAway } from "./orphans.ts";
 
 /** Signals of the terminal reach the program without us; ism waits for what it makes of them. */
@@ -49,7 +49,7 @@ const RLIMIT_CORE = 4;
 
 /** Ends this process by a signal, as the program was ended, without a core of its own; comes back if it cannot be. */
 export function dieBy(signal: number): void {
-  libc.setrlimit(RLIMIT_CORE, pinned(16));
-  libc.signal(signal, null);
+  seldom().setrlimit(RLIMIT_CORE, pinned(16));
+  seldom().signal(signal, null);
   libc.kill(libc.getpid(), signal);
 }

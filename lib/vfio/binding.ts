@@ -8,6 +8,7 @@ import { checkBind, checkBound, type DriverName, PROBE_ORDER } from "./bind_rule
 import { VfioDevice } from "./device.ts";
 import { ErrnoError, quietly } from "./errno.ts";
 import { FunctionLocks, type RecoveryWindow } from "./function_locks.ts";
+import { FunctionReset } from "./function_reset.ts";
 import type { Kernel } from "./kernel.ts";
 import type { LockName } from "./lock_plan.ts";
 import { ErrorQueue } from "./s390/error_queue.ts";
@@ -56,12 +57,14 @@ export class Binding extends Kept {
   readonly errors = new ErrorQueue(() => this.touch());
   /** Device lock and state lock of the function. */
   readonly locks: FunctionLocks;
+  readonly reset: FunctionReset;
 
   constructor(kernel: Kernel, zdev: Zdev) {
     super(kernel.journal);
     this.#kernel = kernel;
     this.zdev = zdev;
     this.locks = new FunctionLocks(() => kernel.locks, zdev.facts.fid, this);
+    this.reset = new FunctionReset(zdev, this.locks, kernel.rules);
   }
 
   /** Text of `driver_override`. */
@@ -224,21 +227,6 @@ export class Binding extends Kept {
     this.#probeAfter = false;
     if (gone) this.zdev.pci.channel = "permanent-failure";
     if (this.driver === undefined || this.unbind()) this.#left();
-  }
-
-  /** sysfs `reset`: whoever has the function open is not asked. @throws {ErrnoError} EIO */
-  resetFunction(): void {
-    if (this.device !== undefined) {
-      this.device.reset.locked("reset");
-      return;
-    }
-    const { pci } = this.zdev;
-    pci.saveAndDisable(this.#kernel.rules);
-    try {
-      this.zdev.hotReset();
-    } finally {
-      pci.restore();
-    }
   }
 
   /** sysfs `recover`: the driver is removed, which waits while it is open; then disable, enable, probe. */

@@ -7,7 +7,7 @@ import { Kept, type Rows } from "../base/journal.ts";
 import { ConfigSpace, type ConfigSpaceState } from "./config/space.ts";
 import { ErrnoError, quietly } from "./errno.ts";
 import type { FunctionLocks } from "./function_locks.ts";
-import { FunctionReset } from "./function_reset.ts";
+import type { FunctionReset } from "./function_reset.ts";
 import type { EventFd } from "./process/eventfd.ts";
 import type { Iommufd } from "./iommu/iommufd.ts";
 import type { Kernel } from "./kernel.ts";
@@ -50,7 +50,6 @@ export class VfioDevice extends Kept {
   readonly zdev: Zdev;
   readonly variant: Variant;
   readonly kernel: Kernel;
-  readonly reset: FunctionReset;
   openCount = 0;
   /** Descriptors, with those of the character device that are not bound yet: a driver cannot go while there is one. */
   descriptors = 0;
@@ -77,7 +76,6 @@ export class VfioDevice extends Kept {
     this.kernel = kernel;
     this.zdev = zdev;
     this.variant = variant;
-    this.reset = new FunctionReset(zdev, () => this.#locks, kernel.rules);
   }
 
   get rows(): Rows | undefined {
@@ -179,6 +177,11 @@ export class VfioDevice extends Kept {
   /** The iommufd that the device was bound to through its group. */
   get compat(): CompatBinding | undefined {
     return this.#compat;
+  }
+
+  /** The resets of the function. */
+  get reset(): FunctionReset {
+    return this.kernel.binding(this.zdev).reset;
   }
 
   /** The locks of the function. */

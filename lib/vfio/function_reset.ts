@@ -8,10 +8,10 @@ import type { Zdev } from "./s390/zdev.ts";
 /** Resets of one function. */
 export class FunctionReset {
   readonly #zdev: Zdev;
-  readonly #locks: () => FunctionLocks;
+  readonly #locks: FunctionLocks;
   readonly #rules: ReleaseRules;
 
-  constructor(zdev: Zdev, locks: () => FunctionLocks, rules: ReleaseRules) {
+  constructor(zdev: Zdev, locks: FunctionLocks, rules: ReleaseRules) {
     this.#zdev = zdev;
     this.#locks = locks;
     this.#rules = rules;
@@ -25,7 +25,7 @@ export class FunctionReset {
    * @throws {ErrnoError} EAGAIN if the device lock is taken, EIO if the state lock is, or the machine does not reset
    */
   try(op: LockOp): number {
-    if (!this.#locks().try("device", op)) {
+    if (!this.#locks.try("device", op)) {
       const source = "drivers/pci/pci.c: pci_try_reset_function";
       throw coreError(
         "EAGAIN",
@@ -52,7 +52,7 @@ export class FunctionReset {
 
   /** The function can be reset, as far as its state goes: what a hot reset asks first. @throws {ErrnoError} ENODEV */
   probe(source: string): void {
-    if (this.#zdev.state === "configured" && this.#locks().probe("hot-reset")) return;
+    if (this.#zdev.state === "configured" && this.#locks.probe("hot-reset")) return;
     throw coreError(
       "ENODEV",
       "recovery.lock.calls",
@@ -65,7 +65,7 @@ export class FunctionReset {
 
   /** reset_slot: the state lock is only tried. A hot reset has tried it before. @throws {ErrnoError} EIO */
   slot(op: LockOp): number {
-    if (this.#zdev.state !== "configured" || (op !== "hot-reset" && !this.#locks().try("state", op))) {
+    if (this.#zdev.state !== "configured" || (op !== "hot-reset" && !this.#locks.try("state", op))) {
       throw coreError(
         "EIO",
         "recovery.lock.calls",

@@ -11,6 +11,9 @@ import { Program } from "../support/program.ts";
 const SOURCE = "tests/exec/luck.c";
 const LINES = Deno.readTextFileSync(new URL("luck.c", import.meta.url)).split("\n");
 
+/** Calls whose return address stands in a register that /proc does not show. */
+const UNPLACED = Deno.build.arch === "aarch64" ? ["ioctl", "mmap"] : [];
+
 /** Runs the driver that does one thing wrong. @returns exit code and findings */
 async function audit(
   program: Program,
@@ -42,8 +45,8 @@ Deno.test("each finding of the table, at the line that it is about, and nothing 
       1,
       [name, ...others].sort(),
     ]);
-    for (const { finding, file, line } of findings) {
-      if (others.includes(finding)) continue;
+    for (const { finding, call, file, line } of findings) {
+      if (others.includes(finding) || UNPLACED.includes(call)) continue;
       assertMatch(file!, /\/tests\/exec\/luck\.c$/);
       // Commands that are not asked for their place fail in three lines one after the other.
       const about = finding === "position-not-asked"

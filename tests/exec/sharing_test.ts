@@ -1,13 +1,14 @@
 /** Several programs on one host, in one command and in several, beside ism's own commands. */
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { CProgram } from "../support/c_program.ts";
+import { SLOW } from "../support/slow.ts";
 import { documentsOf, exists, type Outcome, Program, sha256 } from "../support/program.ts";
 
 const LONG = Deno.env.get("ISM_SOAK") !== undefined;
-const MESSAGES = LONG ? 1_000_000 : 10_000;
-const FILE_BYTES = LONG ? 256 * 2 ** 20 : 4 * 2 ** 20;
+const MESSAGES = LONG ? 1_000_000 : SLOW ? 300 : 10_000;
+const FILE_BYTES = LONG ? 256 * 2 ** 20 : SLOW ? 2 ** 17 : 4 * 2 ** 20;
 /** What takes longer hangs. */
-const PATIENCE = LONG ? 600_000 : 30_000;
+const PATIENCE = LONG || SLOW ? 600_000 : 30_000;
 
 /** What a stream still has. */
 async function rest(stream: ReadableStream<Uint8Array>): Promise<string> {

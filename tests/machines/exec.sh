@@ -1,18 +1,12 @@
 # What is run in the machine; the words are names of test files.
-export HOME=/root DENO_DIR=/root/deno PATH=/usr/bin:/bin:/usr/sbin:/sbin NO_COLOR=1 CI=true
+export HOME=/root DENO_DIR=/root/deno PATH=/usr/bin:/bin:/usr/sbin:/sbin NO_COLOR=1 CI=true ISM_SLOW=1
 cd /ism || exit 1
 uname -srvm
-# A machine that is this slow never gets from one signal to a call's arrival within 100 microseconds.
-sed -i 's/^Deno.test("signals every/Deno.test.ignore("signals every/' tests/exec/programs_test.ts
 failed=0
 [ $# -gt 0 ] || set -- programs reach same_calls driver languages sharing lines audit kills
 for name; do
   echo "== $name"
   deno test --quiet --no-check -A "tests/exec/${name}_test.ts" || failed=1
-done
-gcc -O1 -o /tmp/signals tests/exec/signals.c
-for how in - restart; do
-  deno run --quiet --no-prompt -A main.ts --host :memory: exec -- /tmp/signals 1000 $how 20000 || failed=1
 done
 
 # Yama: who may reach whom. Everybody is served at 0; one command always up to 1; two only by who may trace.

@@ -6,7 +6,7 @@ import { main } from "../../cmd/main.ts";
 import { bindGlobals } from "../../cmd/language/invocation.ts";
 import { parseLine } from "../../cmd/language/parse.ts";
 import { literalWord } from "../../cmd/language/options.ts";
-import { HostPlace } from "../../cmd/run/host_place.ts";
+import { HostPlace } from "../../cmd/run/host/host_place.ts";
 import { Session } from "../../cmd/run/session.ts";
 import { COMMANDS as TABLE } from "../../cmd/table.ts";
 import { ProcessTerminal } from "../../cmd/output/terminal.ts";

@@ -3,7 +3,7 @@ import { CallLog, type LoggedCall } from "../../../lib/exec/call_log.ts";
 import { Loop } from "../../../lib/exec/loop.ts";
 import { runPrograms } from "../../../lib/exec/run.ts";
 import { Host } from "../../../lib/host/host.ts";
-import { findDevice } from "../device.ts";
+import { findDevice } from "../driver/device.ts";
 import type { Machine } from "./machines.ts";
 
 /** Exit code by which a program says that a machine is not made for what it does, as tests do elsewhere. */

@@ -12,8 +12,8 @@ import { expand, variablesOf, type Word } from "../../language/words.ts";
 import { DescribedError } from "../../output/failure.ts";
 import type { TraceCollector } from "../../output/trace/collector.ts";
 import { PROCESS_FILES, refuseStdin } from "../files.ts";
-import { InterruptWatch } from "../interrupt.ts";
-import type { Outcome } from "../outcome.ts";
+import { InterruptWatch } from "../waiting/interrupt.ts";
+import type { Outcome } from "../lines/outcome.ts";
 import type { Session } from "../session.ts";
 import {
   type Answer,

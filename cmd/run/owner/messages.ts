@@ -11,7 +11,7 @@ import type { KnownCommands } from "../../language/command.ts";
 import { parseArithmetic } from "../../language/arithmetic.ts";
 import { type GivenWords, type Globals, Invocation } from "../../language/invocation.ts";
 import type { Word } from "../../language/words.ts";
-import type { Outcome } from "../outcome.ts";
+import type { Outcome } from "../lines/outcome.ts";
 
 /** A line as plain data. */
 export interface PackedLine {

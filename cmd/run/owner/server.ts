@@ -1,13 +1,14 @@
 /** The process that has the host file for itself: runs the lines of others on it, one transaction each. */
-import { HostPlace } from "../host_place.ts";
+import { HostPlace } from "../host/host_place.ts";
 import { Session } from "../session.ts";
 import { PROCESS_FILES } from "../files.ts";
+import { pause } from "../pause.ts";
 import type { Failure } from "../../output/failure.ts";
 import { describeFailure } from "../../output/failure.ts";
 import { RecordingTerminal } from "../../output/recording.ts";
 import { type Collected, TraceCollector } from "../../output/trace/collector.ts";
 import { TRACE_ALL } from "../../language/trace_filter.ts";
-import { functionNamed } from "../device.ts";
+import { functionNamed } from "../driver/device.ts";
 import type { HostStore } from "../../../lib/host/file/store.ts";
 import type { Commands, Result } from "../../language/command.ts";
 import {
@@ -43,7 +44,7 @@ export class OwnerServer implements Disposable {
   readonly #commands: Commands;
   /** Undefined where the system gives no more of them. */
   readonly #watcher: Deno.FsWatcher | undefined;
-  readonly #looks: ReturnType<typeof setInterval>;
+  #isClosed = false;
   readonly #folder: string;
   /** Questions whose answers are not written yet. */
   #answering = 0;
@@ -56,13 +57,12 @@ export class OwnerServer implements Disposable {
     this.#adopt = adopt;
     this.#watcher = watcherOf(folder);
     void this.#watch();
-    // Some file systems tell nobody of what appears in them.
-    this.#looks = setInterval(() => this.#look(), LOOK_MS);
+    void this.#lookAgain();
     this.#look();
   }
 
   [Symbol.dispose](): void {
-    clearInterval(this.#looks);
+    this.#isClosed = true;
     this.#watcher?.close();
     for (const controller of this.#running.values()) controller.abort("SIGTERM");
   }
@@ -75,6 +75,15 @@ export class OwnerServer implements Disposable {
       );
       if (!isOpen && this.#answering === 0) return;
       await new Promise((resolve) => setTimeout(resolve, DRAIN_PAUSE_MS));
+    }
+  }
+
+  /** Looks into the folder now and then: some file systems tell nobody of what appears in them. */
+  async #lookAgain(): Promise<void> {
+    for (;;) {
+      await pause(LOOK_MS);
+      if (this.#isClosed) return;
+      this.#look();
     }
   }
 

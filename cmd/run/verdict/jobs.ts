@@ -8,9 +8,9 @@ import { isInterrupted } from "../../output/failure.ts";
 import { HeldOutput, type Stream } from "../../output/held.ts";
 import { ProcessTerminal } from "../../output/terminal.ts";
 import type { Suite } from "../../output/verdict/points.ts";
-import type { ScriptLine } from "../script_line.ts";
+import type { ScriptLine } from "../lines/script_line.ts";
 import { surroundings, WORKER } from "../environment.ts";
-import { HostPlace } from "../host_place.ts";
+import { HostPlace } from "../host/host_place.ts";
 import { runFile } from "./one.ts";
 
 /** What all scripts of a run have in common. */

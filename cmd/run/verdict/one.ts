@@ -7,10 +7,10 @@ import { describeFailure } from "../../output/failure.ts";
 import { report } from "../../output/report.ts";
 import type { ProcessTerminal } from "../../output/terminal.ts";
 import { type Suite, Verdicts } from "../../output/verdict/points.ts";
-import { understood } from "../compile.ts";
-import type { ScriptLine } from "../script_line.ts";
+import { understood } from "../lines/compile.ts";
+import type { ScriptLine } from "../lines/script_line.ts";
 import { readText } from "../files.ts";
-import type { HostPlace } from "../host_place.ts";
+import type { HostPlace } from "../host/host_place.ts";
 import { runScript } from "../script.ts";
 import { Session } from "../session.ts";
 

@@ -14,10 +14,22 @@ import type { HostStore, PagePlace, StoreFormat } from "./host_store.ts";
 import { isOwned, OwnedError, OwnerLock } from "./owner.ts";
 import { markChanged } from "./page_store.ts";
 
-/** Tries of beginning a transaction that writes before SQLite waits for others by itself, and what lies between them. */
-const QUICK_TRIES = 100;
+/**
+ * Tries of beginning a transaction that writes: the first follow each other at once, for a look of another process takes
+ * less than the shortest sleep; then come some after short pauses, and the others.
+ */
+const EAGER_TRIES = 30;
+const QUICK_TRIES = 130;
 const QUICK_PAUSE_MS = 0.1;
+const SLOW_PAUSE_MS = 5;
+const MOST_TRIES = QUICK_TRIES + LOCK_TIMEOUT_MS / SLOW_PAUSE_MS;
 const NOTHING = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+/**
+ * Commits that nothing was printed of yet: in the order in which they were made and each whole, but on the disk only when
+ * a later one is forced there. A log that is emptied seldom needs to be forced seldom. Pages.
+ */
+const UNFORCED = "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4096";
+const FORCED = "PRAGMA synchronous = FULL";
 
 /**
  * After so many commits SQLite's log is copied into the database, and written anew from its beginning: a log that grows
@@ -40,7 +52,13 @@ export class FileStore implements HostStore {
   /** Held while this process has the host for itself. */
   #lock: OwnerLock | undefined = undefined;
   #ownVersion = 0;
+  /** What is committed now is forced to the disk. */
+  #isForced = true;
+  /** Something was committed that was not. */
+  #isBehind = false;
   #commits = 0;
+  /** As the database was opened. */
+  #isPatient = true;
 
   private constructor(path: string, db: DatabaseSync) {
     this.path = path;
@@ -69,14 +87,17 @@ export class FileStore implements HostStore {
     }
   }
 
-  begin(mode: "read" | "write"): Host {
+  begin(mode: "read" | "write", { forced = true } = {}): Host {
     if (this.#lock !== undefined) return this.#host!;
-    this.#tables.guard(() => mode === "read" ? this.#run("BEGIN") : this.#beginWriting());
+    this.#tables.guard(() => {
+      this.#bePatient(mode === "read");
+      if (mode === "read") this.#run("BEGIN");
+      else this.#beginWriting(forced);
+    });
     try {
-      const version = this.version;
+      const version = this.#askedVersion();
       const isSame = this.#host !== undefined && version === this.#hostVersion;
-      // Whoever takes the host for itself commits that.
-      if ((!isSame || this.#tables.isOlder) && isOwned(this.path)) throw new OwnedError(this.path);
+      if (isSame && this.#tables.isOlder && isOwned(this.path)) throw new OwnedError(this.path);
       const host = isSame ? this.#host! : this.#load();
       this.#host = host;
       this.#hostVersion = version;
@@ -89,21 +110,27 @@ export class FileStore implements HostStore {
   }
 
   /** Two processes at work on one host meet here all the time, and each is done soon: SQLite's own pauses are longer. */
-  #beginWriting(): void {
-    this.#run("PRAGMA busy_timeout = 0");
-    try {
-      for (let tries = 1; tries < QUICK_TRIES; tries++) {
-        try {
-          return this.#run("BEGIN IMMEDIATE");
-        } catch (error) {
-          if (!isBusy(error)) throw error;
-        }
-        Atomics.wait(NOTHING, 0, 0, QUICK_PAUSE_MS);
+  #beginWriting(isForced: boolean): void {
+    if (isForced !== this.#isForced) this.#db.exec(isForced ? FORCED : UNFORCED);
+    this.#isForced = isForced;
+    for (let tries = 1;; tries++) {
+      try {
+        return this.#run("BEGIN IMMEDIATE");
+      } catch (error) {
+        if (!isBusy(error) || tries === MOST_TRIES) throw error;
       }
-    } finally {
-      this.#run(`PRAGMA busy_timeout = ${LOCK_TIMEOUT_MS}`);
+      if (tries > EAGER_TRIES) {
+        Atomics.wait(NOTHING, 0, 0, tries < QUICK_TRIES ? QUICK_PAUSE_MS : SLOW_PAUSE_MS);
+      }
     }
-    this.#run("BEGIN IMMEDIATE");
+  }
+
+  /** Whether SQLite waits by itself while others have what a statement needs. */
+  #bePatient(patient: boolean): void {
+    if (this.#isPatient === patient) return;
+    // Not as a prepared statement: this counts when it is compiled, and not when it is run.
+    this.#db.exec(`PRAGMA busy_timeout = ${patient ? LOCK_TIMEOUT_MS : 0}`);
+    this.#isPatient = patient;
   }
 
   /** The host as others have left it. */
@@ -111,6 +138,8 @@ export class FileStore implements HostStore {
     const before = this.#host;
     this.#host = undefined;
     const isGood = before !== undefined && this.#tables.refresh(before);
+    // Whoever takes the host for itself commits that, and tells nothing of what it commits.
+    if (!isGood && isOwned(this.path)) throw new OwnedError(this.path);
     const host = isGood ? before : this.#tables.load();
     if (isGood) this.#comparison?.refreshed(host, this.#tables.load());
     this.#comparison = compareStates();
@@ -124,15 +153,18 @@ export class FileStore implements HostStore {
       this.#tables.guard(() => {
         this.#tables.save(host);
         this.#comparison?.commit(host);
+        // A commit that changes nothing forces nothing.
+        if (this.#isForced && this.#isBehind) this.#tables.announce();
         this.#run("COMMIT");
       });
     } catch (error) {
       this.#abandon();
       throw error;
     }
+    this.#isBehind = !this.#isForced;
     this.#tables.settle();
     host.settle();
-    if (++this.#commits % COMMITS_OF_A_LOG === 0) this.#shortenLog();
+    if (this.#isForced && ++this.#commits % COMMITS_OF_A_LOG === 0) this.#shortenLog();
   }
 
   /** What was committed stays where it is if that fails; the next one may have more luck. */
@@ -185,6 +217,7 @@ export class FileStore implements HostStore {
     const [before, saved] = [this.#tables.manifest, host.withoutPrograms()];
     try {
       this.#tables.guard(() => {
+        this.#bePatient(true);
         this.#run("BEGIN IMMEDIATE");
         if (this.#tables.saveOwned(host, saved)) this.touched();
         this.#run("COMMIT");
@@ -225,6 +258,11 @@ export class FileStore implements HostStore {
 
   get version(): number {
     if (this.#lock !== undefined) return this.#ownVersion;
+    this.#tables.guard(() => this.#bePatient(true));
+    return this.#askedVersion();
+  }
+
+  #askedVersion(): number {
     return this.#tables.guard(() => {
       this.#askVersion ??= this.#db.prepare("PRAGMA data_version");
       return Number(this.#askVersion.get()?.["data_version"]);

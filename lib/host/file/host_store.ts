@@ -28,9 +28,11 @@ export interface HostStore extends Disposable {
    * Begins a transaction and gives the host; {@linkcode commit} or {@linkcode rollback} ends it. A `"read"` transaction
    * never waits for writers and is always rolled back.
    *
+   * @param options `forced` is false for what nothing is printed of before a later one is forced to the disk: a power
+   * failure may undo it
    * @throws {HostFileError} if the file stays locked or cannot be read
    */
-  begin(mode: "read" | "write"): Host;
+  begin(mode: "read" | "write", options?: { readonly forced?: boolean }): Host;
   /** Stores what changed. @throws {HostFileError}, nothing stored */
   commit(host: Host): void;
   /** Ends a transaction without a trace. */

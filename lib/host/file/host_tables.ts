@@ -147,10 +147,10 @@ export class HostTables {
     }
   }
 
-  /** Everything stands in the tables. */
-  #forgetRedo(): void {
+  /** Everything stands in the tables; `isOwn` if this process has written it there. */
+  #forgetRedo(isOwn = false): void {
     this.#rows.forgetRedo();
-    this.#pages.forgetRedo();
+    this.#pages.forgetRedo(isOwn);
   }
 
   /** The documents that rows hold; lists in them are read when somebody looks at them. @throws {HostFileError} */
@@ -170,12 +170,14 @@ export class HostTables {
     else this.#fold(rows, (revision) => this.#pages.write(this.#manifest, host, "changed", revision));
   }
 
-  /** Writes everything into the tables that does not stand there. */
-  #fold(changes: readonly RowChange[], writePages: (revision: number) => PageSum): void {
+  /** Writes everything into the tables that does not stand there; others learn of `told`, or read the host anew. */
+  #fold(told: readonly RowChange[] | undefined, writePages: (revision: number) => PageSum): void {
     const revision = this.#redo.head.revision + 1;
     const pages = writePages(revision);
     const rows = this.#rows.write(this.#manifest, revision);
-    const commits = this.#redo.fold(changes, rangesOf(this.#pages.written, PAGE_SIZE));
+    const commits = told === undefined
+      ? this.#redo.reset(revision, rows.rowSum ^ pages.pageSum)
+      : this.#redo.fold(told, rangesOf(this.#pages.written, PAGE_SIZE));
     this.#setManifest(revision, rows, pages, commits);
   }
 
@@ -192,13 +194,9 @@ export class HostTables {
   saveOwned(host: Host, saved: Host): boolean {
     const changes = this.#rows.changes((put) => splitRows(documentsOf(saved), put), true);
     if (changes.length === 0 && !isWritten(host) && !isWritten(saved)) return false;
-    this.#fold(changes, (revision) => {
+    this.#fold(undefined, (revision) => {
       const own = this.#pages.write(this.#manifest, host, "written", revision);
-      if (saved === host) return own;
-      const written = [...this.#pages.written];
-      const pages = this.#pages.write(own, saved, "written", revision);
-      this.#pages.written.push(...written);
-      return pages;
+      return saved === host ? own : this.#pages.write(own, saved, "written", revision);
     });
     return true;
   }
@@ -231,14 +229,13 @@ export class HostTables {
     this.#rows.settle();
     this.#pages.settle(this.#patches);
     this.#patches = [];
-    if (this.#redo.settle()) this.#forgetRedo();
+    if (this.#redo.settle()) this.#forgetRedo(true);
   }
 
   /** The transaction has failed: what it wrote was not. `manifest` is that of the last one. */
   forget(manifest?: Manifest): void {
-    this.#rows.forget();
+    for (const each of [this.#rows, this.#pages, this.#redo]) each.forget();
     this.#patches = [];
-    this.#redo.forget();
     if (manifest !== undefined) this.#manifest = manifest;
   }
 

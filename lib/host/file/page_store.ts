@@ -28,6 +28,8 @@ export class PageStore {
   readonly #statements = new Map<string, StatementSync>();
   /** What the last {@linkcode write} wrote of memory that the open transaction changed. */
   readonly written: PagePlace[] = [];
+  /** Checksums in the table of pages that were read or written, by guest and address: needed when they are written again. */
+  readonly #sums = new Map<number, Map<number, number>>();
   /** Changes by page that do not stand in the table. */
   readonly #waiting = new Map<
     string,
@@ -53,7 +55,29 @@ export class PageStore {
       guest,
       address,
     );
-    return row === undefined ? undefined : checked(guest, address, row["data"] as Uint8Array, row["sum"]);
+    if (row === undefined) return undefined;
+    const data = checked(guest, address, row["data"] as Uint8Array, row["sum"]);
+    this.#sumsOf(guest).set(address, Number(row["sum"]));
+    return data;
+  }
+
+  /** The transaction has failed: what it wrote was not. */
+  forget(): void {
+    this.#sums.clear();
+  }
+
+  #sumsOf(guest: number): Map<number, number> {
+    let sums = this.#sums.get(guest);
+    if (sums === undefined) this.#sums.set(guest, sums = new Map());
+    return sums;
+  }
+
+  /** The checksum of a page as it is stored; undefined if it is not. */
+  #sumOf(guest: number, address: number): number | undefined {
+    const known = this.#sumsOf(guest).get(address);
+    if (known !== undefined) return known;
+    const row = this.#prepared("SELECT sum FROM page WHERE guest = ? AND address = ?").get(guest, address);
+    return row === undefined ? undefined : Number(row["sum"]);
   }
 
   /** Where pages are. */
@@ -81,9 +105,10 @@ export class PageStore {
     page.patches.push(patch);
   }
 
-  /** Everything stands in the table. */
-  forgetRedo(): void {
+  /** Everything stands in the table; `isOwn` if this process has written it there. */
+  forgetRedo(isOwn: boolean): void {
     this.#waiting.clear();
+    if (!isOwn) this.#sums.clear();
   }
 
   /** All pages in the table, by guest and address. @throws {ChecksumError} if one is damaged */
@@ -107,6 +132,7 @@ export class PageStore {
 
   /** Removes every page. */
   clear(): void {
+    this.#sums.clear();
     this.#waiting.clear();
     this.#db.exec("DELETE FROM page");
   }
@@ -143,9 +169,10 @@ export class PageStore {
     let { pages, pageSum } = before;
     const put = (guest: number, address: number, data: Uint8Array) => {
       const sum = checksum(guest, address, data);
-      const old = this.#prepared("SELECT sum FROM page WHERE guest = ? AND address = ?").get(guest, address);
+      const old = this.#sumOf(guest, address);
       if (old === undefined) pages++;
-      pageSum ^= Number(old?.["sum"] ?? 0) ^ sum;
+      pageSum ^= (old ?? 0) ^ sum;
+      this.#sumsOf(guest).set(address, sum);
       this.#prepared("INSERT OR REPLACE INTO page VALUES (?, ?, ?, ?, ?)")
         .run(guest, address, data, sum, revision);
     };
@@ -156,6 +183,7 @@ export class PageStore {
         const removed = this.#prepared(
           "DELETE FROM page WHERE guest = ? AND address >= ? AND address < ? RETURNING sum",
         ).all(index, address, address + size);
+        for (let at = address; at < address + size; at += PAGE_SIZE) this.#sumsOf(index).delete(at);
         pages -= removed.length;
         for (const row of removed) pageSum ^= Number(row["sum"]);
       }

@@ -145,8 +145,7 @@ export class RedoLog {
     const size = text.length + lengthOf(data);
     if (this.#sizes.reduce((all, each) => all + each, size) > ROOM) return false;
     const { revision, folded } = this.#head;
-    const sum = this.#put(revision + 1, text, data);
-    this.#writeHead({ revision: revision + 1, folded }, sum, [...this.#sizes, size]);
+    this.#put({ revision: revision + 1, folded }, text, data, [...this.#sizes, size]);
     return true;
   }
 
@@ -166,16 +165,14 @@ export class RedoLog {
       sizes.unshift(each);
     }
     this.#prepared("DELETE FROM redo WHERE revision > 0 AND revision <= ?").run(revision - sizes.length);
-    const sum = this.#put(revision, text, undefined);
-    this.#writeHead({ revision, folded: revision }, sum, sizes);
-    return sum;
+    return this.#put({ revision, folded: revision }, text, undefined, sizes);
   }
 
   /** Everything stands in the tables, and nothing is told of it. @returns checksum from which the commits go on */
   reset(revision: number, seed: number): number {
     this.#prepared("DELETE FROM redo WHERE revision > 0").run();
     const sum = crc32(`${revision}`, seed);
-    this.#writeHead({ revision, folded: revision }, sum, []);
+    this.#writeHead({ revision, folded: revision }, sum);
     return sum;
   }
 
@@ -210,16 +207,23 @@ export class RedoLog {
     else if (head.folded !== head.revision) throw lost();
   }
 
-  #put(revision: number, text: string, data: Uint8Array | undefined): number {
-    const sum = sumOf(revision, text, data, this.#sum);
-    this.#prepared("INSERT INTO redo VALUES (?, ?, ?, ?)").run(revision, text, data ?? null, sum);
+  #put(head: Head, text: string, data: Uint8Array | undefined, sizes: number[]): number {
+    const sum = sumOf(head.revision, text, data, this.#sum);
+    const headText = this.#follows(head, sum, sizes);
+    this.#prepared("INSERT OR REPLACE INTO redo VALUES (0, ?, NULL, ?), (?, ?, ?, ?)")
+      .run(headText, crc32(headText), head.revision, text, data ?? null, sum);
     return sum;
   }
 
-  #writeHead(head: Head, sum: number, sizes: number[]): void {
-    const text = `{"revision":${head.revision},"folded":${head.folded}}`;
+  #writeHead(head: Head, sum: number): void {
+    const text = this.#follows(head, sum, []);
     this.#prepared("INSERT OR REPLACE INTO redo VALUES (0, ?, NULL, ?)").run(text, crc32(text));
+  }
+
+  /** Notes what becomes true with the transaction. @returns the head as it is written */
+  #follows(head: Head, sum: number, sizes: number[]): string {
     this.#pending = { head, sum, sizes };
+    return `{"revision":${head.revision},"folded":${head.folded}}`;
   }
 
   #readHead(): Head {

@@ -30,6 +30,9 @@ const WRITE_BLOCKED = 0x80;
 /** State flag: there is nothing more to write (net/smc/smc.h: smc_cdc_conn_state_flags). */
 const DONE_WRITING = 0x80;
 const WRAPS = 0x1_0000;
+/** A ring whose reader works at the same time is filled in so many parts, none shorter than so many bytes. */
+const PARTS = 4;
+const SHORTEST_PART = 128 * 1024;
 /** Size in bytes of the DMB that only takes the reader's cursors. */
 export const CURSOR_DMB_BYTES = 4096;
 
@@ -95,6 +98,16 @@ export class StreamWriter {
     return this.#produced.total;
   }
 
+  /** Bytes to publish at once, so that the reader has something to read while more is written. */
+  get part(): number {
+    return Math.max(Math.ceil(this.#ring / PARTS), SHORTEST_PART);
+  }
+
+  /** The reader was told that nothing will follow. */
+  get finished(): boolean {
+    return this.#finished;
+  }
+
   /** The reader has taken everything, the end included. */
   get drained(): boolean {
     return this.#finished && this.#produced.total === this.#acknowledged.total;
@@ -152,7 +165,11 @@ export class StreamReader {
   readonly #arrived: Cursor;
   readonly #consumed: Cursor;
   readonly #message = new Uint8Array(CONTROL.size);
-  /** Everything was read, the end included. */
+  /** Bytes that the writer knows to be read. */
+  #told = 0;
+  /** Nothing more will be written. */
+  #isDone = false;
+  /** Everything was read and acknowledged, the end included. */
   complete = false;
 
   /** `cursorToken` is that of the writer's DMB. */
@@ -166,22 +183,47 @@ export class StreamReader {
 
   /** Hands every new piece of the ring to `sink` and acknowledges it. @throws {ErrnoError} */
   read(driver: IsmDriver, sink: (piece: Uint8Array) => void): void {
+    if (!this.notice(driver)) return;
+    this.take(driver, sink);
+    this.acknowledge(driver);
+  }
+
+  /** Takes the writer's cursor over. @returns false if the writer has sent none yet */
+  notice(driver: IsmDriver): boolean {
     const control = CONTROL.decode(driver.view(this.dmb, 0, CONTROL.size));
-    if (control.type !== CONTROL_TYPE) return;
+    if (control.type !== CONTROL_TYPE) return false;
     this.#arrived.follow(control.producerWrap, control.producerCount);
-    while (this.#consumed.total < this.#arrived.total) {
+    this.#isDone = (control.stateFlags & DONE_WRITING) !== 0;
+    return true;
+  }
+
+  /** Bytes that have arrived and were not taken. */
+  get waiting(): number {
+    return this.#arrived.total - this.#consumed.total;
+  }
+
+  /** Hands what has arrived to `sink`. Changes nothing that belongs to the host. */
+  take(driver: IsmDriver, sink: (piece: Uint8Array) => void): void {
+    while (this.waiting > 0) {
       const { position } = this.#consumed;
-      const piece = Math.min(this.#arrived.total - this.#consumed.total, this.#ring - position);
+      const piece = Math.min(this.waiting, this.#ring - position);
       sink(driver.view(this.dmb, CONTROL.size + position, piece));
       this.#consumed.total += piece;
     }
-    this.complete = (control.stateFlags & DONE_WRITING) !== 0;
+  }
+
+  /** Tells the writer what was taken, if that is something, or the end. @throws {ErrnoError} */
+  acknowledge(driver: IsmDriver): void {
+    const isEnd = this.#isDone && this.waiting === 0;
+    if (this.complete || (!isEnd && this.#consumed.total === this.#told)) return;
     CONTROL.encode({
       type: CONTROL_TYPE,
       consumerWrap: this.#consumed.wrap,
       consumerCount: this.#consumed.position,
     }, this.#message);
     driver.move(this.#cursorToken, 0, this.#message, { signal: true });
+    this.#told = this.#consumed.total;
+    this.complete = isEnd;
   }
 }
 

@@ -38,7 +38,8 @@ export function resetFunction(binding: Binding, text: string): boolean {
       "The reset waits for the device lock, which an unbind holds that waits for the last close",
     );
   }
-  binding.resetFunction();
+  // Whoever has the function open is not asked.
+  binding.reset.locked("reset");
   return false;
 }
 
