@@ -230,9 +230,11 @@ function assertDocument(document: Document, command: string, inScript: boolean):
   const { schema, ok, file, line } = document;
   assertEquals([schema, document.command], [1, command]);
   const place = inScript ? ["file", "line"] : [];
+  // A failure behind a prefix names the command that it is about; only a line that was understood can.
+  const prefixed = !ok && COMMANDS.get(command)?.prefix === true ? ["prefixed"] : [];
   assertEquals(
     Object.keys(document).toSorted(),
-    ["schema", "command", "ok", ok ? "result" : "error", ...place].toSorted(),
+    ["schema", "command", "ok", ok ? "result" : "error", ...prefixed, ...place].toSorted(),
   );
   if (inScript) assert(file === "stdin" && typeof line === "number" && line > 0);
   if (!ok) {

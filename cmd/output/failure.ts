@@ -8,7 +8,8 @@ import { WouldHangError } from "../../lib/vfio/s390/would_hang.ts";
 import { CC, type MachineAnswer, MachineError } from "../../lib/zpci/answer.ts";
 import { hex } from "../../lib/base/hex.ts";
 import type { Style } from "../language/terminal.ts";
-import { fit } from "./wrap.ts";
+import { displayWidth } from "./diagnostic.ts";
+import { wrap } from "./wrap.ts";
 import { escapeText } from "../language/quote.ts";
 import { FileError, UsageError } from "../language/usage_error.ts";
 import { WrittenBackError } from "./written_back.ts";
@@ -269,8 +270,11 @@ interface Rendering {
 
 /** The rule, and what to do; with --verbose or on a terminal also who refused; a bug always shows its stack. */
 function renderReasons(failure: Failure, { style, verbose, columns = Infinity }: Rendering): string {
-  const reason = (text: string) =>
-    fit(text, columns - 4).map((line, i) => `${style.dim(`${i === 0 ? "  " : "    "}${line}`)}\n`).join("");
+  const reason = (text: string) => {
+    // The lines that go on stand two columns further in.
+    const lines = displayWidth(text) <= columns - 2 ? [text] : wrap(text, columns - 4);
+    return lines.map((line, i) => `${style.dim(`${i === 0 ? "  " : "    "}${line}`)}\n`).join("");
+  };
   let text = "";
   if (verbose && failure.refusedBy !== undefined) text += reason(`refused by: ${failure.refusedBy}`);
   if (failure.ref !== undefined) text += reason(`rule: ${failure.ref}  (ism help ${failure.ref})`);

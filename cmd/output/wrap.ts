@@ -7,11 +7,6 @@ export const WIDEST = 100;
 /** A column of explanations is not narrower than this; on a narrow terminal it goes below the terms. */
 const NARROWEST = 24;
 
-/** Breaks text at spaces into lines of at most `width` columns; a longer word stands alone, and what fits stays as it is. */
-export function fit(text: string, width: number): string[] {
-  return displayWidth(text) <= width ? [text] : wrap(text, width);
-}
-
 /** Breaks text at spaces into lines of at most `width` columns; a longer word stands alone. */
 export function wrap(text: string, width: number): string[] {
   const lines: string[] = [];
@@ -38,7 +33,10 @@ export function fitted(
   { outIsTerminal, columns }: Pick<Terminal, "outIsTerminal" | "columns">,
 ): string {
   if (!outIsTerminal) return text;
-  return text.split("\n").map((line) => fit(line, columns).join("\n")).join("\n");
+  const lines = text.split("\n").flatMap((line) =>
+    displayWidth(line) <= columns ? [line] : wrap(line, columns)
+  );
+  return lines.join("\n");
 }
 
 /** Terms and what they mean, in two columns, indented by two; one below the other where two do not fit. */
