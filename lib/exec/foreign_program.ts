@@ -1,4 +1,4 @@
-/** A program that another process has started: its listener is fetched from there. */
+/** A program that another process has started: its listener, and what belongs to it, is fetched from there. */
 import { ARCHITECTURES } from "./calls.ts";
 import { errno, libc } from "./libc.ts";
 import { reachOf } from "./system.ts";
@@ -23,8 +23,8 @@ export function kill(pid: number): void {
   libc.kill(pid, 9);
 }
 
-/** Our descriptor of a listener that another process has; a sentence if it cannot be had. */
-export function fetchListener(pid: number, listener: number): number | string {
+/** Our descriptors of files that another process has open; a sentence if they cannot be had. */
+export function fetchDescriptors(pid: number, descriptors: readonly number[]): number[] | string {
   const system = thisSystem();
   if (reachOf(system) !== "all") {
     return `kernel.yama.ptrace_scope is ${system.scope}, so that a process cannot reach programs that another has started`;
@@ -32,10 +32,16 @@ export function fetchListener(pid: number, listener: number): number | string {
   const { pidfdOpen, pidfdGetfd } = ARCHITECTURES[Deno.build.arch];
   const pidfd = libc.syscall3(BigInt(pidfdOpen), BigInt(pid), 0n, 0n);
   if (pidfd < 0) return "the process that has started it has gone";
-  const fd = libc.syscall3(BigInt(pidfdGetfd), BigInt(pidfd), BigInt(listener), 0n);
-  const error = errno();
+  const fetched: number[] = [];
+  let error = 0;
+  for (const each of descriptors) {
+    const fd = libc.syscall3(BigInt(pidfdGetfd), BigInt(pidfd), BigInt(each), 0n);
+    if (fd >= 0) fetched.push(fd);
+    else error = errno();
+  }
   libc.close(pidfd);
-  if (fd >= 0) return fd;
+  if (error === 0) return fetched;
+  for (const fd of fetched) libc.close(fd);
   return error === EPERM
     ? "the system, or a container, does not let processes reach one another (pidfd_getfd)"
     : `pidfd_getfd failed with error number ${error}`;

@@ -40,6 +40,9 @@ const SYMBOLS = {
 } as const satisfies Deno.ForeignLibraryInterface;
 /** What most programs never need: each function costs the start some tenths of a millisecond. */
 const SELDOM = {
+  memfdCreate: { name: "memfd_create", parameters: ["buffer", "u32"], result: "i32" },
+  ftruncate: { parameters: ["i32", "i64"], result: "i32" },
+  mmap: { parameters: ["pointer", "u64", "i32", "i32", "i32", "i64"], result: "pointer" },
   readlink: { parameters: ["buffer", "buffer", "u64"], result: "i32" },
   socketpair: { parameters: ["i32", "i32", "i32", "buffer"], result: "i32" },
   setrlimit: { parameters: ["i32", "buffer"], result: "i32" },

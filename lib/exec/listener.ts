@@ -2,6 +2,7 @@
  * The listener of a seccomp filter: takes calls that stopped, answers them, puts descriptors into their processes.
  * Source: include/uapi/linux/seccomp.h (struct seccomp_notif, seccomp_notif_resp, seccomp_notif_addfd).
  */
+import { REQUEST_BYTES } from "./held_call.ts";
 import { errno, libc, O, pinned } from "./libc.ts";
 
 const RECV = 0xc050_2100n;
@@ -11,7 +12,6 @@ const SET_FLAGS = 0x4008_2104n;
 const SYNC_WAKE_UP = 1n;
 const CONTINUE = 1;
 const SET_DESCRIPTOR = 1;
-const REQUEST_BYTES = 80;
 const RESPONSE_BYTES = 24;
 const ADD_BYTES = 24;
 const TWO_32 = 2 ** 32;
@@ -22,8 +22,8 @@ const EINTR = 4;
 export class Listener {
   /** Our descriptor of it. */
   readonly fd: number;
-  readonly #request = pinned(REQUEST_BYTES);
-  readonly #words = new Uint32Array(this.#request.buffer);
+  readonly #request: Uint8Array<ArrayBuffer>;
+  readonly #words: Uint32Array;
   readonly #response = pinned(RESPONSE_BYTES);
   readonly #answer = new Int32Array(this.#response.buffer);
   readonly #values = new BigInt64Array(this.#response.buffer);
@@ -32,8 +32,11 @@ export class Listener {
   /** The kernel hands the processor over with the answer; without it a call takes several times as long. */
   readonly handsOver: boolean;
 
-  constructor(fd: number) {
+  /** @param request where the call lies that it holds, of {@linkcode REQUEST_BYTES} */
+  constructor(fd: number, request = pinned(REQUEST_BYTES)) {
     this.fd = fd;
+    this.#request = request;
+    this.#words = new Uint32Array(request.buffer);
     this.handsOver = libc.ioctlValue(fd, SET_FLAGS, SYNC_WAKE_UP) === 0;
   }
 
@@ -49,6 +52,11 @@ export class Listener {
     const error = errno();
     if (error === ENOENT || error === EINTR) return false;
     throw new Error(`SECCOMP_IOCTL_NOTIF_RECV failed with error number ${error}`);
+  }
+
+  /** A call was taken, and may have been answered since. */
+  get holdsCall(): boolean {
+    return this.#words[0] !== 0 || this.#words[1] !== 0;
   }
 
   /** The thread that called. */

@@ -168,13 +168,13 @@ export async function launchProgram(options: LaunchOptions): Promise<Launched> {
   return { fd, range, pid: spawned.promise.then(({ pid, errno }) => errno === 0 ? pid : undefined), ended };
 }
 
-/** Who answers the calls that come to a listener. */
+/** Who answers the calls that come to a listener. `held` is where each call lies, if others are to know. */
 export function supervise(
-  { fd, range }: Pick<Launched, "fd" | "range">,
+  { fd, range, held }: Pick<Launched, "fd" | "range"> & { readonly held?: Uint8Array<ArrayBuffer> },
   surroundings: Surroundings,
 ): Supervisor {
   return new Supervisor({
-    listener: new Listener(fd),
+    listener: new Listener(fd, held),
     architecture: requireSystem(),
     range,
     ...surroundings,

@@ -6,7 +6,8 @@ import type { Tracer, TraceSink } from "../../../lib/base/trace.ts";
 import { isOwned, ownerNote } from "../../../lib/host/file/owner.ts";
 import type { Host } from "../../../lib/host/host.ts";
 import { abandoned } from "../../../lib/exec/abandoned.ts";
-import { allow, fetchListener, kill, ownId } from "../../../lib/exec/foreign_program.ts";
+import { allow, fetchDescriptors, kill, ownId } from "../../../lib/exec/foreign_program.ts";
+import { mapHeldCall, newHeldCall, readHeldCall } from "../../../lib/exec/held_call.ts";
 import { Loop } from "../../../lib/exec/loop.ts";
 import {
   type Ending,
@@ -154,14 +155,14 @@ async function adoptProgram(
   { store }: Context,
   host: Host,
   loop: Loop,
-  { pid, listener, device, range, countsLocked, globals, audit: isAudited }: ProgramQuestion,
+  { pid, listener, held, device, range, countsLocked, globals, audit: isAudited }: ProgramQuestion,
   tell: (text: string) => void,
 ) {
   const { kernel } = findDevice(host, device).guest;
-  const fd = fetchListener(pid, listener);
-  if (typeof fd === "string") {
+  const fetched = fetchDescriptors(pid, [listener, held]);
+  if (typeof fetched === "string") {
     throw new NotStartedError(
-      `the program cannot join the exec that has the host: ${fd}; start both by one command, as in exec A : B`,
+      `the program cannot join the exec that has the host: ${fetched}; start both by one command, as in exec A : B`,
       CANNOT_RUN,
     );
   }
@@ -176,8 +177,9 @@ async function adoptProgram(
   const remark = (text: string) => tell(`ism: exec: ${text}\n`);
   const audit = await auditOf(isAudited);
   const observer = audit?.observer;
+  const [fd, memory] = fetched as [number, number];
   const supervisor = supervise(
-    { fd, range },
+    { fd, range, held: mapHeldCall(memory) },
     { kernel, tracer, sink: trace?.on(host), countsLocked, remark, observer },
   );
   await loop.add(supervisor);
@@ -209,6 +211,7 @@ async function joinOne(
 ): Promise<AuditedEnding> {
   const { fd, range } = launched;
   const ending = watch(launched, signals);
+  const held = newHeldCall();
   let calls = 0;
   let findings: readonly Finding[] | undefined = undefined;
   try {
@@ -216,6 +219,7 @@ async function joinOne(
       kind: "program",
       pid: ownId(),
       listener: fd,
+      held,
       device,
       countsLocked,
       range,
@@ -229,7 +233,7 @@ async function joinOne(
     findings = answer.outcome!.result["findings"] as readonly Finding[] | undefined;
   } catch (error) {
     const loop = new Loop();
-    void loop.add(abandoned(fd, range));
+    void loop.add(abandoned(fd, range, readHeldCall(held)));
     if (error instanceof OwnerGoneError) {
       terminal.err("ism: exec: the ism exec that had the host has ended: its devices are gone (ENODEV)\n");
     } else void launched.pid.then((pid) => pid === undefined || kill(pid));

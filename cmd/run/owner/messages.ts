@@ -40,6 +40,8 @@ export interface ProgramQuestion {
   /** The process that has started it, and its descriptor of the listener. */
   readonly pid: number;
   readonly listener: number;
+  /** Its descriptor of the memory where the call lies that was taken last. */
+  readonly held: number;
   /** The function whose guest it sees. */
   readonly device: string;
   readonly countsLocked: boolean;
