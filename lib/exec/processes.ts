@@ -37,6 +37,8 @@ export class Processes {
   readonly #countsLocked: boolean;
   readonly #byThread = new Map<number, ForeignProcess>();
   readonly #byId = new Map<number, ForeignProcess>();
+  /** The signal that ends everybody. */
+  #sentence: number | undefined = undefined;
   readonly #images = new WeakMap<ForeignMemory, string | undefined>();
 
   constructor(
@@ -82,6 +84,7 @@ export class Processes {
       const ended = found;
       this.#watches.add(pidfd, "readable", () => this.#ended(ended));
       table.refresh();
+      if (this.#sentence !== undefined) libc.kill(id, this.#sentence);
     }
     this.#byThread.set(thread, found);
     return found;
@@ -127,8 +130,9 @@ export class Processes {
     for (const { table } of this.#byId.values()) table.forgetLink(link);
   }
 
-  /** Sends every process a signal. */
+  /** Sends every process a signal, and those that are met later as well. */
   kill(signal: number): void {
+    this.#sentence = signal;
     for (const id of this.#byId.keys()) libc.kill(id, signal);
   }
 

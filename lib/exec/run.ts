@@ -214,7 +214,10 @@ export async function runPrograms(
     for (const [i, program] of programs.entries()) {
       const launched = await launchProgram(program);
       const supervisor = supervise(launched, surroundings[i]!);
-      surroundings[i]!.abort?.addEventListener("abort", () => supervisor.kill(SIGKILL));
+      const { abort } = surroundings[i]!;
+      // Starting takes its time; it may be too late by now.
+      if (abort?.aborted) supervisor.kill(SIGKILL);
+      else abort?.addEventListener("abort", () => supervisor.kill(SIGKILL));
       const over = loop.add(supervisor);
       const ending = watch(launched, signals);
       running.push(over.then(async () => ({ ...await ending, calls: supervisor.calls })));

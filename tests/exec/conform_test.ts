@@ -132,8 +132,13 @@ Deno.test("programs that hang are killed, programs that are not there are told",
     "/bin/sleep 60; echo",
   ]);
   assertEquals(late.code, 1);
-  for (const { how, ended } of JSON.parse(late.stdout).result.runs) {
-    assertEquals([how, ended], ["timeout", "badly"]);
+  for (const { how, ended, milliseconds } of JSON.parse(late.stdout).result.runs) {
+    assertEquals([how, ended, milliseconds < 30_000], ["timeout", "badly", true]);
+  }
+  // No program has come up by then.
+  const atOnce = await program.run(["conform", "--timeout", "0.001", "--json", "--", "/bin/sleep", "60"]);
+  for (const { how, milliseconds } of JSON.parse(atOnce.stdout).result.runs) {
+    assertEquals([how, milliseconds < 30_000], ["timeout", true]);
   }
   const missing = await program.run(["conform", "--", "/no/such/program"]);
   assertEquals(missing.code, 127);
