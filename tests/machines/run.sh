@@ -7,7 +7,7 @@
 # The second word is the kernel's Debian package, linux-image-ARCH if there is none; further words are test files of
 # tests/exec, all if there are none. Needs apt with Debian's archive, cpio, xz, npm, and qemu-system-x86 or
 # qemu-system-arm; nothing is installed and nobody has to be root. What was fetched is kept in $MACHINES. QEMU carries
-# out each instruction itself, which takes 10 to 40 times as long as a processor: ACCEL=kvm where there is one.
+# out each instruction itself, which takes many times as long as a processor: ACCEL=kvm where there is one.
 set -euo pipefail
 arch=${1:?amd64 or arm64}
 kernel=${2:-linux-image-$arch}
