@@ -74,7 +74,9 @@ export class CommandBar extends Kept {
       return MODEL.BUSY;
     }
     if (offset >= COMMAND_AREA_BYTES) {
-      into.fill(this.#initialByte, at, at + length);
+      const byte = this.#initialByte;
+      // A loop, because it is a few bytes at most, for which a call of fill() takes longer.
+      for (let i = 0; i < length; i++) into[at + i] = byte;
       return this.#outside;
     }
     for (let i = 0; i < length; i++) into[at + i] = this.area[offset + i]!;
