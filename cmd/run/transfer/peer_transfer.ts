@@ -97,7 +97,7 @@ class PeerTransfer {
     await this.#wait("A signal of ism recv", () => {
       // A part of the ring at a time, so that the receiver reads one while the next one is written.
       for (let round = 0; round < MOST_ROUNDS; round++) {
-        source.fetch();
+        source.readOn();
         this.#look(({ from: { driver }, meeting }) => {
           if (driver.handleInterrupt(own).dmbs.length > 0) writer.acknowledge(driver);
           else stillThere(meeting);

@@ -52,15 +52,15 @@ export class Source {
 
   /** Moves as much as fits into the stream, then tells its reader. @throws {FileError} @throws {ErrnoError} */
   push(driver: IsmDriver, writer: StreamWriter): void {
-    this.fetch();
+    this.readOn();
     while (!this.#dry && writer.room > 0) {
       this.#move(driver, writer, Infinity);
-      this.fetch();
+      this.readOn();
     }
     writer.publish(driver, this.#dry);
   }
 
-  /** As {@linkcode push}, at most `most` bytes and what was fetched. @throws {ErrnoError} */
+  /** As {@linkcode push}, at most `most` bytes and what was read. @throws {ErrnoError} */
   pushPart(driver: IsmDriver, writer: StreamWriter, most: number): void {
     this.#move(driver, writer, most);
     writer.publish(driver, this.#dry);
@@ -80,7 +80,7 @@ export class Source {
   }
 
   /** Reads on if everything is moved that was read. @throws {FileError} */
-  fetch(): void {
+  readOn(): void {
     if (this.#at < this.#end || this.#dry) return;
     try {
       const read = (this.#file ?? Deno.stdin).readSync(this.#buffer);
