@@ -216,7 +216,7 @@ Deno.test("ism stb into a DMB is one PCISTB; what the machine refuses was one PC
 Deno.test("ism touches any part of 256 TiB without keeping memory for it", async () => {
   using program = new Program();
   await program.result("open");
-  const pages = () => JSON.parse(program.state())[1].length;
+  const pages = () => JSON.parse(program.state()).pages.length;
   const before = pages();
   const offsets = fc.sample(fc.bigInt({ min: 0n, max: (1n << 48n) - 1n }), { numRuns: 200, seed: 3 });
   const { code, stderr } = await program.script(offsets.map((at) => `expect EIO stb bar0 ${at} hex:00`));
