@@ -76,7 +76,7 @@ class PeerTransfer {
     this.#dmb = dmb;
     return await this.#wait("The answer of ism recv", () =>
       this.#look(({ meeting }) => {
-        const { accepted, size } = stillThere(meeting);
+        const { accepted, size } = this.#stillThere(meeting);
         return accepted === null ? undefined : new StreamWriter(dmb, accepted.token, size);
       }));
   }
@@ -91,6 +91,12 @@ class PeerTransfer {
     return cursors;
   }
 
+  /** The meeting with the receiver that took the request, which another one may have followed. @throws {DriverError} */
+  #stillThere(meeting: Meeting | undefined): Meeting {
+    if (meeting?.request?.token === this.#dmb!.token) return meeting;
+    throw new DriverError("ism recv has gone without a result");
+  }
+
   async #carry(source: Source, writer: StreamWriter): Promise<void> {
     using progress = new Progress(this.#context.terminal, "bytes", source.size);
     const own = new Set([writer.dmb.index]);
@@ -99,8 +105,9 @@ class PeerTransfer {
       for (let round = 0; round < MOST_ROUNDS; round++) {
         source.readOn();
         this.#look(({ from: { driver }, meeting }) => {
+          // Its signals may be there although it has gone since.
+          this.#stillThere(meeting);
           if (driver.handleInterrupt(own).dmbs.length > 0) writer.acknowledge(driver);
-          else stillThere(meeting);
           if (writer.room > 0 && !writer.finished) source.pushPart(driver, writer, writer.part);
         }, { forced: false });
         progress.tell(writer.produced);
@@ -115,7 +122,7 @@ class PeerTransfer {
       "The result of ism recv",
       () =>
         this.#look(({ host, from, to, fid, meeting }) => {
-          const { result } = stillThere(meeting);
+          const { result } = this.#stillThere(meeting);
           if (result === null) return undefined;
           from.driver.unregisterDmb(this.#dmb!.token);
           host.rendezvous.remove(fid);
@@ -137,11 +144,6 @@ class PeerTransfer {
       releaseDmb(from.driver, token);
     });
   }
-}
-
-function stillThere(meeting: Meeting | undefined): Meeting {
-  if (meeting === undefined) throw new DriverError("ism recv has gone without a result");
-  return meeting;
 }
 
 /**
