@@ -211,7 +211,7 @@ class GoldenPlace implements Disposable {
 function steady(text: string): string {
   const { deno, v8, typescript } = Deno.version;
   return text
-    .replaceAll(/ in [\d.]+ s(, [\d.]+ [KMG]?i?B\/s)?(?=\n|;)/g, " in T s")
+    .replaceAll(/ in [\d.]+ s(, [\d.,]+ [KMG]?i?B\/s)?(?=\n|;)/g, " in T s")
     .replaceAll(/"seconds":[\d.]+(?=,"(?:out|back)")/g, '"seconds":0')
     .replaceAll(/"calls":\d+/g, '"calls":0')
     .replaceAll(/"milliseconds":[\d.]+/g, '"milliseconds":0')
